@@ -1,0 +1,227 @@
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+};
+
+use crate::BackendLabel;
+
+/// How a read was answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CacheStatus {
+    /// A live value was found.
+    Hit,
+    /// Nothing usable was found.
+    #[default]
+    Miss,
+    /// A value was found that is past its stale time but not expired: usable, due for a refresh.
+    Stale,
+}
+
+impl CacheStatus {
+    /// `hit`, `miss` or `stale`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+impl fmt::Display for CacheStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where an answer came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ResponseSource {
+    /// From no cache: the caller has to get it from where the data lives.
+    #[default]
+    Upstream,
+    /// From this backend. Through compositions and wrappers the label is a path from the outermost
+    /// to the one that held the value: `composition.moka`.
+    Backend(BackendLabel),
+}
+
+impl fmt::Display for ResponseSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Upstream => f.write_str("upstream"),
+            Self::Backend(label) => label.fmt(f),
+        }
+    }
+}
+
+/// What travels with an operation and tells afterwards what happened.
+///
+/// [`CacheContext`] serves nearly everyone. Implement this to carry more along, and box it with
+/// [`BoxContext::new`].
+pub trait Context: Send + Sync + fmt::Debug {
+    /// How the read was answered; [`CacheStatus::Miss`] until a backend says otherwise.
+    fn status(&self) -> CacheStatus;
+    /// Notes how the read was answered.
+    fn set_status(&mut self, status: CacheStatus);
+    /// Where the answer came from; [`ResponseSource::Upstream`] until a backend says otherwise.
+    fn source(&self) -> &ResponseSource;
+    /// Notes where the answer came from.
+    fn set_source(&mut self, source: ResponseSource);
+    /// A boxed copy, for an operation that asks two layers at once.
+    fn clone_box(&self) -> Box<dyn Context>;
+}
+
+/// The usual [`Context`]: a status and a source.
+///
+/// ```
+/// use hitbox_core::{CacheContext, CacheStatus, ResponseSource};
+///
+/// let context = CacheContext::default().boxed();
+/// assert_eq!(context.status(), CacheStatus::Miss);
+/// assert_eq!(context.source(), &ResponseSource::Upstream);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CacheContext {
+    status: CacheStatus,
+    source: ResponseSource,
+}
+
+impl CacheContext {
+    /// This context as the type that operations take. Does not allocate.
+    #[must_use]
+    pub const fn boxed(self) -> BoxContext {
+        BoxContext(Repr::Inline(self))
+    }
+}
+
+impl Context for CacheContext {
+    fn status(&self) -> CacheStatus {
+        self.status
+    }
+
+    fn set_status(&mut self, status: CacheStatus) {
+        self.status = status;
+    }
+
+    fn source(&self) -> &ResponseSource {
+        &self.source
+    }
+
+    fn set_source(&mut self, source: ResponseSource) {
+        self.source = source;
+    }
+
+    fn clone_box(&self) -> Box<dyn Context> {
+        Box::new(self.clone())
+    }
+}
+
+/// Any [`Context`]. The usual one is stored inline, any other behind a box.
+#[derive(Debug)]
+pub struct BoxContext(Repr);
+
+#[derive(Debug)]
+enum Repr {
+    Inline(CacheContext),
+    Boxed(Box<dyn Context>),
+}
+
+impl BoxContext {
+    /// Boxes a context of another type than [`CacheContext`].
+    pub fn new(context: impl Context + 'static) -> Self {
+        Self(Repr::Boxed(Box::new(context)))
+    }
+}
+
+impl Default for BoxContext {
+    fn default() -> Self {
+        CacheContext::default().boxed()
+    }
+}
+
+impl Clone for BoxContext {
+    fn clone(&self) -> Self {
+        Self(match &self.0 {
+            Repr::Inline(context) => Repr::Inline(context.clone()),
+            Repr::Boxed(context) => Repr::Boxed(context.clone_box()),
+        })
+    }
+}
+
+impl From<CacheContext> for BoxContext {
+    fn from(context: CacheContext) -> Self {
+        context.boxed()
+    }
+}
+
+impl Deref for BoxContext {
+    type Target = dyn Context;
+
+    fn deref(&self) -> &Self::Target {
+        match &self.0 {
+            Repr::Inline(context) => context,
+            Repr::Boxed(context) => &**context,
+        }
+    }
+}
+
+impl DerefMut for BoxContext {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match &mut self.0 {
+            Repr::Inline(context) => context,
+            Repr::Boxed(context) => &mut **context,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Debug, Default)]
+    struct Tagged {
+        inner: CacheContext,
+        tag: u32,
+    }
+
+    impl Context for Tagged {
+        fn status(&self) -> CacheStatus {
+            self.inner.status()
+        }
+        fn set_status(&mut self, status: CacheStatus) {
+            self.inner.set_status(status);
+        }
+        fn source(&self) -> &ResponseSource {
+            self.inner.source()
+        }
+        fn set_source(&mut self, source: ResponseSource) {
+            self.inner.set_source(source);
+            self.tag += 1;
+        }
+        fn clone_box(&self) -> Box<dyn Context> {
+            Box::new(self.clone())
+        }
+    }
+
+    #[test]
+    fn inline_and_boxed_contexts_behave_alike() {
+        for mut context in [BoxContext::default(), BoxContext::new(Tagged::default())] {
+            context.set_status(CacheStatus::Stale);
+            context.set_source(ResponseSource::Backend("moka".into()));
+            let copy = context.clone();
+            context.set_status(CacheStatus::Hit);
+            assert_eq!(copy.status(), CacheStatus::Stale);
+            assert_eq!(copy.source().to_string(), "moka");
+            assert_eq!(context.status().to_string(), "hit");
+        }
+    }
+
+    #[test]
+    fn the_default_context_says_miss_from_upstream() {
+        let context: BoxContext = CacheContext::default().into();
+        assert_eq!(context.status().as_str(), "miss");
+        assert_eq!(context.source().to_string(), "upstream");
+        assert_eq!(CacheStatus::Stale.as_str(), "stale");
+    }
+}

@@ -1,0 +1,235 @@
+mod text;
+
+use std::{
+    fmt,
+    hash::{BuildHasher, Hash, Hasher, RandomState},
+    sync::{Arc, LazyLock, OnceLock},
+};
+
+use smol_str::SmolStr;
+
+pub use text::KeyParseError;
+
+/// One named part of a [`CacheKey`], with or without a value.
+///
+/// An empty value and no value are different parts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyPart {
+    name: SmolStr,
+    value: Option<SmolStr>,
+}
+
+impl KeyPart {
+    /// A part from its name and its value.
+    pub fn new(name: impl AsRef<str>, value: Option<impl AsRef<str>>) -> Self {
+        Self {
+            name: SmolStr::new(name),
+            value: value.map(SmolStr::new),
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The value, if the part has one.
+    #[must_use]
+    pub fn value(&self) -> Option<&str> {
+        self.value.as_deref()
+    }
+}
+
+/// What a value is stored under: a prefix, a version and an ordered list of [parts](KeyPart).
+///
+/// The prefix keeps unrelated values apart; raise the version when the stored type changes.
+/// Cloning costs one reference count. Hash and equality are cheap whatever the key's size: the hash
+/// is computed once, with a seed drawn per process, and unequal keys differ in it.
+///
+/// # Text form
+///
+/// [`as_text`](Self::as_text) is what byte stores use as their key, e.g. `users:v1:id=42&lang=en`:
+/// prefix, version and parts, separated by colons; parts separated by `&`, a part's value behind
+/// `=`. Whatever could be mistaken for a separator, and control characters, space and `%`, is
+/// percent-encoded (`%` and two upper-case hexadecimal digits per byte, as in RFC 3986). A key
+/// without parts ends after its version. Two different keys never share a text form, and
+/// [`parse`](Self::parse) turns it back.
+///
+/// ```
+/// use hitbox_core::CacheKey;
+///
+/// let key = CacheKey::from_slice(&[("q", Some("a=b&c")), ("page", None)]);
+/// assert_eq!(key.as_text(), ":v0:q=a%3Db%26c&page");
+/// ```
+#[derive(Clone)]
+pub struct CacheKey {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    prefix: SmolStr,
+    version: u32,
+    parts: Box<[KeyPart]>,
+    hash: u64,
+    text: OnceLock<Box<str>>,
+}
+
+/// Drawn per process, so that nobody outside can choose keys that collide.
+static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+impl CacheKey {
+    /// A key from its prefix, version and parts.
+    pub fn new(
+        prefix: impl AsRef<str>,
+        version: u32,
+        parts: impl IntoIterator<Item = KeyPart>,
+    ) -> Self {
+        let prefix = SmolStr::new(prefix);
+        let parts: Box<[KeyPart]> = parts.into_iter().collect();
+        let hash = SEED.hash_one((&prefix, version, &parts));
+        Self {
+            shared: Arc::new(Shared {
+                prefix,
+                version,
+                parts,
+                hash,
+                text: OnceLock::new(),
+            }),
+        }
+    }
+
+    /// A key with one part, an empty prefix and version 0.
+    pub fn from_str(name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        Self::new("", 0, [KeyPart::new(name, Some(value))])
+    }
+
+    /// A key with these parts, an empty prefix and version 0.
+    #[must_use]
+    pub fn from_slice(parts: &[(&str, Option<&str>)]) -> Self {
+        let parts = parts.iter().map(|(name, value)| KeyPart::new(name, *value));
+        Self::new("", 0, parts)
+    }
+
+    /// The key that has this text form.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyParseError`] for a text that [`as_text`](Self::as_text) never returns.
+    pub fn parse(text: &str) -> Result<Self, KeyParseError> {
+        text::parse(text)
+    }
+
+    /// The prefix (namespace).
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.shared.prefix
+    }
+
+    /// The version.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.shared.version
+    }
+
+    /// The parts, in order.
+    #[must_use]
+    pub fn parts(&self) -> &[KeyPart] {
+        &self.shared.parts
+    }
+
+    /// The text form. Computed on the first call and shared by all clones.
+    #[must_use]
+    pub fn as_text(&self) -> &str {
+        self.shared.text.get_or_init(|| text::write(self))
+    }
+
+    /// An estimate of the memory this key takes, in bytes, its text form included.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let parts: usize = self.parts().iter().map(part_weight).sum();
+        // The text form repeats what the parts hold, and one separator each.
+        size_of::<Shared>() + 2 * (self.prefix().len() + parts)
+    }
+}
+
+fn part_weight(part: &KeyPart) -> usize {
+    size_of::<KeyPart>() + part.name().len() + part.value().map_or(0, str::len)
+}
+
+impl PartialEq for CacheKey {
+    fn eq(&self, other: &Self) -> bool {
+        let (this, other) = (&*self.shared, &*other.shared);
+        std::ptr::eq(this, other)
+            || (this.hash == other.hash
+                && this.version == other.version
+                && this.prefix == other.prefix
+                && this.parts == other.parts)
+    }
+}
+
+impl Eq for CacheKey {}
+
+impl Hash for CacheKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.shared.hash);
+    }
+}
+
+impl fmt::Display for CacheKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_text())
+    }
+}
+
+impl fmt::Debug for CacheKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CacheKey({:?})", self.as_text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_keys_are_equal_however_they_were_made() {
+        let one = CacheKey::new("users", 1, [KeyPart::new("id", Some("42"))]);
+        let two = CacheKey::parse("users:v1:id=42").unwrap();
+        assert_eq!(one, two);
+        assert_eq!(one, one.clone());
+        let hash = |key: &CacheKey| RandomState::hash_one(&SEED, key);
+        assert_eq!(hash(&one), hash(&two));
+        assert_eq!(format!("{two:?}"), "CacheKey(\"users:v1:id=42\")");
+    }
+
+    #[test]
+    fn each_component_tells_keys_apart() {
+        let base = CacheKey::new("p", 1, [KeyPart::new("a", Some("b"))]);
+        let others = [
+            CacheKey::new("q", 1, [KeyPart::new("a", Some("b"))]),
+            CacheKey::new("p", 2, [KeyPart::new("a", Some("b"))]),
+            CacheKey::new("p", 1, [KeyPart::new("a", Some(""))]),
+            CacheKey::new("p", 1, [KeyPart::new("a", None::<&str>)]),
+            CacheKey::new("p", 1, []),
+        ];
+        for other in others {
+            assert_ne!(base, other);
+            assert_ne!(base.as_text(), other.as_text());
+        }
+    }
+
+    #[test]
+    fn the_text_form_is_computed_once_for_all_clones() {
+        let key = CacheKey::from_str("id", "42");
+        let clone = key.clone();
+        assert!(std::ptr::eq(key.as_text(), clone.as_text()));
+    }
+
+    #[test]
+    fn weight_grows_with_what_the_key_holds() {
+        let long = "x".repeat(3_000);
+        assert!(CacheKey::from_str("id", long).weight() > 6_000);
+        assert!(CacheKey::from_str("id", "42").weight() < 400);
+    }
+}

@@ -1,0 +1,38 @@
+//! The vocabulary of hitbox caches.
+//!
+//! This crate holds the nouns that every other hitbox crate speaks: what a value is stored under
+//! ([`CacheKey`]), what is stored ([`CacheValue`], [`Raw`]), what travels with an operation and
+//! tells afterwards what happened ([`Context`]), and how work is handed to the background
+//! ([`Offload`]). It does no I/O and needs no async runtime.
+//!
+//! Applications normally depend on `hitbox-backend` and one adapter crate per place where values
+//! are kept; this crate is for those who write adapters, policies or offloaders of their own.
+//!
+//! ```
+//! use chrono::{TimeDelta, Utc};
+//! use hitbox_core::{CacheKey, CacheState, CacheValue, KeyPart};
+//!
+//! let key = CacheKey::new("users", 1, [KeyPart::new("id", Some("42")), KeyPart::new("full", None::<&str>)]);
+//! assert_eq!(key.as_text(), "users:v1:id=42&full");
+//! assert_eq!(CacheKey::parse("users:v1:id=42&full"), Ok(key));
+//!
+//! let value = CacheValue::new("Ada", Some(Utc::now() + TimeDelta::seconds(60)), None);
+//! assert_eq!(value.cache_state(), CacheState::Actual);
+//! ```
+
+pub mod clock;
+mod context;
+mod key;
+mod label;
+mod offload;
+mod raw;
+mod stamp;
+mod value;
+
+pub use context::{BoxContext, CacheContext, CacheStatus, Context, ResponseSource};
+pub use key::{CacheKey, KeyParseError, KeyPart};
+pub use label::BackendLabel;
+pub use offload::{DisabledOffload, Offload, OffloadKey};
+pub use raw::{CompressorId, Encoding, FormatId, Raw};
+pub use stamp::Stamp;
+pub use value::{CacheState, CacheValue};

@@ -1,0 +1,153 @@
+use std::{fmt, future::Future, sync::Arc};
+
+use crate::CacheKey;
+
+/// Hands work to the background.
+///
+/// A race's loser, a repair, anything that should happen without making the caller wait is
+/// registered here. The implementation decides when it runs, and whether it runs at all:
+/// [`DisabledOffload`] drops it, the `OffloadManager` of `hitbox-backend` runs it on a tokio runtime
+/// within bounds.
+///
+/// Dropping a registered future must always be safe for the one who registers it.
+pub trait Offload<'a>: Send + Sync {
+    /// Takes `future` over. Returns at once; the future may run at any later time, or be dropped.
+    fn register<K, F>(&self, key: K, future: F)
+    where
+        K: Into<OffloadKey>,
+        F: Future<Output = ()> + Send + 'a;
+}
+
+impl<'a, O: Offload<'a>> Offload<'a> for &O {
+    fn register<K, F>(&self, key: K, future: F)
+    where
+        K: Into<OffloadKey>,
+        F: Future<Output = ()> + Send + 'a,
+    {
+        (**self).register(key, future);
+    }
+}
+
+impl<'a, O: Offload<'a>> Offload<'a> for Arc<O> {
+    fn register<K, F>(&self, key: K, future: F)
+    where
+        K: Into<OffloadKey>,
+        F: Future<Output = ()> + Send + 'a,
+    {
+        (**self).register(key, future);
+    }
+}
+
+/// What an offloaded piece of work is for: names it in reports, and lets duplicates be recognised.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum OffloadKey {
+    /// Work of one kind for one cache key. A second registration while the first is pending may be
+    /// dropped as a duplicate, so use it only for work that is worth doing once.
+    Keyed {
+        /// The cache key.
+        key: CacheKey,
+        /// What is done, e.g. `"repair"`.
+        kind: &'static str,
+    },
+    /// Work that the caller numbers. Equal numbers of one kind may be recognised as duplicates.
+    Explicit {
+        /// What is done.
+        kind: &'static str,
+        /// The caller's number.
+        id: u64,
+    },
+    /// Work that is never a duplicate of other work.
+    Auto {
+        /// What is done.
+        kind: &'static str,
+    },
+}
+
+impl OffloadKey {
+    /// What is done.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Keyed { kind, .. } | Self::Explicit { kind, .. } | Self::Auto { kind } => kind,
+        }
+    }
+}
+
+impl fmt::Display for OffloadKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keyed { key, kind } => write!(f, "{kind} {key}"),
+            Self::Explicit { kind, id } => write!(f, "{kind} #{id}"),
+            Self::Auto { kind } => f.write_str(kind),
+        }
+    }
+}
+
+impl From<&'static str> for OffloadKey {
+    fn from(kind: &'static str) -> Self {
+        Self::Auto { kind }
+    }
+}
+
+impl From<(CacheKey, &'static str)> for OffloadKey {
+    fn from((key, kind): (CacheKey, &'static str)) -> Self {
+        Self::Keyed { key, kind }
+    }
+}
+
+impl From<(&'static str, u64)> for OffloadKey {
+    fn from((kind, id): (&'static str, u64)) -> Self {
+        Self::Explicit { kind, id }
+    }
+}
+
+/// Drops what it is given: nothing runs in the background.
+///
+/// ```
+/// use hitbox_core::{DisabledOffload, Offload};
+///
+/// DisabledOffload.register("never", async { unreachable!() });
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DisabledOffload;
+
+impl<'a> Offload<'a> for DisabledOffload {
+    fn register<K, F>(&self, _key: K, _future: F)
+    where
+        K: Into<OffloadKey>,
+        F: Future<Output = ()> + Send + 'a,
+    {
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_name_their_work() {
+        let cases: [(OffloadKey, &str); 3] = [
+            ("race".into(), "race"),
+            (("race", 7).into(), "race #7"),
+            (
+                (CacheKey::from_str("id", "42"), "repair").into(),
+                "repair :v0:id=42",
+            ),
+        ];
+        for (key, text) in cases {
+            assert_eq!(key.to_string(), text);
+            assert!(text.starts_with(key.kind()));
+        }
+    }
+
+    #[test]
+    fn disabled_offload_drops_through_every_forwarding_form() {
+        let held = Arc::new(());
+        for _ in 0..2 {
+            let (by_ref, shared) = (held.clone(), held.clone());
+            (&DisabledOffload).register("dropped", async move { drop(by_ref) });
+            Arc::new(DisabledOffload).register("dropped", async move { drop(shared) });
+        }
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
+}

@@ -1,0 +1,270 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+
+use crate::{Stamp, clock};
+
+/// Whether a value may still be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CacheState {
+    /// Live and fresh.
+    Actual,
+    /// Live, but past its stale time: usable, due for a refresh.
+    Stale,
+    /// At or past its expiry: must not be used.
+    Expired,
+}
+
+/// A value with its life times.
+///
+/// `expire` is when it must no longer be used, `stale` when it is due for a refresh; `None` means
+/// never. Both are rounded down to the millisecond once, when the value is made, so that every
+/// layer agrees on them and none keeps the value longer than it was asked to.
+///
+/// `created` says when the load that produced the data *began*. It decides which of two values of
+/// a key is older: a composition does not let a value replace one that was created after it, and a
+/// value created before the key was removed is not put back.
+///
+/// ```
+/// use std::time::Duration;
+/// use chrono::{TimeDelta, Utc};
+/// use hitbox_core::{CacheValue, Stamp};
+///
+/// let began = Stamp::now();
+/// let data = "the result of a slow query";
+/// let value = CacheValue::new(data, Some(Utc::now() + TimeDelta::minutes(5)), None).created_at(began);
+///
+/// assert!(value.ttl() > Some(Duration::from_secs(299)));
+/// assert_eq!(CacheValue::new(data, None, None).ttl(), None);
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct CacheValue<T> {
+    data: T,
+    expire: Option<DateTime<Utc>>,
+    stale: Option<DateTime<Utc>>,
+    created: Stamp,
+}
+
+impl<T> CacheValue<T> {
+    /// A value created now, to be used until `expire` and fresh until `stale`.
+    #[must_use]
+    pub fn new(data: T, expire: Option<DateTime<Utc>>, stale: Option<DateTime<Utc>>) -> Self {
+        Self {
+            data,
+            expire: expire.map(floor_to_millisecond),
+            stale: stale.map(floor_to_millisecond),
+            created: Stamp::now(),
+        }
+    }
+
+    /// The same value with the stamp taken before its load began.
+    #[must_use]
+    pub const fn created_at(mut self, created: Stamp) -> Self {
+        self.created = created;
+        self
+    }
+
+    /// The same value, expiring at `limit` if it would have lived longer.
+    #[must_use]
+    pub fn expire_no_later_than(mut self, limit: DateTime<Utc>) -> Self {
+        let limit = floor_to_millisecond(limit);
+        self.expire = Some(self.expire.map_or(limit, |expire| expire.min(limit)));
+        self
+    }
+
+    /// The data.
+    #[must_use]
+    pub const fn data(&self) -> &T {
+        &self.data
+    }
+
+    /// The data, without the life times.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.data
+    }
+
+    /// When the value must no longer be used; `None`: never.
+    #[must_use]
+    pub const fn expire(&self) -> Option<DateTime<Utc>> {
+        self.expire
+    }
+
+    /// When the value is due for a refresh; `None`: never.
+    #[must_use]
+    pub const fn stale(&self) -> Option<DateTime<Utc>> {
+        self.stale
+    }
+
+    /// When the load that produced the data began.
+    #[must_use]
+    pub const fn created(&self) -> Stamp {
+        self.created
+    }
+
+    /// The remaining life. `None` means that the value never expires, and nothing else: an expired
+    /// value has `Some(Duration::ZERO)`.
+    #[must_use]
+    pub fn ttl(&self) -> Option<Duration> {
+        self.expire
+            .map(|expire| (expire - clock::now()).to_std().unwrap_or(Duration::ZERO))
+    }
+
+    /// Whether the expiry has been reached. At the expiry instant a value is expired.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        self.expire.is_some_and(|expire| expire <= clock::now())
+    }
+
+    /// Whether the stale time has been reached, expired or not.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.stale.is_some_and(|stale| stale <= clock::now())
+    }
+
+    /// Both life times looked at together.
+    #[must_use]
+    pub fn cache_state(&self) -> CacheState {
+        if self.is_expired() {
+            CacheState::Expired
+        } else if self.is_stale() {
+            CacheState::Stale
+        } else {
+            CacheState::Actual
+        }
+    }
+
+    /// Data, expire, stale and created.
+    #[must_use]
+    pub fn into_parts(self) -> (T, Option<DateTime<Utc>>, Option<DateTime<Utc>>, Stamp) {
+        (self.data, self.expire, self.stale, self.created)
+    }
+
+    /// Other data with the same life times and stamp.
+    #[must_use]
+    pub fn map<U>(self, map: impl FnOnce(T) -> U) -> CacheValue<U> {
+        CacheValue {
+            data: map(self.data),
+            expire: self.expire,
+            stale: self.stale,
+            created: self.created,
+        }
+    }
+
+    /// The value behind a reference count, as typed access hands values in and out.
+    #[must_use]
+    pub fn shared(self) -> CacheValue<Arc<T>> {
+        self.map(Arc::new)
+    }
+}
+
+/// Shows the life times, never the data: cached values do not belong in logs.
+impl<T> fmt::Debug for CacheValue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheValue")
+            .field("expire", &self.expire)
+            .field("stale", &self.stale)
+            .field("created", &self.created)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Down, also before 1970: rounding towards zero or to the nearest would lengthen a life.
+fn floor_to_millisecond(at: DateTime<Utc>) -> DateTime<Utc> {
+    let truncated = at.trunc_subsecs(3);
+    if truncated > at {
+        truncated - TimeDelta::milliseconds(1)
+    } else {
+        truncated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::VirtualTime;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn times_are_rounded_down_to_the_millisecond() {
+        let time = at("2026-01-02T03:04:05.678999999Z");
+        let value = CacheValue::new((), Some(time), Some(time));
+        assert_eq!(value.expire(), Some(at("2026-01-02T03:04:05.678Z")));
+        assert_eq!(value.stale(), value.expire());
+
+        let old = at("1969-12-31T23:59:59.9995Z");
+        let value = CacheValue::new((), Some(old), None);
+        assert_eq!(value.expire(), Some(at("1969-12-31T23:59:59.999Z")));
+    }
+
+    #[test]
+    fn ttl_at_every_boundary() {
+        let clock = VirtualTime::start(at("2026-01-01T00:00:00.000000500Z"));
+        let expire = at("2026-01-01T00:00:10Z");
+        let value = CacheValue::new((), Some(expire), None);
+        assert_eq!(value.ttl(), Some(Duration::new(9, 999_999_500)));
+
+        clock.advance(expire - clock.now() - TimeDelta::nanoseconds(1));
+        assert_eq!(value.ttl(), Some(Duration::from_nanos(1)));
+        assert!(!value.is_expired());
+
+        clock.advance(TimeDelta::nanoseconds(1));
+        assert_eq!(value.ttl(), Some(Duration::ZERO));
+        assert!(value.is_expired());
+
+        clock.advance(TimeDelta::days(1));
+        assert_eq!(value.ttl(), Some(Duration::ZERO));
+        assert_eq!(CacheValue::new((), None, None).ttl(), None);
+    }
+
+    #[test]
+    fn extreme_times_do_not_overflow() {
+        let value = CacheValue::new((), Some(DateTime::<Utc>::MAX_UTC), None);
+        assert!(value.ttl() > Some(Duration::from_secs(1 << 32)));
+        let value = CacheValue::new((), Some(DateTime::<Utc>::MIN_UTC), None);
+        assert_eq!(value.ttl(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn states_in_order_of_life() {
+        let clock = VirtualTime::start(at("2026-01-01T00:00:00Z"));
+        let value = CacheValue::new(
+            (),
+            Some(clock.now() + TimeDelta::seconds(2)),
+            Some(clock.now() + TimeDelta::seconds(1)),
+        );
+        assert_eq!(value.cache_state(), CacheState::Actual);
+        clock.advance(TimeDelta::seconds(1));
+        assert_eq!(value.cache_state(), CacheState::Stale);
+        clock.advance(TimeDelta::seconds(1));
+        assert_eq!(value.cache_state(), CacheState::Expired);
+        assert!(value.is_stale());
+    }
+
+    #[test]
+    fn a_cap_shortens_and_never_lengthens() {
+        let early = at("2026-01-01T00:00:00Z");
+        let late = at("2027-01-01T00:00:00Z");
+        let capped = |expire| {
+            CacheValue::new((), expire, None)
+                .expire_no_later_than(early)
+                .expire()
+        };
+        assert_eq!(capped(Some(late)), Some(early));
+        assert_eq!(capped(None), Some(early));
+        let value = CacheValue::new((), Some(early), None).expire_no_later_than(late);
+        assert_eq!(value.expire(), Some(early));
+    }
+
+    #[test]
+    fn debug_shows_no_data_and_parts_survive_map() {
+        let began = Stamp::now();
+        let value = CacheValue::new("secret", None, None).created_at(began);
+        assert!(!format!("{value:?}").contains("secret"));
+        let (length, expire, stale, created) = value.map(str::len).into_parts();
+        assert_eq!((length, expire, stale, created), (6, None, None, began));
+    }
+}
