@@ -145,7 +145,7 @@ mod tests {
         let held = Arc::new(());
         for _ in 0..2 {
             let (by_ref, shared) = (held.clone(), held.clone());
-            (&DisabledOffload).register("dropped", async move { drop(by_ref) });
+            Offload::register(&&DisabledOffload, "dropped", async move { drop(by_ref) });
             Arc::new(DisabledOffload).register("dropped", async move { drop(shared) });
         }
         assert_eq!(Arc::strong_count(&held), 1);

@@ -1,0 +1,215 @@
+use async_trait::async_trait;
+use hitbox_core::{
+    BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, CompressorId, FormatId, Raw,
+    ResponseSource,
+};
+
+use crate::{
+    BackendResult, CacheKeyFormat, Capabilities, DeleteStatus, Rejection,
+    compression::{self, Compressor, NoCompression},
+    format::{self, BincodeFormat, Format},
+};
+
+/// The answer to a read: a live value, or `None` for a miss.
+pub type ReadOutcome = BackendResult<Option<CacheValue<Raw>>>;
+
+/// A place where cached values are kept.
+///
+/// [`read`](Self::read), [`write`](Self::write), [`remove`](Self::remove) and
+/// [`label`](Self::label) are all that an adapter must provide. The trait is object-safe and
+/// implemented for `&B`, `Box<B>` and `Arc<B>`, sized or not.
+///
+/// Applications use it through [`CacheBackend`](crate::CacheBackend), which adds typed access.
+///
+/// # Contract
+///
+/// What every implementation upholds, and the `conformance` suite checks:
+///
+/// - A read returns the value last written under an equal key, with its payload, encoding, expire,
+///   stale and created unchanged, or nothing: a cache may forget.
+/// - A value whose expiry has been reached is not returned, to
+///   [`expiry_granularity`](Capabilities::expiry_granularity). A value that is expired when it is
+///   written leaves the key absent.
+/// - A write replaces payload and life times together, atomically for readers.
+/// - After a remove the key is absent. Removing an absent key is `Ok(Missing)`, not an error.
+/// - A payload over [`largest_value`](Capabilities::largest_value) is refused with
+///   [`TooLarge`](crate::BackendErrorKind::TooLarge), and the key is left absent: an older value
+///   must not pose as the one that was refused.
+/// - Keys of any content and length work, and two different keys never share an entry.
+/// - Stored bytes that are not a valid stored form are a miss, reported through
+///   [`reject`](Self::reject); never an error or a panic.
+/// - The bulk forms return one outcome per key, in the order asked, duplicates included; one key's
+///   failure does not fail the others.
+/// - *Cancel safety*: a future dropped at any await leaves each key with its old value or the new
+///   one.
+///
+/// # A minimal backend
+///
+/// ```
+/// use std::{collections::HashMap, sync::Mutex};
+///
+/// use async_trait::async_trait;
+/// use hitbox_backend::{Backend, BackendResult, DeleteStatus};
+/// use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
+///
+/// #[derive(Default)]
+/// struct MapBackend(Mutex<HashMap<CacheKey, CacheValue<Raw>>>);
+///
+/// #[async_trait]
+/// impl Backend for MapBackend {
+///     async fn read(&self, key: &CacheKey) -> BackendResult<Option<CacheValue<Raw>>> {
+///         let found = self.0.lock().unwrap().get(key).cloned();
+///         Ok(found.filter(|value| !value.is_expired()))
+///     }
+///
+///     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+///         self.0.lock().unwrap().insert(key.clone(), value);
+///         Ok(())
+///     }
+///
+///     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
+///         Ok(DeleteStatus::from(&self.0.lock().unwrap().remove(key)))
+///     }
+///
+///     fn label(&self) -> BackendLabel {
+///         BackendLabel::new_static("map")
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// The live value under `key`, or `None`.
+    async fn read(&self, key: &CacheKey) -> ReadOutcome;
+
+    /// Stores `value` under `key`, in place of what was there.
+    async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()>;
+
+    /// Removes what is stored under `key`.
+    async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus>;
+
+    /// [`read`](Self::read), noting in `context` how it was answered and from where.
+    ///
+    /// Wrappers and compositions override this one, so that the source path is true at any depth.
+    async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
+        let outcome = self.read(key).await;
+        note_outcome(context, &outcome, || self.label());
+        outcome
+    }
+
+    /// Reads many keys: one outcome per key, in the order asked.
+    async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
+        let mut outcomes = Vec::with_capacity(keys.len());
+        for key in keys {
+            outcomes.push(self.read(key).await);
+        }
+        outcomes
+    }
+
+    /// [`read_many`](Self::read_many), noting in the context of each key how it was answered.
+    /// `contexts` holds one per key, in the same order; keys beyond its end are read without one.
+    async fn read_many_with(
+        &self,
+        keys: &[CacheKey],
+        contexts: &mut [BoxContext],
+    ) -> Vec<ReadOutcome> {
+        let outcomes = self.read_many(keys).await;
+        for (context, outcome) in contexts.iter_mut().zip(&outcomes) {
+            note_outcome(context, outcome, || self.label());
+        }
+        outcomes
+    }
+
+    /// Writes many entries: one outcome per entry, in the order given. Of two entries with one
+    /// key, the later wins.
+    async fn write_many(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<BackendResult<()>> {
+        let mut outcomes = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            outcomes.push(self.write(&key, value).await);
+        }
+        outcomes
+    }
+
+    /// Removes many keys: one outcome per key, in the order given.
+    async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
+        let mut outcomes = Vec::with_capacity(keys.len());
+        for key in keys {
+            outcomes.push(self.remove(key).await);
+        }
+        outcomes
+    }
+
+    /// The name of this backend in source paths, errors and traces.
+    fn label(&self) -> BackendLabel;
+
+    /// The format that typed access encodes values in. Default: bincode.
+    fn value_format(&self) -> &dyn Format {
+        &BincodeFormat
+    }
+
+    /// How keys become stored keys. Default: the canonical text form.
+    fn key_format(&self) -> &CacheKeyFormat {
+        &CacheKeyFormat::TEXT
+    }
+
+    /// What the backend compresses payloads with as it stores them. Default: nothing.
+    fn compressor(&self) -> &dyn Compressor {
+        &NoCompression
+    }
+
+    /// What the backend can do.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+
+    /// The format with this id, as far as this backend knows it: its own, or one that is compiled
+    /// into hitbox. Compositions ask their layers.
+    fn find_format(&self, id: FormatId) -> Option<&dyn Format> {
+        let own = self.value_format();
+        if own.id() == id || id == FormatId::OPAQUE {
+            return Some(own);
+        }
+        format::built_in(id)
+    }
+
+    /// The compressor with this id, as far as this backend knows it: its own, or one that is
+    /// compiled into hitbox. Compositions ask their layers.
+    fn find_compressor(&self, id: CompressorId) -> Option<&dyn Compressor> {
+        let own = self.compressor();
+        if own.id() == id {
+            return Some(own);
+        }
+        compression::built_in(id)
+    }
+
+    /// Takes note that bytes found under `key` were not served. Traces it at WARN by default;
+    /// adapters that keep statistics also count it.
+    fn reject(&self, key: &CacheKey, rejection: Rejection) {
+        trace_rejection(&self.label(), key, rejection);
+    }
+}
+
+/// The trace event of a rejection, for adapters that override [`Backend::reject`] to count too.
+pub fn trace_rejection(label: &BackendLabel, key: &CacheKey, rejection: Rejection) {
+    tracing::warn!(backend = %label, %key, reason = %rejection, "stored bytes not served");
+}
+
+/// Notes status and source of an outcome in a context. On an error or a miss the source stays
+/// what it was: nobody answered.
+pub(crate) fn note_outcome(
+    context: &mut BoxContext,
+    outcome: &ReadOutcome,
+    label: impl FnOnce() -> BackendLabel,
+) {
+    let status = match outcome {
+        Ok(Some(value)) if value.is_stale() => CacheStatus::Stale,
+        Ok(Some(_)) => CacheStatus::Hit,
+        Ok(None) | Err(_) => CacheStatus::Miss,
+    };
+    context.set_status(status);
+    if status != CacheStatus::Miss {
+        context.set_source(ResponseSource::Backend(label()));
+    }
+}

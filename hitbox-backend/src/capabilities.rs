@@ -1,0 +1,55 @@
+use std::time::Duration;
+
+/// What a backend can do, as data: read by compositions, by the conformance suite, and by anyone
+/// who chooses a backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// The largest payload the backend stores, in bytes, after its own compression. A write of a
+    /// larger one is refused. `None`: no limit of its own.
+    pub largest_value: Option<usize>,
+    /// The largest payload that typed access decompresses and decodes, in bytes. A larger one is a
+    /// miss. Bounds what a corrupt or hostile stored form can make a reader allocate.
+    pub largest_decoded: usize,
+    /// How precisely expiry is kept: a value is gone no later than its expiry plus this.
+    pub expiry_granularity: Duration,
+    /// Whether values survive a restart of the process.
+    pub persistent: bool,
+    /// Whether other processes see the same values.
+    pub shared: bool,
+}
+
+impl Capabilities {
+    /// The default of [`largest_decoded`](Self::largest_decoded): 64 MiB.
+    pub const DEFAULT_LARGEST_DECODED: usize = 64 << 20;
+
+    /// What holds for both layers of a composition of `self` and `other`.
+    #[must_use]
+    pub fn combine(&self, other: &Self) -> Self {
+        Self {
+            // What one layer refuses the other may still take.
+            largest_value: match (self.largest_value, other.largest_value) {
+                (Some(one), Some(two)) => Some(one.max(two)),
+                (None, _) | (_, None) => None,
+            },
+            largest_decoded: self.largest_decoded.max(other.largest_decoded),
+            expiry_granularity: self.expiry_granularity.max(other.expiry_granularity),
+            persistent: self.persistent || other.persistent,
+            shared: self.shared || other.shared,
+        }
+    }
+}
+
+impl Default for Capabilities {
+    /// No limit on values, 64 MiB when decoding, expiry exact to the millisecond, neither
+    /// persistent nor shared.
+    fn default() -> Self {
+        Self {
+            largest_value: None,
+            largest_decoded: Self::DEFAULT_LARGEST_DECODED,
+            expiry_granularity: Duration::from_millis(1),
+            persistent: false,
+            shared: false,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The suite that every adapter must pass.
+
+mod memory;
+
+pub use memory::MemoryBackend;

@@ -1,0 +1,226 @@
+use std::{error::Error, fmt};
+
+use hitbox_core::BackendLabel;
+
+/// What the operations of a backend return.
+pub type BackendResult<T> = Result<T, BackendError>;
+
+/// What went wrong, as far as a caller can act on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BackendErrorKind {
+    /// The backend could not be reached, or broke off. Whether a write or remove took effect is not
+    /// known.
+    Unavailable,
+    /// No answer within the deadline. Whether a write or remove took effect is not known.
+    Timeout,
+    /// The backend asks for less load.
+    Throttled,
+    /// The value is over the backend's limit; nothing was stored and the key is left absent.
+    TooLarge,
+    /// A setting cannot work. The message names it and what to do.
+    InvalidConfiguration,
+    /// The value's type cannot be stored in the backend's format and read back.
+    NotStorable,
+    /// The backend is out of room and may not evict.
+    Full,
+    /// The backend refused the credentials, or the permission to do this.
+    Denied,
+    /// Anything else.
+    Internal,
+}
+
+impl BackendErrorKind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Throttled => "throttled",
+            Self::TooLarge => "too large",
+            Self::InvalidConfiguration => "invalid configuration",
+            Self::NotStorable => "not storable",
+            Self::Full => "full",
+            Self::Denied => "denied",
+            Self::Internal => "internal error",
+        }
+    }
+}
+
+/// What a backend was doing when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Building or connecting.
+    Open,
+    /// Reading one key or many.
+    Read,
+    /// Writing one key or many.
+    Write,
+    /// Removing one key or many.
+    Remove,
+    /// Maintenance: flush, sweep, clear.
+    Maintain,
+}
+
+impl Operation {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Remove => "remove",
+            Self::Maintain => "maintain",
+        }
+    }
+}
+
+/// Why an operation of a backend failed.
+///
+/// Says what kind of failure it was, which operation failed and in which backend, and carries the
+/// client's own error as its [source](Error::source). Adapters keep credentials and values out of
+/// all of it.
+///
+/// ```
+/// use hitbox_backend::{BackendError, BackendErrorKind, Operation};
+///
+/// let error = BackendError::new(BackendErrorKind::Timeout, Operation::Read, "redis".into())
+///     .with_detail("no reply within 500 ms");
+/// assert_eq!(error.to_string(), "redis: read: timeout: no reply within 500 ms");
+/// assert!(error.is_retryable());
+/// ```
+pub struct BackendError {
+    // Boxed: results of the hit path stay small.
+    inner: Box<Inner>,
+}
+
+struct Inner {
+    kind: BackendErrorKind,
+    operation: Operation,
+    label: BackendLabel,
+    detail: Option<String>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl BackendError {
+    /// A failure of this kind.
+    #[must_use]
+    pub fn new(kind: BackendErrorKind, operation: Operation, label: BackendLabel) -> Self {
+        Self {
+            inner: Box::new(Inner {
+                kind,
+                operation,
+                label,
+                detail: None,
+                source: None,
+            }),
+        }
+    }
+
+    /// The same failure, with a sentence for whoever reads the log.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.inner.detail = Some(detail.into());
+        self
+    }
+
+    /// The same failure, with the error that caused it.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.inner.source = Some(source.into());
+        self
+    }
+
+    /// The same failure as seen through the backend `outer`: its label is put in front.
+    #[must_use]
+    pub fn seen_through(mut self, outer: &BackendLabel) -> Self {
+        self.inner.label = outer.join(&self.inner.label);
+        self
+    }
+
+    /// The kind of failure.
+    #[must_use]
+    pub const fn kind(&self) -> BackendErrorKind {
+        self.inner.kind
+    }
+
+    /// The operation that failed.
+    #[must_use]
+    pub const fn operation(&self) -> Operation {
+        self.inner.operation
+    }
+
+    /// The backend that failed, as a path through the compositions it is part of.
+    #[must_use]
+    pub const fn label(&self) -> &BackendLabel {
+        &self.inner.label
+    }
+
+    /// Whether the same operation may well succeed a little later.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self.kind() {
+            BackendErrorKind::Unavailable
+            | BackendErrorKind::Timeout
+            | BackendErrorKind::Throttled => true,
+            BackendErrorKind::TooLarge
+            | BackendErrorKind::InvalidConfiguration
+            | BackendErrorKind::NotStorable
+            | BackendErrorKind::Full
+            | BackendErrorKind::Denied
+            | BackendErrorKind::Internal => false,
+        }
+    }
+
+    /// Whether the failed operation certainly left the backend as it was (or, for
+    /// [`TooLarge`](BackendErrorKind::TooLarge), the key absent), and will not take effect later.
+    #[must_use]
+    pub const fn is_definite(&self) -> bool {
+        match self.kind() {
+            BackendErrorKind::TooLarge
+            | BackendErrorKind::InvalidConfiguration
+            | BackendErrorKind::NotStorable
+            | BackendErrorKind::Full
+            | BackendErrorKind::Denied
+            | BackendErrorKind::Throttled => true,
+            BackendErrorKind::Unavailable
+            | BackendErrorKind::Timeout
+            | BackendErrorKind::Internal => false,
+        }
+    }
+}
+
+impl fmt::Display for BackendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            kind,
+            operation,
+            label,
+            detail,
+            source: _,
+        } = &*self.inner;
+        write!(f, "{label}: {}: {}", operation.as_str(), kind.as_str())?;
+        match detail {
+            Some(detail) => write!(f, ": {detail}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for BackendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackendError")
+            .field("kind", &self.inner.kind)
+            .field("operation", &self.inner.operation)
+            .field("label", &self.inner.label)
+            .field("detail", &self.inner.detail)
+            .field("source", &self.inner.source)
+            .finish()
+    }
+}
+
+impl Error for BackendError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let source = self.inner.source.as_deref()?;
+        Some(source)
+    }
+}

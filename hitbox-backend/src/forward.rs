@@ -1,0 +1,81 @@
+//! `Backend` for references, boxes and shared pointers.
+//!
+//! Every method is forwarded, the provided ones too: a default body here would bypass what the
+//! inner backend overrides.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, CompressorId, FormatId, Raw};
+
+use crate::{
+    Backend, BackendResult, CacheKeyFormat, Capabilities, DeleteStatus, ReadOutcome, Rejection,
+    compression::Compressor, format::Format,
+};
+
+macro_rules! forward_backend {
+    ($pointer:ty) => {
+        #[async_trait]
+        impl<B: Backend + ?Sized> Backend for $pointer {
+            async fn read(&self, key: &CacheKey) -> ReadOutcome {
+                (**self).read(key).await
+            }
+            async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+                (**self).write(key, value).await
+            }
+            async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
+                (**self).remove(key).await
+            }
+            async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
+                (**self).read_with(key, context).await
+            }
+            async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
+                (**self).read_many(keys).await
+            }
+            async fn read_many_with(
+                &self,
+                keys: &[CacheKey],
+                contexts: &mut [BoxContext],
+            ) -> Vec<ReadOutcome> {
+                (**self).read_many_with(keys, contexts).await
+            }
+            async fn write_many(
+                &self,
+                entries: Vec<(CacheKey, CacheValue<Raw>)>,
+            ) -> Vec<BackendResult<()>> {
+                (**self).write_many(entries).await
+            }
+            async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
+                (**self).remove_many(keys).await
+            }
+            fn label(&self) -> BackendLabel {
+                (**self).label()
+            }
+            fn value_format(&self) -> &dyn Format {
+                (**self).value_format()
+            }
+            fn key_format(&self) -> &CacheKeyFormat {
+                (**self).key_format()
+            }
+            fn compressor(&self) -> &dyn Compressor {
+                (**self).compressor()
+            }
+            fn capabilities(&self) -> Capabilities {
+                (**self).capabilities()
+            }
+            fn find_format(&self, id: FormatId) -> Option<&dyn Format> {
+                (**self).find_format(id)
+            }
+            fn find_compressor(&self, id: CompressorId) -> Option<&dyn Compressor> {
+                (**self).find_compressor(id)
+            }
+            fn reject(&self, key: &CacheKey, rejection: Rejection) {
+                (**self).reject(key, rejection);
+            }
+        }
+    };
+}
+
+forward_backend!(&B);
+forward_backend!(Box<B>);
+forward_backend!(Arc<B>);

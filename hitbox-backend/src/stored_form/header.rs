@@ -1,0 +1,134 @@
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use hitbox_core::{CacheValue, CompressorId, Encoding, FormatId, Raw, Stamp};
+
+use crate::Rejection;
+
+/// The length of the header that stands before the payload, in bytes.
+pub const HEADER_LENGTH: usize = 40;
+
+/// The first byte is not ASCII and the fourth is a line feed, as in PNG's signature: neither text
+/// nor a transfer that meddles with line ends can pass for it.
+const MAGIC: [u8; 4] = [0x89, b'H', b'B', b'\n'];
+const VERSION: u8 = 1;
+
+const CHECKSUM_AT: usize = 8;
+const HAS_EXPIRE: u8 = 0b01;
+const HAS_STALE: u8 = 0b10;
+
+/// What the header of a stored form says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// How the payload is encoded.
+    pub encoding: Encoding,
+    /// When the load that produced the value began.
+    pub created: Stamp,
+    /// When the value expires.
+    pub expire: Option<DateTime<Utc>>,
+    /// When the value is due for a refresh.
+    pub stale: Option<DateTime<Utc>>,
+}
+
+impl Header {
+    pub(super) fn of(value: &CacheValue<Raw>) -> Self {
+        Self {
+            encoding: value.data().encoding(),
+            created: value.created(),
+            expire: value.expire(),
+            stale: value.stale(),
+        }
+    }
+
+    pub(super) fn into_value(self, payload: Bytes) -> CacheValue<Raw> {
+        let raw = Raw::new(payload, self.encoding);
+        CacheValue::new(raw, self.expire, self.stale).created_at(self.created)
+    }
+
+    pub(super) fn to_bytes(self, payload: &[u8]) -> [u8; HEADER_LENGTH] {
+        let mut bytes = [0; HEADER_LENGTH];
+        let flags = (if self.expire.is_some() { HAS_EXPIRE } else { 0 })
+            | (if self.stale.is_some() { HAS_STALE } else { 0 });
+        bytes[0..4].copy_from_slice(&MAGIC);
+        bytes[4] = VERSION;
+        bytes[5] = self.encoding.format.get();
+        bytes[6] = self.encoding.compressor.get();
+        bytes[7] = flags;
+        bytes[12..16].copy_from_slice(&self.encoding.shape.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.created.as_micros().to_le_bytes());
+        bytes[24..32].copy_from_slice(&milliseconds(self.expire).to_le_bytes());
+        bytes[32..40].copy_from_slice(&milliseconds(self.stale).to_le_bytes());
+        let checksum = checksum(&bytes, payload);
+        bytes[CHECKSUM_AT..CHECKSUM_AT + 4].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// The header of a stored form, checked against the whole of it.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] for anything but an undamaged stored form of this version.
+    pub fn parse(stored: &[u8]) -> Result<Self, Rejection> {
+        if !stored.starts_with(&MAGIC) {
+            return Err(Rejection::Foreign);
+        }
+        // Before the length: a later version may have a shorter header.
+        match stored.get(4) {
+            Some(&VERSION) => {}
+            Some(_) => return Err(Rejection::Version),
+            None => return Err(Rejection::Malformed),
+        }
+        let (header, payload) = stored
+            .split_first_chunk::<HEADER_LENGTH>()
+            .ok_or(Rejection::Malformed)?;
+        let stored_checksum = u32::from_le_bytes(array_at(header, CHECKSUM_AT));
+        if checksum(header, payload) != stored_checksum {
+            return Err(Rejection::Checksum);
+        }
+        let flags = header[7];
+        if flags & !(HAS_EXPIRE | HAS_STALE) != 0 {
+            return Err(Rejection::Malformed);
+        }
+        Ok(Self {
+            encoding: Encoding {
+                format: FormatId::from_stored(header[5]),
+                compressor: CompressorId::from_stored(header[6]),
+                shape: u32::from_le_bytes(array_at(header, 12)),
+            },
+            created: Stamp::from_micros(u64::from_le_bytes(array_at(header, 16))),
+            expire: time(flags & HAS_EXPIRE, array_at(header, 24))?,
+            stale: time(flags & HAS_STALE, array_at(header, 32))?,
+        })
+    }
+}
+
+/// CRC-32 (IEEE 802.3) over the header, its checksum field taken as zero, and the payload. It finds
+/// every error of up to 32 consecutive bits, so every flipped bit.
+fn checksum(header: &[u8; HEADER_LENGTH], payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&header[..CHECKSUM_AT]);
+    hasher.update(&[0; 4]);
+    hasher.update(&header[CHECKSUM_AT + 4..]);
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+fn milliseconds(time: Option<DateTime<Utc>>) -> i64 {
+    time.map_or(0, |time| time.timestamp_millis())
+}
+
+fn time(present: u8, bytes: [u8; 8]) -> Result<Option<DateTime<Utc>>, Rejection> {
+    match (present, i64::from_le_bytes(bytes)) {
+        (0, 0) => Ok(None),
+        // A time that is not there is written as zero; anything else no writer wrote.
+        (0, _) => Err(Rejection::Malformed),
+        (_, millis) => DateTime::from_timestamp_millis(millis)
+            .map(Some)
+            .ok_or(Rejection::Malformed),
+    }
+}
+
+fn array_at<const N: usize>(header: &[u8; HEADER_LENGTH], at: usize) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(&header[at..at + N]);
+    array
+}

@@ -1,0 +1,84 @@
+//! The bytes that a byte store keeps per key: a header and the payload.
+//!
+//! The layout is described byte by byte in `docs/stored-form.md`. It is self-describing: any
+//! process can read what any other wrote, whatever format and compressor each is configured with.
+
+mod header;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use hitbox_core::{CacheValue, CompressorId, Encoding, Raw};
+
+use crate::{
+    Rejection,
+    compression::{CompressionError, Compressor},
+};
+pub use header::{HEADER_LENGTH, Header};
+
+/// The stored form of `value`, compressed by `compressor` if it is not compressed yet and if that
+/// makes it smaller.
+///
+/// # Errors
+///
+/// What [`Compressor::compress`] returns.
+///
+/// ```
+/// use bytes::Bytes;
+/// use hitbox_backend::{compression::NoCompression, stored_form};
+/// use hitbox_core::{CacheValue, Raw};
+///
+/// let value = CacheValue::new(Raw::from(Bytes::from_static(b"payload")), None, None);
+/// let stored = stored_form::encode(&value, &NoCompression)?;
+/// assert_eq!(stored_form::decode(&stored), Ok(value));
+/// # Ok::<(), hitbox_backend::compression::CompressionError>(())
+/// ```
+pub fn encode(
+    value: &CacheValue<Raw>,
+    compressor: &dyn Compressor,
+) -> Result<Bytes, CompressionError> {
+    let value = compress(value, compressor)?;
+    let header = Header::of(&value);
+    let payload = value.data().payload();
+    let mut stored = BytesMut::with_capacity(HEADER_LENGTH + payload.len());
+    stored.put_slice(&header.to_bytes(payload));
+    stored.put_slice(payload);
+    Ok(stored.freeze())
+}
+
+/// The value as [`encode`] stores it: with its payload compressed, if that makes it smaller.
+/// Adapters use it to hold a payload against their limit before any I/O.
+///
+/// # Errors
+///
+/// What [`Compressor::compress`] returns.
+pub fn compress(
+    value: &CacheValue<Raw>,
+    compressor: &dyn Compressor,
+) -> Result<CacheValue<Raw>, CompressionError> {
+    let raw = value.data();
+    let encoding = raw.encoding();
+    if compressor.id() == CompressorId::NONE || encoding.compressor != CompressorId::NONE {
+        return Ok(value.clone());
+    }
+    let compressed = compressor.compress(raw.payload())?;
+    if compressed.len() >= raw.payload().len() {
+        return Ok(value.clone());
+    }
+    let encoding = Encoding {
+        compressor: compressor.id(),
+        ..encoding
+    };
+    Ok(value
+        .clone()
+        .map(|_| Raw::new(Bytes::from(compressed), encoding)))
+}
+
+/// The value that `stored` holds, expired or not. The payload is not copied.
+///
+/// # Errors
+///
+/// A [`Rejection`] for bytes that [`encode`] did not write or that have changed since.
+pub fn decode(stored: &Bytes) -> Result<CacheValue<Raw>, Rejection> {
+    let header = Header::parse(stored)?;
+    let payload = stored.slice(HEADER_LENGTH..);
+    Ok(header.into_value(payload))
+}

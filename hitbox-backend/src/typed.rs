@@ -1,0 +1,218 @@
+use std::{future::Future, sync::Arc};
+
+use hitbox_core::{
+    BoxContext, CacheKey, CacheStatus, CacheValue, CompressorId, Raw, ResponseSource,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, Rejection,
+    compression::CompressionError, format,
+};
+
+/// A type that can be cached: serde reads and writes it, and it may cross threads.
+///
+/// Implemented for every such type; a name for the bounds, nothing to implement.
+pub trait Cacheable: Serialize + DeserializeOwned + Send + Sync + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Cacheable for T {}
+
+/// The answer to a typed read: a live value, or `None` for a miss.
+pub type GetOutcome<T> = BackendResult<Option<CacheValue<Arc<T>>>>;
+
+/// Typed access to any [`Backend`], composed or not, static or `dyn`.
+///
+/// Objects go in and come out behind an [`Arc`]: a backend that keeps values in process hands out
+/// the object that was put in, without encoding or decoding anything on a hit.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+/// use chrono::{TimeDelta, Utc};
+/// use hitbox_backend::{CacheBackend, conformance::MemoryBackend};
+/// use hitbox_core::{CacheContext, CacheKey, CacheStatus, CacheValue};
+///
+/// let cache = MemoryBackend::new();
+/// let key = CacheKey::from_str("user", "42");
+/// let name = Arc::new(String::from("Ada"));
+/// let expire = Utc::now() + TimeDelta::minutes(5);
+/// cache.set(&key, CacheValue::new(name, Some(expire), None)).await?;
+///
+/// let mut context = CacheContext::default().boxed();
+/// let cached = cache.get::<String>(&key, &mut context).await?;
+/// assert_eq!(cached.unwrap().data().as_str(), "Ada");
+/// assert_eq!(context.status(), CacheStatus::Hit);
+/// # Ok::<(), hitbox_backend::BackendError>(())
+/// # }).unwrap();
+/// ```
+pub trait CacheBackend: Backend {
+    /// The live value under `key`, or `None`. `context` tells afterwards whether it was a hit, and
+    /// whose.
+    ///
+    /// What is stored under the key but cannot be read as a `T` is a miss.
+    ///
+    /// # Errors
+    ///
+    /// What [`Backend::read`] returns.
+    fn get<T: Cacheable>(
+        &self,
+        key: &CacheKey,
+        context: &mut BoxContext,
+    ) -> impl Future<Output = GetOutcome<T>> + Send {
+        async move {
+            let outcome = self.read_with(key, context).await;
+            typed_outcome(self, key, context, outcome)
+        }
+    }
+
+    /// Stores `value` under `key`, in place of what was there.
+    ///
+    /// # Errors
+    ///
+    /// What [`Backend::write`] returns, and [`BackendErrorKind::NotStorable`] for a type that the
+    /// backend's format cannot read back.
+    fn set<T: Cacheable>(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Arc<T>>,
+    ) -> impl Future<Output = BackendResult<()>> + Send {
+        async move { self.write(key, encode(self, value)?).await }
+    }
+
+    /// Removes what is stored under `key`.
+    ///
+    /// # Errors
+    ///
+    /// What [`Backend::remove`] returns.
+    fn delete(&self, key: &CacheKey) -> impl Future<Output = BackendResult<DeleteStatus>> + Send {
+        async move { self.remove(key).await }
+    }
+
+    /// [`get`](Self::get) for many keys: one outcome per key, in the order asked. `contexts` holds
+    /// one per key; keys beyond its end are read without one.
+    fn get_many<T: Cacheable>(
+        &self,
+        keys: &[CacheKey],
+        contexts: &mut [BoxContext],
+    ) -> impl Future<Output = Vec<GetOutcome<T>>> + Send {
+        async move {
+            let outcomes = self.read_many_with(keys, contexts).await;
+            let mut nobodys = BoxContext::default();
+            let mut typed = Vec::with_capacity(outcomes.len());
+            for (index, (key, outcome)) in keys.iter().zip(outcomes).enumerate() {
+                let context = contexts.get_mut(index).unwrap_or(&mut nobodys);
+                typed.push(typed_outcome(self, key, context, outcome));
+            }
+            typed
+        }
+    }
+
+    /// [`set`](Self::set) for many entries: one outcome per entry, in the order given.
+    fn set_many<T: Cacheable>(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Arc<T>>)>,
+    ) -> impl Future<Output = Vec<BackendResult<()>>> + Send {
+        async move {
+            let mut refused = Vec::new();
+            let mut encoded = Vec::with_capacity(entries.len());
+            for (index, (key, value)) in entries.into_iter().enumerate() {
+                match encode(self, value) {
+                    Ok(raw) => encoded.push((key, raw)),
+                    Err(error) => refused.push((index, error)),
+                }
+            }
+            let mut outcomes = self.write_many(encoded).await;
+            // In ascending order, so that each insertion lands at its final index.
+            for (index, error) in refused {
+                outcomes.insert(index.min(outcomes.len()), Err(error));
+            }
+            outcomes
+        }
+    }
+
+    /// [`delete`](Self::delete) for many keys: one outcome per key, in the order given.
+    fn delete_many(
+        &self,
+        keys: &[CacheKey],
+    ) -> impl Future<Output = Vec<BackendResult<DeleteStatus>>> + Send {
+        async move { self.remove_many(keys).await }
+    }
+}
+
+impl<B: Backend + ?Sized> CacheBackend for B {}
+
+fn encode<B: Backend + ?Sized, T: Cacheable>(
+    backend: &B,
+    value: CacheValue<Arc<T>>,
+) -> BackendResult<CacheValue<Raw>> {
+    let (payload, encoding) = format::encode(backend.value_format(), &**value.data())
+        .map_err(|error| not_storable(backend, error))?;
+    Ok(value.map(|object| Raw::with_decoded(payload, encoding, object)))
+}
+
+fn not_storable<B: Backend + ?Sized>(backend: &B, error: format::FormatError) -> BackendError {
+    BackendError::new(
+        BackendErrorKind::NotStorable,
+        Operation::Write,
+        backend.label(),
+    )
+    .with_detail(error.to_string())
+    .with_source(error)
+}
+
+/// The typed form of what a backend answered; a miss, noted in the context, if it cannot be read
+/// as a `T`.
+fn typed_outcome<B: Backend + ?Sized, T: Cacheable>(
+    backend: &B,
+    key: &CacheKey,
+    context: &mut BoxContext,
+    outcome: BackendResult<Option<CacheValue<Raw>>>,
+) -> GetOutcome<T> {
+    let Some(value) = outcome? else {
+        return Ok(None);
+    };
+    match object_of(backend, value.data()) {
+        Ok(object) => Ok(Some(value.map(|_| object))),
+        Err(rejection) => {
+            backend.reject(key, rejection);
+            context.set_status(CacheStatus::Miss);
+            context.set_source(ResponseSource::Upstream);
+            Ok(None)
+        }
+    }
+}
+
+fn object_of<B: Backend + ?Sized, T: Cacheable>(
+    backend: &B,
+    raw: &Raw,
+) -> Result<Arc<T>, Rejection> {
+    if let Some(object) = raw.decoded::<T>() {
+        return Ok(object);
+    }
+    let object = Arc::new(decode::<B, T>(backend, raw)?);
+    raw.remember(Arc::clone(&object));
+    Ok(object)
+}
+
+fn decode<B: Backend + ?Sized, T: Cacheable>(backend: &B, raw: &Raw) -> Result<T, Rejection> {
+    let encoding = raw.encoding();
+    let limit = backend.capabilities().largest_decoded;
+    let format = backend
+        .find_format(encoding.format)
+        .ok_or(Rejection::Format)?;
+    if encoding.compressor == CompressorId::NONE {
+        if raw.payload().len() > limit {
+            return Err(Rejection::TooLarge);
+        }
+        return format::decode(format, raw.payload(), encoding);
+    }
+    let payload = backend
+        .find_compressor(encoding.compressor)
+        .ok_or(Rejection::Compression)?
+        .decompress(raw.payload(), limit)
+        .map_err(|error| match error {
+            CompressionError::OverLimit { .. } => Rejection::TooLarge,
+            CompressionError::Codec(_) => Rejection::Compression,
+        })?;
+    format::decode(format, &payload, encoding)
+}
