@@ -7,6 +7,7 @@
 
 mod backend;
 mod capabilities;
+pub mod composition;
 pub mod compression;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -21,6 +22,12 @@ mod typed;
 
 pub use backend::{Backend, ReadOutcome, trace_rejection};
 pub use capabilities::Capabilities;
+pub use composition::{
+    Compose, CompositionBackend, CompositionLayer, CompositionPolicy, CompositionReadPolicy,
+    CompositionWritePolicy, OptimisticParallelWritePolicy, Owed, ParallelReadPolicy,
+    RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy, ReadResult, RefillPolicy,
+    SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy,
+};
 pub use compression::Compressor;
 pub use delete_status::DeleteStatus;
 pub use error::{BackendError, BackendErrorKind, BackendResult, Operation};

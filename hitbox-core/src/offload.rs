@@ -16,6 +16,12 @@ pub trait Offload<'a>: Send + Sync {
     where
         K: Into<OffloadKey>,
         F: Future<Output = ()> + Send + 'a;
+
+    /// Whether registered work has any chance to run. Where it has none, work that matters is done
+    /// while the caller waits.
+    fn is_enabled(&self) -> bool {
+        true
+    }
 }
 
 impl<'a, O: Offload<'a>> Offload<'a> for &O {
@@ -26,6 +32,10 @@ impl<'a, O: Offload<'a>> Offload<'a> for &O {
     {
         (**self).register(key, future);
     }
+
+    fn is_enabled(&self) -> bool {
+        (**self).is_enabled()
+    }
 }
 
 impl<'a, O: Offload<'a>> Offload<'a> for Arc<O> {
@@ -35,6 +45,10 @@ impl<'a, O: Offload<'a>> Offload<'a> for Arc<O> {
         F: Future<Output = ()> + Send + 'a,
     {
         (**self).register(key, future);
+    }
+
+    fn is_enabled(&self) -> bool {
+        (**self).is_enabled()
     }
 }
 
@@ -118,6 +132,10 @@ impl<'a> Offload<'a> for DisabledOffload {
         F: Future<Output = ()> + Send + 'a,
     {
     }
+
+    fn is_enabled(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]
@@ -148,6 +166,8 @@ mod tests {
             Offload::register(&&DisabledOffload, "dropped", async move { drop(by_ref) });
             Arc::new(DisabledOffload).register("dropped", async move { drop(shared) });
         }
+        assert!(!Offload::is_enabled(&&DisabledOffload));
+        assert!(!Arc::new(DisabledOffload).is_enabled());
         assert_eq!(Arc::strong_count(&held), 1);
     }
 }

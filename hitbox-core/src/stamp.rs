@@ -20,7 +20,7 @@ use crate::clock;
 /// let load_began = Stamp::now();
 /// assert!(Stamp::now() > load_began);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp(u64);
 
 /// The last stamp given out. One per process by design: stamps order operations across every

@@ -1,0 +1,111 @@
+//! Many keys at once: policies decide key by key, the layers are asked in bulk.
+//!
+//! Each key goes through the same path as a single operation, but what its policy asks of a layer
+//! is gathered. Whenever no policy can go on without an answer, what has been gathered goes to the
+//! layer as one bulk operation. So a sequential read of many keys is one bulk read of L1 and one bulk
+//! read of L2 with exactly the keys that L1 lacked, and a policy from elsewhere works unchanged.
+
+mod gather;
+
+use std::{pin::pin, task::Poll};
+
+use futures::{
+    StreamExt,
+    future::{BoxFuture, join_all, poll_fn},
+    stream::FuturesUnordered,
+};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload, Raw};
+
+use super::{CompositionBackend, CompositionReadPolicy, CompositionWritePolicy, mutate};
+use crate::{Backend, BackendResult, DeleteStatus, ReadOutcome};
+use gather::InBulk;
+
+impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W>
+where
+    L1: Backend + 'static,
+    L2: Backend + 'static,
+    O: Offload<'static>,
+    R: CompositionReadPolicy,
+    W: CompositionWritePolicy,
+{
+    pub(super) async fn read_in_bulk(
+        &self,
+        keys: &[CacheKey],
+        contexts: &mut [BoxContext],
+    ) -> Vec<ReadOutcome> {
+        let (l1, l2) = (InBulk::new(self.first()), InBulk::new(self.second()));
+        let path = self.read_path();
+        let mut contexts = contexts.iter_mut();
+        let singles = join_all(keys.iter().map(|key| {
+            let context = contexts.next();
+            let (path, l1, l2) = (&path, l1.clone(), l2.clone());
+            async move {
+                match context {
+                    Some(context) => path.read(key, context, l1, l2).await,
+                    None => path.read(key, &mut BoxContext::default(), l1, l2).await,
+                }
+            }
+        }));
+        self.drive(singles, &l1, &l2).await
+    }
+
+    pub(super) async fn write_in_bulk(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<BackendResult<()>> {
+        let (l1, l2) = (InBulk::new(self.first()), InBulk::new(self.second()));
+        let path = self.write_path();
+        let singles = join_all(entries.into_iter().map(|(key, value)| {
+            let (path, l1, l2) = (&path, l1.clone(), l2.clone());
+            async move { path.write(&key, value, l1, l2).await }
+        }));
+        self.drive(singles, &l1, &l2).await
+    }
+
+    pub(super) async fn remove_in_bulk(
+        &self,
+        keys: &[CacheKey],
+    ) -> Vec<BackendResult<DeleteStatus>> {
+        let (l1, l2) = (InBulk::new(self.first()), InBulk::new(self.second()));
+        let singles = join_all(keys.iter().map(|key| {
+            let ledger = &self.layers.ledger;
+            mutate::remove(ledger, &self.label, key, l1.clone(), l2.clone())
+        }));
+        self.drive(singles, &l1, &l2).await
+    }
+
+    /// Runs the single operations, and the bulk operations that they wait for.
+    async fn drive<T>(
+        &self,
+        singles: impl Future<Output = T>,
+        l1: &InBulk<super::layers::First<L1, L2>>,
+        l2: &InBulk<super::layers::Second<L1, L2>>,
+    ) -> T {
+        let mut singles = pin!(singles);
+        let mut bulks = FuturesUnordered::<BoxFuture<'static, ()>>::new();
+        let outcome = poll_fn(|context| {
+            loop {
+                if let Poll::Ready(outcome) = singles.as_mut().poll(context) {
+                    return Poll::Ready(outcome);
+                }
+                let before = bulks.len();
+                bulks.extend(l1.start());
+                bulks.extend(l2.start());
+                let nothing_new = bulks.len() == before;
+                match bulks.poll_next_unpin(context) {
+                    Poll::Ready(Some(())) => {}
+                    Poll::Ready(None) | Poll::Pending if nothing_new => return Poll::Pending,
+                    Poll::Ready(None) | Poll::Pending => {}
+                }
+            }
+        })
+        .await;
+        // What the policies have handed to the background still needs its answers.
+        bulks.extend(l1.start());
+        bulks.extend(l2.start());
+        if !bulks.is_empty() {
+            self.offload.register("bulk", bulks.collect());
+        }
+        outcome
+    }
+}

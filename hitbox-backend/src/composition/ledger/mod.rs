@@ -1,0 +1,282 @@
+//! What a composition knows about what its layers hold: the mechanism behind G3 and G4.
+//!
+//! Every write and remove of a key raises the key's *fence* to its own stamp before it touches a
+//! layer. From then on a value of that key found in a layer is trusted only if its `created` stamp
+//! is above the fence, unless the layer has *confirmed*: unless the newest operation on the key has
+//! succeeded there. So whatever arrives late (a refill in flight, a race's loser, a write that timed
+//! out and was applied after all) and whatever a failed layer still holds is not served. A layer
+//! that has not confirmed is both bypassed and on record as owing.
+//!
+//! Operations on one key and layer take *turns*, and one that has been overtaken passes, so each
+//! layer ends at the newest. `docs/fences.md` has the argument in full.
+
+mod record;
+mod shard;
+mod turn;
+
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use hitbox_core::{CacheKey, Stamp};
+use tokio::sync::oneshot;
+
+use super::{layer::CompositionLayer, owed::Owed};
+use record::{Operation, Standing};
+use shard::Shard;
+
+pub(super) use turn::{Effect, Turn};
+
+/// Enough that two cores rarely meet in one; each costs an empty map.
+const SHARDS: usize = 16;
+
+pub(super) struct Ledger {
+    shards: Box<[Mutex<Shard>]>,
+    /// How many keys have a fence that a read must look at, and one more for each layer with a
+    /// coarse fence. Zero lets a read pass with this one load.
+    standing: AtomicUsize,
+    /// Per layer: nothing in it that is at or below this stamp is trusted, whatever the key.
+    coarse: [AtomicU64; 2],
+    /// Counts the ends of writes and removes; a refill compares it to tell whether one has ended
+    /// since its read began.
+    ends: AtomicU64,
+    /// How many keys may owe something, over all shards.
+    capacity: usize,
+    owing: AtomicUsize,
+}
+
+/// What a read must not trust, taken when it begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trust {
+    fences: [Stamp; 2],
+    ends: u64,
+}
+
+impl Trust {
+    /// Whether a value with this stamp, found in `layer`, may be served.
+    pub(super) fn covers(&self, layer: CompositionLayer, created: Stamp) -> bool {
+        let fence = self.fences[layer as usize];
+        // A stamp from far in the future would pass every fence: it proves nothing.
+        fence == Stamp::ZERO || (created > fence && created.is_plausible())
+    }
+}
+
+/// What becomes of a write or remove.
+pub(super) enum Admission {
+    /// It may touch the layers.
+    Accepted(Arc<Mutation>),
+    /// Something newer has been done to the key: there is nothing to do.
+    Superseded,
+    /// Too much has been removed since the value was created to know whether this key was among
+    /// it.
+    Unprovable,
+}
+
+impl Ledger {
+    pub(super) fn new(capacity: NonZeroUsize) -> Arc<Self> {
+        let quiet_per_shard = capacity.get().div_ceil(SHARDS);
+        Arc::new(Self {
+            shards: (0..SHARDS)
+                .map(|_| Mutex::new(Shard::new(quiet_per_shard)))
+                .collect(),
+            standing: AtomicUsize::new(0),
+            coarse: [const { AtomicU64::new(0) }; 2],
+            ends: AtomicU64::new(0),
+            capacity: capacity.get(),
+            owing: AtomicUsize::new(0),
+        })
+    }
+
+    /// What a read of `key` that begins now must not trust.
+    pub(super) fn trust(&self, key: &CacheKey) -> Trust {
+        // Before the fences: an operation that ends between the two loads then counts as not ended,
+        // which at worst skips a refill.
+        let ends = self.ends.load(Ordering::Acquire);
+        if self.standing.load(Ordering::Acquire) == 0 {
+            return Trust {
+                fences: [Stamp::ZERO; 2],
+                ends,
+            };
+        }
+        let mut shard = self.shard(key);
+        self.account(|standing| shard.settle_lapsed(standing));
+        let fences =
+            CompositionLayer::BOTH.map(|layer| shard.fence(key, layer).max(self.coarse(layer)));
+        Trust { fences, ends }
+    }
+
+    /// Registers a write of a value created at `created`, and raises the fence.
+    pub(super) fn begin_write(self: &Arc<Self>, key: &CacheKey, created: Stamp) -> Admission {
+        self.begin(key, Operation::Write(created))
+    }
+
+    /// Registers a remove, and raises the fence.
+    pub(super) fn begin_remove(self: &Arc<Self>, key: &CacheKey) -> Arc<Mutation> {
+        loop {
+            // A stamp made under no lock may be overtaken by another remove's before it is
+            // registered; then a fresh one is due.
+            if let Admission::Accepted(mutation) = self.begin(key, Operation::Remove(Stamp::now()))
+            {
+                return mutation;
+            }
+        }
+    }
+
+    fn begin(self: &Arc<Self>, key: &CacheKey, operation: Operation) -> Admission {
+        let mut shard = self.shard(key);
+        let begun = self.account(|standing| {
+            shard.settle_lapsed(standing);
+            shard.begin(key, operation, standing)
+        });
+        match begun {
+            Ok(id) => Admission::Accepted(Arc::new(Mutation {
+                ledger: Arc::clone(self),
+                key: key.clone(),
+                id,
+            })),
+            Err(shard::Refusal::Superseded) => Admission::Superseded,
+            Err(shard::Refusal::Unprovable) => Admission::Unprovable,
+        }
+    }
+
+    /// The right to copy a value that a read with `trust` found to `layer`, if no write or remove
+    /// has touched the key since the read began and the layer is free.
+    pub(super) fn begin_refill(
+        self: &Arc<Self>,
+        key: &CacheKey,
+        layer: CompositionLayer,
+        trust: &Trust,
+    ) -> Option<Turn> {
+        let mut shard = self.shard(key);
+        shard
+            .begin_refill(key, layer, trust.ends)
+            .then(|| Turn::refill(Arc::clone(self), key.clone(), layer))
+    }
+
+    /// Waits until no other operation on this key and layer is under way.
+    async fn turn(self: &Arc<Self>, key: &CacheKey, layer: CompositionLayer, id: u64) -> Turn {
+        loop {
+            let waiting = {
+                let mut shard = self.shard(key);
+                let state = shard.layer_mut(key, layer);
+                if !state.busy {
+                    state.busy = true;
+                    return Turn::of_mutation(Arc::clone(self), key.clone(), layer, id);
+                }
+                let (sender, receiver) = oneshot::channel();
+                state.waiting.push_back((id, sender));
+                receiver
+            };
+            // A turn handed to a waiter that was dropped meanwhile comes back by its own drop.
+            if let Ok(turn) = waiting.await {
+                return turn;
+            }
+        }
+    }
+
+    /// What the layers owe, for whoever wants to know.
+    pub(super) fn owed(&self) -> Vec<Owed> {
+        let now = Stamp::now();
+        self.shards
+            .iter()
+            .flat_map(|shard| lock(shard).owed(now))
+            .collect()
+    }
+
+    /// The stamp below which nothing in `layer` is trusted; zero if there is no coarse fence.
+    pub(super) fn coarse(&self, layer: CompositionLayer) -> Stamp {
+        Stamp::from_micros(self.coarse[layer as usize].load(Ordering::Acquire))
+    }
+
+    /// Called after a key has come to owe something, outside the shard's lock: when too many do,
+    /// one coarse fence takes their place.
+    fn bound_what_is_owed(&self) {
+        if self.owing.load(Ordering::Acquire) <= self.capacity {
+            return;
+        }
+        let now = Stamp::now();
+        for layer in CompositionLayer::BOTH {
+            let owes = self.shards.iter().any(|shard| lock(shard).owes(layer));
+            if !owes {
+                continue;
+            }
+            // Raised before any single fence goes, so that there is no gap between the two.
+            let before = self.coarse[layer as usize].fetch_max(now.as_micros(), Ordering::AcqRel);
+            if before == 0 {
+                self.standing.fetch_add(1, Ordering::AcqRel);
+            }
+            for shard in &self.shards {
+                let mut shard = lock(shard);
+                self.account(|standing| shard.forgive(layer, now, standing));
+            }
+            tracing::warn!(%layer, capacity = self.capacity,
+                "a layer owes more keys than can be remembered: nothing older than now in it is trusted");
+        }
+    }
+
+    fn shard(&self, key: &CacheKey) -> MutexGuard<'_, Shard> {
+        use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
+        // Truncation is meant: any few bits will do.
+        lock(&self.shards[hash as usize % SHARDS])
+    }
+
+    /// Runs a change of a shard, and keeps the two counts in step with it.
+    fn account<T>(&self, change: impl FnOnce(&mut Standing) -> T) -> T {
+        let mut delta = Standing::default();
+        let result = change(&mut delta);
+        apply(&self.standing, delta.fenced);
+        apply(&self.owing, delta.owing);
+        result
+    }
+}
+
+fn apply(count: &AtomicUsize, delta: isize) {
+    match delta {
+        0 => {}
+        1.. => _ = count.fetch_add(delta.unsigned_abs(), Ordering::AcqRel),
+        ..0 => _ = count.fetch_sub(delta.unsigned_abs(), Ordering::AcqRel),
+    }
+}
+
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    // No code that holds the lock leaves a shard half-changed.
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A write or remove under way. It ends when its last holder lets go: the call itself, and whatever
+/// layer operation of it has been handed to the background.
+pub(super) struct Mutation {
+    ledger: Arc<Ledger>,
+    key: CacheKey,
+    id: u64,
+}
+
+impl Mutation {
+    /// Waits for the turn to touch `layer`; `None` if something newer has been done to the key
+    /// meanwhile, which leaves nothing to do.
+    pub(super) async fn turn(&self, layer: CompositionLayer) -> Option<Turn> {
+        let turn = self.ledger.turn(&self.key, layer, self.id).await;
+        if self.ledger.shard(&self.key).is_newest(&self.key, self.id) {
+            return Some(turn);
+        }
+        turn.settle(Effect::None);
+        None
+    }
+}
+
+impl Drop for Mutation {
+    fn drop(&mut self) {
+        let ends = self.ledger.ends.fetch_add(1, Ordering::AcqRel) + 1;
+        {
+            let mut shard = self.ledger.shard(&self.key);
+            self.ledger
+                .account(|standing| shard.end(&self.key, ends, standing));
+        }
+        self.ledger.bound_what_is_owed();
+    }
+}

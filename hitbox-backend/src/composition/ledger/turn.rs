@@ -1,0 +1,107 @@
+use std::sync::Arc;
+
+use hitbox_core::CacheKey;
+
+use super::Ledger;
+use crate::{BackendError, BackendErrorKind, composition::layer::CompositionLayer};
+
+/// What an operation has done to a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::composition) enum Effect {
+    /// The layer holds what the operation asked for, or certainly nothing.
+    Confirmed,
+    /// The layer is as it was.
+    None,
+    /// It may have taken effect, or may yet.
+    Unknown,
+}
+
+impl Effect {
+    pub(in crate::composition) fn of<T>(outcome: &Result<T, BackendError>) -> Self {
+        match outcome {
+            Ok(_) => Self::Confirmed,
+            // By contract the key is left absent.
+            Err(error) if error.kind() == BackendErrorKind::TooLarge => Self::Confirmed,
+            Err(error) if error.is_definite() => Self::None,
+            Err(_) => Self::Unknown,
+        }
+    }
+}
+
+/// The right to change one key in one layer: nobody else does until it is given back, by
+/// [`settle`](Self::settle) or by dropping it.
+pub(in crate::composition) struct Turn {
+    ledger: Arc<Ledger>,
+    key: CacheKey,
+    layer: CompositionLayer,
+    /// The mutation's; `None` for a refill.
+    id: Option<u64>,
+    /// What a drop means: nothing before the layer is touched, anything after.
+    if_dropped: Effect,
+}
+
+impl Turn {
+    pub(super) fn of_mutation(
+        ledger: Arc<Ledger>,
+        key: CacheKey,
+        layer: CompositionLayer,
+        id: u64,
+    ) -> Self {
+        Self {
+            ledger,
+            key,
+            layer,
+            id: Some(id),
+            if_dropped: Effect::None,
+        }
+    }
+
+    pub(super) fn refill(ledger: Arc<Ledger>, key: CacheKey, layer: CompositionLayer) -> Self {
+        Self {
+            ledger,
+            key,
+            layer,
+            id: None,
+            if_dropped: Effect::None,
+        }
+    }
+
+    /// Runs `operation` on the layer and settles by its outcome. Dropped midway, the operation
+    /// counts as one that may yet take effect.
+    pub(in crate::composition) async fn run<T>(
+        mut self,
+        operation: impl Future<Output = Result<T, BackendError>>,
+    ) -> Result<T, BackendError> {
+        self.if_dropped = Effect::Unknown;
+        let outcome = operation.await;
+        self.settle(Effect::of(&outcome));
+        outcome
+    }
+
+    /// Gives the turn back.
+    pub(super) fn settle(mut self, effect: Effect) {
+        // The drop does the rest.
+        self.if_dropped = effect;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let next = {
+            let mut shard = self.ledger.shard(&self.key);
+            self.ledger.account(|standing| {
+                shard.note_effect(&self.key, self.layer, self.id, self.if_dropped, standing);
+                shard.release(&self.key, self.layer, standing)
+            })
+        };
+        if let Some((id, waiter)) = next {
+            let turn =
+                Self::of_mutation(Arc::clone(&self.ledger), self.key.clone(), self.layer, id);
+            // Outside the lock: a waiter that has gone this very moment gives the turn back, and
+            // that drop takes the lock again.
+            drop(waiter.send(turn));
+        }
+        // A refill that failed may have left something owed.
+        self.ledger.bound_what_is_owed();
+    }
+}

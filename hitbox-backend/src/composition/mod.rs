@@ -1,0 +1,180 @@
+//! Two backends as one: layers, and the policies between them.
+//!
+//! [`Compose::compose`] puts a first layer (L1) in front of a second one (L2). The result is a
+//! [`Backend`] again, so it can be composed further, boxed, or used through
+//! [`CacheBackend`](crate::CacheBackend). A [`CompositionPolicy`] says how reads, writes and refills
+//! go about the two layers.
+//!
+//! Whatever the policies, a composition promises (see `DESIGN`'s guarantees G1 to G4): an expired
+//! value is never returned; a value never outlives the expiry it was written with; once a write or
+//! remove has returned, no read that starts later returns an older value; and a layer that failed a
+//! write or remove is bypassed for that key until it holds what it missed.
+
+mod backend;
+mod bulk;
+mod layer;
+mod layers;
+mod ledger;
+mod mutate;
+mod owed;
+pub mod policy;
+mod read;
+mod refill;
+
+use std::{fmt, sync::Arc};
+
+use hitbox_core::{BackendLabel, Offload, Stamp};
+
+use crate::Backend;
+use layers::Layers;
+
+pub use layer::CompositionLayer;
+pub use owed::Owed;
+pub use policy::{
+    CompositionPolicy, CompositionReadPolicy, CompositionWritePolicy,
+    OptimisticParallelWritePolicy, ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy,
+    RaceWritePolicy, ReadResult, RefillPolicy, SequentialReadPolicy, SequentialWritePolicy,
+    StrictWritePolicy,
+};
+
+/// Two backends as one. Made by [`Compose`].
+///
+/// Cloning is cheap; clones share the layers and what is known about them.
+///
+/// The guarantees hold for everything that goes through one composition and its clones. A layer may
+/// be used directly, or be part of another composition, but what is done there is not known here.
+pub struct CompositionBackend<
+    L1,
+    L2,
+    O,
+    R = SequentialReadPolicy,
+    W = OptimisticParallelWritePolicy,
+> {
+    layers: Arc<Layers<L1, L2>>,
+    offload: O,
+    read: R,
+    write: W,
+    label: BackendLabel,
+}
+
+impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W>
+where
+    L1: Backend + 'static,
+    L2: Backend + 'static,
+    O: Offload<'static>,
+    R: CompositionReadPolicy,
+    W: CompositionWritePolicy,
+{
+    /// A composition of `l1` in front of `l2`.
+    pub fn new(l1: L1, l2: L2, offload: O, policy: CompositionPolicy<R, W>) -> Self {
+        Self {
+            layers: Arc::new(Layers::new(l1, l2, policy.rules)),
+            offload,
+            read: policy.read,
+            write: policy.write,
+            label: BackendLabel::new_static("composition"),
+        }
+    }
+
+    /// The same composition under another name in source paths, errors and traces. The default is
+    /// `composition`.
+    #[must_use]
+    pub fn with_label(mut self, label: BackendLabel) -> Self {
+        self.label = label;
+        self
+    }
+}
+
+impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
+    /// The first layer.
+    pub fn l1(&self) -> &L1 {
+        &self.layers.l1
+    }
+
+    /// The second layer.
+    pub fn l2(&self) -> &L2 {
+        &self.layers.l2
+    }
+
+    /// What the layers owe: the writes and removes that a layer has not confirmed, and for which it
+    /// is bypassed. Looks through the whole record: for monitoring, not for every request.
+    #[must_use]
+    pub fn owed(&self) -> Vec<Owed> {
+        self.layers.ledger.owed()
+    }
+
+    /// The stamp at or below which nothing in `layer` is trusted, because it came to owe more keys
+    /// than [`record_capacity`](CompositionPolicy::record_capacity); `None` in normal operation.
+    #[must_use]
+    pub fn distrusted_until(&self, layer: CompositionLayer) -> Option<Stamp> {
+        let fence = self.layers.ledger.coarse(layer);
+        (fence > Stamp::ZERO).then_some(fence)
+    }
+}
+
+impl<L1, L2, O: Clone, R: Clone, W: Clone> Clone for CompositionBackend<L1, L2, O, R, W> {
+    fn clone(&self) -> Self {
+        Self {
+            layers: Arc::clone(&self.layers),
+            offload: self.offload.clone(),
+            read: self.read.clone(),
+            write: self.write.clone(),
+            label: self.label.clone(),
+        }
+    }
+}
+
+impl<L1: Backend, L2: Backend, O, R: fmt::Debug, W: fmt::Debug> fmt::Debug
+    for CompositionBackend<L1, L2, O, R, W>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompositionBackend")
+            .field("label", &self.label)
+            .field("l1", &self.layers.l1.label())
+            .field("l2", &self.layers.l2.label())
+            .field("read", &self.read)
+            .field("write", &self.write)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Composes backends.
+///
+/// ```
+/// use hitbox_backend::{Backend, Compose, CompositionPolicy, RaceReadPolicy, conformance::MemoryBackend};
+/// use hitbox_core::DisabledOffload;
+///
+/// let two_layers = MemoryBackend::new().compose(MemoryBackend::new(), DisabledOffload);
+/// let policy = CompositionPolicy::new().read(RaceReadPolicy::new());
+/// let three_layers = MemoryBackend::new().compose_with(two_layers, DisabledOffload, policy);
+/// assert_eq!(three_layers.label().as_str(), "composition");
+/// ```
+pub trait Compose: Backend + Sized + 'static {
+    /// `self` in front of `l2`, with the default policy: sequential reads, optimistic parallel
+    /// writes, refill always.
+    fn compose<L2: Backend + 'static, O: Offload<'static>>(
+        self,
+        l2: L2,
+        offload: O,
+    ) -> CompositionBackend<Self, L2, O> {
+        self.compose_with(l2, offload, CompositionPolicy::new())
+    }
+
+    /// `self` in front of `l2`, with this policy.
+    fn compose_with<L2, O, R, W>(
+        self,
+        l2: L2,
+        offload: O,
+        policy: CompositionPolicy<R, W>,
+    ) -> CompositionBackend<Self, L2, O, R, W>
+    where
+        L2: Backend + 'static,
+        O: Offload<'static>,
+        R: CompositionReadPolicy,
+        W: CompositionWritePolicy,
+    {
+        CompositionBackend::new(self, l2, offload, policy)
+    }
+}
+
+impl<B: Backend + Sized + 'static> Compose for B {}

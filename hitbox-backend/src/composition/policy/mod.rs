@@ -1,0 +1,125 @@
+//! How a composition reads, writes and refills.
+
+mod read;
+mod refill;
+mod write;
+
+use std::{num::NonZeroUsize, time::Duration};
+
+pub use read::{
+    CompositionReadPolicy, ParallelReadPolicy, RaceReadPolicy, ReadResult, SequentialReadPolicy,
+};
+pub use refill::RefillPolicy;
+pub use write::{
+    CompositionWritePolicy, OptimisticParallelWritePolicy, RaceWritePolicy, SequentialWritePolicy,
+    StrictWritePolicy,
+};
+
+/// What becomes of the slower layer's operation in a race that the other layer has won.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RaceLoserPolicy {
+    /// It is handed to the background and runs to its end.
+    #[default]
+    Offload,
+    /// It is dropped where it stands.
+    Drop,
+}
+
+/// How a composition reads, writes and refills: a value to build one with.
+///
+/// ```
+/// use std::time::Duration;
+/// use hitbox_backend::{CompositionPolicy, ParallelReadPolicy, RefillPolicy, StrictWritePolicy};
+///
+/// let policy = CompositionPolicy::new()
+///     .read(ParallelReadPolicy::new())
+///     .write(StrictWritePolicy::new())
+///     .refill(RefillPolicy::Repair)
+///     .l1_ttl(Duration::from_secs(30));
+/// ```
+#[derive(Clone, Debug)]
+pub struct CompositionPolicy<R = SequentialReadPolicy, W = OptimisticParallelWritePolicy> {
+    pub(super) read: R,
+    pub(super) write: W,
+    pub(super) rules: Rules,
+}
+
+/// The part of a policy that is the same whatever the read and write policies are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    pub(super) refill: RefillPolicy,
+    pub(super) l1_ttl: Option<Duration>,
+    pub(super) record_capacity: NonZeroUsize,
+}
+
+const DEFAULT_RECORD_CAPACITY: NonZeroUsize = NonZeroUsize::new(16_384).expect("not zero");
+
+impl CompositionPolicy {
+    /// Sequential reads, optimistic parallel writes, refill always.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            read: SequentialReadPolicy::new(),
+            write: OptimisticParallelWritePolicy::new(),
+            rules: Rules {
+                refill: RefillPolicy::Always,
+                l1_ttl: None,
+                record_capacity: DEFAULT_RECORD_CAPACITY,
+            },
+        }
+    }
+}
+
+impl Default for CompositionPolicy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<R, W> CompositionPolicy<R, W> {
+    /// Reads by this policy.
+    #[must_use]
+    pub fn read<P>(self, read: P) -> CompositionPolicy<P, W> {
+        CompositionPolicy {
+            read,
+            write: self.write,
+            rules: self.rules,
+        }
+    }
+
+    /// Writes by this policy.
+    #[must_use]
+    pub fn write<P>(self, write: P) -> CompositionPolicy<R, P> {
+        CompositionPolicy {
+            read: self.read,
+            write,
+            rules: self.rules,
+        }
+    }
+
+    /// Copies answers between the layers by this policy.
+    #[must_use]
+    pub fn refill(mut self, refill: RefillPolicy) -> Self {
+        self.rules.refill = refill;
+        self
+    }
+
+    /// Bounds how long L1 keeps a value, whatever the value's own expiry: written or refilled
+    /// values expire in L1 after this at the latest.
+    #[must_use]
+    pub fn l1_ttl(mut self, l1_ttl: Duration) -> Self {
+        self.rules.l1_ttl = Some(l1_ttl);
+        self
+    }
+
+    /// How many keys the composition remembers of what its layers still owe, and as many of what
+    /// was last done to them. 16,384 by default, at a few hundred bytes each.
+    ///
+    /// When a layer owes more than this, nothing in it that is older than that moment is trusted:
+    /// it costs misses until values are written anew, never a stale answer.
+    #[must_use]
+    pub fn record_capacity(mut self, keys: NonZeroUsize) -> Self {
+        self.rules.record_capacity = keys;
+        self
+    }
+}

@@ -1,0 +1,124 @@
+//! How a composition reads its two layers. One file per policy.
+
+mod parallel;
+mod race;
+mod sequential;
+
+use std::{fmt::Debug, future::Future};
+
+use async_trait::async_trait;
+use hitbox_core::{BoxContext, CacheContext, CacheKey, CacheValue, Offload};
+
+use crate::composition::CompositionLayer;
+
+pub use parallel::ParallelReadPolicy;
+pub use race::RaceReadPolicy;
+pub use sequential::SequentialReadPolicy;
+
+/// What a read policy found.
+#[derive(Debug)]
+pub struct ReadResult<T> {
+    /// The live value, or `None` for a miss.
+    pub value: Option<CacheValue<T>>,
+    /// The layer that answered; L2 for a miss.
+    pub source: CompositionLayer,
+    /// The context of the read that answered; a fresh one for a miss.
+    pub context: BoxContext,
+}
+
+impl<T> ReadResult<T> {
+    /// Neither layer holds a live value.
+    #[must_use]
+    pub fn miss() -> Self {
+        Self {
+            value: None,
+            source: CompositionLayer::L2,
+            context: CacheContext::default().boxed(),
+        }
+    }
+}
+
+/// Decides which layers are asked, in which order, and whose answer counts.
+///
+/// A policy sees live values only: an expired value, and one that a later write or remove has
+/// overtaken, reach it as a miss. Whether an answer is copied to the other layer is not its
+/// business but the [`RefillPolicy`](crate::RefillPolicy)'s.
+///
+/// Implementations are cancel safe if they only await the futures they are given: dropping those
+/// is always safe.
+#[async_trait]
+pub trait CompositionReadPolicy: Send + Sync {
+    /// Reads `key`. Each of `read_l1` and `read_l2` starts the read of its layer when called; the
+    /// futures may be raced, joined, dropped or handed to `offload`.
+    ///
+    /// # Errors
+    ///
+    /// An error only if both layers failed; the built-in policies return L2's.
+    async fn execute_with<T, E, F1, F2, Fut1, Fut2, O>(
+        &self,
+        key: CacheKey,
+        read_l1: F1,
+        read_l2: F2,
+        offload: &O,
+    ) -> Result<ReadResult<T>, E>
+    where
+        T: Send + 'static,
+        E: Send + Debug + 'static,
+        F1: FnOnce(CacheKey) -> Fut1 + Send,
+        F2: FnOnce(CacheKey) -> Fut2 + Send,
+        Fut1: Future<Output = (Result<Option<CacheValue<T>>, E>, BoxContext)> + Send + 'static,
+        Fut2: Future<Output = (Result<Option<CacheValue<T>>, E>, BoxContext)> + Send + 'static,
+        O: Offload<'static>;
+}
+
+/// What is left to say once neither layer has a live value: a miss if a layer answered at all, an
+/// error if none did. L1's outcome comes first.
+fn without_a_hit<T, E: Debug>(
+    key: &CacheKey,
+    l1: Result<(), E>,
+    l2: Result<(), E>,
+) -> Result<ReadResult<T>, E> {
+    match (l1, l2) {
+        (Ok(()), Ok(())) => Ok(ReadResult::miss()),
+        (Err(error), Ok(())) => {
+            warn_failed(key, CompositionLayer::L1, &error);
+            Ok(ReadResult::miss())
+        }
+        (Ok(()), Err(error)) => {
+            warn_failed(key, CompositionLayer::L2, &error);
+            Ok(ReadResult::miss())
+        }
+        (Err(l1_error), Err(l2_error)) => {
+            warn_failed(key, CompositionLayer::L1, &l1_error);
+            warn_failed(key, CompositionLayer::L2, &l2_error);
+            Err(l2_error)
+        }
+    }
+}
+
+fn warn_failed<E: Debug>(key: &CacheKey, layer: CompositionLayer, error: &E) {
+    tracing::warn!(%key, %layer, ?error, "a layer failed to read");
+}
+
+/// One layer's answer, sorted by what a policy does with it.
+enum Answer<T, E> {
+    Hit(ReadResult<T>),
+    NoHit(Result<(), E>),
+}
+
+impl<T, E> Answer<T, E> {
+    fn of(
+        layer: CompositionLayer,
+        (outcome, context): (Result<Option<CacheValue<T>>, E>, BoxContext),
+    ) -> Self {
+        match outcome {
+            Ok(Some(value)) => Self::Hit(ReadResult {
+                value: Some(value),
+                source: layer,
+                context,
+            }),
+            Ok(None) => Self::NoHit(Ok(())),
+            Err(error) => Self::NoHit(Err(error)),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+/// Whether a value found in one layer is copied to the other.
+///
+/// A copied value keeps its expiry, stale time and stamp (L1's cap aside). A value that was written
+/// or removed since the read began is never copied over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RefillPolicy {
+    /// An answer from L2 is written to L1. If L1 does not take it at once, the caller does not wait:
+    /// the rest happens in the background (with `DisabledOffload` the caller waits).
+    #[default]
+    Always,
+    /// Nothing is copied.
+    Never,
+    /// Both ways and always in the background: a layer that missed, or that holds an older value
+    /// than the other, gets the newer one. Takes as many layers into account as the read policy
+    /// asked. With `DisabledOffload` nothing is copied.
+    Repair,
+}

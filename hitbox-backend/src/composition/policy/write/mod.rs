@@ -1,0 +1,72 @@
+//! How a composition writes its two layers. One file per policy.
+
+mod optimistic_parallel;
+mod race;
+mod sequential;
+mod strict;
+
+use std::future::Future;
+
+use async_trait::async_trait;
+use hitbox_core::{CacheKey, Offload};
+
+use crate::{BackendError, composition::CompositionLayer};
+
+pub use optimistic_parallel::OptimisticParallelWritePolicy;
+pub use race::RaceWritePolicy;
+pub use sequential::SequentialWritePolicy;
+pub use strict::StrictWritePolicy;
+
+/// Decides which layers are written, in which order, and what counts as success.
+///
+/// Whatever a policy does, a layer that has not confirmed the write is not trusted with that key
+/// afterwards: it is bypassed until it holds what was written, or something newer.
+#[async_trait]
+pub trait CompositionWritePolicy: Send + Sync {
+    /// Writes `key`. Each of `write_l1` and `write_l2` starts the write of its layer when called;
+    /// the futures may be raced, joined, dropped or handed to `offload`.
+    ///
+    /// # Errors
+    ///
+    /// The error of a layer, when the write as a whole does not count as done.
+    async fn execute_with<F1, F2, Fut1, Fut2, O>(
+        &self,
+        key: CacheKey,
+        write_l1: F1,
+        write_l2: F2,
+        offload: &O,
+    ) -> Result<(), BackendError>
+    where
+        F1: FnOnce(CacheKey) -> Fut1 + Send,
+        F2: FnOnce(CacheKey) -> Fut2 + Send,
+        Fut1: Future<Output = Result<(), BackendError>> + Send + 'static,
+        Fut2: Future<Output = Result<(), BackendError>> + Send + 'static,
+        O: Offload<'static>;
+}
+
+fn warn_failed(key: &CacheKey, layer: CompositionLayer, error: &BackendError) {
+    tracing::warn!(%key, %layer, %error, "a layer failed to write");
+}
+
+/// Both layers have answered, and one success is enough.
+fn one_is_enough(
+    key: &CacheKey,
+    l1: Result<(), BackendError>,
+    l2: Result<(), BackendError>,
+) -> Result<(), BackendError> {
+    match (l1, l2) {
+        (Ok(()), Ok(())) => Ok(()),
+        (Err(error), Ok(())) => {
+            warn_failed(key, CompositionLayer::L1, &error);
+            Ok(())
+        }
+        (Ok(()), Err(error)) => {
+            warn_failed(key, CompositionLayer::L2, &error);
+            Ok(())
+        }
+        (Err(l1_error), Err(l2_error)) => {
+            warn_failed(key, CompositionLayer::L1, &l1_error);
+            Err(l2_error)
+        }
+    }
+}

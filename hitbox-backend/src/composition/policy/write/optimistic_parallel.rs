@@ -1,0 +1,42 @@
+use std::future::Future;
+
+use async_trait::async_trait;
+use hitbox_core::{CacheKey, Offload};
+
+use super::{CompositionWritePolicy, one_is_enough};
+use crate::BackendError;
+
+/// Writes both layers at once, waits for both, and is content if one took the value.
+///
+/// The default: a failing layer costs a warning, not the write.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OptimisticParallelWritePolicy;
+
+impl OptimisticParallelWritePolicy {
+    /// The policy.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+#[async_trait]
+impl CompositionWritePolicy for OptimisticParallelWritePolicy {
+    async fn execute_with<F1, F2, Fut1, Fut2, O>(
+        &self,
+        key: CacheKey,
+        write_l1: F1,
+        write_l2: F2,
+        _offload: &O,
+    ) -> Result<(), BackendError>
+    where
+        F1: FnOnce(CacheKey) -> Fut1 + Send,
+        F2: FnOnce(CacheKey) -> Fut2 + Send,
+        Fut1: Future<Output = Result<(), BackendError>> + Send + 'static,
+        Fut2: Future<Output = Result<(), BackendError>> + Send + 'static,
+        O: Offload<'static>,
+    {
+        let (l1, l2) = futures::join!(write_l1(key.clone()), write_l2(key.clone()));
+        one_is_enough(&key, l1, l2)
+    }
+}

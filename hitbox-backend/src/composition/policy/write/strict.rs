@@ -1,0 +1,48 @@
+use std::future::Future;
+
+use async_trait::async_trait;
+use hitbox_core::{CacheKey, Offload};
+
+use super::{CompositionWritePolicy, warn_failed};
+use crate::{BackendError, composition::CompositionLayer};
+
+/// Writes both layers at once, waits for both, and succeeds only if both took the value.
+///
+/// On failure the error is that of the layer that failed; L1's is logged if both did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StrictWritePolicy;
+
+impl StrictWritePolicy {
+    /// The policy.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+#[async_trait]
+impl CompositionWritePolicy for StrictWritePolicy {
+    async fn execute_with<F1, F2, Fut1, Fut2, O>(
+        &self,
+        key: CacheKey,
+        write_l1: F1,
+        write_l2: F2,
+        _offload: &O,
+    ) -> Result<(), BackendError>
+    where
+        F1: FnOnce(CacheKey) -> Fut1 + Send,
+        F2: FnOnce(CacheKey) -> Fut2 + Send,
+        Fut1: Future<Output = Result<(), BackendError>> + Send + 'static,
+        Fut2: Future<Output = Result<(), BackendError>> + Send + 'static,
+        O: Offload<'static>,
+    {
+        match futures::join!(write_l1(key.clone()), write_l2(key.clone())) {
+            (l1, Ok(())) => l1,
+            (Ok(()), l2) => l2,
+            (Err(l1_error), l2) => {
+                warn_failed(&key, CompositionLayer::L1, &l1_error);
+                l2
+            }
+        }
+    }
+}

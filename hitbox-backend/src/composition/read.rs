@@ -1,0 +1,188 @@
+//! One read through a composition.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use hitbox_core::{
+    BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, Offload, Raw, ResponseSource,
+};
+use tokio::sync::oneshot;
+
+use super::{
+    CompositionReadPolicy, ReadResult,
+    layer::CompositionLayer,
+    layers::LayerAccess,
+    ledger::{Ledger, Trust},
+    policy::{RefillPolicy, Rules},
+    refill::{self, Seen},
+};
+use crate::{BackendError, ReadOutcome};
+
+/// What a read needs besides the layers.
+pub(super) struct ReadPath<'a, R, O> {
+    pub(super) policy: &'a R,
+    pub(super) offload: &'a O,
+    pub(super) label: &'a BackendLabel,
+    pub(super) ledger: &'a Arc<Ledger>,
+    pub(super) rules: Rules,
+}
+
+impl<R: CompositionReadPolicy, O: Offload<'static>> ReadPath<'_, R, O> {
+    pub(super) async fn read<A: LayerAccess, B: LayerAccess>(
+        &self,
+        key: &CacheKey,
+        context: &mut BoxContext,
+        l1: A,
+        l2: B,
+    ) -> ReadOutcome {
+        let trust = self.ledger.trust(key);
+        let (tell_l1, seen_in_l1) = self.sighting();
+        let (tell_l2, seen_in_l2) = self.sighting();
+        let read_l1 = guarded(l1.clone(), context.clone(), trust, tell_l1);
+        let read_l2 = guarded(l2.clone(), context.clone(), trust, tell_l2);
+        let result = self
+            .policy
+            .execute_with(key.clone(), read_l1, read_l2, self.offload)
+            .await
+            .map_err(|error| error.seen_through(self.label))?;
+
+        match self.rules.refill {
+            RefillPolicy::Always => self.refill_l1(key, &result, trust, l1).await,
+            RefillPolicy::Never => {}
+            RefillPolicy::Repair => {
+                if let (Some(seen_in_l1), Some(seen_in_l2)) = (seen_in_l1, seen_in_l2)
+                    && let Some(repair) = refill::repair(
+                        Arc::clone(self.ledger),
+                        key.clone(),
+                        trust,
+                        (seen_in_l1, seen_in_l2),
+                        (l1, l2),
+                        self.rules,
+                    )
+                {
+                    self.offload.register((key.clone(), "repair"), repair);
+                }
+            }
+        }
+        Ok(self.answer(context, result))
+    }
+
+    /// Where the read of a layer tells what it saw, if a repair wants to know.
+    fn sighting(
+        &self,
+    ) -> (
+        Option<oneshot::Sender<Seen>>,
+        Option<oneshot::Receiver<Seen>>,
+    ) {
+        match self.rules.refill {
+            RefillPolicy::Repair => {
+                let (sender, receiver) = oneshot::channel();
+                (Some(sender), Some(receiver))
+            }
+            RefillPolicy::Always | RefillPolicy::Never => (None, None),
+        }
+    }
+
+    async fn refill_l1<A: LayerAccess>(
+        &self,
+        key: &CacheKey,
+        result: &ReadResult<Raw>,
+        trust: Trust,
+        l1: A,
+    ) {
+        if let (CompositionLayer::L2, Some(value)) = (result.source, &result.value)
+            && let Some(turn) = self.ledger.begin_refill(key, CompositionLayer::L1, &trust)
+        {
+            let value = for_layer(CompositionLayer::L1, value.clone(), self.rules);
+            let refill = refill::copy(turn, key.clone(), value, l1);
+            refill::without_waiting(self.offload, refill).await;
+        }
+    }
+
+    /// What the caller gets to see of a policy's result.
+    fn answer(&self, context: &mut BoxContext, result: ReadResult<Raw>) -> Option<CacheValue<Raw>> {
+        // Once more: a policy may have waited for the other layer since the value was read.
+        let live = result.value.filter(|value| !value.is_expired());
+        let Some(value) = live else {
+            mark_miss(context);
+            return None;
+        };
+        *context = result.context;
+        let source = match context.source() {
+            ResponseSource::Backend(inner) => self.label.join(inner),
+            // A policy that made up a context of its own.
+            ResponseSource::Upstream => self.label.clone(),
+        };
+        context.set_source(ResponseSource::Backend(source));
+        context.set_status(if value.is_stale() {
+            CacheStatus::Stale
+        } else {
+            CacheStatus::Hit
+        });
+        Some(value)
+    }
+}
+
+fn mark_miss(context: &mut BoxContext) {
+    context.set_status(CacheStatus::Miss);
+    context.set_source(ResponseSource::Upstream);
+}
+
+/// The read of one layer as policies get to see it: without values that are expired or overtaken.
+fn guarded<A: LayerAccess>(
+    layer: A,
+    context: BoxContext,
+    trust: Trust,
+    tell: Option<oneshot::Sender<Seen>>,
+) -> impl FnOnce(CacheKey) -> GuardedRead + Send {
+    move |key| {
+        Box::pin(async move {
+            let (outcome, mut context) = layer.read(&key, context).await;
+            let outcome =
+                outcome.map(|found| found.filter(|value| is_usable(A::LAYER, value, &trust)));
+            if !matches!(outcome, Ok(Some(_))) {
+                mark_miss(&mut context);
+            }
+            if let Some(tell) = tell {
+                // Nobody may want to know any more.
+                let _ = tell.send(Seen::from(&outcome));
+            }
+            (outcome, context)
+        })
+    }
+}
+
+type GuardedRead = std::pin::Pin<
+    Box<
+        dyn Future<Output = (Result<Option<CacheValue<Raw>>, BackendError>, BoxContext)>
+            + Send
+            + 'static,
+    >,
+>;
+
+fn is_usable(layer: CompositionLayer, value: &CacheValue<Raw>, trust: &Trust) -> bool {
+    // What happens after this value was seen must also be stamped after it.
+    value.created().observe();
+    !value.is_expired() && trust.covers(layer, value.created())
+}
+
+/// The value as `layer` may keep it: L1 by its cap on life times.
+pub(super) fn for_layer(
+    layer: CompositionLayer,
+    value: CacheValue<Raw>,
+    rules: Rules,
+) -> CacheValue<Raw> {
+    match (layer, rules.l1_ttl) {
+        (CompositionLayer::L1, Some(l1_ttl)) => {
+            let cap = TimeDelta::from_std(l1_ttl)
+                .ok()
+                .and_then(|cap| hitbox_core::clock::now().checked_add_signed(cap));
+            match cap {
+                Some(cap) => value.expire_no_later_than(cap),
+                // Longer than time itself: no cap.
+                None => value,
+            }
+        }
+        (CompositionLayer::L1 | CompositionLayer::L2, _) => value,
+    }
+}
