@@ -24,7 +24,7 @@ pub use backend::{Backend, ReadOutcome, trace_rejection};
 pub use capabilities::Capabilities;
 pub use composition::{
     Compose, CompositionBackend, CompositionLayer, CompositionPolicy, CompositionReadPolicy,
-    CompositionWritePolicy, OptimisticParallelWritePolicy, Owed, ParallelReadPolicy,
+    CompositionWritePolicy, OptimisticParallelWritePolicy, Owed, OwedCause, ParallelReadPolicy,
     RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy, ReadResult, RefillPolicy,
     SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy,
 };

@@ -16,7 +16,11 @@ use futures::{
 };
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload, Raw};
 
-use super::{CompositionBackend, CompositionReadPolicy, CompositionWritePolicy, mutate};
+use super::{
+    CompositionBackend, CompositionReadPolicy, CompositionWritePolicy,
+    layers::{First, Handle, Second},
+    mutate,
+};
 use crate::{Backend, BackendResult, DeleteStatus, ReadOutcome};
 use gather::InBulk;
 
@@ -78,9 +82,11 @@ where
     async fn drive<T>(
         &self,
         singles: impl Future<Output = T>,
-        l1: &InBulk<super::layers::First<L1, L2>>,
-        l2: &InBulk<super::layers::Second<L1, L2>>,
+        l1: &InBulk<First<L1, L2>>,
+        l2: &InBulk<Second<L1, L2>>,
     ) -> T {
+        // Also when this future is dropped: nobody may wait for a bulk operation that nobody sends.
+        let close = CloseOnDrop(l1, l2);
         let mut singles = pin!(singles);
         let mut bulks = FuturesUnordered::<BoxFuture<'static, ()>>::new();
         let outcome = poll_fn(|context| {
@@ -106,6 +112,16 @@ where
         if !bulks.is_empty() {
             self.offload.register("bulk", bulks.collect());
         }
+        drop(close);
         outcome
+    }
+}
+
+struct CloseOnDrop<'b, A: Handle, B: Handle>(&'b InBulk<A>, &'b InBulk<B>);
+
+impl<A: Handle, B: Handle> Drop for CloseOnDrop<'_, A, B> {
+    fn drop(&mut self) {
+        self.0.close();
+        self.1.close();
     }
 }

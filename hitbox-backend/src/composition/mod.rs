@@ -29,7 +29,7 @@ use crate::Backend;
 use layers::Layers;
 
 pub use layer::CompositionLayer;
-pub use owed::Owed;
+pub use owed::{Owed, OwedCause};
 pub use policy::{
     CompositionPolicy, CompositionReadPolicy, CompositionWritePolicy,
     OptimisticParallelWritePolicy, ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy,

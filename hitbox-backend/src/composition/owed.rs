@@ -2,8 +2,7 @@ use hitbox_core::{CacheKey, Stamp};
 
 use super::layer::CompositionLayer;
 
-/// What a layer of a composition still owes: it has not confirmed the newest write or remove of
-/// this key, and is bypassed for it.
+/// A key for which a layer of a composition is bypassed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Owed {
@@ -13,4 +12,17 @@ pub struct Owed {
     pub layer: CompositionLayer,
     /// Values of the key at or below this stamp are not trusted in the layer.
     pub fence: Stamp,
+    /// Why.
+    pub cause: OwedCause,
+}
+
+/// Why a layer is bypassed for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwedCause {
+    /// It has not confirmed the newest write or remove, which failed there, or was not tried, or
+    /// was dropped.
+    Unconfirmed,
+    /// It has, but an older operation on it ended without an answer and may still take effect. This
+    /// passes by itself, 60 seconds after that operation.
+    LateEffect,
 }

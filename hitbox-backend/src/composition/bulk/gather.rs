@@ -2,7 +2,7 @@
 
 use std::{
     mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures::future::BoxFuture;
@@ -17,30 +17,51 @@ use crate::{
     },
 };
 
-/// Operations of one kind that wait to be sent together, and who waits for each.
-struct Gathered<Q, A>(Mutex<Vec<(Q, oneshot::Sender<A>)>>);
+/// Operations of one kind that wait to be sent together, and who waits for each. `None` once nobody
+/// sends them any more.
+struct Gathered<Q, A>(Mutex<Option<Waiting<Q, A>>>);
+
+type Waiting<Q, A> = Vec<(Q, oneshot::Sender<A>)>;
+
+/// What became of an operation that was to go with others.
+enum Asked<Q, A> {
+    Answered(A),
+    /// The bulk operation it went with was dropped.
+    Dropped,
+    /// There are no bulk operations any more: it has to go by itself.
+    Alone(Q),
+}
 
 impl<Q, A> Default for Gathered<Q, A> {
     fn default() -> Self {
-        Self(Mutex::new(Vec::new()))
+        Self(Mutex::new(Some(Vec::new())))
     }
 }
 
 impl<Q, A> Gathered<Q, A> {
-    /// Adds an operation and waits for its answer: `None` if the bulk it went with was dropped.
-    async fn ask(&self, question: Q) -> Option<A> {
-        let (sender, receiver) = oneshot::channel();
-        self.lock().push((question, sender));
-        receiver.await.ok()
+    async fn ask(&self, question: Q) -> Asked<Q, A> {
+        let receiver = match &mut *self.lock() {
+            None => return Asked::Alone(question),
+            Some(waiting) => {
+                let (sender, receiver) = oneshot::channel();
+                waiting.push((question, sender));
+                receiver
+            }
+        };
+        receiver.await.map_or(Asked::Dropped, Asked::Answered)
     }
 
     /// What has been gathered, if anything.
     fn take(&self) -> Option<(Vec<Q>, Vec<oneshot::Sender<A>>)> {
-        let gathered = mem::take(&mut *self.lock());
+        let gathered = mem::take(self.lock().as_mut()?);
         (!gathered.is_empty()).then(|| gathered.into_iter().unzip())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Q, oneshot::Sender<A>)>> {
+    fn close(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Waiting<Q, A>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -100,6 +121,15 @@ impl<H: Handle> InBulk<H> {
         reads.into_iter().chain(writes).chain(removes)
     }
 
+    /// From now on operations go by themselves: those that policies have handed to the background
+    /// and that come to touch the layer after the bulk call has ended. What has been gathered and
+    /// not started is dropped.
+    pub(super) fn close(&self) {
+        self.gathering.reads.close();
+        self.gathering.writes.close();
+        self.gathering.removes.close();
+    }
+
     fn dropped(&self, operation: Operation) -> BackendError {
         BackendError::new(
             BackendErrorKind::Unavailable,
@@ -127,21 +157,26 @@ impl<H: Handle> LayerAccess for InBulk<H> {
     const LAYER: CompositionLayer = H::LAYER;
 
     async fn read(&self, key: &CacheKey, context: BoxContext) -> (ReadOutcome, BoxContext) {
-        let question = (key.clone(), context);
-        match self.gathering.reads.ask(question).await {
-            Some(answer) => answer,
-            None => (Err(self.dropped(Operation::Read)), BoxContext::default()),
+        match self.gathering.reads.ask((key.clone(), context)).await {
+            Asked::Answered(answer) => answer,
+            Asked::Dropped => (Err(self.dropped(Operation::Read)), BoxContext::default()),
+            Asked::Alone((key, context)) => self.handle.read(&key, context).await,
         }
     }
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        let question = (key.clone(), value);
-        let answer = self.gathering.writes.ask(question).await;
-        answer.unwrap_or_else(|| Err(self.dropped(Operation::Write)))
+        match self.gathering.writes.ask((key.clone(), value)).await {
+            Asked::Answered(answer) => answer,
+            Asked::Dropped => Err(self.dropped(Operation::Write)),
+            Asked::Alone((key, value)) => self.handle.write(&key, value).await,
+        }
     }
 
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
-        let answer = self.gathering.removes.ask(key.clone()).await;
-        answer.unwrap_or_else(|| Err(self.dropped(Operation::Remove)))
+        match self.gathering.removes.ask(key.clone()).await {
+            Asked::Answered(answer) => answer,
+            Asked::Dropped => Err(self.dropped(Operation::Remove)),
+            Asked::Alone(key) => self.handle.remove(&key).await,
+        }
     }
 }

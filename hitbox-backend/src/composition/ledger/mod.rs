@@ -25,7 +25,7 @@ use std::{
 use hitbox_core::{CacheKey, Stamp};
 use tokio::sync::oneshot;
 
-use super::{layer::CompositionLayer, owed::Owed};
+use super::{CompositionLayer, Owed};
 use record::{Operation, Standing};
 use shard::Shard;
 
@@ -152,9 +152,8 @@ impl Ledger {
         trust: &Trust,
     ) -> Option<Turn> {
         let mut shard = self.shard(key);
-        shard
-            .begin_refill(key, layer, trust.ends)
-            .then(|| Turn::refill(Arc::clone(self), key.clone(), layer))
+        let newest = shard.begin_refill(key, layer, trust.ends)?;
+        Some(Turn::new(Arc::clone(self), key.clone(), layer, newest))
     }
 
     /// Waits until no other operation on this key and layer is under way.
@@ -165,7 +164,7 @@ impl Ledger {
                 let state = shard.layer_mut(key, layer);
                 if !state.busy {
                     state.busy = true;
-                    return Turn::of_mutation(Arc::clone(self), key.clone(), layer, id);
+                    return Turn::new(Arc::clone(self), key.clone(), layer, id);
                 }
                 let (sender, receiver) = oneshot::channel();
                 state.waiting.push_back((id, sender));
@@ -180,10 +179,9 @@ impl Ledger {
 
     /// What the layers owe, for whoever wants to know.
     pub(super) fn owed(&self) -> Vec<Owed> {
-        let now = Stamp::now();
         self.shards
             .iter()
-            .flat_map(|shard| lock(shard).owed(now))
+            .flat_map(|shard| lock(shard).owed())
             .collect()
     }
 

@@ -6,6 +6,7 @@ use hitbox_core::Stamp;
 use tokio::sync::oneshot;
 
 use super::Turn;
+use crate::composition::OwedCause;
 
 /// A write or remove, with the stamp that orders it.
 #[derive(Clone, Copy, Debug)]
@@ -66,8 +67,17 @@ pub(super) enum Debt {
 }
 
 impl LayerState {
+    /// Why reads must look at the fence; `None` if they need not.
+    pub(super) fn bypassed_for(&self) -> Option<OwedCause> {
+        match (self.debt, self.unsettled_until > Stamp::ZERO) {
+            (Debt::Owed, _) => Some(OwedCause::Unconfirmed),
+            (Debt::None, true) => Some(OwedCause::LateEffect),
+            (Debt::None, false) => None,
+        }
+    }
+
     fn is_fenced(&self) -> bool {
-        self.debt == Debt::Owed || self.unsettled_until > Stamp::ZERO
+        self.bypassed_for().is_some()
     }
 
     /// The fence that reads must respect; zero: none.

@@ -6,7 +6,7 @@ use super::{
     Effect,
     record::{Debt, LayerState, Operation, Record, Standing},
 };
-use crate::composition::{layer::CompositionLayer, owed::Owed};
+use crate::composition::{CompositionLayer, Owed};
 
 /// How long an operation that ended without an answer may still take effect: 60 seconds. Servers
 /// and connections give up earlier.
@@ -99,7 +99,7 @@ impl Shard {
         key: &CacheKey,
         layer: CompositionLayer,
         ends_when_read_began: u64,
-    ) -> bool {
+    ) -> Option<u64> {
         let untouched = match self.records.get(key) {
             Some(record) => {
                 record.under_way == 0
@@ -108,18 +108,20 @@ impl Shard {
             }
             None => self.forgotten_end <= ends_when_read_began,
         };
-        if untouched {
-            self.layer_mut(key, layer).busy = true;
-        }
-        untouched
+        untouched.then(|| {
+            let record = self.records.entry(key.clone()).or_default();
+            record.layers[layer as usize].busy = true;
+            record.newest
+        })
     }
 
-    /// Notes what an operation has done to a layer; `id` is the mutation's, `None` a refill's.
+    /// Notes what an operation has done to a layer. `id` is that of the newest mutation which it
+    /// leaves the layer up to date with.
     pub(super) fn note_effect(
         &mut self,
         key: &CacheKey,
         layer: CompositionLayer,
-        id: Option<u64>,
+        id: u64,
         effect: Effect,
         standing: &mut Standing,
     ) {
@@ -129,11 +131,7 @@ impl Shard {
             self.lapses.push_back((until, key.clone(), layer));
         }
         self.change(key, standing, |record| {
-            let is_newest = match id {
-                Some(id) => record.newest == id,
-                // A refill says nothing about a write or remove that has begun since.
-                None => record.under_way == 0,
-            };
+            let is_newest = record.newest == id;
             let newest = record.newest_operation();
             let state = &mut record.layers[layer as usize];
             match effect {
@@ -219,21 +217,24 @@ impl Shard {
         }
     }
 
-    pub(super) fn owed(&self, now: Stamp) -> Vec<Owed> {
-        let mut owed = Vec::new();
-        for (key, record) in &self.records {
-            for layer in CompositionLayer::BOTH {
-                let state = &record.layers[layer as usize];
-                if record.under_way == 0 && state.debt == Debt::Owed && state.fence <= now {
-                    owed.push(Owed {
+    pub(super) fn owed(&self) -> Vec<Owed> {
+        let at_rest = self
+            .records
+            .iter()
+            .filter(|(_, record)| record.under_way == 0);
+        at_rest
+            .flat_map(|(key, record)| {
+                CompositionLayer::BOTH.into_iter().filter_map(|layer| {
+                    let state = &record.layers[layer as usize];
+                    Some(Owed {
                         key: key.clone(),
                         layer,
                         fence: state.fence,
-                    });
-                }
-            }
-        }
-        owed
+                        cause: state.bypassed_for()?,
+                    })
+                })
+            })
+            .collect()
     }
 
     /// Changes a record, keeps the counts in step, and lets the record go when it says nothing any

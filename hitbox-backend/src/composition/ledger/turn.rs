@@ -3,7 +3,7 @@ use std::sync::Arc;
 use hitbox_core::CacheKey;
 
 use super::Ledger;
-use crate::{BackendError, BackendErrorKind, composition::layer::CompositionLayer};
+use crate::{BackendError, BackendErrorKind, composition::CompositionLayer};
 
 /// What an operation has done to a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +34,15 @@ pub(in crate::composition) struct Turn {
     ledger: Arc<Ledger>,
     key: CacheKey,
     layer: CompositionLayer,
-    /// The mutation's; `None` for a refill.
-    id: Option<u64>,
+    /// The mutation's. A refill's is that of the newest mutation when it began: if another has
+    /// begun since, the refill says nothing about that one.
+    id: u64,
     /// What a drop means: nothing before the layer is touched, anything after.
     if_dropped: Effect,
 }
 
 impl Turn {
-    pub(super) fn of_mutation(
+    pub(super) fn new(
         ledger: Arc<Ledger>,
         key: CacheKey,
         layer: CompositionLayer,
@@ -51,17 +52,7 @@ impl Turn {
             ledger,
             key,
             layer,
-            id: Some(id),
-            if_dropped: Effect::None,
-        }
-    }
-
-    pub(super) fn refill(ledger: Arc<Ledger>, key: CacheKey, layer: CompositionLayer) -> Self {
-        Self {
-            ledger,
-            key,
-            layer,
-            id: None,
+            id,
             if_dropped: Effect::None,
         }
     }
@@ -95,8 +86,7 @@ impl Drop for Turn {
             })
         };
         if let Some((id, waiter)) = next {
-            let turn =
-                Self::of_mutation(Arc::clone(&self.ledger), self.key.clone(), self.layer, id);
+            let turn = Self::new(Arc::clone(&self.ledger), self.key.clone(), self.layer, id);
             // Outside the lock: a waiter that has gone this very moment gives the turn back, and
             // that drop takes the lock again.
             drop(waiter.send(turn));
