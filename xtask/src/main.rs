@@ -1,3 +1,77 @@
-//! Tasks of the workspace: `cargo xtask --help`.
+//! Tasks of the workspace, run with `cargo xtask`. `cargo xtask --help` lists them.
 
-fn main() {}
+mod ci;
+mod integration;
+mod table;
+mod workspace;
+
+use std::{error::Error, io, process::ExitCode};
+
+use lexopt::Arg;
+
+const HELP: &str = "\
+Tasks of the hitbox workspace.
+
+Usage: cargo xtask <TASK> [OPTIONS]
+
+Tasks:
+  ci           Check everything that must hold before a change is merged
+  integration  Run every composition of two backends through the scenarios
+
+`cargo xtask <TASK> --help` tells more about a task.
+";
+
+/// Why a task could not be carried out.
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// What a task that was carried out found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Passed,
+    Failed,
+}
+
+fn main() -> ExitCode {
+    match dispatch(lexopt::Parser::from_env()) {
+        Ok(Verdict::Passed) => ExitCode::SUCCESS,
+        Ok(Verdict::Failed) => ExitCode::FAILURE,
+        Err(failure) => explain(&failure),
+    }
+}
+
+fn dispatch(mut arguments: lexopt::Parser) -> Result<Verdict, Failure> {
+    let Some(argument) = arguments.next()? else {
+        return Err(lexopt::Error::from("a task is missing").into());
+    };
+    match argument {
+        Arg::Short('h') | Arg::Long("help") => {
+            print!("{HELP}");
+            Ok(Verdict::Passed)
+        }
+        Arg::Value(task) => match task.to_str() {
+            Some("ci") => ci::run(arguments),
+            Some("integration") => integration::run(arguments),
+            Some(_) | None => {
+                let unknown = format!("there is no task {}", task.display());
+                Err(lexopt::Error::from(unknown).into())
+            }
+        },
+        Arg::Short(_) | Arg::Long(_) => Err(argument.unexpected().into()),
+    }
+}
+
+fn explain(failure: &Failure) -> ExitCode {
+    let written = failure.downcast_ref::<io::Error>();
+    if written.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        // Whoever reads the output has seen enough: `cargo xtask integration --list | head`.
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("error: {failure}");
+    if failure.is::<lexopt::Error>() {
+        eprintln!(
+            "`cargo xtask --help` lists the tasks and `cargo xtask <TASK> --help` their options."
+        );
+        return ExitCode::from(2);
+    }
+    ExitCode::FAILURE
+}

@@ -1,0 +1,90 @@
+mod deny;
+mod features;
+mod integration;
+
+use super::{Report, Session, command};
+use crate::Failure;
+
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) run: fn(&Session) -> Result<Report, Failure>,
+}
+
+/// All steps, the quickest to fail first.
+pub(super) const STEPS: &[Step] = &[
+    Step {
+        name: "fmt",
+        about: "the code is formatted",
+        run: |session| {
+            let arguments = ["fmt", "--all", "--check"];
+            command::run(&mut session.workspace.cargo(&arguments))
+        },
+    },
+    Step {
+        name: "clippy",
+        about: "no warnings in any target, with all features",
+        run: clippy,
+    },
+    Step {
+        name: "rustdoc",
+        about: "the documentation builds without warnings",
+        run: rustdoc,
+    },
+    Step {
+        name: "features",
+        about: "every library builds with no feature, each alone, and all",
+        run: features::run,
+    },
+    Step {
+        name: "test",
+        about: "unit tests, integration tests, tests of the examples",
+        run: test,
+    },
+    Step {
+        name: "doctest",
+        about: "the examples in the documentation",
+        run: doctest,
+    },
+    Step {
+        name: "integration",
+        about: "what `cargo xtask integration` runs",
+        run: integration::run,
+    },
+    Step {
+        name: "deny",
+        about: "licences, sources and advisories of the dependencies (cargo-deny)",
+        run: deny::run,
+    },
+];
+
+fn clippy(session: &Session) -> Result<Report, Failure> {
+    let arguments = ["clippy", "--workspace", "--all-targets", "--all-features"];
+    let mut command = session.workspace.cargo(&arguments);
+    command::run(command.args(["--", "-D", "warnings"]))
+}
+
+fn rustdoc(session: &Session) -> Result<Report, Failure> {
+    let arguments = ["doc", "--workspace", "--all-features", "--no-deps"];
+    let mut command = session.workspace.cargo(&arguments);
+    command::run(command.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn test(session: &Session) -> Result<Report, Failure> {
+    // All targets but benches, which clippy compiles and which prove nothing unoptimised.
+    let arguments = ["test", "--workspace", "--all-features"];
+    let mut command = session.workspace.cargo(&arguments);
+    command.args(["--lib", "--bins", "--tests", "--examples"]);
+    command.args(fail_fast(session));
+    command::run_tests(&mut command)
+}
+
+fn doctest(session: &Session) -> Result<Report, Failure> {
+    let arguments = ["test", "--workspace", "--all-features", "--doc"];
+    let mut command = session.workspace.cargo(&arguments);
+    command::run_tests(command.args(fail_fast(session)))
+}
+
+fn fail_fast(session: &Session) -> Option<&'static str> {
+    session.options.keep_going.then_some("--no-fail-fast")
+}

@@ -1,0 +1,123 @@
+use std::{
+    env,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+use crate::Failure;
+
+/// The cargo workspace that the tasks are about.
+pub(crate) struct Workspace {
+    root: PathBuf,
+    metadata: Value,
+}
+
+/// A crate with a library, and the names of its features.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Library {
+    pub(crate) name: String,
+    pub(crate) features: Vec<String>,
+}
+
+impl Workspace {
+    pub(crate) fn load() -> Result<Self, Failure> {
+        let root = root();
+        let mut command = cargo_in(&root, &["metadata", "--no-deps", "--format-version", "1"]);
+        let output = command.output()?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into());
+        }
+        let metadata = serde_json::from_slice(&output.stdout)?;
+        Ok(Self { root, metadata })
+    }
+
+    /// `cargo` with these arguments, to be run at the root of the workspace.
+    pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
+        cargo_in(&self.root, arguments)
+    }
+
+    /// Any other program, to be run at the root of the workspace.
+    pub(crate) fn program(&self, program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&self.root);
+        command
+    }
+
+    /// Where cargo puts what it builds.
+    pub(crate) fn target_directory(&self) -> PathBuf {
+        match self.metadata["target_directory"].as_str() {
+            Some(directory) => PathBuf::from(directory),
+            None => self.root.join("target"),
+        }
+    }
+
+    /// The crates of the workspace that have a library.
+    pub(crate) fn libraries(&self) -> Vec<Library> {
+        libraries(&self.metadata)
+    }
+}
+
+fn cargo_in(root: &Path, arguments: &[&str]) -> Command {
+    // Set by the cargo that runs this program: the same toolchain for all steps.
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(arguments).current_dir(root);
+    command
+}
+
+fn root() -> PathBuf {
+    // At run time first: with a target directory that several checkouts share, the path that was
+    // compiled in may be that of another checkout.
+    let manifest = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    manifest
+        .parent()
+        .map_or(manifest.clone(), Path::to_path_buf)
+}
+
+fn libraries(metadata: &Value) -> Vec<Library> {
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let libraries = packages.filter(|package| has_library(package));
+    libraries
+        .map(|package| Library {
+            name: package["name"].as_str().unwrap_or_default().to_owned(),
+            features: package["features"]
+                .as_object()
+                .map(|features| features.keys().cloned().collect())
+                .unwrap_or_default(),
+        })
+        .collect()
+}
+
+fn has_library(package: &Value) -> bool {
+    let targets = package["targets"].as_array().into_iter().flatten();
+    let mut kinds = targets.flat_map(|target| target["kind"].as_array().into_iter().flatten());
+    kinds.any(|kind| kind == "lib" || kind == "proc-macro")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn libraries_are_the_packages_with_a_library_target() {
+        let metadata = json!({ "packages": [
+            {
+                "name": "cache",
+                "features": { "default": ["json"], "json": [] },
+                "targets": [{ "kind": ["test"] }, { "kind": ["lib"] }],
+            },
+            { "name": "tool", "features": {}, "targets": [{ "kind": ["bin"] }] },
+        ]});
+        let expected = Library {
+            name: "cache".into(),
+            features: vec!["default".into(), "json".into()],
+        };
+        assert_eq!(libraries(&metadata), [expected]);
+    }
+}
