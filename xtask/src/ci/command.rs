@@ -23,29 +23,30 @@ pub(super) fn run(command: &mut Command) -> Result<Report, Failure> {
 pub(super) fn run_tests(command: &mut Command) -> Result<Report, Failure> {
     println!("$ {}", shown(command));
     let mut child = command.stdout(Stdio::piped()).spawn()?;
-    let mut totals = Totals::default();
-    if let Some(output) = child.stdout.take() {
-        pass_on(BufReader::new(output), &mut totals)?;
-    }
+    let totals = match child.stdout.take() {
+        Some(output) => pass_on(BufReader::new(output), io::stdout())?,
+        None => Totals::default(),
+    };
     let status = child.wait()?;
     if status.success() {
         return Ok(Report::passed().with_tests(totals));
     }
-    // A test binary that did not compile or was killed reports no failed test.
-    totals.failed = totals.failed.max(1);
     let note = format!("{} ended with {status}", shown(command));
-    Ok(Report::failed(note).with_tests(totals))
+    Ok(Report::failed(note).with_tests(totals.with_a_failure()))
 }
 
-fn pass_on(mut output: impl BufRead, totals: &mut Totals) -> io::Result<()> {
+/// Copies the output of test binaries line by line, and counts the tests in it.
+fn pass_on(mut from: impl BufRead, mut to: impl Write) -> io::Result<Totals> {
+    let mut totals = Totals::default();
     let mut line = Vec::new();
     // Bytes, not text: a test may print what is not UTF-8.
-    while output.read_until(b'\n', &mut line)? > 0 {
-        io::stdout().write_all(&line)?;
-        *totals += Totals::of_line(&String::from_utf8_lossy(&line));
+    while from.read_until(b'\n', &mut line)? > 0 {
+        to.write_all(&line)?;
+        totals += Totals::of_line(&String::from_utf8_lossy(&line));
         line.clear();
     }
-    io::stdout().flush()
+    to.flush()?;
+    Ok(totals)
 }
 
 /// The command as one would type it, without directories.
@@ -74,5 +75,15 @@ mod tests {
         command.env("RUSTDOCFLAGS", "-D warnings");
         let expected = "RUSTDOCFLAGS=\"-D warnings\" cargo doc --no-deps";
         assert_eq!(shown(&command), expected);
+    }
+
+    #[test]
+    fn output_is_passed_on_unchanged_and_counted() {
+        let output =
+            b"\xff\ntest result: ok. 2 passed; 0 failed; 1 ignored; 0 measured\nno newline";
+        let mut copy = Vec::new();
+        let totals = pass_on(&output[..], &mut copy).unwrap();
+        assert_eq!(copy, output);
+        assert_eq!((totals.passed, totals.failed, totals.ignored), (2, 0, 1));
     }
 }

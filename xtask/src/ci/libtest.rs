@@ -36,6 +36,13 @@ impl Totals {
         totals
     }
 
+    /// These totals of a run that failed. A test binary that does not compile or is killed reports
+    /// no failed test, but must not look like one without failures.
+    pub(super) fn with_a_failure(mut self) -> Self {
+        self.failed = self.failed.max(1);
+        self
+    }
+
     pub(super) const fn is_empty(self) -> bool {
         self.passed == 0 && self.failed == 0 && self.ignored == 0
     }
@@ -92,5 +99,12 @@ test result: ok. 30 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out
         ] {
             assert!(Totals::of_line(line).is_empty(), "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_failed_run_has_at_least_one_failure() {
+        assert_eq!(Totals::default().with_a_failure().failed, 1);
+        let three = Totals::of_line("test result: FAILED. 0 passed; 3 failed; 0 ignored");
+        assert_eq!(three.with_a_failure().failed, 3);
     }
 }

@@ -32,7 +32,13 @@ pub(super) fn run(session: &Session) -> Result<Report, Failure> {
         command.args(arguments);
         command
     };
-    let local = command::run(&mut deny(&["check", "bans", "licenses", "sources"]))?;
+    let local = command::run(&mut deny(&[
+        "check",
+        "--hide-inclusion-graph",
+        "bans",
+        "licenses",
+        "sources",
+    ]))?;
     if local.outcome != Outcome::Passed {
         return Ok(local);
     }
