@@ -15,11 +15,36 @@ use steps::{STEPS, Step};
 use summary::{Line, summarize};
 
 /// What the steps are asked to do.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Options {
+    /// Names; all steps if there is none.
     steps: Vec<String>,
-    keep_going: bool,
-    fetch_tools: bool,
+    on_failure: OnFailure,
+    tools: Tools,
+}
+
+/// What becomes of the remaining steps after a failure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum OnFailure {
+    #[default]
+    Stop,
+    KeepGoing,
+}
+
+/// What becomes of a step whose tool is missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Tools {
+    /// It is not run.
+    #[default]
+    AsInstalled,
+    /// The tool is installed first.
+    Fetch,
+}
+
+impl Options {
+    fn asks_for(&self, step: &Step) -> bool {
+        self.steps.is_empty() || self.steps.iter().any(|name| name == step.name)
+    }
 }
 
 /// What a step has to work with.
@@ -87,7 +112,10 @@ pub(crate) fn run(arguments: Parser) -> Result<Verdict, Failure> {
         options,
     };
     let began = Instant::now();
-    let lines = run_steps(&session);
+    let steps = STEPS.iter().filter(|step| session.options.asks_for(step));
+    let lines = run_steps(steps, session.options.on_failure, |step| {
+        (step.run)(&session)
+    });
     print!("\n{}", summarize(&lines, began.elapsed()));
     Ok(if lines.iter().any(Line::is_failed) {
         Verdict::Failed
@@ -102,8 +130,8 @@ fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Error> {
     while let Some(argument) = arguments.next()? {
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(None),
-            Arg::Long("keep-going") => options.keep_going = true,
-            Arg::Long("fetch-tools") => options.fetch_tools = true,
+            Arg::Long("keep-going") => options.on_failure = OnFailure::KeepGoing,
+            Arg::Long("fetch-tools") => options.tools = Tools::Fetch,
             Arg::Long("step") => options.steps.push(step_name(arguments.value()?.string()?)?),
             Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(argument.unexpected()),
         }
@@ -145,21 +173,21 @@ Steps, in order:
     )
 }
 
-fn run_steps(session: &Session) -> Vec<Line> {
-    let asked = |step: &&Step| {
-        let names = &session.options.steps;
-        names.is_empty() || names.iter().any(|name| name == step.name)
-    };
+/// Runs the steps with `run`, telling the terminal about each.
+fn run_steps<'s>(
+    steps: impl IntoIterator<Item = &'s Step>,
+    on_failure: OnFailure,
+    run: impl Fn(&Step) -> Result<Report, Failure>,
+) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
-    for step in STEPS.iter().filter(asked) {
-        if lines.iter().any(Line::is_failed) && !session.options.keep_going {
+    for step in steps {
+        if on_failure == OnFailure::Stop && lines.iter().any(Line::is_failed) {
             lines.push(Line::not_reached(step.name));
             continue;
         }
         println!("\n==> {}: {}", step.name, step.about);
         let began = Instant::now();
-        let report =
-            (step.run)(session).unwrap_or_else(|failure| Report::failed(failure.to_string()));
+        let report = run(step).unwrap_or_else(|failure| Report::failed(failure.to_string()));
         let line = Line::new(step.name, report, began.elapsed());
         println!("<== {line}");
         lines.push(line);
@@ -185,8 +213,31 @@ mod tests {
         let options = parsed(&["--step", "fmt", "--keep-going", "--step=deny"]);
         let options = options.unwrap().unwrap();
         assert_eq!(options.steps, ["fmt", "deny"]);
-        assert!(options.keep_going);
-        assert!(!options.fetch_tools);
+        assert_eq!(options.on_failure, OnFailure::KeepGoing);
+        assert_eq!(options.tools, Tools::AsInstalled);
+        let asked = STEPS.iter().filter(|step| options.asks_for(step));
+        let names: Vec<_> = asked.map(|step| step.name).collect();
+        assert_eq!(names, ["fmt", "deny"]);
+        assert!(STEPS.iter().all(|step| Options::default().asks_for(step)));
+    }
+
+    /// What each step came to when `test` fails.
+    fn outcomes(on_failure: OnFailure) -> Vec<String> {
+        let lines = run_steps(STEPS, on_failure, |step| match step.name {
+            "features" => Ok(Report::not_run("")),
+            "test" => Err("no cargo".into()),
+            _ => Ok(Report::passed()),
+        });
+        lines.iter().map(|line| line.outcome().to_owned()).collect()
+    }
+
+    #[test]
+    fn steps_after_a_failure_are_run_only_when_asked() {
+        let before = ["passed", "passed", "passed", "not run", "FAILED"];
+        let stopped = [&before[..], &["not reached"; 3]].concat();
+        assert_eq!(outcomes(OnFailure::Stop), stopped);
+        let kept_going = [&before[..], &["passed"; 3]].concat();
+        assert_eq!(outcomes(OnFailure::KeepGoing), kept_going);
     }
 
     #[test]

@@ -2,7 +2,7 @@ mod deny;
 mod features;
 mod integration;
 
-use super::{Report, Session, command};
+use super::{OnFailure, Report, Session, command};
 use crate::Failure;
 
 pub(super) struct Step {
@@ -86,5 +86,8 @@ fn doctest(session: &Session) -> Result<Report, Failure> {
 }
 
 fn fail_fast(session: &Session) -> Option<&'static str> {
-    session.options.keep_going.then_some("--no-fail-fast")
+    match session.options.on_failure {
+        OnFailure::Stop => None,
+        OnFailure::KeepGoing => Some("--no-fail-fast"),
+    }
 }

@@ -30,7 +30,7 @@ impl Line {
         report.map(|report| report.tests).unwrap_or_default()
     }
 
-    fn outcome(&self) -> &'static str {
+    pub(super) fn outcome(&self) -> &'static str {
         match self.ended.as_ref().map(|(report, _)| &report.outcome) {
             Some(Outcome::Passed) => "passed",
             Some(Outcome::Failed) => "FAILED",

@@ -5,7 +5,10 @@ use std::{
 };
 
 use super::{Report, Session, command};
-use crate::{Failure, ci::Outcome};
+use crate::{
+    Failure,
+    ci::{Outcome, Tools},
+};
 
 /// The version whose configuration `deny.toml` is written for.
 const VERSION: &str = "0.20.2";
@@ -17,7 +20,7 @@ const VERSION: &str = "0.20.2";
 pub(super) fn run(session: &Session) -> Result<Report, Failure> {
     let program = match find(session) {
         Some(program) => program,
-        None if session.options.fetch_tools => match install(session)? {
+        None if session.options.tools == Tools::Fetch => match install(session)? {
             Ok(program) => program,
             Err(report) => return Ok(report),
         },
