@@ -102,7 +102,7 @@ mod tests {
         },
     };
 
-    use futures::future::BoxFuture;
+    use futures::{TryFutureExt, channel::oneshot, future::BoxFuture};
 
     use super::{super::case::CaseId, *};
 
@@ -152,6 +152,24 @@ mod tests {
         ];
         assert_eq!(outcomes, expected);
         assert_eq!(seen, 4);
+    }
+
+    #[test]
+    fn the_answer_is_in_the_order_of_the_cases() {
+        let (second_ended, wait) = oneshot::channel();
+        let cases = vec![
+            case("first", || {
+                Box::pin(wait.map_err(|error| error.to_string()))
+            }),
+            case("second", || {
+                Box::pin(async { second_ended.send(()).map_err(|()| "nobody waits".into()) })
+            }),
+        ];
+        let mut order = Vec::new();
+        let ended = run(cases, limits(2, AMPLE), |one| order.push(one.id.scenario)).unwrap();
+        let answer: Vec<_> = ended.iter().map(|one| one.id.scenario).collect();
+        assert_eq!(order, ["second", "first"]);
+        assert_eq!(answer, ["first", "second"]);
     }
 
     #[test]
