@@ -31,6 +31,10 @@ pub use composition::{
 pub use compression::Compressor;
 pub use delete_status::DeleteStatus;
 pub use error::{BackendError, BackendErrorKind, BackendResult, Operation};
+#[cfg(feature = "json")]
+pub use format::JsonFormat;
+#[cfg(feature = "postcard")]
+pub use format::PostcardFormat;
 pub use format::{BincodeFormat, Format};
 pub use key_format::CacheKeyFormat;
 pub use rejection::{Rejection, Rejections};

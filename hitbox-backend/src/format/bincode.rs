@@ -1,0 +1,46 @@
+use ::bincode::{config, serde as codec};
+use hitbox_core::FormatId;
+use serde::{Serialize, de::DeserializeSeed};
+
+use super::{Format, FormatError, Visit, VisitSeed, bounded, checked};
+
+const NAME: &str = "bincode";
+
+/// bincode 2 in its standard configuration: compact, fast, the default.
+///
+/// It stores no field names and no kinds. A type that decodes by looking at what is there cannot be
+/// read back and is refused when it is written: `serde_json::Value`, and what uses serde's
+/// `untagged`, `tag`, `flatten` or `skip_serializing_if`. Store those as JSON.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BincodeFormat;
+
+impl Format for BincodeFormat {
+    fn id(&self) -> FormatId {
+        FormatId::BINCODE
+    }
+
+    fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>, FormatError> {
+        encode(value)
+    }
+
+    fn decode(&self, payload: &[u8], visit: &mut Visit<'_>) -> Result<(), FormatError> {
+        decode(payload, VisitSeed(visit))
+    }
+}
+
+pub(super) fn encode<T: Serialize + ?Sized>(object: &T) -> Result<Vec<u8>, FormatError> {
+    checked::encode(NAME, object, |value| {
+        codec::encode_to_vec(value, config::standard())
+    })
+}
+
+pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
+    payload: &'de [u8],
+    seed: S,
+) -> Result<S::Value, FormatError> {
+    bounded::decode(NAME, payload, seed, |seed| {
+        // The borrowed decoder checks lengths against the payload; the owned one allocates first.
+        codec::seed_decode_from_slice(seed, payload, config::standard())
+            .map(|(value, read)| (value, payload.len() - read))
+    })
+}

@@ -1,0 +1,140 @@
+//! What a visitor is given: the elements of a sequence, the entries of a map, a variant.
+
+use serde::de::{DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
+
+use super::{Bounded, Length};
+
+/// The elements of a sequence or the entries of a map.
+pub(super) struct Elements<'l, A> {
+    access: Bounded<'l, A>,
+    budget: Budget,
+}
+
+#[derive(Clone, Copy)]
+enum Budget {
+    /// Nothing more to take off.
+    Settled,
+    /// To be taken off as the elements come.
+    Each,
+}
+
+impl<'l, A> Elements<'l, A> {
+    pub(super) fn of<E: Error>(
+        access: Bounded<'l, A>,
+        length: Length,
+        size_hint: impl FnOnce(&A) -> Option<usize>,
+    ) -> Result<Self, E> {
+        let budget = match (length, size_hint(&access.inner)) {
+            (Length::Fixed, _) => Budget::Settled,
+            // The whole length before the first element: collections reserve room for what is
+            // claimed, and nested ones could each claim all that is left.
+            (Length::Claimed, Some(claimed)) => {
+                access.limits.take_elements(claimed)?;
+                Budget::Settled
+            }
+            // postcard keeps a length to itself that is longer than the payload.
+            (Length::Claimed, None) => Budget::Each,
+        };
+        Ok(Self { access, budget })
+    }
+
+    fn next<E: Error>(&self) -> Result<(), E> {
+        match self.budget {
+            Budget::Settled => Ok(()),
+            Budget::Each => self.access.limits.take_elements(1),
+        }
+    }
+
+    /// The length to reserve room for: elements that need room mostly take a byte at least.
+    fn capacity(&self, claimed: Option<usize>) -> Option<usize> {
+        claimed.map(|claimed| claimed.min(self.access.limits.payload_length))
+    }
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Elements<'_, A> {
+    type Error = A::Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        self.next()?;
+        let seed = self.access.around(seed);
+        self.access.inner.next_element_seed(seed)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.capacity(self.access.inner.size_hint())
+    }
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Elements<'_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        self.next()?;
+        let seed = self.access.around(seed);
+        self.access.inner.next_key_seed(seed)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        let seed = self.access.around(seed);
+        self.access.inner.next_value_seed(seed)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.capacity(self.access.inner.size_hint())
+    }
+}
+
+impl<'l, 'de, A: EnumAccess<'de>> EnumAccess<'de> for Bounded<'l, A> {
+    type Error = A::Error;
+    type Variant = Bounded<'l, A::Variant>;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<(S::Value, Self::Variant), A::Error> {
+        let rest = self.around(());
+        // The seed goes in as it is: it is answered with the number of the variant.
+        let (value, variant) = self.inner.variant_seed(seed)?;
+        Ok((value, rest.around(variant)))
+    }
+}
+
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
+    type Error = A::Error;
+
+    fn unit_variant(self) -> Result<(), A::Error> {
+        self.inner.unit_variant()
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
+        let this = self.deeper()?;
+        let seed = this.around(seed);
+        this.inner.newtype_variant_seed(seed)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        let this = self.deeper()?;
+        let visitor = this.visitor(visitor, Length::Fixed);
+        this.inner.tuple_variant(length, visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        let this = self.deeper()?;
+        let visitor = this.visitor(visitor, Length::Fixed);
+        this.inner.struct_variant(fields, visitor)
+    }
+}

@@ -1,0 +1,314 @@
+//! Decoding for formats that store neither names nor kinds, from bytes that nobody vouches for.
+//!
+//! A deserializer is wrapped, and every seed, visitor and access that it meets on the way down, so
+//! that three things hold however the payload lies:
+//!
+//! - nothing is allocated for a length that the payload does not have the bytes for;
+//! - the elements claimed by all sequences and maps together are bounded, also where an element
+//!   takes no bytes (a `Vec<()>` of 2^33 would loop for seconds);
+//! - recursion ends before the stack does.
+
+mod access;
+
+use std::{cell::Cell, fmt};
+
+use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
+
+use super::FormatError;
+use access::Elements;
+
+/// How deep values may be nested, as in `serde_json`.
+pub(super) const MAX_DEPTH: u8 = 128;
+
+/// How many elements that take no bytes a payload may claim.
+const EMPTY_ELEMENTS: usize = 65_536;
+
+const DECODES_BY_LOOKING: &str = "it decodes by looking at what is there, which the format does not say \
+     (serde_json::Value, and serde's untagged, tag and flatten do)";
+
+/// What `read` makes of the payload. It is given the seed to use, and returns the value and how
+/// many bytes of the payload are left over.
+///
+/// # Errors
+///
+/// [`FormatError::NotRoundTrip`] if the type asks for something that the format cannot do,
+/// [`FormatError::Decode`] if the payload is at fault.
+pub(super) fn decode<'de, S: DeserializeSeed<'de>, E>(
+    format: &'static str,
+    payload: &[u8],
+    seed: S,
+    read: impl FnOnce(Bounded<'_, S>) -> Result<(S::Value, usize), E>,
+) -> Result<S::Value, FormatError> {
+    let limits = Limits {
+        payload_length: payload.len(),
+        // An element that takes bytes takes at least one that no other element counts.
+        elements_left: Cell::new(payload.len().saturating_add(EMPTY_ELEMENTS)),
+        finding: Cell::new(None),
+    };
+    let outcome = read(Bounded {
+        inner: seed,
+        depth_left: MAX_DEPTH,
+        limits: &limits,
+    });
+    match (outcome, limits.finding.get()) {
+        (Ok((value, 0)), _) => Ok(value),
+        (Ok(_), _) => Err(FormatError::decode(format, "bytes are left over")),
+        (Err(_), Some(reason)) => Err(FormatError::NotRoundTrip { format, reason }),
+        (Err(_quotes_the_value), None) => {
+            Err(FormatError::decode(format, "it does not fit the type"))
+        }
+    }
+}
+
+struct Limits {
+    payload_length: usize,
+    elements_left: Cell<usize>,
+    finding: Cell<Option<&'static str>>,
+}
+
+impl Limits {
+    fn take_elements<E: Error>(&self, number: usize) -> Result<(), E> {
+        let left = self
+            .elements_left
+            .get()
+            .checked_sub(number)
+            .ok_or_else(|| E::custom("more elements claimed than the payload can hold"))?;
+        self.elements_left.set(left);
+        Ok(())
+    }
+}
+
+/// A deserializer, or a seed or an access on its way into or out of one.
+pub(super) struct Bounded<'l, T> {
+    inner: T,
+    depth_left: u8,
+    limits: &'l Limits,
+}
+
+/// Where the number of elements that a visitor is about to see comes from.
+#[derive(Clone, Copy)]
+enum Length {
+    /// From the type: a tuple, a struct.
+    Fixed,
+    /// From the payload.
+    Claimed,
+}
+
+struct BoundedVisitor<'l, V> {
+    visitor: Bounded<'l, V>,
+    length: Length,
+}
+
+impl<'l, T> Bounded<'l, T> {
+    fn around<U>(&self, inner: U) -> Bounded<'l, U> {
+        Bounded {
+            inner,
+            depth_left: self.depth_left,
+            limits: self.limits,
+        }
+    }
+
+    /// The same one level further in. Options, sequences, maps and variants count, since a type
+    /// cannot contain itself without one of them; structs and tuples do not.
+    fn deeper<E: Error>(mut self) -> Result<Self, E> {
+        self.depth_left = self
+            .depth_left
+            .checked_sub(1)
+            .ok_or_else(|| E::custom("nested too deep"))?;
+        Ok(self)
+    }
+
+    fn visitor<V>(&self, visitor: V, length: Length) -> BoundedVisitor<'l, V> {
+        BoundedVisitor {
+            visitor: self.around(visitor),
+            length,
+        }
+    }
+
+    fn decodes_by_looking<E: Error>(&self) -> E {
+        self.limits.finding.set(Some(DECODES_BY_LOOKING));
+        E::custom(DECODES_BY_LOOKING)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Bounded<'_, S> {
+    type Value = S::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
+        let deserializer = self.around(deserializer);
+        self.inner.deserialize(deserializer)
+    }
+}
+
+macro_rules! pass_on {
+    ($($method:ident => $inner:ident,)*) => {
+        $(
+            fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+                self.inner.$inner(visitor)
+            }
+        )*
+    };
+}
+
+macro_rules! refuse {
+    ($($method:ident,)*) => {
+        $(
+            fn $method<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, D::Error> {
+                Err(self.decodes_by_looking())
+            }
+        )*
+    };
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
+    type Error = D::Error;
+
+    refuse! {
+        deserialize_any,
+        deserialize_identifier,
+        deserialize_ignored_any,
+    }
+
+    pass_on! {
+        deserialize_bool => deserialize_bool,
+        deserialize_i8 => deserialize_i8,
+        deserialize_i16 => deserialize_i16,
+        deserialize_i32 => deserialize_i32,
+        deserialize_i64 => deserialize_i64,
+        deserialize_i128 => deserialize_i128,
+        deserialize_u8 => deserialize_u8,
+        deserialize_u16 => deserialize_u16,
+        deserialize_u32 => deserialize_u32,
+        deserialize_u64 => deserialize_u64,
+        deserialize_u128 => deserialize_u128,
+        deserialize_f32 => deserialize_f32,
+        deserialize_f64 => deserialize_f64,
+        deserialize_char => deserialize_char,
+        deserialize_unit => deserialize_unit,
+        // Out of the payload itself, never the owned forms: bincode allocates what a length claims
+        // before it looks whether the payload is that long.
+        deserialize_str => deserialize_str,
+        deserialize_string => deserialize_str,
+        deserialize_bytes => deserialize_bytes,
+        deserialize_byte_buf => deserialize_bytes,
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        let visitor = self.visitor(visitor, Length::Fixed);
+        self.inner.deserialize_option(visitor)
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_unit_struct(name, visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        let visitor = self.visitor(visitor, Length::Fixed);
+        self.inner.deserialize_newtype_struct(name, visitor)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        let this = self.deeper()?;
+        let visitor = this.visitor(visitor, Length::Claimed);
+        this.inner.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        let visitor = self.visitor(visitor, Length::Fixed);
+        self.inner.deserialize_tuple(length, visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        let visitor = self.visitor(visitor, Length::Fixed);
+        self.inner.deserialize_tuple_struct(name, length, visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        let this = self.deeper()?;
+        let visitor = this.visitor(visitor, Length::Claimed);
+        this.inner.deserialize_map(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        let visitor = self.visitor(visitor, Length::Fixed);
+        self.inner.deserialize_struct(name, fields, visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        let visitor = self.visitor(visitor, Length::Fixed);
+        self.inner.deserialize_enum(name, variants, visitor)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.inner.is_human_readable()
+    }
+}
+
+/// Only what the formats here call: they answer the request they were given, never another.
+impl<'de, V: Visitor<'de>> Visitor<'de> for BoundedVisitor<'_, V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.visitor.inner.expecting(f)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<V::Value, E> {
+        self.visitor.inner.visit_none()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
+        let this = self.visitor.deeper()?;
+        let deserializer = this.around(deserializer);
+        this.inner.visit_some(deserializer)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<V::Value, D::Error> {
+        let deserializer = self.visitor.around(deserializer);
+        self.visitor.inner.visit_newtype_struct(deserializer)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
+        let elements = Elements::of(self.visitor.around(access), self.length, A::size_hint)?;
+        self.visitor.inner.visit_seq(elements)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
+        let elements = Elements::of(self.visitor.around(access), self.length, A::size_hint)?;
+        self.visitor.inner.visit_map(elements)
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
+        let access = self.visitor.around(access);
+        self.visitor.inner.visit_enum(access)
+    }
+}

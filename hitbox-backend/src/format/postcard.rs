@@ -1,0 +1,43 @@
+use hitbox_core::FormatId;
+use serde::{Serialize, de::DeserializeSeed};
+
+use super::{Format, FormatError, Visit, VisitSeed, bounded, checked};
+
+const NAME: &str = "postcard";
+
+/// postcard 1: as compact as bincode, with a published wire format that other languages read.
+///
+/// Like [`BincodeFormat`](super::BincodeFormat) it stores no names and no kinds, and refuses the
+/// same types when they are written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PostcardFormat;
+
+impl Format for PostcardFormat {
+    fn id(&self) -> FormatId {
+        FormatId::POSTCARD
+    }
+
+    fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>, FormatError> {
+        encode(value)
+    }
+
+    fn decode(&self, payload: &[u8], visit: &mut Visit<'_>) -> Result<(), FormatError> {
+        decode(payload, VisitSeed(visit))
+    }
+}
+
+pub(super) fn encode<T: Serialize + ?Sized>(object: &T) -> Result<Vec<u8>, FormatError> {
+    checked::encode(NAME, object, |value| ::postcard::to_stdvec(&value))
+}
+
+pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
+    payload: &'de [u8],
+    seed: S,
+) -> Result<S::Value, FormatError> {
+    bounded::decode(NAME, payload, seed, |seed| {
+        let mut deserializer = ::postcard::Deserializer::from_bytes(payload);
+        let value = seed.deserialize(&mut deserializer)?;
+        let unread = deserializer.finalize()?;
+        Ok::<_, ::postcard::Error>((value, unread.len()))
+    })
+}
