@@ -1,8 +1,28 @@
 //! What a backend can do to payloads as it stores them.
 
-use std::fmt;
+#[cfg(any(feature = "gzip", feature = "lz4", feature = "zstd"))]
+mod bounded_read;
+#[cfg(feature = "gzip")]
+mod gzip;
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+mod level;
+#[cfg(feature = "lz4")]
+mod lz4;
+#[cfg(feature = "zstd")]
+mod zstd;
+
+use std::{fmt, io};
 
 use hitbox_core::CompressorId;
+
+#[cfg(feature = "gzip")]
+pub use self::gzip::GzipCompressor;
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+pub use self::level::UnknownLevel;
+#[cfg(feature = "lz4")]
+pub use self::lz4::Lz4Compressor;
+#[cfg(feature = "zstd")]
+pub use self::zstd::ZstdCompressor;
 
 /// Why a payload could not be compressed or decompressed.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +36,7 @@ pub enum CompressionError {
     },
     /// The codec failed: the bytes are not what it wrote, or it could not write.
     #[error("the codec failed")]
-    Codec(#[from] std::io::Error),
+    Codec(#[from] io::Error),
 }
 
 /// A compression codec.
@@ -67,5 +87,23 @@ impl Compressor for NoCompression {
 
 /// The compressor with this id, if it is compiled in.
 pub(crate) fn built_in(id: CompressorId) -> Option<&'static dyn Compressor> {
-    (id == CompressorId::NONE).then_some(&NoCompression)
+    match id {
+        CompressorId::NONE => Some(&NoCompression),
+        // A level matters to who compresses, not to who decompresses.
+        #[cfg(feature = "gzip")]
+        CompressorId::GZIP => Some(&GzipCompressor::DEFAULT),
+        #[cfg(feature = "zstd")]
+        CompressorId::ZSTD => Some(&ZstdCompressor::DEFAULT),
+        #[cfg(feature = "lz4")]
+        CompressorId::LZ4 => Some(&Lz4Compressor),
+        _ => None,
+    }
+}
+
+#[cfg(any(feature = "gzip", feature = "lz4", feature = "zstd"))]
+fn trailing_bytes() -> CompressionError {
+    CompressionError::Codec(io::Error::new(
+        io::ErrorKind::InvalidData,
+        "bytes after the end of the compressed payload",
+    ))
 }
