@@ -2,7 +2,7 @@ use ::bincode::{config, serde as codec};
 use hitbox_core::FormatId;
 use serde::{Serialize, de::DeserializeSeed};
 
-use super::{Format, FormatError, Visit, VisitSeed, bounded, checked};
+use super::{Format, FormatError, Visit, VisitSeed, bounded, bounded::Kinds, checked};
 
 const NAME: &str = "bincode";
 
@@ -38,9 +38,10 @@ pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
     payload: &'de [u8],
     seed: S,
 ) -> Result<S::Value, FormatError> {
-    bounded::decode(NAME, payload, seed, |seed| {
+    bounded::decode(NAME, Kinds::FromType, payload, seed, |seed| {
         // The borrowed decoder checks lengths against the payload; the owned one allocates first.
         codec::seed_decode_from_slice(seed, payload, config::standard())
             .map(|(value, read)| (value, payload.len() - read))
+            .map_err(|_quotes_the_value| "it does not fit the type")
     })
 }

@@ -2,7 +2,7 @@ use hitbox_core::FormatId;
 use serde::{Serialize, de::DeserializeSeed};
 use serde_json::error::Category;
 
-use super::{Format, FormatError, Visit, VisitSeed};
+use super::{Format, FormatError, Visit, VisitSeed, bounded, bounded::Kinds};
 
 const NAME: &str = "JSON";
 
@@ -11,7 +11,8 @@ const NAME: &str = "JSON";
 /// It describes itself, so every type that serde can read back from JSON may be stored, and a type
 /// may gain a field with a default without losing what is stored. What JSON cannot express is
 /// refused when it is written: map keys that are neither strings nor numbers, and, in a field that
-/// is not optional, the numbers NaN and infinity.
+/// is not optional, the numbers NaN and infinity. `Some(None)` of a nested option reads back as
+/// `None`: JSON has one `null`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JsonFormat;
 
@@ -47,17 +48,14 @@ pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
     payload: &'de [u8],
     seed: S,
 ) -> Result<S::Value, FormatError> {
-    // serde_json needs no bounds from outside: it limits its depth itself, and every element and
-    // every character it makes has taken at least a byte of the payload.
-    let mut deserializer = serde_json::Deserializer::from_slice(payload);
-    seed.deserialize(&mut deserializer)
-        .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| {
-            let why = match error.classify() {
+    bounded::decode(NAME, Kinds::FromPayload, payload, seed, |seed| {
+        let mut deserializer = serde_json::Deserializer::from_slice(payload);
+        seed.deserialize(&mut deserializer)
+            .and_then(|value| deserializer.end().map(|()| (value, 0)))
+            .map_err(|quotes_the_value| match quotes_the_value.classify() {
                 Category::Syntax | Category::Io => "it is not JSON",
                 Category::Eof => "it ends too early",
                 Category::Data => "it does not fit the type",
-            };
-            FormatError::decode(NAME, why)
-        })
+            })
+    })
 }

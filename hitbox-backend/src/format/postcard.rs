@@ -1,7 +1,7 @@
 use hitbox_core::FormatId;
 use serde::{Serialize, de::DeserializeSeed};
 
-use super::{Format, FormatError, Visit, VisitSeed, bounded, checked};
+use super::{Format, FormatError, Visit, VisitSeed, bounded, bounded::Kinds, checked};
 
 const NAME: &str = "postcard";
 
@@ -34,10 +34,10 @@ pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
     payload: &'de [u8],
     seed: S,
 ) -> Result<S::Value, FormatError> {
-    bounded::decode(NAME, payload, seed, |seed| {
+    bounded::decode(NAME, Kinds::FromType, payload, seed, |seed| {
         let mut deserializer = ::postcard::Deserializer::from_bytes(payload);
-        let value = seed.deserialize(&mut deserializer)?;
-        let unread = deserializer.finalize()?;
-        Ok::<_, ::postcard::Error>((value, unread.len()))
+        seed.deserialize(&mut deserializer)
+            .and_then(|value| Ok((value, deserializer.finalize()?.len())))
+            .map_err(|_quotes_the_value| "it does not fit the type")
     })
 }

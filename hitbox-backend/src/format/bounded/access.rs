@@ -113,7 +113,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
     }
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
-        let this = self.deeper()?;
+        let this = self.into_container()?;
         let seed = this.around(seed);
         this.inner.newtype_variant_seed(seed)
     }
@@ -123,7 +123,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
         length: usize,
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        let this = self.deeper()?;
+        let this = self.into_container()?;
         let visitor = this.visitor(visitor, Length::Fixed);
         this.inner.tuple_variant(length, visitor)
     }
@@ -133,7 +133,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        let this = self.deeper()?;
+        let this = self.into_container()?;
         let visitor = this.visitor(visitor, Length::Fixed);
         this.inner.struct_variant(fields, visitor)
     }

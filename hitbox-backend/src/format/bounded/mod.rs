@@ -1,4 +1,4 @@
-//! Decoding for formats that store neither names nor kinds, from bytes that nobody vouches for.
+//! Decoding from bytes that nobody vouches for.
 //!
 //! A deserializer is wrapped, and every seed, visitor and access that it meets on the way down, so
 //! that three things hold however the payload lies:
@@ -26,20 +26,35 @@ const EMPTY_ELEMENTS: usize = 65_536;
 const DECODES_BY_LOOKING: &str = "it decodes by looking at what is there, which the format does not say \
      (serde_json::Value, and serde's untagged, tag and flatten do)";
 
+/// Where a decoder learns what comes next.
+#[derive(Clone, Copy)]
+pub(super) enum Kinds {
+    /// From the type alone: the payload has neither names nor kinds.
+    FromType,
+    /// From the payload. Its decoder limits how deep sequences and maps are nested.
+    #[cfg_attr(
+        not(feature = "json"),
+        expect(dead_code, reason = "JSON is the one that does")
+    )]
+    FromPayload,
+}
+
 /// What `read` makes of the payload. It is given the seed to use, and returns the value and how
-/// many bytes of the payload are left over.
+/// many bytes of the payload are left over, or why there is no value.
 ///
 /// # Errors
 ///
 /// [`FormatError::NotRoundTrip`] if the type asks for something that the format cannot do,
 /// [`FormatError::Decode`] if the payload is at fault.
-pub(super) fn decode<'de, S: DeserializeSeed<'de>, E>(
+pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
     format: &'static str,
+    kinds: Kinds,
     payload: &[u8],
     seed: S,
-    read: impl FnOnce(Bounded<'_, S>) -> Result<(S::Value, usize), E>,
+    read: impl FnOnce(Bounded<'_, S>) -> Result<(S::Value, usize), &'static str>,
 ) -> Result<S::Value, FormatError> {
     let limits = Limits {
+        kinds,
         payload_length: payload.len(),
         // An element that takes bytes takes at least one that no other element counts.
         elements_left: Cell::new(payload.len().saturating_add(EMPTY_ELEMENTS)),
@@ -54,13 +69,12 @@ pub(super) fn decode<'de, S: DeserializeSeed<'de>, E>(
         (Ok((value, 0)), _) => Ok(value),
         (Ok(_), _) => Err(FormatError::decode(format, "bytes are left over")),
         (Err(_), Some(reason)) => Err(FormatError::NotRoundTrip { format, reason }),
-        (Err(_quotes_the_value), None) => {
-            Err(FormatError::decode(format, "it does not fit the type"))
-        }
+        (Err(why), None) => Err(FormatError::decode(format, why)),
     }
 }
 
 struct Limits {
+    kinds: Kinds,
     payload_length: usize,
     elements_left: Cell<usize>,
     finding: Cell<Option<&'static str>>,
@@ -108,14 +122,25 @@ impl<'l, T> Bounded<'l, T> {
         }
     }
 
-    /// The same one level further in. Options, sequences, maps and variants count, since a type
-    /// cannot contain itself without one of them; structs and tuples do not.
+    /// The same one level further in.
+    ///
+    /// Options count, sequences, maps and variants: a type cannot contain itself without one of
+    /// them. Structs and tuples do not.
     fn deeper<E: Error>(mut self) -> Result<Self, E> {
         self.depth_left = self
             .depth_left
             .checked_sub(1)
             .ok_or_else(|| E::custom("nested too deep"))?;
         Ok(self)
+    }
+
+    /// [`deeper`](Self::deeper), where a decoder of payloads that have kinds counts by itself. It
+    /// does not count options, and one of a type that contains itself takes no bytes there.
+    fn into_container<E: Error>(self) -> Result<Self, E> {
+        match self.limits.kinds {
+            Kinds::FromType => self.deeper(),
+            Kinds::FromPayload => Ok(self),
+        }
     }
 
     fn visitor<V>(&self, visitor: V, length: Length) -> BoundedVisitor<'l, V> {
@@ -150,23 +175,31 @@ macro_rules! pass_on {
     };
 }
 
-macro_rules! refuse {
-    ($($method:ident,)*) => {
-        $(
-            fn $method<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, D::Error> {
-                Err(self.decodes_by_looking())
-            }
-        )*
-    };
-}
-
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
     type Error = D::Error;
 
-    refuse! {
-        deserialize_any,
-        deserialize_identifier,
-        deserialize_ignored_any,
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        match self.limits.kinds {
+            Kinds::FromType => Err(self.decodes_by_looking()),
+            Kinds::FromPayload => {
+                let visitor = self.visitor(visitor, Length::Claimed);
+                self.inner.deserialize_any(visitor)
+            }
+        }
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        match self.limits.kinds {
+            Kinds::FromType => Err(self.decodes_by_looking()),
+            Kinds::FromPayload => self.inner.deserialize_identifier(visitor),
+        }
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        match self.limits.kinds {
+            Kinds::FromType => Err(self.decodes_by_looking()),
+            Kinds::FromPayload => self.inner.deserialize_ignored_any(visitor),
+        }
     }
 
     pass_on! {
@@ -216,7 +249,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let this = self.deeper()?;
+        let this = self.into_container()?;
         let visitor = this.visitor(visitor, Length::Claimed);
         this.inner.deserialize_seq(visitor)
     }
@@ -241,7 +274,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let this = self.deeper()?;
+        let this = self.into_container()?;
         let visitor = this.visitor(visitor, Length::Claimed);
         this.inner.deserialize_map(visitor)
     }
@@ -271,12 +304,48 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
     }
 }
 
-/// Only what the formats here call: they answer the request they were given, never another.
+macro_rules! pass_on_values {
+    ($($method:ident($kind:ty),)*) => {
+        $(
+            fn $method<E: Error>(self, value: $kind) -> Result<V::Value, E> {
+                self.visitor.inner.$method(value)
+            }
+        )*
+    };
+}
+
 impl<'de, V: Visitor<'de>> Visitor<'de> for BoundedVisitor<'_, V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.visitor.inner.expecting(f)
+    }
+
+    pass_on_values! {
+        visit_bool(bool),
+        visit_i8(i8),
+        visit_i16(i16),
+        visit_i32(i32),
+        visit_i64(i64),
+        visit_i128(i128),
+        visit_u8(u8),
+        visit_u16(u16),
+        visit_u32(u32),
+        visit_u64(u64),
+        visit_u128(u128),
+        visit_f32(f32),
+        visit_f64(f64),
+        visit_char(char),
+        visit_str(&str),
+        visit_borrowed_str(&'de str),
+        visit_string(String),
+        visit_bytes(&[u8]),
+        visit_borrowed_bytes(&'de [u8]),
+        visit_byte_buf(Vec<u8>),
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
+        self.visitor.inner.visit_unit()
     }
 
     fn visit_none<E: Error>(self) -> Result<V::Value, E> {
