@@ -9,8 +9,12 @@ use hitbox_backend::{
 
 use crate::{
     gates::Verdict,
-    run::{Act, Run, Schedule, Start, Writes},
+    run::{Act, Age, Form, Run, Schedule, Start, Writes},
 };
+
+const READ: Act = Act::Read(Form::Single);
+const WRITE: Act = Act::Write(Age::New, Form::Single);
+const REMOVE: Act = Act::Remove(Form::Single);
 
 /// Depth-first through all schedules: each choice is remembered with the number of its options.
 #[derive(Default)]
@@ -79,7 +83,7 @@ where
     println!("{name}, {start:?}, {acts:?}: {explored} schedules");
 }
 
-fn explore_all_mutations<R, W>(name: &str, policy: CompositionPolicy<R, W>)
+fn explore_all_mutations<R, W>(name: &str, policy: &CompositionPolicy<R, W>)
 where
     R: CompositionReadPolicy + Clone + 'static,
     W: CompositionWritePolicy + Clone + 'static,
@@ -88,8 +92,8 @@ where
         let policy = policy.clone().refill(refill);
         let name = format!("{name}, {refill:?}");
         for start in [Start::OnlyL2, Start::Both] {
-            explore(&name, &policy, start, &[Act::Read, Act::Remove]);
-            explore(&name, &policy, start, &[Act::Read, Act::Write]);
+            explore(&name, &policy, start, &[READ, REMOVE]);
+            explore(&name, &policy, start, &[READ, WRITE]);
         }
     }
 }
@@ -99,7 +103,7 @@ macro_rules! read_against_mutations {
         #[test]
         fn $name() {
             let policy = CompositionPolicy::new().read($read).write($write);
-            explore_all_mutations(stringify!($name), policy);
+            explore_all_mutations(stringify!($name), &policy);
         }
     )*};
 }
@@ -124,10 +128,10 @@ macro_rules! mutations_against_each_other {
         fn $name() {
             let policy = CompositionPolicy::new().write($write);
             for acts in [
-                [Act::Write, Act::Write],
-                [Act::Write, Act::Remove],
-                [Act::Remove, Act::Remove],
-                [Act::WriteOld, Act::Remove],
+                [WRITE, WRITE],
+                [WRITE, REMOVE],
+                [REMOVE, REMOVE],
+                [Act::Write(Age::Old, Form::Single), REMOVE],
             ] {
                 explore(stringify!($name), &policy, Start::Both, &acts);
             }

@@ -10,7 +10,7 @@ use hitbox_backend::{
 
 use crate::{
     gates::Verdict,
-    run::{Act, Run, Schedule, Start, Writes},
+    run::{Act, Age, Form, Run, Schedule, Start, Writes},
 };
 
 const RUNS_PER_PAIR: u64 = 2_000;
@@ -38,13 +38,13 @@ impl Schedule for Dice {
 }
 
 const ACTS: [Act; 7] = [
-    Act::Read,
-    Act::Write,
-    Act::WriteOld,
-    Act::Remove,
-    Act::ReadMany,
-    Act::WriteMany,
-    Act::RemoveMany,
+    Act::Read(Form::Single),
+    Act::Read(Form::Bulk),
+    Act::Write(Age::New, Form::Single),
+    Act::Write(Age::Old, Form::Single),
+    Act::Write(Age::New, Form::Bulk),
+    Act::Remove(Form::Single),
+    Act::Remove(Form::Bulk),
 ];
 
 fn one_run<R, W>(policy: CompositionPolicy<R, W>, writes: Writes, seed: u64) -> Result<(), String>

@@ -25,14 +25,23 @@ use crate::{
 /// What a task does, once its first gate opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
-    Read,
-    Write,
-    /// Writes a value whose load began before the run.
-    WriteOld,
-    Remove,
-    ReadMany,
-    WriteMany,
-    RemoveMany,
+    Read(Form),
+    Write(Age, Form),
+    Remove(Form),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Single,
+    Bulk,
+}
+
+/// When the load of a written value began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    New,
+    /// Before the run.
+    Old,
 }
 
 /// What the layers hold when the run begins.
@@ -193,7 +202,7 @@ where
     /// What is left when all is done: reads are right, and what a layer holds is not older than
     /// what has settled unless the layer is on record for it.
     pub(crate) fn check(&mut self) -> Result<(), String> {
-        self.add(Act::Read);
+        self.add(Act::Read(Form::Single));
         self.finish(&mut InOrder);
         self.history.check()?;
         let floor = self.history.floor();
@@ -221,7 +230,7 @@ where
     /// Whatever happened: a write that succeeds in both layers is read afterwards, and nothing is
     /// owed any more.
     fn check_that_a_write_heals(&mut self) -> Result<(), String> {
-        self.add(Act::Write);
+        self.add(Act::Write(Age::New, Form::Single));
         self.finish(&mut InOrder);
         let floor = self.history.floor();
         let cache = self.cache.clone();
@@ -248,7 +257,7 @@ where
             }
             Writes::BothLayers | Writes::OneLayer => {}
         }
-        self.add(Act::Read);
+        self.add(Act::Read(Form::Single));
         self.finish(&mut InOrder);
         match self.history.last_found() {
             Some(found) if found == floor => self.history.check(),
@@ -284,32 +293,32 @@ async fn perform(
     old: CacheValue<Raw>,
 ) {
     match act {
-        Act::Read | Act::ReadMany => {
+        Act::Read(form) => {
             history.note(Event::ReadBegins { task });
-            let outcome = match act {
-                Act::Read => cache.read(&key).await,
-                _ => cache.read_many(&[key]).await.remove(0),
+            let outcome = match form {
+                Form::Single => cache.read(&key).await,
+                Form::Bulk => cache.read_many(&[key]).await.remove(0),
             };
             let found = outcome.ok().flatten().map(|value| value.created());
             history.note(Event::ReadReturns { task, found });
         }
-        Act::Write | Act::WriteOld | Act::WriteMany => {
-            let value = match act {
-                Act::WriteOld => old,
-                _ => value(b"new"),
+        Act::Write(age, form) => {
+            let value = match age {
+                Age::New => value(b"new"),
+                Age::Old => old,
             };
             let floor = value.created();
-            let _whatever_it_returned = match act {
-                Act::WriteMany => cache.write_many(vec![(key, value)]).await.remove(0),
-                _ => cache.write(&key, value).await,
+            let _whatever_it_returned = match form {
+                Form::Single => cache.write(&key, value).await,
+                Form::Bulk => cache.write_many(vec![(key, value)]).await.remove(0),
             };
             history.note(Event::Settled { floor });
         }
-        Act::Remove | Act::RemoveMany => {
+        Act::Remove(form) => {
             let floor = Stamp::now();
-            let _whatever_it_returned = match act {
-                Act::Remove => cache.remove(&key).await,
-                _ => cache.remove_many(&[key]).await.remove(0),
+            let _whatever_it_returned = match form {
+                Form::Single => cache.remove(&key).await,
+                Form::Bulk => cache.remove_many(&[key]).await.remove(0),
             };
             history.note(Event::Settled { floor });
         }
