@@ -26,7 +26,11 @@ pub struct GzipCompressor {
 }
 
 impl GzipCompressor {
-    pub(super) const DEFAULT: Self = Self { level: 6 };
+    /// Compresses at the default level, 6.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { level: 6 }
+    }
 
     /// Compresses at a level from 0 (not at all) to 9 (smallest, slowest). The default is 6.
     ///
@@ -48,7 +52,7 @@ impl GzipCompressor {
 
 impl Default for GzipCompressor {
     fn default() -> Self {
-        Self::DEFAULT
+        Self::new()
     }
 }
 

@@ -91,9 +91,9 @@ pub(crate) fn built_in(id: CompressorId) -> Option<&'static dyn Compressor> {
         CompressorId::NONE => Some(&NoCompression),
         // A level matters to who compresses, not to who decompresses.
         #[cfg(feature = "gzip")]
-        CompressorId::GZIP => Some(&GzipCompressor::DEFAULT),
+        CompressorId::GZIP => Some(const { &GzipCompressor::new() }),
         #[cfg(feature = "zstd")]
-        CompressorId::ZSTD => Some(&ZstdCompressor::DEFAULT),
+        CompressorId::ZSTD => Some(const { &ZstdCompressor::new() }),
         #[cfg(feature = "lz4")]
         CompressorId::LZ4 => Some(&Lz4Compressor),
         _ => None,

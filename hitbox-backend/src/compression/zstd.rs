@@ -27,9 +27,13 @@ pub struct ZstdCompressor {
 }
 
 impl ZstdCompressor {
-    pub(super) const DEFAULT: Self = Self {
-        level: ::zstd::DEFAULT_COMPRESSION_LEVEL,
-    };
+    /// Compresses at the default level, 3.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            level: ::zstd::DEFAULT_COMPRESSION_LEVEL,
+        }
+    }
 
     /// Compresses at a level from 1 (fastest) to 22 (smallest, slowest, and hungry for memory).
     /// Negative levels, down to -131072, are faster still and compress less; 0 is the default, 3.
@@ -53,7 +57,7 @@ impl ZstdCompressor {
 
 impl Default for ZstdCompressor {
     fn default() -> Self {
-        Self::DEFAULT
+        Self::new()
     }
 }
 

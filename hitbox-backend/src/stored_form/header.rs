@@ -102,7 +102,8 @@ impl Header {
 }
 
 /// CRC-32 (IEEE 802.3) over the header, its checksum field taken as zero, and the payload. It finds
-/// every error of up to 32 consecutive bits, so every flipped bit.
+/// every flipped bit, and other damage but for one case in 2^32. It is no protection against
+/// somebody who means it: decoders have bounds of their own.
 fn checksum(header: &[u8; HEADER_LENGTH], payload: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&header[..CHECKSUM_AT]);

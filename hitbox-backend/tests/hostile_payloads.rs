@@ -1,0 +1,257 @@
+//! Payloads that lie, with a stored form around them that is in order: a miss, fast, and without
+//! the allocations they ask for.
+
+mod byte_store;
+
+use std::{
+    alloc::System,
+    collections::{BTreeMap, HashMap},
+    fmt,
+    io::{self, Read, Write},
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use byte_store::ByteStore;
+use bytes::Bytes;
+use hitbox_backend::{
+    BincodeFormat, CacheBackend, Cacheable, Compressor, Format, PostcardFormat, Rejection,
+    compression::{GzipCompressor, Lz4Compressor, NoCompression, ZstdCompressor},
+    stored_form,
+};
+use hitbox_core::{CacheContext, CacheKey, CacheValue, CompressorId, Encoding, FormatId, Raw};
+use serde::{Deserialize, Deserializer, Serialize, de::Visitor};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// The counters are the process's: one test at a time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// Far more than a miss takes, far less than the loops that hostile payloads ask for.
+const FAST: Duration = Duration::from_secs(5);
+
+#[track_caller]
+fn assert_cheap_miss<T: Cacheable>(
+    payload: &[u8],
+    encoding: Encoding,
+    limit: usize,
+    reason: Rejection,
+    most_allocated: usize,
+) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let raw = Raw::new(Bytes::copy_from_slice(payload), encoding);
+    let value = CacheValue::new(raw, None, None);
+    let store = ByteStore::new(&BincodeFormat).with_largest_decoded(limit);
+    store.put(stored_form::encode(&value, &NoCompression).unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let key = CacheKey::from_str("key", "1");
+    let mut context = CacheContext::default().boxed();
+
+    let began = Instant::now();
+    let region = Region::new(ALLOCATOR);
+    let outcome = runtime.block_on(store.get::<T>(&key, &mut context));
+    let allocated = region.change().bytes_allocated;
+    let took = began.elapsed();
+
+    assert!(outcome.unwrap().is_none());
+    assert_eq!(store.rejected(reason), 1, "not {reason:?}");
+    assert!(allocated <= most_allocated, "{allocated} bytes allocated");
+    assert!(took < FAST, "{took:?}");
+}
+
+fn encoded(format: FormatId) -> Encoding {
+    Encoding {
+        format,
+        ..Encoding::OPAQUE
+    }
+}
+
+/// A length as bincode writes it when it needs eight bytes.
+fn bincode_length(length: u64) -> Vec<u8> {
+    let mut bytes = vec![253];
+    bytes.extend(length.to_le_bytes());
+    bytes
+}
+
+fn postcard_length(length: u64) -> Vec<u8> {
+    PostcardFormat.encode(&length).unwrap()
+}
+
+#[track_caller]
+fn assert_claim_refused<T: Cacheable>(length: u64) {
+    for (format, mut payload) in [
+        (FormatId::BINCODE, bincode_length(length)),
+        (FormatId::POSTCARD, postcard_length(length)),
+    ] {
+        payload.extend([1, 1]);
+        let encoding = encoded(format);
+        assert_cheap_miss::<T>(&payload, encoding, MIB, Rejection::Undecodable, 16 * KIB);
+    }
+}
+
+/// Asks for an owned buffer, as `serde_bytes` does.
+#[derive(Serialize)]
+struct ByteBuffer(Vec<u8>);
+
+impl<'de> Deserialize<'de> for ByteBuffer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Buffer;
+        impl Visitor<'_> for Buffer {
+            type Value = ByteBuffer;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<ByteBuffer, E> {
+                Ok(ByteBuffer(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_byte_buf(Buffer)
+    }
+}
+
+#[test]
+fn lengths_that_the_payload_does_not_have() {
+    for length in [1 << 20, 1 << 33, 1 << 46, u64::MAX] {
+        assert_claim_refused::<String>(length);
+        assert_claim_refused::<Box<str>>(length);
+        assert_claim_refused::<PathBuf>(length);
+        assert_claim_refused::<ByteBuffer>(length);
+        assert_claim_refused::<Vec<u8>>(length);
+        assert_claim_refused::<Vec<[u64; 32]>>(length);
+        assert_claim_refused::<Vec<Vec<String>>>(length);
+        assert_claim_refused::<HashMap<u64, u64>>(length);
+    }
+}
+
+#[test]
+fn elements_that_take_no_bytes() {
+    for length in [1 << 17, 1 << 33, u64::MAX] {
+        assert_claim_refused::<Vec<()>>(length);
+        assert_claim_refused::<BTreeMap<(), ()>>(length);
+        assert_claim_refused::<Vec<[(); 4]>>(length);
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Node {
+    next: Option<Box<Node>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Link(Option<Box<Link>>);
+
+#[derive(Serialize, Deserialize)]
+struct Tree(Vec<Tree>);
+
+#[derive(Serialize, Deserialize)]
+enum Expression {
+    Zero,
+    Negated(Box<Expression>),
+}
+
+#[test]
+fn deep_nesting() {
+    let ones = vec![1; MIB];
+    for format in [FormatId::BINCODE, FormatId::POSTCARD] {
+        let encoding = encoded(format);
+        let bound = 64 * KIB;
+        assert_cheap_miss::<Node>(&ones, encoding, 2 * MIB, Rejection::Undecodable, bound);
+        assert_cheap_miss::<Link>(&ones, encoding, 2 * MIB, Rejection::Undecodable, bound);
+        assert_cheap_miss::<Expression>(&ones, encoding, 2 * MIB, Rejection::Undecodable, bound);
+        assert_cheap_miss::<Tree>(&ones, encoding, 2 * MIB, Rejection::Undecodable, bound);
+    }
+    let json = encoded(FormatId::JSON);
+    let brackets = vec![b'['; MIB];
+    assert_cheap_miss::<Tree>(&brackets, json, 2 * MIB, Rejection::Undecodable, 64 * KIB);
+    assert_cheap_miss::<serde_json::Value>(
+        &brackets,
+        json,
+        2 * MIB,
+        Rejection::Undecodable,
+        64 * KIB,
+    );
+    assert_cheap_miss::<Link>(b"1", json, MIB, Rejection::Undecodable, 64 * KIB);
+}
+
+/// Every level claims all that it may, and would have room reserved for it.
+#[test]
+fn nested_claims() {
+    let level = bincode_length(60_000);
+    let payload: Vec<u8> = level
+        .iter()
+        .copied()
+        .cycle()
+        .take(level.len() * 100)
+        .collect();
+    let encoding = encoded(FormatId::BINCODE);
+    assert_cheap_miss::<Tree>(&payload, encoding, MIB, Rejection::Undecodable, 64 * KIB);
+}
+
+fn bomb(codec: &dyn Compressor) -> Vec<u8> {
+    codec.compress(&vec![0; 32 * MIB]).unwrap()
+}
+
+fn compressed(compressor: CompressorId) -> Encoding {
+    Encoding {
+        format: FormatId::BINCODE,
+        compressor,
+        shape: 0,
+    }
+}
+
+/// Growing the buffer up to the limit counts twice; the codecs have buffers of their own.
+#[test]
+fn decompression_bombs() {
+    let limit = MIB;
+    let codecs: [(&dyn Compressor, usize); 3] = [
+        (&GzipCompressor::default(), 256 * KIB),
+        (&ZstdCompressor::default(), 256 * KIB),
+        // Two of its largest blocks.
+        (&Lz4Compressor, 9 * MIB),
+    ];
+    for (codec, own_buffers) in codecs {
+        let payload = bomb(codec);
+        assert!(payload.len() < limit, "{codec:?}: {} bytes", payload.len());
+        let encoding = compressed(codec.id());
+        let most = 2 * limit + own_buffers;
+        assert_cheap_miss::<String>(&payload, encoding, limit, Rejection::TooLarge, most);
+    }
+}
+
+/// The same without the size in the frame, so that only decompressing shows it.
+#[test]
+fn zstd_bomb_of_unknown_size() {
+    let payload = zstd::stream::encode_all(io::repeat(0).take(32 * MIB as u64), 3).unwrap();
+    let encoding = compressed(CompressorId::ZSTD);
+    // The streaming encoder asks for a window of 2 MiB, which a limit below does not warrant.
+    let limit = 4 * MIB;
+    let most = 2 * limit + 256 * KIB;
+    assert_cheap_miss::<String>(&payload, encoding, limit, Rejection::TooLarge, most);
+}
+
+/// The window is the codec's own memory, which the allocator here does not see: it has to be
+/// refused from the frame's header.
+#[test]
+fn zstd_window_beyond_the_limit() {
+    let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(27).unwrap();
+    encoder.write_all(b"\x04tiny").unwrap();
+    let payload = encoder.finish().unwrap();
+    let encoding = compressed(CompressorId::ZSTD);
+    assert_cheap_miss::<String>(&payload, encoding, MIB, Rejection::Compression, 64 * KIB);
+}
+
+#[test]
+fn payloads_over_the_limit_are_not_decoded() {
+    let payload = BincodeFormat.encode(&"x".repeat(2 * MIB)).unwrap();
+    let encoding = encoded(FormatId::BINCODE);
+    assert_cheap_miss::<String>(&payload, encoding, MIB, Rejection::TooLarge, 16 * KIB);
+}

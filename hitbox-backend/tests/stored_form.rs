@@ -1,0 +1,462 @@
+//! The stored form: pinned by golden files, and what is not one is rejected for the right reason.
+//!
+//! `HITBOX_WRITE_GOLDEN=1 cargo test -p hitbox-backend --test stored_form` writes the golden files
+//! anew. A change in them means that a released version cannot read what this one stores.
+
+mod byte_store;
+
+use std::{fs, path::PathBuf, sync::Arc};
+
+use byte_store::ByteStore;
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use hitbox_backend::{
+    BincodeFormat, CacheBackend, Cacheable, Compressor, Format, JsonFormat, PostcardFormat,
+    Rejection,
+    compression::{GzipCompressor, Lz4Compressor, NoCompression, ZstdCompressor},
+    stored_form::{self, HEADER_LENGTH},
+};
+use hitbox_core::{
+    CacheContext, CacheKey, CacheStatus, CacheValue, CompressorId, Encoding, FormatId, Raw, Stamp,
+};
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct User {
+    id: u64,
+    name: String,
+    tags: Vec<String>,
+}
+
+fn user() -> User {
+    User {
+        id: 1815,
+        name: "Ada".into(),
+        tags: vec!["maths".into(), "engines".into()],
+    }
+}
+
+fn long_text() -> String {
+    "All work and no cache makes a dull service. ".repeat(8)
+}
+
+const CREATED: Stamp = Stamp::from_micros(1_767_225_600_000_001);
+
+fn expire() -> DateTime<Utc> {
+    "2126-01-02T03:04:05.678Z".parse().unwrap()
+}
+
+fn stale() -> DateTime<Utc> {
+    "2125-12-31T23:59:59.999Z".parse().unwrap()
+}
+
+fn key() -> CacheKey {
+    CacheKey::from_str("key", "1")
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+fn get<T: Cacheable>(store: &ByteStore) -> Option<CacheValue<Arc<T>>> {
+    let mut context = CacheContext::default().boxed();
+    let found = block_on(store.get::<T>(&key(), &mut context)).unwrap();
+    let hit = context.status() != CacheStatus::Miss;
+    assert_eq!(hit, found.is_some());
+    found
+}
+
+static GZIP: GzipCompressor = GzipCompressor::new();
+static ZSTD: ZstdCompressor = ZstdCompressor::new();
+
+const GOLDEN: [&str; 7] = [
+    "bincode.bin",
+    "json-expire-stale.bin",
+    "postcard-expire.bin",
+    "gzip.bin",
+    "zstd.bin",
+    "lz4.bin",
+    "opaque-empty.bin",
+];
+
+fn golden_path(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests", "golden", name]
+        .iter()
+        .collect()
+}
+
+/// The golden file, written first if the environment asks for it.
+fn golden(name: &str, written_now: impl FnOnce() -> Bytes) -> Bytes {
+    let path = golden_path(name);
+    if std::env::var_os("HITBOX_WRITE_GOLDEN").is_some() {
+        fs::write(&path, written_now()).unwrap();
+    }
+    Bytes::from(fs::read(path).unwrap())
+}
+
+fn store_of<T: Cacheable>(
+    format: &'static dyn Format,
+    compressor: &'static dyn Compressor,
+    value: CacheValue<T>,
+) -> Bytes {
+    let store = ByteStore::new(format).with_compressor(compressor);
+    block_on(store.set(&key(), value.shared())).unwrap();
+    store.stored().unwrap()
+}
+
+/// Reads the golden file with a backend that is configured for none of its settings.
+#[track_caller]
+fn assert_golden<T: Cacheable + Clone + PartialEq + std::fmt::Debug>(
+    name: &str,
+    format: &'static dyn Format,
+    compressor: &'static dyn Compressor,
+    value: &CacheValue<T>,
+) {
+    let written_now = store_of(format, compressor, value.clone());
+    let stored = golden(name, || written_now.clone());
+    // Codecs may compress better one day; what they wrote has to stay readable.
+    if compressor.id() == CompressorId::NONE {
+        assert_eq!(stored, written_now, "{name}");
+    }
+
+    let other_format: &dyn Format = if format.id() == FormatId::JSON {
+        &BincodeFormat
+    } else {
+        &JsonFormat
+    };
+    let store = ByteStore::new(other_format);
+    store.put(stored.clone());
+    let (object, expire, stale, created) = get::<T>(&store).unwrap().into_parts();
+    assert_eq!(&*object, value.data());
+    assert_eq!((expire, stale), (value.expire(), value.stale()));
+    assert_eq!(created, value.created());
+
+    let encoding = stored_form::decode(&stored).unwrap().data().encoding();
+    assert_eq!(encoding.format, format.id());
+    assert_eq!(encoding.compressor, compressor.id());
+    assert_eq!(encoding.shape == 0, format.is_self_describing());
+}
+
+#[test]
+fn golden_files_of_each_format() {
+    let bare = CacheValue::new(user(), None, None).created_at(CREATED);
+    assert_golden("bincode.bin", &BincodeFormat, &NoCompression, &bare);
+
+    let both = CacheValue::new(user(), Some(expire()), Some(stale())).created_at(CREATED);
+    assert_golden("json-expire-stale.bin", &JsonFormat, &NoCompression, &both);
+
+    let expiring = CacheValue::new(user(), Some(expire()), None).created_at(CREATED);
+    assert_golden(
+        "postcard-expire.bin",
+        &PostcardFormat,
+        &NoCompression,
+        &expiring,
+    );
+}
+
+#[test]
+fn golden_files_of_each_compressor() {
+    let text = CacheValue::new(long_text(), None, Some(stale())).created_at(CREATED);
+    assert_golden("gzip.bin", &BincodeFormat, &GZIP, &text);
+    assert_golden("zstd.bin", &BincodeFormat, &ZSTD, &text);
+    assert_golden("lz4.bin", &BincodeFormat, &Lz4Compressor, &text);
+}
+
+#[test]
+fn golden_file_of_an_opaque_empty_payload() {
+    let value = CacheValue::new(Raw::from(Bytes::new()), None, None).created_at(CREATED);
+    let written_now = stored_form::encode(&value, &NoCompression).unwrap();
+    let stored = golden("opaque-empty.bin", || written_now.clone());
+    assert_eq!(stored, written_now);
+    assert_eq!(stored.len(), HEADER_LENGTH);
+    assert_eq!(stored_form::decode(&stored), Ok(value));
+
+    let store = ByteStore::new(&BincodeFormat);
+    store.put(stored);
+    assert!(get::<()>(&store).is_some());
+}
+
+/// The worked example of `docs/stored-form.md`, byte by byte.
+#[test]
+fn the_documented_example_is_what_is_stored() {
+    let documentation = include_str!("../../docs/stored-form.md");
+    let (_, example) = documentation.split_once("```hex\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let documented: Vec<u8> = example
+        .lines()
+        .flat_map(|line| line.split("  ").next().unwrap().split(' '))
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+        .collect();
+    let stored = fs::read(golden_path("bincode.bin")).unwrap();
+    assert_eq!(documented, stored);
+}
+
+#[test]
+fn every_flipped_bit_of_a_golden_file_is_rejected() {
+    for name in GOLDEN {
+        let stored = fs::read(golden_path(name)).unwrap();
+        for bit in 0..stored.len() * 8 {
+            let mut flipped = stored.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let outcome = stored_form::decode(&Bytes::from(flipped));
+            let expected = match bit / 8 {
+                0..4 => Rejection::Foreign,
+                4 => Rejection::Version,
+                _ => Rejection::Checksum,
+            };
+            assert_eq!(outcome, Err(expected), "{name}: bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn every_truncation_and_every_extension_of_a_golden_file_is_rejected() {
+    for name in GOLDEN {
+        let stored = fs::read(golden_path(name)).unwrap();
+        for length in 0..stored.len() {
+            let outcome = stored_form::decode(&Bytes::copy_from_slice(&stored[..length]));
+            let expected = match length {
+                0..4 => Rejection::Foreign,
+                4..HEADER_LENGTH => Rejection::Malformed,
+                _ => Rejection::Checksum,
+            };
+            assert_eq!(outcome, Err(expected), "{name}: {length} bytes");
+        }
+        for extra in 0..=u8::MAX {
+            let mut longer = stored.clone();
+            longer.push(extra);
+            let outcome = stored_form::decode(&Bytes::from(longer));
+            assert_eq!(
+                outcome,
+                Err(Rejection::Checksum),
+                "{name}: {extra} appended"
+            );
+        }
+    }
+}
+
+/// A stored form with one part changed and the checksum put right: written so, not damaged.
+fn rewritten(change: impl FnOnce(&mut [u8])) -> Bytes {
+    let value = CacheValue::new(user(), None, None).created_at(CREATED);
+    let mut stored = store_of(&BincodeFormat, &NoCompression, value).to_vec();
+    change(&mut stored);
+    stored[8..12].fill(0);
+    let checksum = crc32fast::hash(&stored);
+    stored[8..12].copy_from_slice(&checksum.to_le_bytes());
+    Bytes::from(stored)
+}
+
+#[track_caller]
+fn assert_miss(stored: Bytes, reason: Rejection) {
+    let store = ByteStore::new(&BincodeFormat);
+    store.put(stored);
+    assert!(get::<User>(&store).is_none());
+    assert_eq!(store.rejected(reason), 1, "{reason:?}");
+    assert_eq!(store.rejected_in_all(), 1);
+}
+
+#[test]
+fn what_is_written_otherwise_is_a_miss_for_the_right_reason() {
+    // The helper itself: nothing changed is a hit.
+    let store = ByteStore::new(&BincodeFormat);
+    store.put(rewritten(|_| {}));
+    assert_eq!(*get::<User>(&store).unwrap().into_parts().0, user());
+
+    assert_miss(rewritten(|stored| stored[0] = b'H'), Rejection::Foreign);
+    assert_miss(rewritten(|stored| stored[4] = 0), Rejection::Version);
+    assert_miss(rewritten(|stored| stored[4] = 2), Rejection::Version);
+    for format in [4, 99, 200] {
+        assert_miss(rewritten(|stored| stored[5] = format), Rejection::Format);
+    }
+    for compressor in [4, 99, 200] {
+        assert_miss(
+            rewritten(|stored| stored[6] = compressor),
+            Rejection::Compression,
+        );
+    }
+    // Codecs that are known, but did not write this.
+    for compressor in [1, 2, 3] {
+        assert_miss(
+            rewritten(|stored| stored[6] = compressor),
+            Rejection::Compression,
+        );
+    }
+    for flag in 2..8 {
+        assert_miss(
+            rewritten(|stored| stored[7] = 1 << flag),
+            Rejection::Malformed,
+        );
+    }
+    // A time without its flag, and times that are none.
+    assert_miss(rewritten(|stored| stored[24] = 1), Rejection::Malformed);
+    assert_miss(rewritten(|stored| stored[39] = 1), Rejection::Malformed);
+    for millis in [i64::MIN, i64::MAX] {
+        let absurd = rewritten(|stored| {
+            stored[7] = 0b11;
+            stored[24..32].copy_from_slice(&millis.to_le_bytes());
+        });
+        assert_miss(absurd, Rejection::Malformed);
+    }
+    assert_miss(rewritten(|stored| stored[12] ^= 1), Rejection::Type);
+    assert_miss(
+        rewritten(|stored| stored[HEADER_LENGTH] = 252),
+        Rejection::Undecodable,
+    );
+}
+
+#[test]
+fn a_payload_of_unknown_type_is_decoded_as_asked() {
+    let store = ByteStore::new(&BincodeFormat);
+    store.put(rewritten(|stored| stored[12..16].fill(0)));
+    assert_eq!(*get::<User>(&store).unwrap().into_parts().0, user());
+}
+
+#[test]
+fn times_at_the_extremes_survive() {
+    let millisecond = TimeDelta::milliseconds(1);
+    let epoch = DateTime::UNIX_EPOCH;
+    let times = [
+        None,
+        Some(DateTime::<Utc>::MIN_UTC),
+        Some(epoch - millisecond),
+        Some(epoch),
+        Some(epoch + millisecond),
+        Some(DateTime::<Utc>::MAX_UTC),
+    ];
+    for expire in times {
+        for stale in times {
+            for created in [Stamp::ZERO, CREATED, Stamp::from_micros(u64::MAX)] {
+                let value = CacheValue::new(Raw::from(Bytes::new()), expire, stale);
+                let value = value.created_at(created);
+                let stored = stored_form::encode(&value, &NoCompression).unwrap();
+                assert_eq!(stored_form::decode(&stored), Ok(value));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_payload_that_compression_does_not_shrink_stays_as_it_is() {
+    let value = CacheValue::new(user(), None, None).created_at(CREATED);
+    let plain = store_of(&BincodeFormat, &NoCompression, value.clone());
+    for compressor in [&GZIP as &dyn Compressor, &ZSTD, &Lz4Compressor] {
+        let raw = stored_form::decode(&plain).unwrap();
+        assert_eq!(stored_form::encode(&raw, compressor).unwrap(), plain);
+    }
+}
+
+#[test]
+fn what_is_compressed_already_is_not_compressed_again() {
+    let text = CacheValue::new(long_text(), None, None);
+    let gzipped = store_of(&BincodeFormat, &GZIP, text);
+    let value = stored_form::decode(&gzipped).unwrap();
+    let again = stored_form::encode(&value, &ZSTD).unwrap();
+    assert_eq!(again, gzipped);
+}
+
+proptest! {
+    #[test]
+    fn any_value_comes_back_unchanged(
+        payload in prop::collection::vec(any::<u8>(), 0..300),
+        format in any::<u8>(),
+        shape in any::<u32>(),
+        created in any::<u64>(),
+        expire in prop::option::of(-8_000_000_000_000_000_i64..8_000_000_000_000_000),
+        stale in prop::option::of(-8_000_000_000_000_000_i64..8_000_000_000_000_000),
+    ) {
+        let encoding = Encoding {
+            format: FormatId::from_stored(format),
+            compressor: CompressorId::NONE,
+            shape,
+        };
+        let time = |millis: Option<i64>| millis.and_then(DateTime::from_timestamp_millis);
+        let raw = Raw::new(Bytes::from(payload), encoding);
+        let value = CacheValue::new(raw, time(expire), time(stale))
+            .created_at(Stamp::from_micros(created));
+        let stored = stored_form::encode(&value, &NoCompression).unwrap();
+        prop_assert_eq!(stored_form::decode(&stored), Ok(value));
+    }
+
+    #[test]
+    fn random_bytes_are_rejected(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(stored_form::decode(&Bytes::from(bytes)).is_err());
+    }
+
+    #[test]
+    fn random_bytes_behind_a_true_beginning_never_panic(
+        header in any::<[u8; 35]>(),
+        payload in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let stored = rewritten(|stored| {
+            stored[5..HEADER_LENGTH].copy_from_slice(&header);
+            stored[7] &= 0b11;
+            let room = &mut stored[HEADER_LENGTH..];
+            let length = room.len().min(payload.len());
+            room[..length].copy_from_slice(&payload[..length]);
+        });
+        let store = ByteStore::new(&BincodeFormat);
+        store.put(stored);
+        let _ = get::<User>(&store);
+    }
+
+    #[test]
+    fn random_compressed_payloads_never_panic(
+        mut noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let text = long_text();
+        let codecs: [&dyn Compressor; 3] =
+            [&GZIP, &ZSTD, &Lz4Compressor];
+        for codec in codecs {
+            let mut compressed = codec.compress(text.as_bytes()).unwrap();
+            let truncated = &compressed[..cut.index(compressed.len())];
+            prop_assert!(codec.decompress(truncated, 1 << 20).is_err());
+            for (index, byte) in &mut noise {
+                let index = index.index(compressed.len());
+                compressed[index] ^= *byte;
+            }
+            let _ = codec.decompress(&compressed, 1 << 20);
+            compressed.push(0);
+            prop_assert!(codec.decompress(&compressed, 1 << 20).is_err());
+        }
+    }
+}
+
+#[test]
+fn a_level_that_does_not_exist_is_refused() {
+    assert!(GzipCompressor::with_level(9).is_ok());
+    let refused = GzipCompressor::with_level(10).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "gzip has no compression level 10: choose one from 0 to 9"
+    );
+    assert!(ZstdCompressor::with_level(-7).is_ok());
+    assert!(ZstdCompressor::with_level(22).is_ok());
+    assert!(ZstdCompressor::with_level(23).is_err());
+}
+
+/// Every backend reads what every other wrote, whatever it is configured with itself.
+#[test]
+fn compressors_at_every_level_read_each_other() {
+    let text = long_text();
+    for level in 0..=9 {
+        let compressed = GzipCompressor::with_level(level)
+            .unwrap()
+            .compress(text.as_bytes())
+            .unwrap();
+        let payload = GZIP.decompress(&compressed, text.len());
+        assert_eq!(payload.unwrap(), text.as_bytes());
+    }
+    for level in [-131_072, -1, 0, 1, 19, 22] {
+        let compressed = ZstdCompressor::with_level(level)
+            .unwrap()
+            .compress(text.as_bytes())
+            .unwrap();
+        let payload = ZSTD.decompress(&compressed, text.len());
+        assert_eq!(payload.unwrap(), text.as_bytes());
+    }
+}
