@@ -1,5 +1,195 @@
-//! The suite that every adapter must pass.
+//! The suite that every adapter and every wrapper must pass.
+//!
+//! It checks the contract of [`Backend`](crate::Backend) from the outside: through the trait, on
+//! whatever you hand it. The groups of checks are: round trip, keys, expiry, removal, bulk, limits,
+//! context, concurrency, cancellation, corruption, persistence and typed access. [`checks`] lists
+//! them all.
+//!
+//! # Running it on an adapter of your own
+//!
+//! Turn the feature on for tests only:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! hitbox-backend = { version = "0.1", features = ["conformance"] }
+//! tokio = { version = "1", features = ["macros", "rt", "time"] }
+//! ```
+//!
+//! and write `tests/conformance.rs`. This is all of it for a backend that keeps values in process:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use hitbox_backend::conformance::{MemoryBackend, Subject};
+//!
+//! # let _test = || {
+//! #[tokio::test]
+//! async fn conforms() {
+//!     Subject::new(Arc::new(MemoryBackend::new())).assert_conforms().await;
+//! }
+//! # };
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! #     Subject::new(Arc::new(MemoryBackend::new())).assert_conforms().await;
+//! # });
+//! ```
+//!
+//! A backend that stores bytes hands the suite a way to put bytes of its choice where a stored
+//! value would be, and one that survives a restart a way to open it again:
+//!
+//! ```
+//! use std::{collections::HashMap, sync::{Arc, Mutex}};
+//!
+//! use async_trait::async_trait;
+//! use bytes::Bytes;
+//! use hitbox_backend::{
+//!     Backend, BackendError, BackendErrorKind, BackendResult, Capabilities, DeleteStatus, Operation,
+//!     ReadOutcome, compression::NoCompression, conformance::Subject, stored_form,
+//! };
+//! use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
+//!
+//! /// Stands for the server or the file that holds the bytes.
+//! type Store = Arc<Mutex<HashMap<String, Bytes>>>;
+//!
+//! struct StoreBackend(Store);
+//!
+//! #[async_trait]
+//! impl Backend for StoreBackend {
+//!     async fn read(&self, key: &CacheKey) -> ReadOutcome {
+//!         let Some(stored) = self.0.lock().unwrap().get(key.as_text()).cloned() else {
+//!             return Ok(None);
+//!         };
+//!         match stored_form::decode(&stored) {
+//!             Ok(value) => Ok(Some(value).filter(|value| !value.is_expired())),
+//!             Err(rejection) => {
+//!                 self.reject(key, rejection);
+//!                 Ok(None)
+//!             }
+//!         }
+//!     }
+//!
+//!     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+//!         let stored = stored_form::encode(&value, &NoCompression).map_err(|error| {
+//!             BackendError::new(BackendErrorKind::Internal, Operation::Write, self.label())
+//!                 .with_source(error)
+//!         })?;
+//!         self.0.lock().unwrap().insert(key.as_text().to_owned(), stored);
+//!         Ok(())
+//!     }
+//!
+//!     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
+//!         Ok(DeleteStatus::from(&self.0.lock().unwrap().remove(key.as_text())))
+//!     }
+//!
+//!     fn label(&self) -> BackendLabel {
+//!         BackendLabel::new_static("store")
+//!     }
+//!
+//!     fn capabilities(&self) -> Capabilities {
+//!         let mut capabilities = Capabilities::default();
+//!         capabilities.persistent = true;
+//!         capabilities
+//!     }
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let store = Store::default();
+//! let injected = Arc::clone(&store);
+//! let reopened = Store::default();
+//! Subject::new(Arc::new(StoreBackend(store)))
+//!     .corrupt_with(move |key, bytes| {
+//!         injected.lock().unwrap().insert(key.as_text().to_owned(), bytes.into());
+//!         async {}
+//!     })
+//!     .reopen_with(move || {
+//!         let backend = StoreBackend(Arc::clone(&reopened));
+//!         async { Arc::new(backend) as Arc<dyn Backend> }
+//!     })
+//!     .assert_conforms()
+//!     .await;
+//! # });
+//! ```
+//!
+//! # What the subject needs
+//!
+//! - *Room*: for 2,000 entries and 32 MiB, and for four values of its
+//!   [`largest_value`](crate::Capabilities::largest_value). The suite takes a missing value for a
+//!   lost one, so nothing may be evicted while it runs.
+//! - *Real time*: expiry is waited for on the real clock, since many backends keep a clock of their
+//!   own. The suite does not run under a `VirtualTime`. A backend on another machine needs its
+//!   clock in step with this one's.
+//! - *A tokio runtime* of any flavour, with time enabled.
+//!
+//! The store need not be empty: every run uses keys of its own and removes them in the end, so
+//! several runs may share a store.
+//!
+//! # What it cannot see
+//!
+//! The suite sees what the trait shows. That values are on disk when the power fails, that rejected
+//! bytes are counted, that no credentials end up in an error: such things want tests of the
+//! adapter's own.
 
+mod bulk;
+mod cancellation;
+mod check;
+mod concurrency;
+mod context;
+mod corruption;
+mod expiry;
+mod faulty;
+mod keys;
+mod limits;
 mod memory;
+mod persistence;
+mod removal;
+mod report;
+mod round_trip;
+mod sample;
+mod subject;
+mod trial;
+mod typed;
 
+pub use faulty::{Fault, Faults, FaultyBackend, Switch};
 pub use memory::MemoryBackend;
+pub use report::{CheckOutcome, Report};
+pub use subject::Subject;
+
+use check::Check;
+
+const GROUPS: [&[Check]; 12] = [
+    round_trip::CHECKS,
+    keys::CHECKS,
+    expiry::CHECKS,
+    removal::CHECKS,
+    bulk::CHECKS,
+    limits::CHECKS,
+    context::CHECKS,
+    concurrency::CHECKS,
+    cancellation::CHECKS,
+    corruption::CHECKS,
+    persistence::CHECKS,
+    typed::CHECKS,
+];
+
+fn all_checks() -> impl Iterator<Item = &'static Check> {
+    GROUPS.into_iter().flatten()
+}
+
+/// The names of all checks, as `group::check`.
+pub fn checks() -> impl Iterator<Item = &'static str> {
+    all_checks().map(|check| check.name)
+}
+
+/// Runs the checks on `subject`, all at once, and tells how each came out.
+///
+/// Does not stop at the first violation. A check that panics or does not end within two minutes
+/// counts as violated.
+pub async fn run(subject: &Subject) -> Report {
+    let run = fastrand::u64(..);
+    let wanted = all_checks().filter(|check| subject.wants(check.name));
+    let outcomes = wanted.map(|check| async move {
+        let outcome = check.run_on(subject, run).await;
+        (check.name, outcome)
+    });
+    let outcomes = futures::future::join_all(outcomes).await;
+    Report::new(subject.backend().label(), outcomes)
+}

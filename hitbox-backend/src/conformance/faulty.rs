@@ -1,0 +1,340 @@
+use std::future::Future;
+
+use async_trait::async_trait;
+use hitbox_core::{
+    BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, CompressorId, FormatId, Raw,
+};
+use tokio::sync::watch;
+
+use crate::{
+    Backend, BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities,
+    DeleteStatus, Format, Operation, ReadOutcome, Rejection, compression::Compressor,
+};
+
+/// A backend whose operations fail and hang as a test says, and work otherwise.
+///
+/// [`Faults`] is the handle. Reads, writes and removes are scripted apart. A bulk operation is a
+/// loop of single ones here, so that a script can make some of its keys fail.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use hitbox_backend::{Backend, conformance::{Fault, FaultyBackend, MemoryBackend}};
+/// use hitbox_core::{CacheKey, CacheValue, Raw};
+///
+/// let (backend, faults) = FaultyBackend::new(MemoryBackend::new());
+/// let key = CacheKey::from_str("id", "42");
+/// let value = CacheValue::new(Raw::from(vec![1]), None, None);
+///
+/// faults.writes().next(1, Fault::FailAfterEffect);
+/// assert!(backend.write(&key, value.clone()).await.is_err());
+/// assert_eq!(backend.read(&key).await.unwrap(), Some(value));
+///
+/// faults.reads().always(Fault::FailBeforeEffect);
+/// assert!(backend.read(&key).await.is_err());
+/// faults.reads().heal();
+/// assert!(backend.read(&key).await.is_ok());
+/// assert_eq!(faults.reads().calls(), 3);
+/// # });
+/// ```
+#[derive(Debug)]
+pub struct FaultyBackend<B> {
+    inner: B,
+    faults: Faults,
+}
+
+/// What goes wrong with an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails with [`Unavailable`](BackendErrorKind::Unavailable) and does not reach the backend.
+    FailBeforeEffect,
+    /// It takes effect, and fails with [`Unavailable`](BackendErrorKind::Unavailable): the answer
+    /// is lost.
+    FailAfterEffect,
+    /// It hangs until the switch is [healed](Switch::heal), and takes effect then.
+    HangBeforeEffect,
+    /// It takes effect, and its answer hangs until the switch is [healed](Switch::heal).
+    HangAfterEffect,
+}
+
+/// Controls a [`FaultyBackend`]. Clones control the same one.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    reads: Switch,
+    writes: Switch,
+    removes: Switch,
+}
+
+impl Faults {
+    /// The switch of the reads.
+    #[must_use]
+    pub const fn reads(&self) -> &Switch {
+        &self.reads
+    }
+
+    /// The switch of the writes.
+    #[must_use]
+    pub const fn writes(&self) -> &Switch {
+        &self.writes
+    }
+
+    /// The switch of the removes.
+    #[must_use]
+    pub const fn removes(&self) -> &Switch {
+        &self.removes
+    }
+
+    /// [Heals](Switch::heal) reads, writes and removes.
+    pub fn heal(&self) {
+        self.reads.heal();
+        self.writes.heal();
+        self.removes.heal();
+    }
+}
+
+/// Controls the operations of one kind.
+#[derive(Clone, Debug)]
+pub struct Switch {
+    state: watch::Sender<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    script: Script,
+    calls: u64,
+    hanging: usize,
+    /// How often the switch was healed: what hangs waits for the next time.
+    healings: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Script {
+    #[default]
+    Healthy,
+    Next(usize, Fault),
+    Always(Fault),
+}
+
+impl Switch {
+    fn new() -> Self {
+        Self {
+            state: watch::Sender::new(State::default()),
+        }
+    }
+
+    /// The next `count` operations go wrong, those after them do not. Replaces what was set before;
+    /// what hangs already keeps hanging.
+    pub fn next(&self, count: usize, fault: Fault) {
+        self.state
+            .send_modify(|state| state.script = Script::Next(count, fault));
+    }
+
+    /// Every operation goes wrong until the switch is healed. Replaces what was set before; what
+    /// hangs already keeps hanging.
+    pub fn always(&self, fault: Fault) {
+        self.state
+            .send_modify(|state| state.script = Script::Always(fault));
+    }
+
+    /// Nothing goes wrong any more, and what hangs goes on.
+    pub fn heal(&self) {
+        self.state.send_modify(|state| {
+            state.script = Script::Healthy;
+            state.healings += 1;
+        });
+    }
+
+    /// How many operations there were, those that went wrong included.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.state.borrow().calls
+    }
+
+    /// How many operations hang at this moment. One whose future was dropped no longer does.
+    #[must_use]
+    pub fn hanging(&self) -> usize {
+        self.state.borrow().hanging
+    }
+
+    /// Waits until at least `count` operations hang.
+    pub async fn wait_until_hanging(&self, count: usize) {
+        let mut state = self.state.subscribe();
+        // Fails only when the sender is gone, and `self` is one.
+        let _state = state.wait_for(|state| state.hanging >= count).await;
+    }
+
+    /// Waits until there have been at least `count` operations.
+    pub async fn wait_until_called(&self, count: u64) {
+        let mut state = self.state.subscribe();
+        let _state = state.wait_for(|state| state.calls >= count).await;
+    }
+
+    /// Counts an operation, and tells what goes wrong with it.
+    fn begin(&self) -> Option<Fault> {
+        let mut drawn = None;
+        self.state.send_modify(|state| {
+            state.calls += 1;
+            drawn = match state.script {
+                Script::Healthy | Script::Next(0, _) => None,
+                Script::Next(left, fault) => {
+                    state.script = Script::Next(left - 1, fault);
+                    Some(fault)
+                }
+                Script::Always(fault) => Some(fault),
+            };
+        });
+        drawn
+    }
+
+    async fn hang(&self) {
+        let mut state = self.state.subscribe();
+        let healings = state.borrow().healings;
+        let _hanging = Hanging::begin(self);
+        let _state = state.wait_for(|state| state.healings > healings).await;
+    }
+}
+
+/// Counts an operation as hanging for as long as it lives, so that a dropped one is not counted.
+struct Hanging<'s>(&'s Switch);
+
+impl<'s> Hanging<'s> {
+    fn begin(switch: &'s Switch) -> Self {
+        switch.state.send_modify(|state| state.hanging += 1);
+        Self(switch)
+    }
+}
+
+impl Drop for Hanging<'_> {
+    fn drop(&mut self) {
+        self.0.state.send_modify(|state| state.hanging -= 1);
+    }
+}
+
+impl<B: Backend> FaultyBackend<B> {
+    /// `inner`, with nothing going wrong yet, and the handle that changes this.
+    pub fn new(inner: B) -> (Self, Faults) {
+        let faults = Faults {
+            reads: Switch::new(),
+            writes: Switch::new(),
+            removes: Switch::new(),
+        };
+        let handle = faults.clone();
+        (Self { inner, faults }, handle)
+    }
+
+    /// The backend within, which works whatever the script says.
+    pub const fn get_ref(&self) -> &B {
+        &self.inner
+    }
+
+    /// Runs `effect` as `switch` says.
+    async fn scripted<T>(
+        &self,
+        switch: &Switch,
+        operation: Operation,
+        effect: impl Future<Output = BackendResult<T>> + Send,
+    ) -> BackendResult<T> {
+        match switch.begin() {
+            None => effect.await,
+            Some(Fault::FailBeforeEffect) => Err(self.scripted_error(operation)),
+            Some(Fault::FailAfterEffect) => {
+                let _lost = effect.await;
+                Err(self.scripted_error(operation))
+            }
+            Some(Fault::HangBeforeEffect) => {
+                switch.hang().await;
+                effect.await
+            }
+            Some(Fault::HangAfterEffect) => {
+                let answer = effect.await;
+                switch.hang().await;
+                answer
+            }
+        }
+    }
+
+    fn scripted_error(&self, operation: Operation) -> BackendError {
+        BackendError::new(BackendErrorKind::Unavailable, operation, self.label())
+            .with_detail("a scripted fault")
+    }
+}
+
+#[async_trait]
+impl<B: Backend> Backend for FaultyBackend<B> {
+    async fn read(&self, key: &CacheKey) -> ReadOutcome {
+        let effect = self.inner.read(key);
+        self.scripted(&self.faults.reads, Operation::Read, effect)
+            .await
+    }
+
+    async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        let effect = self.inner.write(key, value);
+        self.scripted(&self.faults.writes, Operation::Write, effect)
+            .await
+    }
+
+    async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
+        let effect = self.inner.remove(key);
+        self.scripted(&self.faults.removes, Operation::Remove, effect)
+            .await
+    }
+
+    async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
+        // A copy, since an answer that gets lost must leave no trace in the caller's.
+        let mut noted = context.clone();
+        let effect = self.inner.read_with(key, &mut noted);
+        let outcome = self
+            .scripted(&self.faults.reads, Operation::Read, effect)
+            .await;
+        match outcome {
+            Ok(_) => *context = noted,
+            Err(_) => context.set_status(CacheStatus::Miss),
+        }
+        outcome
+    }
+
+    async fn read_many_with(
+        &self,
+        keys: &[CacheKey],
+        contexts: &mut [BoxContext],
+    ) -> Vec<ReadOutcome> {
+        let mut outcomes = Vec::with_capacity(keys.len());
+        let mut nobodys = BoxContext::default();
+        for (index, key) in keys.iter().enumerate() {
+            let context = contexts.get_mut(index).unwrap_or(&mut nobodys);
+            outcomes.push(self.read_with(key, context).await);
+        }
+        outcomes
+    }
+
+    fn label(&self) -> BackendLabel {
+        self.inner.label()
+    }
+
+    fn value_format(&self) -> &dyn Format {
+        self.inner.value_format()
+    }
+
+    fn key_format(&self) -> &CacheKeyFormat {
+        self.inner.key_format()
+    }
+
+    fn compressor(&self) -> &dyn Compressor {
+        self.inner.compressor()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn find_format(&self, id: FormatId) -> Option<&dyn Format> {
+        self.inner.find_format(id)
+    }
+
+    fn find_compressor(&self, id: CompressorId) -> Option<&dyn Compressor> {
+        self.inner.find_compressor(id)
+    }
+
+    fn reject(&self, key: &CacheKey, rejection: Rejection) {
+        self.inner.reject(key, rejection);
+    }
+}

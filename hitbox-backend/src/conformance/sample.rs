@@ -1,0 +1,30 @@
+//! Values to write.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use hitbox_core::{CacheValue, Raw, clock};
+
+/// A payload of this many bytes that no compressor makes smaller, the same on every call.
+pub(super) fn incompressible(length: usize) -> Vec<u8> {
+    let mut payload = vec![0; length];
+    fastrand::Rng::with_seed(length as u64).fill(&mut payload);
+    payload
+}
+
+/// A value that outlives every check. `payload` tells it from other values.
+pub(super) fn lasting(payload: impl Into<Vec<u8>>) -> CacheValue<Raw> {
+    expiring(payload, from_now(TimeDelta::hours(1)))
+}
+
+/// A value that expires at this time.
+pub(super) fn expiring(payload: impl Into<Vec<u8>>, at: DateTime<Utc>) -> CacheValue<Raw> {
+    CacheValue::new(Raw::from(payload.into()), Some(at), None)
+}
+
+/// A value that never expires.
+pub(super) fn immortal(payload: impl Into<Vec<u8>>) -> CacheValue<Raw> {
+    CacheValue::new(Raw::from(payload.into()), None, None)
+}
+
+pub(super) fn from_now(span: TimeDelta) -> DateTime<Utc> {
+    clock::now() + span
+}
