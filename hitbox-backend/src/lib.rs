@@ -16,6 +16,7 @@ mod error;
 pub mod format;
 mod forward;
 mod key_format;
+pub mod offload;
 mod rejection;
 pub mod stored_form;
 mod typed;
@@ -37,6 +38,7 @@ pub use format::JsonFormat;
 pub use format::PostcardFormat;
 pub use format::{BincodeFormat, Format};
 pub use key_format::CacheKeyFormat;
+pub use offload::{CloseReport, OffloadManager, OffloadManagerBuilder, OffloadStatistics};
 pub use rejection::{Rejection, Rejections};
 pub use typed::{CacheBackend, Cacheable, GetOutcome};
 

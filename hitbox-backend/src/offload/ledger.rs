@@ -1,0 +1,191 @@
+use std::collections::{BTreeMap, HashSet, VecDeque};
+
+use futures::future::BoxFuture;
+use hitbox_core::OffloadKey;
+
+use super::{CloseReport, OffloadStatistics};
+
+/// Numbers registrations in the order they were admitted.
+pub(super) type TaskId = u64;
+
+pub(super) struct Task {
+    pub(super) id: TaskId,
+    pub(super) key: OffloadKey,
+    pub(super) future: BoxFuture<'static, ()>,
+}
+
+/// How a future ended that had been admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Completed,
+    TimedOut,
+    Panicked,
+    Abandoned,
+}
+
+/// Why a future was not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Duplicate,
+    Full,
+    Closed,
+}
+
+pub(super) enum Admission {
+    Start(Task),
+    Queued,
+    Refused {
+        task: Task,
+        refusal: Refusal,
+        /// How many have been refused for this reason, this one included.
+        count: u64,
+    },
+}
+
+pub(super) struct Finish {
+    /// How many have ended in this way, this one included.
+    pub(super) count: u64,
+    pub(super) next: Option<Task>,
+}
+
+/// Who is pending, who is running, and how the others ended. Lives behind a lock, so it never drops
+/// a future itself: a future's destructor is foreign code and may register more work.
+#[derive(Default)]
+pub(super) struct Ledger {
+    next_id: TaskId,
+    pending: VecDeque<Task>,
+    running: BTreeMap<TaskId, OffloadKey>,
+    /// The keys of pending and running work that may not be doubled.
+    claimed: HashSet<OffloadKey>,
+    /// `Some` from the moment the manager is closed.
+    closing: Option<CloseReport>,
+    counts: OffloadStatistics,
+}
+
+impl Ledger {
+    pub(super) fn admit(
+        &mut self,
+        key: OffloadKey,
+        future: BoxFuture<'static, ()>,
+        max_running: usize,
+        max_pending: usize,
+    ) -> Admission {
+        let id = self.next_id;
+        let task = Task { id, key, future };
+        if self.is_closed() {
+            self.counts.rejected_closed += 1;
+            return refused(task, Refusal::Closed, self.counts.rejected_closed);
+        }
+        if self.claimed.contains(&task.key) {
+            self.counts.deduplicated += 1;
+            return refused(task, Refusal::Duplicate, self.counts.deduplicated);
+        }
+        let can_start = self.running.len() < max_running;
+        if !can_start && self.pending.len() >= max_pending {
+            self.counts.rejected_full += 1;
+            return refused(task, Refusal::Full, self.counts.rejected_full);
+        }
+        self.next_id += 1;
+        if is_deduplicated(&task.key) {
+            self.claimed.insert(task.key.clone());
+        }
+        if can_start {
+            self.running.insert(id, task.key.clone());
+            Admission::Start(task)
+        } else {
+            self.pending.push_back(task);
+            Admission::Queued
+        }
+    }
+
+    /// Notes the end of running work and moves up what may start in its place.
+    pub(super) fn finish(&mut self, id: TaskId, outcome: Outcome) -> Finish {
+        let count = match self.running.remove(&id) {
+            Some(key) => self.settle(key, outcome),
+            None => 0,
+        };
+        let next = self.pending.pop_front();
+        if let Some(task) = &next {
+            self.running.insert(task.id, task.key.clone());
+        }
+        Finish { count, next }
+    }
+
+    /// Admits nothing from now on.
+    pub(super) fn close(&mut self) {
+        self.closing.get_or_insert_default();
+    }
+
+    pub(super) const fn is_closed(&self) -> bool {
+        self.closing.is_some()
+    }
+
+    /// Closes, and hands all pending work out to be dropped. It counts as running until its
+    /// [`finish`](Self::finish), so that nobody takes it for gone before it is.
+    pub(super) fn give_up_pending(&mut self) -> VecDeque<Task> {
+        self.close();
+        let pending = std::mem::take(&mut self.pending);
+        let keys = pending.iter().map(|task| (task.id, task.key.clone()));
+        self.running.extend(keys);
+        pending
+    }
+
+    fn settle(&mut self, key: OffloadKey, outcome: Outcome) -> u64 {
+        self.claimed.remove(&key);
+        let count = match outcome {
+            Outcome::Completed => &mut self.counts.completed,
+            Outcome::TimedOut => &mut self.counts.timed_out,
+            Outcome::Panicked => &mut self.counts.panicked,
+            Outcome::Abandoned => &mut self.counts.abandoned,
+        };
+        *count += 1;
+        if let Some(report) = &mut self.closing {
+            match outcome {
+                Outcome::Completed => report.completed += 1,
+                Outcome::TimedOut | Outcome::Panicked | Outcome::Abandoned => {
+                    report.unfinished.push(key);
+                }
+            }
+        }
+        *count
+    }
+
+    /// The number that the next admitted registration gets.
+    pub(super) const fn next_id(&self) -> TaskId {
+        self.next_id
+    }
+
+    /// Whether everything admitted before `mark` has ended.
+    pub(super) fn has_ended_before(&self, mark: TaskId) -> bool {
+        let running = self.running.keys().next().copied();
+        let pending = self.pending.front().map(|task| task.id);
+        running.into_iter().chain(pending).all(|id| id >= mark)
+    }
+
+    pub(super) fn report(&self) -> CloseReport {
+        self.closing.clone().unwrap_or_default()
+    }
+
+    pub(super) fn statistics(&self) -> OffloadStatistics {
+        OffloadStatistics {
+            pending: self.pending.len(),
+            running: self.running.len(),
+            ..self.counts
+        }
+    }
+}
+
+const fn is_deduplicated(key: &OffloadKey) -> bool {
+    match key {
+        OffloadKey::Keyed { .. } | OffloadKey::Explicit { .. } => true,
+        OffloadKey::Auto { .. } => false,
+    }
+}
+
+const fn refused(task: Task, refusal: Refusal, count: u64) -> Admission {
+    Admission::Refused {
+        task,
+        refusal,
+        count,
+    }
+}
