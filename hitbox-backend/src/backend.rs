@@ -196,9 +196,11 @@ pub fn trace_rejection(label: &BackendLabel, key: &CacheKey, rejection: Rejectio
     tracing::warn!(backend = %label, %key, reason = %rejection, "stored bytes not served");
 }
 
-/// Notes status and source of an outcome in a context. On an error or a miss the source stays
-/// what it was: nobody answered.
-pub(crate) fn note_outcome(
+/// Notes status and source of an outcome in a context, for adapters that override
+/// [`Backend::read_with`]. On an error or a miss the source stays what it was: nobody answered.
+///
+/// `label` is asked only when somebody did.
+pub fn note_outcome(
     context: &mut BoxContext,
     outcome: &ReadOutcome,
     label: impl FnOnce() -> BackendLabel,

@@ -21,7 +21,7 @@ mod rejection;
 pub mod stored_form;
 mod typed;
 
-pub use backend::{Backend, ReadOutcome, trace_rejection};
+pub use backend::{Backend, ReadOutcome, note_outcome, trace_rejection};
 pub use capabilities::Capabilities;
 pub use composition::{
     Compose, CompositionBackend, CompositionLayer, CompositionPolicy, CompositionReadPolicy,
