@@ -1,1 +1,45 @@
-//! To come in the next commit.
+//! A hitbox cache backend in the memory of this process, over [moka](https://docs.rs/moka).
+//!
+//! It is bounded, by entries or by bytes; every entry has an expiry of its own; reads and writes
+//! run on any thread at the same time. Nothing survives the process, and no other process sees it:
+//! for that, compose it in front of a backend that persists or is shared.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! use bytes::Bytes;
+//! use chrono::{TimeDelta, Utc};
+//! use hitbox_backend::Backend;
+//! use hitbox_core::{CacheKey, CacheValue, Raw};
+//! use hitbox_moka::MokaBackend;
+//!
+//! let cache = MokaBackend::builder().max_entries(10_000).build()?;
+//!
+//! let key = CacheKey::from_str("user", "42");
+//! let name = Raw::from(Bytes::from_static(b"Ada"));
+//! let expire = Utc::now() + TimeDelta::minutes(5);
+//! cache.write(&key, CacheValue::new(name, Some(expire), None)).await?;
+//!
+//! let cached = cache.read(&key).await?;
+//! assert_eq!(cached.unwrap().data().as_ref(), b"Ada");
+//! # Ok::<(), hitbox_backend::BackendError>(())
+//! # }).unwrap();
+//! ```
+//!
+//! There is no compressor to choose. What is served is the decoded object; its encoded form lies
+//! beside it for the layers behind this one, and compressing it would save little and cost every
+//! write. Neither is there a key format: keys are kept as they are.
+
+mod backend;
+mod backlog;
+mod builder;
+mod capacity;
+mod eviction;
+mod expiry;
+mod maintenance;
+mod statistics;
+
+pub use backend::MokaBackend;
+pub use builder::{CapacityUnset, MokaBackendBuilder};
+pub use capacity::Capacity;
+pub use eviction::{EvictionCause, EvictionPolicy};
+pub use statistics::MokaStatistics;

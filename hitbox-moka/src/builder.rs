@@ -1,0 +1,286 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use hitbox_backend::{
+    BackendError, BackendErrorKind, BackendResult, BincodeFormat, Format, Operation, Rejections,
+};
+use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
+use moka::sync::Cache;
+
+use crate::{
+    Capacity, EvictionCause, EvictionPolicy, MokaBackend,
+    backend::Shared,
+    backlog::Backlog,
+    capacity::{least_weight, moka_weight},
+    eviction::{EvictionListener, Evictions},
+    expiry::RemainingLife,
+    maintenance::Maintenance,
+};
+
+/// Stands in a [`MokaBackendBuilder`] until a capacity is chosen. There is no default: what a
+/// process can spare only its author knows.
+#[derive(Clone, Copy, Debug)]
+pub struct CapacityUnset;
+
+/// The settings of a [`MokaBackend`].
+///
+/// [`build`](Self::build) is there once one of [`max_entries`](Self::max_entries) and
+/// [`max_bytes`](Self::max_bytes) was called, and these are there until then, so exactly one is.
+///
+/// ```
+/// use hitbox_moka::{EvictionPolicy, MokaBackend};
+///
+/// let cache = MokaBackend::builder()
+///     .max_bytes(64 << 20)
+///     .largest_value(1 << 20)
+///     .eviction_policy(EvictionPolicy::Lru)
+///     .label("local")
+///     .build()?;
+/// # Ok::<(), hitbox_backend::BackendError>(())
+/// ```
+pub struct MokaBackendBuilder<C> {
+    capacity: C,
+    settings: Settings,
+}
+
+struct Settings {
+    eviction_policy: EvictionPolicy,
+    eviction_listener: Option<EvictionListener>,
+    label: BackendLabel,
+    largest_value: Option<usize>,
+    value_format: Box<dyn Format>,
+    maintenance: Option<Duration>,
+}
+
+impl MokaBackendBuilder<CapacityUnset> {
+    pub(crate) fn new() -> Self {
+        Self {
+            capacity: CapacityUnset,
+            settings: Settings {
+                eviction_policy: EvictionPolicy::default(),
+                eviction_listener: None,
+                label: BackendLabel::new_static("moka"),
+                largest_value: None,
+                value_format: Box::new(BincodeFormat),
+                maintenance: None,
+            },
+        }
+    }
+
+    /// Keeps up to this many entries, whatever their size.
+    ///
+    /// Memory is bounded only together with [`largest_value`](Self::largest_value). For a moment
+    /// there can be up to 384 entries more: moka evicts after it has let a write in.
+    #[must_use]
+    pub fn max_entries(self, max_entries: u64) -> MokaBackendBuilder<Capacity> {
+        self.with_capacity(Capacity::Entries(max_entries))
+    }
+
+    /// Keeps as many entries as fit into this many bytes of memory.
+    ///
+    /// An entry weighs what it takes: its key (with its text form), the payload, the decoded object
+    /// beside it (estimated by the payload's length, or four times that if it is compressed), and
+    /// 500 bytes of bookkeeping. So 100 MB hold about 100,000 entries of 100 bytes, or 25,000 of
+    /// 1,500. For a moment there can be a little more, a thirty-second of the capacity and a few
+    /// entries: moka evicts after it has let a write in.
+    #[must_use]
+    pub fn max_bytes(self, max_bytes: u64) -> MokaBackendBuilder<Capacity> {
+        self.with_capacity(Capacity::Bytes(max_bytes))
+    }
+
+    fn with_capacity(self, capacity: Capacity) -> MokaBackendBuilder<Capacity> {
+        MokaBackendBuilder {
+            capacity,
+            settings: self.settings,
+        }
+    }
+}
+
+impl<C> MokaBackendBuilder<C> {
+    /// Which entries go first when the capacity is reached. Default: [`EvictionPolicy::TinyLfu`].
+    #[must_use]
+    pub const fn eviction_policy(mut self, policy: EvictionPolicy) -> Self {
+        self.settings.eviction_policy = policy;
+        self
+    }
+
+    /// Calls `listener` for every entry that is dropped because it expired or to make room. Entries
+    /// that the application overwrites, removes or clears are not reported, unless they had already
+    /// expired.
+    ///
+    /// The call comes some time after the fact, from whichever thread happens to do moka's
+    /// maintenance (one that reads or writes, usually), and that thread waits for it: keep it short.
+    /// It must not use this backend, which holds locks then and could deadlock; let it send the key
+    /// to a channel instead. If it panics, the panic is caught and logged, and the next eviction is
+    /// reported as usual (in a program built with `panic = "abort"`, the program ends).
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use hitbox_moka::MokaBackend;
+    ///
+    /// let (sender, evicted) = mpsc::channel();
+    /// let cache = MokaBackend::builder()
+    ///     .max_entries(10_000)
+    ///     .eviction_listener(move |key, cause| {
+    ///         // Fails only when nobody listens any more.
+    ///         let _ = sender.send((key.clone(), cause));
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), hitbox_backend::BackendError>(())
+    /// ```
+    #[must_use]
+    pub fn eviction_listener(
+        mut self,
+        listener: impl Fn(&CacheKey, EvictionCause) + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.eviction_listener = Some(Box::new(listener));
+        self
+    }
+
+    /// The name in source paths, errors and traces. Default: `moka`.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<BackendLabel>) -> Self {
+        self.settings.label = label.into();
+        self
+    }
+
+    /// Refuses payloads of more than this many bytes. Default: what the capacity allows.
+    #[must_use]
+    pub const fn largest_value(mut self, bytes: usize) -> Self {
+        self.settings.largest_value = Some(bytes);
+        self
+    }
+
+    /// The format that typed access encodes values in. Default: bincode.
+    ///
+    /// A value is encoded when it is set (its length is what it is weighed by, and layers behind
+    /// this one store it), but a hit takes the object as it is.
+    #[must_use]
+    pub fn value_format(mut self, format: impl Format + 'static) -> Self {
+        self.settings.value_format = Box::new(format);
+        self
+    }
+
+    /// Drops expired entries at this interval even when there is no traffic. Default: never; reads
+    /// and writes do it in passing, and without any, expired entries keep their memory.
+    ///
+    /// Starts a task on the tokio runtime that [`build`](Self::build) is called in. The task ends
+    /// when the last clone of the backend is dropped.
+    #[must_use]
+    pub const fn maintenance(mut self, every: Duration) -> Self {
+        self.settings.maintenance = Some(every);
+        self
+    }
+}
+
+impl MokaBackendBuilder<Capacity> {
+    /// The backend.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfiguration`](BackendErrorKind::InvalidConfiguration), naming the setting, for a
+    /// capacity that is zero or too small for a single entry, a `largest_value` that is zero or
+    /// does not fit into the capacity, and a `maintenance` interval that is zero or was asked for
+    /// outside a tokio runtime.
+    ///
+    /// # Panics
+    ///
+    /// If `maintenance` is set and the tokio runtime was built without its timer.
+    pub fn build(self) -> BackendResult<MokaBackend> {
+        self.check()?;
+        let Self { capacity, settings } = self;
+        let label = settings.label;
+        let evictions = Arc::new(Evictions::new(settings.eviction_listener, label.clone()));
+        let shared = Arc::new(Shared {
+            cache: cache(capacity, settings.eviction_policy, Arc::clone(&evictions)),
+            backlog: match capacity {
+                Capacity::Entries(_) => None,
+                Capacity::Bytes(max_bytes) => Some(Backlog::new(max_bytes)),
+            },
+            capacity,
+            largest_value: settings.largest_value,
+            label,
+            value_format: settings.value_format,
+            evictions,
+            rejections: Rejections::default(),
+        });
+        let start =
+            |every| Maintenance::start(every, &shared.label, Arc::downgrade(&shared)).map(Arc::new);
+        let maintenance = settings.maintenance.map(start).transpose()?;
+        Ok(MokaBackend::new(shared, maintenance))
+    }
+
+    fn check(&self) -> BackendResult<()> {
+        let largest_value = self.settings.largest_value;
+        if largest_value == Some(0) {
+            return Err(self.refuse(
+                "largest_value is 0: give a length in bytes, or leave the setting out".into(),
+            ));
+        }
+        let max_bytes = match self.capacity {
+            Capacity::Entries(0) => {
+                return Err(self.refuse(
+                    "max_entries is 0: give the number of entries to keep; a service that is to \
+                     run without this cache leaves the backend out"
+                        .into(),
+                ));
+            }
+            Capacity::Entries(_) => return Ok(()),
+            Capacity::Bytes(max_bytes) => max_bytes,
+        };
+        let smallest = least_weight(0);
+        if max_bytes < smallest {
+            return Err(self.refuse(format!(
+                "max_bytes is {max_bytes}: give at least {smallest}, which a single empty value \
+                 takes"
+            )));
+        }
+        let largest = least_weight(largest_value.unwrap_or(0));
+        if max_bytes < largest {
+            return Err(self.refuse(format!(
+                "largest_value does not fit: such a value takes {largest} bytes of memory and \
+                 max_bytes is {max_bytes}; raise max_bytes or lower largest_value"
+            )));
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, detail: String) -> BackendError {
+        BackendError::new(
+            BackendErrorKind::InvalidConfiguration,
+            Operation::Open,
+            self.settings.label.clone(),
+        )
+        .with_detail(detail)
+    }
+}
+
+fn cache(
+    capacity: Capacity,
+    policy: EvictionPolicy,
+    evictions: Arc<Evictions>,
+) -> Cache<CacheKey, CacheValue<Raw>> {
+    let builder = Cache::builder()
+        .eviction_policy(policy.into())
+        .expire_after(RemainingLife)
+        .eviction_listener(move |key, value, cause| evictions.record(&key, &value, cause));
+    match capacity {
+        Capacity::Entries(max_entries) => builder.max_capacity(max_entries),
+        Capacity::Bytes(max_bytes) => builder.max_capacity(max_bytes).weigher(moka_weight),
+    }
+    .build()
+}
+
+impl<C: fmt::Debug> fmt::Debug for MokaBackendBuilder<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = &self.settings;
+        f.debug_struct("MokaBackendBuilder")
+            .field("capacity", &self.capacity)
+            .field("eviction_policy", &settings.eviction_policy)
+            .field("eviction_listener", &settings.eviction_listener.is_some())
+            .field("label", &settings.label.as_str())
+            .field("largest_value", &settings.largest_value)
+            .field("value_format", &settings.value_format)
+            .field("maintenance", &settings.maintenance)
+            .finish()
+    }
+}

@@ -1,0 +1,99 @@
+//! The task that drops expired entries without traffic.
+
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use chrono::{TimeDelta, Utc};
+use hitbox_backend::Backend;
+use hitbox_core::{CacheKey, CacheValue, Encoding, Raw};
+use hitbox_moka::MokaBackend;
+use tokio::runtime::Handle;
+
+const EVERY: Duration = Duration::from_millis(10);
+
+fn maintained() -> MokaBackend {
+    MokaBackend::builder()
+        .max_entries(10)
+        .maintenance(EVERY)
+        .build()
+        .unwrap()
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let polled = async {
+        while !holds() {
+            tokio::time::sleep(EVERY).await;
+        }
+    };
+    let outcome = tokio::time::timeout(Duration::from_secs(20), polled).await;
+    assert!(outcome.is_ok(), "in vain: {what}");
+}
+
+fn tasks() -> usize {
+    Handle::current().metrics().num_alive_tasks()
+}
+
+/// An object in the cache that nobody else holds.
+async fn cached_object(cache: &MokaBackend, expire: Option<TimeDelta>) -> Weak<u8> {
+    let object = Arc::new(1_u8);
+    let observer = Arc::downgrade(&object);
+    let raw = Raw::with_decoded(Bytes::new(), Encoding::OPAQUE, object);
+    let value = CacheValue::new(raw, expire.map(|life| Utc::now() + life), None);
+    let key = CacheKey::from_str("id", "1");
+    cache.write(&key, value).await.unwrap();
+    observer
+}
+
+#[tokio::test]
+async fn expired_entries_go_without_traffic() {
+    let cache = maintained();
+    cached_object(&cache, Some(TimeDelta::milliseconds(5))).await;
+    until("the entry is dropped", || {
+        cache.statistics().evicted_expired == 1
+    })
+    .await;
+    assert_eq!(cache.statistics().entries, 0);
+}
+
+#[tokio::test]
+async fn the_task_ends_with_the_last_clone() {
+    assert_eq!(tasks(), 0);
+    let cache = maintained();
+    let clone = cache.clone();
+    drop(cache);
+    cached_object(&clone, Some(TimeDelta::milliseconds(5))).await;
+    until("the task serves the clone", || {
+        clone.statistics().evicted_expired == 1
+    })
+    .await;
+    assert_eq!(tasks(), 1);
+    drop(clone);
+    until("the task has ended", || tasks() == 0).await;
+}
+
+#[tokio::test]
+async fn the_task_does_not_keep_the_entries() {
+    let cache = maintained();
+    let object = cached_object(&cache, None).await;
+    assert!(object.upgrade().is_some());
+    // No await from here: the runtime has no chance to end the task first.
+    drop(cache);
+    assert!(object.upgrade().is_none());
+}
+
+#[test]
+fn a_backend_outlives_the_runtime_of_its_maintenance() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let cache = runtime.block_on(async { maintained() });
+    drop(runtime);
+    cache.run_pending_tasks();
+    drop(cache);
+}
