@@ -6,21 +6,25 @@
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-//! use bytes::Bytes;
+//! use std::sync::Arc;
+//!
 //! use chrono::{TimeDelta, Utc};
-//! use hitbox_backend::Backend;
-//! use hitbox_core::{CacheKey, CacheValue, Raw};
+//! use hitbox_backend::CacheBackend;
+//! use hitbox_core::{CacheContext, CacheKey, CacheStatus, CacheValue};
 //! use hitbox_moka::MokaBackend;
 //!
 //! let cache = MokaBackend::builder().max_entries(10_000).build()?;
 //!
 //! let key = CacheKey::from_str("user", "42");
-//! let name = Raw::from(Bytes::from_static(b"Ada"));
+//! let name = Arc::new(String::from("Ada"));
 //! let expire = Utc::now() + TimeDelta::minutes(5);
-//! cache.write(&key, CacheValue::new(name, Some(expire), None)).await?;
+//! cache.set(&key, CacheValue::new(Arc::clone(&name), Some(expire), None)).await?;
 //!
-//! let cached = cache.read(&key).await?;
-//! assert_eq!(cached.unwrap().data().as_ref(), b"Ada");
+//! let mut context = CacheContext::default().boxed();
+//! let cached = cache.get::<String>(&key, &mut context).await?.unwrap();
+//! assert_eq!(context.status(), CacheStatus::Hit);
+//! // The object that was put in: a hit decodes and copies nothing.
+//! assert!(Arc::ptr_eq(cached.data(), &name));
 //! # Ok::<(), hitbox_backend::BackendError>(())
 //! # }).unwrap();
 //! ```

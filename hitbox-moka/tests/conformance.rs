@@ -1,225 +1,24 @@
-//! The contract of `Backend`.
+//! The contract of `Backend`, with each kind of capacity.
 
 #![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use chrono::{TimeDelta, Utc};
-use hitbox_backend::{Backend, BackendError, BackendErrorKind, DeleteStatus};
-use hitbox_core::{
-    CacheContext, CacheKey, CacheStatus, CacheValue, CompressorId, Encoding, FormatId, KeyPart,
-    Raw, ResponseSource, Stamp,
-};
+use hitbox_backend::conformance::Subject;
 use hitbox_moka::MokaBackend;
 
-fn cache() -> MokaBackend {
-    MokaBackend::builder().max_entries(10_000).build().unwrap()
-}
-
-fn lasting(payload: &'static str) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(Bytes::from(payload)), None, None)
-}
-
 #[tokio::test]
-async fn a_value_comes_back_with_all_that_belongs_to_it() {
-    let cache = cache();
-    let key = CacheKey::from_str("id", "1");
-    let encoding = Encoding {
-        format: FormatId::JSON,
-        compressor: CompressorId::GZIP,
-        shape: 7,
-    };
-    let raw = Raw::new(Bytes::from_static(b"payload"), encoding);
-    let (expire, stale) = (
-        Utc::now() + TimeDelta::hours(2),
-        Utc::now() + TimeDelta::hours(1),
-    );
-    let value =
-        CacheValue::new(raw, Some(expire), Some(stale)).created_at(Stamp::from_micros(12_345));
-    cache.write(&key, value.clone()).await.unwrap();
-    assert_eq!(cache.read(&key).await.unwrap(), Some(value));
-}
-
-#[tokio::test]
-async fn payloads_of_any_size_and_keys_of_any_content() {
-    let cache = cache();
-    let huge = "k".repeat(100_000);
-    let names = ["", ":", "=&%", "\0\n", "v1", "\u{1F980}", huge.as_str()];
-    let mut written = Vec::new();
-    for (index, name) in names.into_iter().enumerate() {
-        for value in [None, Some(""), Some("x")] {
-            let key = CacheKey::new(name, 1, [KeyPart::new(name, value)]);
-            let payload = vec![u8::try_from(written.len()).unwrap(); index * 10_000];
-            let value = CacheValue::new(Raw::from(payload), None, None);
-            cache.write(&key, value.clone()).await.unwrap();
-            written.push((key, value));
-        }
-    }
-    for (key, value) in written {
-        assert_eq!(cache.read(&key).await.unwrap(), Some(value));
-    }
-}
-
-#[tokio::test]
-async fn remove_says_what_it_found() {
-    let cache = cache();
-    let key = CacheKey::from_str("id", "1");
-    assert_eq!(cache.remove(&key).await.unwrap(), DeleteStatus::Missing);
-    cache.write(&key, lasting("value")).await.unwrap();
-    assert_eq!(cache.remove(&key).await.unwrap(), DeleteStatus::Deleted(1));
-    assert_eq!(cache.read(&key).await.unwrap(), None);
-    assert_eq!(cache.remove(&key).await.unwrap(), DeleteStatus::Missing);
-}
-
-#[tokio::test]
-async fn a_value_that_is_expired_when_written_leaves_the_key_absent() {
-    let cache = cache();
-    let key = CacheKey::from_str("id", "1");
-    cache.write(&key, lasting("older")).await.unwrap();
-    let expired = CacheValue::new(Raw::from(vec![1]), Some(Utc::now()), None);
-    cache.write(&key, expired).await.unwrap();
-    assert_eq!(cache.read(&key).await.unwrap(), None);
-    assert_eq!(cache.remove(&key).await.unwrap(), DeleteStatus::Missing);
-}
-
-#[tokio::test]
-async fn a_refused_value_leaves_the_key_absent() {
+async fn bounded_by_entries() {
     let cache = MokaBackend::builder()
-        .max_entries(10)
-        .largest_value(5)
+        .max_entries(100_000)
+        .largest_value(1 << 20)
         .build()
         .unwrap();
-    assert_eq!(cache.capabilities().largest_value, Some(5));
-    let key = CacheKey::from_str("id", "1");
-    cache.write(&key, lasting("older")).await.unwrap();
-    let error = cache.write(&key, lasting("secret")).await.unwrap_err();
-    assert_eq!(error.kind(), BackendErrorKind::TooLarge);
-    assert!(error.to_string().contains("largest_value is 5"), "{error}");
-    assert!(!format!("{error:?}").contains("secret"));
-    assert_eq!(cache.read(&key).await.unwrap(), None);
+    Subject::new(Arc::new(cache)).assert_conforms().await;
 }
 
 #[tokio::test]
-async fn bulk_outcomes_are_in_the_order_asked_duplicates_included() {
-    let cache = MokaBackend::builder()
-        .max_entries(10)
-        .largest_value(5)
-        .build()
-        .unwrap();
-    let [one, two, three] = ["1", "2", "3"].map(|id| CacheKey::from_str("id", id));
-    let entries = vec![
-        (one.clone(), lasting("first")),
-        (two.clone(), lasting("too long")),
-        (one.clone(), lasting("later")),
-    ];
-    let outcomes = cache.write_many(entries).await;
-    let kinds: Vec<_> = outcomes
-        .iter()
-        .map(|outcome| outcome.as_ref().map_err(BackendError::kind).copied())
-        .collect();
-    assert_eq!(kinds, [Ok(()), Err(BackendErrorKind::TooLarge), Ok(())]);
-
-    let keys = [one.clone(), three.clone(), one.clone(), two.clone()];
-    let mut contexts = vec![CacheContext::default().boxed(); 3];
-    let found: Vec<_> = cache
-        .read_many_with(&keys, &mut contexts)
-        .await
-        .into_iter()
-        .map(|outcome| outcome.unwrap().map(|value| value.data().payload().clone()))
-        .collect();
-    let later = Some(Bytes::from_static(b"later"));
-    assert_eq!(found, [later.clone(), None, later, None]);
-    let statuses: Vec<_> = contexts.iter().map(|context| context.status()).collect();
-    assert_eq!(
-        statuses,
-        [CacheStatus::Hit, CacheStatus::Miss, CacheStatus::Hit]
-    );
-
-    let removed: Vec<_> = cache
-        .remove_many(&[one.clone(), three, one])
-        .await
-        .into_iter()
-        .map(Result::unwrap)
-        .collect();
-    let (deleted, missing) = (DeleteStatus::Deleted(1), DeleteStatus::Missing);
-    assert_eq!(removed, [deleted, missing, missing]);
-}
-
-#[tokio::test]
-async fn a_read_notes_status_and_source() {
-    let cache = MokaBackend::builder()
-        .max_entries(10)
-        .label("local")
-        .build()
-        .unwrap();
-    let key = CacheKey::from_str("id", "1");
-    let mut context = CacheContext::default().boxed();
-    assert_eq!(cache.read_with(&key, &mut context).await.unwrap(), None);
-    assert_eq!(context.status(), CacheStatus::Miss);
-    assert_eq!(context.source(), &ResponseSource::Upstream);
-
-    let stale = CacheValue::new(Raw::from(vec![1]), None, Some(Utc::now()));
-    for (value, status) in [
-        (lasting("fresh"), CacheStatus::Hit),
-        (stale, CacheStatus::Stale),
-    ] {
-        cache.write(&key, value).await.unwrap();
-        let mut context = CacheContext::default().boxed();
-        assert!(cache.read_with(&key, &mut context).await.unwrap().is_some());
-        assert_eq!(context.status(), status);
-        assert_eq!(context.source(), &ResponseSource::Backend("local".into()));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn readers_among_many_writers_see_whole_values() {
-    const KEYS: usize = 8;
-    let seed = fastrand::u64(..);
-    println!("seed {seed}");
-    let cache = cache();
-    let keys: Arc<[CacheKey]> = (0..KEYS)
-        .map(|index| CacheKey::from_str("id", index.to_string()))
-        .collect();
-    let tasks: Vec<_> = (0..64_u64)
-        .map(|task| {
-            let (cache, keys) = (cache.clone(), Arc::clone(&keys));
-            tokio::spawn(async move {
-                let mut random = fastrand::Rng::with_seed(seed ^ task);
-                for _ in 0..200 {
-                    let index = random.usize(..KEYS);
-                    match random.u8(..4) {
-                        0 => {
-                            cache.remove(&keys[index]).await.unwrap();
-                        }
-                        1 => {
-                            // Payload, expiry and stamp all tell the same number.
-                            let number = u32::from(random.u8(..)) + 1;
-                            let payload = vec![number as u8; number as usize];
-                            let expire = Utc::now() + TimeDelta::hours(i64::from(number));
-                            let value = CacheValue::new(Raw::from(payload), Some(expire), None)
-                                .created_at(Stamp::from_micros(u64::from(number)));
-                            cache.write(&keys[index], value).await.unwrap();
-                        }
-                        _ => {
-                            if let Some(value) = cache.read(&keys[index]).await.unwrap() {
-                                let number = value.created().as_micros();
-                                let payload = value.data().payload();
-                                assert_eq!(payload.len() as u64, number);
-                                assert!(
-                                    payload.iter().all(|byte| u64::from(*byte) == number % 256)
-                                );
-                                let hours = value.ttl().unwrap().as_secs_f64() / 3_600.0;
-                                assert_eq!(hours.ceil() as u64, number);
-                            }
-                        }
-                    }
-                    tokio::task::yield_now().await;
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
+async fn bounded_by_bytes() {
+    let cache = MokaBackend::builder().max_bytes(1 << 30).build().unwrap();
+    Subject::new(Arc::new(cache)).assert_conforms().await;
 }
