@@ -1,0 +1,85 @@
+//! How often a typed hit allocates. The counts are exact, and the test fails when they grow.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{alloc::System, sync::Arc};
+
+use chrono::{TimeDelta, Utc};
+use hitbox_backend::{Backend, CacheBackend, Compose, CompositionPolicy, ParallelReadPolicy};
+use hitbox_core::{CacheContext, CacheKey, CacheStatus, CacheValue, DisabledOffload};
+use hitbox_moka::MokaBackend;
+use serde::{Deserialize, Serialize};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+#[derive(Serialize, Deserialize)]
+struct User {
+    name: String,
+    bytes: Vec<u8>,
+}
+
+const HITS: usize = 1_000;
+
+fn moka() -> MokaBackend {
+    MokaBackend::builder().max_entries(10_000).build().unwrap()
+}
+
+/// Allocations per typed hit, over many, so that moka's own occasional ones do not show.
+async fn per_hit(cache: &(impl Backend + ?Sized)) -> usize {
+    let key = CacheKey::from_str("user", "42");
+    let user = Arc::new(User {
+        name: "x".repeat(16 << 10),
+        bytes: vec![7; 16 << 10],
+    });
+    let expire = Some(Utc::now() + TimeDelta::hours(1));
+    cache
+        .set(&key, CacheValue::new(user, expire, None))
+        .await
+        .unwrap();
+
+    let hit = async || {
+        let mut context = CacheContext::default().boxed();
+        let found = cache
+            .get::<User>(&key, &mut context)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(context.status(), CacheStatus::Hit);
+        assert_eq!(found.data().name.len(), found.data().bytes.len());
+    };
+    hit().await;
+    let region = Region::new(ALLOCATOR);
+    for _ in 0..HITS {
+        hit().await;
+    }
+    region.change().allocations / HITS
+}
+
+// One test: the allocator counts for the whole process.
+#[test]
+fn a_typed_hit_allocates_no_more_than_it_did() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let composed = || moka().compose(moka(), DisabledOffload);
+        let parallel = CompositionPolicy::new().read(ParallelReadPolicy::new());
+        let parallel = moka().compose_with(moka(), DisabledOffload, parallel);
+        let as_dyn: Arc<dyn Backend> = Arc::new(composed());
+        let nested = moka().compose(composed(), DisabledOffload);
+        let counts = [
+            ("moka alone", per_hit(&moka()).await, 1),
+            ("composed, sequential", per_hit(&composed()).await, 4),
+            ("composed, sequential, dyn", per_hit(&*as_dyn).await, 4),
+            ("three levels, sequential", per_hit(&nested).await, 4),
+            ("composed, parallel", per_hit(&parallel).await, 6),
+        ];
+        for (what, allocations, _) in counts {
+            println!("{what}: {allocations} allocations per typed hit");
+        }
+        for (what, allocations, limit) in counts {
+            assert!(allocations <= limit, "{what}: {allocations}, limit {limit}");
+        }
+    });
+}
