@@ -1,5 +1,10 @@
 //! Formats through typed access: what goes in comes out, and what could not come out is refused.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy's exception for tests does not reach the functions they share"
+)]
+
 mod byte_store;
 
 use std::{

@@ -1,6 +1,11 @@
 //! Payloads that lie, with a stored form around them that is in order: a miss, fast, and without
 //! the allocations they ask for.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy's exception for tests does not reach the functions they share"
+)]
+
 mod byte_store;
 
 use std::{

@@ -3,6 +3,11 @@
 //! `HITBOX_WRITE_GOLDEN=1 cargo test -p hitbox-backend --test stored_form` writes the golden files
 //! anew. A change in them means that a released version cannot read what this one stores.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy's exception for tests does not reach the functions they share"
+)]
+
 mod byte_store;
 
 use std::{fs, path::PathBuf, sync::Arc};
