@@ -123,27 +123,29 @@ async fn expired_write_removes_the_old_value(trial: &Trial) -> CheckResult {
     Ok(())
 }
 
-/// Overwrites a short life with `second`, and holds if that is there when the first would be gone.
-async fn outlives_the_first(trial: &Trial, second: &CacheValue<Raw>) -> CheckResult {
+/// Overwrites a short life with what `second` makes, and holds if that is there when the first
+/// would be gone. Made after the first: a composition lets no value replace a younger one.
+async fn outlives_the_first(trial: &Trial, second: fn() -> CacheValue<Raw>) -> CheckResult {
     let key = trial.key("overwritten");
     let first_expires = from_now(TimeDelta::milliseconds(150));
     trial.write(&key, &expiring("first", first_expires)).await?;
-    trial.write(&key, second).await?;
-    trial.expect(&key, second, "after the overwrite").await?;
+    let second = second();
+    trial.write(&key, &second).await?;
+    trial.expect(&key, &second, "after the overwrite").await?;
     // Past the granularity, and past the next round of a sweeper.
     let settled = trial.expiry_granularity()? + TimeDelta::milliseconds(100);
     trial.wait_until(first_expires + settled).await?;
     trial
-        .expect(&key, second, "after the overwritten value's expiry")
+        .expect(&key, &second, "after the overwritten value's expiry")
         .await
 }
 
 async fn overwrite_with_longer_life(trial: &Trial) -> CheckResult {
-    outlives_the_first(trial, &lasting("second")).await
+    outlives_the_first(trial, || lasting("second")).await
 }
 
 async fn overwrite_with_no_expiry(trial: &Trial) -> CheckResult {
-    outlives_the_first(trial, &immortal("second")).await
+    outlives_the_first(trial, || immortal("second")).await
 }
 
 async fn expires_after_overwriting(trial: &Trial, first: &CacheValue<Raw>) -> CheckResult {

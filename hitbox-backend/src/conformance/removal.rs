@@ -32,8 +32,9 @@ pub(super) fn expect_missing(status: DeleteStatus, when: &str) -> CheckResult {
 }
 
 async fn present_key_is_deleted(trial: &Trial) -> CheckResult {
-    for value in [lasting("lasting"), immortal("immortal"), lasting([])] {
-        let key = trial.key("present");
+    let values = [lasting("lasting"), immortal("immortal"), lasting([])];
+    for (case, value) in values.into_iter().enumerate() {
+        let key = trial.key(format!("{case}"));
         trial.write(&key, &value).await?;
         expect_deleted(trial.remove(&key).await?, "of a present key")?;
         trial.expect_absent(&key, "after its removal").await?;

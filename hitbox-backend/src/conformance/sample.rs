@@ -1,4 +1,8 @@
 //! Values to write.
+//!
+//! A value is stamped as it is made. Checks make the values of one key in the order in which they
+//! write them, and after a removal anew: a composition takes no value that is older than what
+//! happened to its key.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use hitbox_core::{CacheValue, Raw, clock};
