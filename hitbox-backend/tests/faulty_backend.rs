@@ -1,5 +1,7 @@
 //! The scripted faults do what they say.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::sync::Arc;
 
 use hitbox_backend::{

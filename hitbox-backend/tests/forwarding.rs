@@ -1,5 +1,7 @@
 //! Every method of `Backend` reaches the backend behind a pointer, once, and its answer comes back.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
