@@ -1,1 +1,54 @@
-//! To come in the next commit.
+//! A hitbox cache backend on local disk, over [sled](https://docs.rs/sled/0.34) 0.34.
+//!
+//! Cached values survive a restart of the process, and a crash: after it, each value is there whole
+//! or not at all. A directory belongs to one open [`SledBackend`] at a time.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! # let directory = tempfile::tempdir().unwrap();
+//! # let path = directory.path();
+//! use bytes::Bytes;
+//! use chrono::{TimeDelta, Utc};
+//! use hitbox_backend::Backend;
+//! use hitbox_core::{CacheKey, CacheValue, Raw};
+//! use hitbox_sled::SledBackend;
+//!
+//! let cache = SledBackend::builder().path(path).max_bytes(256 << 20).open().await?;
+//!
+//! let key = CacheKey::from_str("report", "2031-05");
+//! let payload = Raw::from(Bytes::from_static(b"an encoded report"));
+//! let expire = Utc::now() + TimeDelta::hours(1);
+//! cache.write(&key, CacheValue::new(payload.clone(), Some(expire), None)).await?;
+//! cache.flush().await?;
+//!
+//! let cached = cache.read(&key).await?;
+//! assert_eq!(cached.map(CacheValue::into_inner), Some(payload));
+//! # Ok::<(), hitbox_backend::BackendError>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # What runs where
+//!
+//! A read or write of a value of up to 64 KiB is done in place: it takes sled a few microseconds,
+//! and handing it to another thread would take ten times that. Larger values, bulk operations on
+//! many keys, flushes and sweeps go to tokio's blocking pool; outside of a tokio runtime everything
+//! is done in place. A read of something that is not in sled's page cache waits for the disk.
+//!
+//! Dropping the last clone of a backend waits for its background threads and writes what is not yet
+//! on disk. In async code call [`SledBackend::close`] instead.
+
+mod backend;
+mod builder;
+mod directory;
+mod error;
+mod index;
+mod offload;
+mod rebuild;
+mod recovery;
+mod statistics;
+mod store;
+mod sweep;
+
+pub use backend::SledBackend;
+pub use builder::SledBackendBuilder;
+pub use statistics::Statistics;

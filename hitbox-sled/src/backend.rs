@@ -1,0 +1,411 @@
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use hitbox_backend::{
+    Backend, BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities,
+    Compressor, DeleteStatus, Format, Operation, ReadOutcome, Rejection, Rejections, stored_form,
+    trace_rejection,
+};
+use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw, clock};
+use sled::IVec;
+
+use crate::{
+    builder::SledBackendBuilder, directory::Directory, error, index::Departure, offload,
+    statistics::Statistics, store::Store, sweep::Sweeper,
+};
+
+/// Values longer than this are encoded, decoded and written off the async threads: from here on,
+/// checksumming, compressing and copying take as long as handing the work over.
+const INLINE_BYTES: usize = 64 << 10;
+
+/// Bulk operations on more keys than this are done off the async threads.
+const INLINE_KEYS: usize = 32;
+
+/// A cache on local disk.
+///
+/// Made by [`SledBackend::builder`]. Clones share one open directory, which is closed when the last
+/// is dropped.
+///
+/// Expired entries are never returned. A thread of the backend's own deletes them, in the order of
+/// their expiry; one whose key was rewritten meanwhile with a later expiry stays.
+///
+/// *Cancel safety*: a future dropped at any await leaves a key with its old value or the new one.
+/// Work that has been handed to the blocking pool is completed all the same.
+#[derive(Clone)]
+pub struct SledBackend {
+    inner: Arc<Inner>,
+}
+
+// In the order in which they are to be dropped: the sweeper uses the store, and the directory may
+// be opened by others only after the store is closed.
+pub(crate) struct Inner {
+    pub(crate) _sweeper: Option<Sweeper>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) label: BackendLabel,
+    pub(crate) key_format: CacheKeyFormat,
+    pub(crate) value_format: Arc<dyn Format>,
+    pub(crate) compressor: Arc<dyn Compressor>,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) rejections: Arc<Rejections>,
+    pub(crate) set_aside: Option<PathBuf>,
+    pub(crate) directory: Directory,
+}
+
+impl SledBackend {
+    /// A builder with the default settings.
+    pub fn builder() -> SledBackendBuilder {
+        SledBackendBuilder::new()
+    }
+
+    /// What is stored and what has happened since the backend was opened. Does no I/O.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.inner.store.gauges().snapshot(&self.inner.rejections)
+    }
+
+    /// Where sled's former files are, if they were damaged when this backend was opened: they have
+    /// been set aside, and the cache started empty.
+    ///
+    /// They are kept for whoever wants to look into it, until the next time files are set aside.
+    #[must_use]
+    pub fn recovered_from(&self) -> Option<&Path> {
+        self.inner.set_aside.as_deref()
+    }
+
+    /// What sled's files take on disk, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](BackendErrorKind::Unavailable) if the file system does not say.
+    pub async fn size_on_disk(&self) -> BackendResult<u64> {
+        self.maintain(Store::size_on_disk).await
+    }
+
+    /// Writes everything to disk: what was written before this call survives a crash after it has
+    /// returned.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](BackendErrorKind::Unavailable) if the disk cannot be written;
+    /// [`Internal`](BackendErrorKind::Internal) for a failure of sled.
+    pub async fn flush(&self) -> BackendResult<()> {
+        self.maintain(Store::flush).await
+    }
+
+    /// Deletes every entry that has expired by now, without waiting for the next sweep. Returns how
+    /// many it deleted.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`flush`](Self::flush).
+    pub async fn sweep_now(&self) -> BackendResult<u64> {
+        // Asked for here: a test may have moved the clock of its own thread.
+        let now = clock::now();
+        self.maintain(move |store| store.sweep(now, || true)).await
+    }
+
+    /// Removes every entry in this backend's namespace (without one: every entry) that was there
+    /// before the call. Returns how many were removed.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`flush`](Self::flush).
+    pub async fn clear(&self) -> BackendResult<u64> {
+        let namespace = self.inner.key_format.namespace().to_owned();
+        self.maintain(move |store| store.clear(namespace.as_bytes()))
+            .await
+    }
+
+    /// Flushes, and drops this clone off the async threads. If it was the last one, the directory
+    /// is free again when this returns.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`flush`](Self::flush); the clone is gone even so.
+    pub async fn close(self) -> BackendResult<()> {
+        let label = self.inner.label.clone();
+        let closing = {
+            let label = label.clone();
+            move || {
+                let flushed = self.inner.store.flush();
+                drop(self);
+                flushed.map_err(|cause| error::from_sled(cause, Operation::Maintain, &label))
+            }
+        };
+        offload::run(closing, Operation::Maintain, &label).await?
+    }
+
+    async fn maintain<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> sled::Result<T> + Send + 'static,
+    ) -> BackendResult<T> {
+        self.off_thread(Operation::Maintain, move |inner| {
+            work(&inner.store).map_err(|cause| inner.failure(cause, Operation::Maintain))
+        })
+        .await?
+    }
+
+    async fn off_thread<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        work: impl FnOnce(&Inner) -> T + Send + 'static,
+    ) -> BackendResult<T> {
+        let inner = Arc::clone(&self.inner);
+        offload::run(move || work(&inner), operation, &self.inner.label).await
+    }
+
+    /// `work` on many keys off the async threads: one outcome per key, also if the work is lost.
+    async fn bulk<I: Send + 'static, T: Send + 'static>(
+        &self,
+        items: Vec<I>,
+        operation: Operation,
+        work: impl Fn(&Inner, I) -> BackendResult<T> + Send + 'static,
+    ) -> Vec<BackendResult<T>> {
+        let count = items.len();
+        let all = move |inner: &Inner| items.into_iter().map(|item| work(inner, item)).collect();
+        match self.off_thread(operation, all).await {
+            Ok(outcomes) => outcomes,
+            Err(lost) => (0..count)
+                .map(|_| {
+                    Err(
+                        BackendError::new(lost.kind(), operation, self.inner.label.clone())
+                            .with_detail("the bulk operation was lost"),
+                    )
+                })
+                .collect(),
+        }
+    }
+}
+
+#[async_trait]
+impl Backend for SledBackend {
+    async fn read(&self, key: &CacheKey) -> ReadOutcome {
+        let Some(stored) = self.inner.find(key)? else {
+            return Ok(None);
+        };
+        let decoded = if stored.len() <= INLINE_BYTES {
+            stored_form::decode(&stored)
+        } else {
+            self.off_thread(Operation::Read, move |_| stored_form::decode(&stored))
+                .await?
+        };
+        Ok(self.inner.accept(key, decoded).and_then(live))
+    }
+
+    async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        let now = clock::now();
+        if value.data().payload().len() <= INLINE_BYTES {
+            return self.inner.write(key, &value, now);
+        }
+        let key = key.clone();
+        self.off_thread(Operation::Write, move |inner| {
+            inner.write(&key, &value, now)
+        })
+        .await?
+    }
+
+    async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
+        self.inner.remove(key, Operation::Remove, clock::now())
+    }
+
+    async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
+        if keys.len() <= INLINE_KEYS {
+            let mut outcomes = Vec::with_capacity(keys.len());
+            for key in keys {
+                outcomes.push(self.read(key).await);
+            }
+            return outcomes;
+        }
+        let mut outcomes = self
+            .bulk(keys.to_vec(), Operation::Read, |inner, key| {
+                let found = inner.find(&key)?;
+                Ok(found.and_then(|stored| inner.accept(&key, stored_form::decode(&stored))))
+            })
+            .await;
+        for outcome in outcomes.iter_mut().flatten() {
+            *outcome = outcome.take().and_then(live);
+        }
+        outcomes
+    }
+
+    async fn write_many(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<BackendResult<()>> {
+        if entries.len() <= INLINE_KEYS {
+            let mut outcomes = Vec::with_capacity(entries.len());
+            for (key, value) in entries {
+                outcomes.push(self.write(&key, value).await);
+            }
+            return outcomes;
+        }
+        let now = clock::now();
+        self.bulk(entries, Operation::Write, move |inner, (key, value)| {
+            inner.write(&key, &value, now)
+        })
+        .await
+    }
+
+    async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
+        let now = clock::now();
+        let remove = move |inner: &Inner, key: &CacheKey| inner.remove(key, Operation::Remove, now);
+        if keys.len() <= INLINE_KEYS {
+            return keys.iter().map(|key| remove(&self.inner, key)).collect();
+        }
+        self.bulk(keys.to_vec(), Operation::Remove, move |inner, key| {
+            remove(inner, &key)
+        })
+        .await
+    }
+
+    fn label(&self) -> BackendLabel {
+        self.inner.label.clone()
+    }
+
+    fn value_format(&self) -> &dyn Format {
+        &*self.inner.value_format
+    }
+
+    fn key_format(&self) -> &CacheKeyFormat {
+        &self.inner.key_format
+    }
+
+    fn compressor(&self) -> &dyn Compressor {
+        &*self.inner.compressor
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities.clone()
+    }
+
+    fn reject(&self, key: &CacheKey, rejection: Rejection) {
+        self.inner.reject(key, rejection);
+    }
+}
+
+impl Inner {
+    /// The bytes under `key`.
+    fn find(&self, key: &CacheKey) -> BackendResult<Option<Bytes>> {
+        match self.store.get(self.key_format.encode(key).as_bytes()) {
+            // Shares sled's buffer: the payload is not copied.
+            Ok(found) => Ok(found.map(Bytes::from_owner::<IVec>)),
+            Err(sled::Error::Corruption { .. }) => {
+                self.reject(key, Rejection::Checksum);
+                Ok(None)
+            }
+            Err(cause) => Err(self.failure(cause, Operation::Read)),
+        }
+    }
+
+    fn accept(
+        &self,
+        key: &CacheKey,
+        decoded: Result<CacheValue<Raw>, Rejection>,
+    ) -> Option<CacheValue<Raw>> {
+        decoded
+            .map_err(|rejection| self.reject(key, rejection))
+            .ok()
+    }
+
+    fn write(
+        &self,
+        key: &CacheKey,
+        value: &CacheValue<Raw>,
+        now: DateTime<Utc>,
+    ) -> BackendResult<()> {
+        if Departure::from(value).is_due(now) {
+            return self.remove(key, Operation::Write, now).map(drop);
+        }
+        let stored = stored_form::encode(value, &*self.compressor).map_err(|cause| {
+            BackendError::new(
+                BackendErrorKind::Internal,
+                Operation::Write,
+                self.label.clone(),
+            )
+            .with_detail("the compressor failed")
+            .with_source(cause)
+        })?;
+        let stored_key = self.key_format.encode(key);
+        if let Some(refusal) = self.refusal(stored_key.as_bytes(), &stored) {
+            // The value that was there must not pose as the one that is refused.
+            self.remove(key, Operation::Write, now)?;
+            return Err(refusal);
+        }
+        self.store
+            .put(stored_key.as_bytes(), Departure::from(value), &stored, now)
+            .map_err(|cause| self.failure(cause, Operation::Write))
+    }
+
+    fn refusal(&self, stored_key: &[u8], stored: &[u8]) -> Option<BackendError> {
+        let payload = stored.len().saturating_sub(stored_form::HEADER_LENGTH);
+        let largest = self.capabilities.largest_value.unwrap_or(usize::MAX);
+        let bound = self.store.max_bytes();
+        let detail = if payload > largest {
+            format!("a payload of {payload} bytes is over the limit of {largest} bytes")
+        } else if Store::cost(stored_key, stored.len()) > bound {
+            format!("key and payload together are over the bound of {bound} bytes")
+        } else {
+            return None;
+        };
+        Some(
+            BackendError::new(
+                BackendErrorKind::TooLarge,
+                Operation::Write,
+                self.label.clone(),
+            )
+            .with_detail(detail),
+        )
+    }
+
+    fn remove(
+        &self,
+        key: &CacheKey,
+        operation: Operation,
+        now: DateTime<Utc>,
+    ) -> BackendResult<DeleteStatus> {
+        let removed = self
+            .store
+            .remove(self.key_format.encode(key).as_bytes())
+            .map_err(|cause| self.failure(cause, operation))?;
+        let live = removed.filter(|departure| !departure.is_due(now));
+        Ok(DeleteStatus::from(&live))
+    }
+
+    fn reject(&self, key: &CacheKey, rejection: Rejection) {
+        self.rejections.record(rejection);
+        trace_rejection(&self.label, key, rejection);
+    }
+
+    fn failure(&self, cause: sled::Error, operation: Operation) -> BackendError {
+        error::from_sled(cause, operation, &self.label)
+    }
+}
+
+fn live(value: CacheValue<Raw>) -> Option<CacheValue<Raw>> {
+    (!value.is_expired()).then_some(value)
+}
+
+impl From<Inner> for SledBackend {
+    fn from(inner: Inner) -> Self {
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+}
+
+/// Shows where it lives and how much it holds, nothing of the content.
+impl fmt::Debug for SledBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SledBackend")
+            .field("label", &self.inner.label)
+            .field("path", &self.inner.directory.path())
+            .field("statistics", &self.statistics())
+            .finish()
+    }
+}

@@ -1,0 +1,264 @@
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use hitbox_backend::{
+    BackendError, BackendErrorKind, BackendResult, BincodeFormat, CacheKeyFormat, Capabilities,
+    Compressor, Format, Operation, compression::NoCompression,
+};
+use hitbox_core::BackendLabel;
+
+use crate::{
+    SledBackend,
+    backend::Inner,
+    directory::Directory,
+    error::invalid_configuration,
+    recovery::{self, OpenSettings},
+    sweep::Sweeper,
+};
+
+/// The settings of a [`SledBackend`]. Only [`path`](Self::path) must be given.
+#[derive(Clone, Debug)]
+#[must_use = "settings do nothing until `build` or `open` is called"]
+pub struct SledBackendBuilder {
+    path: Option<PathBuf>,
+    label: BackendLabel,
+    key_format: CacheKeyFormat,
+    value_format: Arc<dyn Format>,
+    compressor: Arc<dyn Compressor>,
+    max_bytes: u64,
+    largest_value: Option<usize>,
+    cache_capacity: u64,
+    flush_every: Option<Duration>,
+    sweep_every: Option<Duration>,
+    rebuild_above: Option<u64>,
+}
+
+impl SledBackendBuilder {
+    /// The default of [`max_bytes`](Self::max_bytes): 1 GiB.
+    pub const DEFAULT_MAX_BYTES: u64 = 1 << 30;
+    /// The default of [`cache_capacity`](Self::cache_capacity): 64 MiB.
+    pub const DEFAULT_CACHE_CAPACITY: u64 = 64 << 20;
+    /// The default of [`flush_every`](Self::flush_every): half a second.
+    pub const DEFAULT_FLUSH_EVERY: Duration = Duration::from_millis(500);
+    /// The default of [`sweep_every`](Self::sweep_every): ten seconds.
+    pub const DEFAULT_SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+    pub(crate) fn new() -> Self {
+        Self {
+            path: None,
+            label: BackendLabel::new_static("sled"),
+            key_format: CacheKeyFormat::TEXT,
+            value_format: Arc::new(BincodeFormat),
+            compressor: Arc::new(NoCompression),
+            max_bytes: Self::DEFAULT_MAX_BYTES,
+            largest_value: None,
+            cache_capacity: Self::DEFAULT_CACHE_CAPACITY,
+            flush_every: Some(Self::DEFAULT_FLUSH_EVERY),
+            sweep_every: Some(Self::DEFAULT_SWEEP_EVERY),
+            rebuild_above: None,
+        }
+    }
+
+    /// The directory to live in. It is created if it is not there, and belongs to one open backend
+    /// at a time.
+    pub fn path(mut self, path: impl Into<PathBuf>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// The name in source paths, errors and traces. Default: `sled`.
+    pub fn label(mut self, label: impl Into<BackendLabel>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// How keys become stored keys, e.g. with a namespace. Default: the canonical text form.
+    pub fn key_format(mut self, key_format: CacheKeyFormat) -> Self {
+        self.key_format = key_format;
+        self
+    }
+
+    /// The format that typed access encodes values in. Default: bincode. Values that were stored in
+    /// another format stay readable.
+    pub fn value_format(mut self, format: impl Format + 'static) -> Self {
+        self.value_format = Arc::new(format);
+        self
+    }
+
+    /// What payloads are compressed with as they are stored. Default: nothing. Values that were
+    /// stored with another compressor stay readable.
+    pub fn compressor(mut self, compressor: impl Compressor + 'static) -> Self {
+        self.compressor = Arc::new(compressor);
+        self
+    }
+
+    /// The bound on what is stored, in bytes. Default: 1 GiB.
+    ///
+    /// An entry counts the length of its stored form (its payload and 40 bytes), twice that of its
+    /// stored key, and 16. When a write takes the sum over the bound, it evicts what expires first,
+    /// and after that, of what never expires, what was created first, until the bound is kept; only
+    /// then does it return. So the sum is over the bound by no more than the writes that have not
+    /// returned.
+    ///
+    /// The files are larger: sled keeps old pages until it can reuse their room. See
+    /// [`rebuild_above`](Self::rebuild_above).
+    pub const fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// The largest payload to store, in bytes, after compression. A larger one is refused with
+    /// [`TooLarge`](BackendErrorKind::TooLarge). At most half of [`max_bytes`](Self::max_bytes),
+    /// so that one value never displaces everything else. Default: 64 MiB (more than that typed
+    /// access does not decode), or half of `max_bytes` if that is less.
+    pub const fn largest_value(mut self, bytes: usize) -> Self {
+        self.largest_value = Some(bytes);
+        self
+    }
+
+    /// How much sled keeps in memory of what is on disk, in bytes. Default: 64 MiB.
+    pub const fn cache_capacity(mut self, bytes: u64) -> Self {
+        self.cache_capacity = bytes;
+        self
+    }
+
+    /// How often what was written is forced to the disk, in the background. Default: every half
+    /// second. `None`: when [`flush`](SledBackend::flush) is called and when the backend is closed.
+    ///
+    /// What has not been flushed may be missing after a crash; what is there is whole.
+    pub const fn flush_every(mut self, interval: Option<Duration>) -> Self {
+        self.flush_every = interval;
+        self
+    }
+
+    /// How often expired entries are deleted, by a thread of the backend's own. Default: every ten
+    /// seconds. `None`: only when [`sweep_now`](SledBackend::sweep_now) is called, or when room is
+    /// needed.
+    ///
+    /// Expired entries are not returned whether they have been deleted or not.
+    pub const fn sweep_every(mut self, interval: Option<Duration>) -> Self {
+        self.sweep_every = interval;
+        self
+    }
+
+    /// Rebuilds the files at open if they take more than this on disk, in bytes; 0: always.
+    /// Default: never.
+    ///
+    /// sled reuses the room of what was deleted, but never gives it back to the file system. A
+    /// rebuild copies the live entries into fresh files that take the place of the old ones; while
+    /// it runs, the disk holds both. A crash in the middle leaves the old files. It happens at open
+    /// because the files cannot be replaced while they are in use.
+    pub const fn rebuild_above(mut self, bytes: u64) -> Self {
+        self.rebuild_above = Some(bytes);
+        self
+    }
+
+    /// Opens the directory. *Blocks* on disk I/O: it reads everything that is stored, to count it
+    /// and to find damage now rather than later. In async code call [`open`](Self::open).
+    ///
+    /// Files that sled cannot use are set aside within the directory and the cache starts empty:
+    /// see [`SledBackend::recovered_from`].
+    ///
+    /// # Errors
+    ///
+    /// - [`InvalidConfiguration`](BackendErrorKind::InvalidConfiguration) for settings that cannot
+    ///   work, a directory that cannot be written among them; the message names the setting.
+    /// - [`Unavailable`](BackendErrorKind::Unavailable) if another process, or another backend of
+    ///   this one, holds the directory, and for a disk that fails.
+    pub fn build(self) -> BackendResult<SledBackend> {
+        let path = self.checked_path()?;
+        let directory = Directory::lock(&path, &self.label)?;
+        let settings = OpenSettings {
+            cache_capacity: self.cache_capacity,
+            flush_every: self.flush_every,
+            max_bytes: self.max_bytes,
+            rebuild_above: self.rebuild_above,
+        };
+        let opened = recovery::open(&directory, &settings, &self.label)?;
+        let capabilities = self.capabilities();
+        let store = Arc::new(opened.store);
+        let sweeper = self
+            .sweep_every
+            .map(|every| Sweeper::start(Arc::clone(&store), every, self.label.clone()))
+            .transpose()
+            .map_err(|cause| {
+                BackendError::new(
+                    BackendErrorKind::Unavailable,
+                    Operation::Open,
+                    self.label.clone(),
+                )
+                .with_detail("the sweep thread could not be started")
+                .with_source(cause)
+            })?;
+        Ok(SledBackend::from(Inner {
+            _sweeper: sweeper,
+            store,
+            label: self.label,
+            key_format: self.key_format,
+            value_format: self.value_format,
+            compressor: self.compressor,
+            capabilities,
+            rejections: Arc::default(),
+            set_aside: opened.set_aside,
+            directory,
+        }))
+    }
+
+    /// [`build`](Self::build), off the async threads. Outside of a tokio runtime it blocks.
+    ///
+    /// Dropping the future does not stop the opening; the backend is closed again when it is done.
+    ///
+    /// # Errors
+    ///
+    /// What [`build`](Self::build) returns.
+    pub async fn open(self) -> BackendResult<SledBackend> {
+        let label = self.label.clone();
+        crate::offload::run(move || self.build(), Operation::Open, &label).await?
+    }
+
+    fn checked_path(&self) -> BackendResult<PathBuf> {
+        let refuse = |detail: &str| Err(invalid_configuration(&self.label, detail));
+        let Some(path) = self
+            .path
+            .clone()
+            .filter(|path| !path.as_os_str().is_empty())
+        else {
+            return refuse("`path` is missing: name a directory for the cache's files");
+        };
+        if self.max_bytes == 0 {
+            return refuse("`max_bytes` is 0: nothing could be stored; raise it");
+        }
+        if self.largest_value == Some(0) {
+            return refuse("`largest_value` is 0: nothing could be stored; raise it");
+        }
+        if self
+            .largest_value
+            .is_some_and(|largest| largest > self.half_of_max_bytes())
+        {
+            return refuse(
+                "`largest_value` is more than half of `max_bytes`: lower it, or raise `max_bytes`",
+            );
+        }
+        if self.cache_capacity == 0 {
+            return refuse("`cache_capacity` is 0: sled needs a page cache; raise it");
+        }
+        if self.flush_every == Some(Duration::ZERO) {
+            return refuse("`flush_every` is zero: raise it, or use None for no flushing");
+        }
+        if self.sweep_every == Some(Duration::ZERO) {
+            return refuse("`sweep_every` is zero: raise it, or use None for no sweeping");
+        }
+        Ok(path)
+    }
+
+    fn half_of_max_bytes(&self) -> usize {
+        usize::try_from(self.max_bytes / 2).unwrap_or(usize::MAX)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::default();
+        let default = capabilities.largest_decoded.min(self.half_of_max_bytes());
+        capabilities.largest_value = Some(self.largest_value.unwrap_or(default));
+        capabilities.persistent = true;
+        capabilities
+    }
+}
