@@ -1,0 +1,186 @@
+//! A process that writes is killed at a random moment, many times over; what it leaves behind is
+//! opened and checked.
+
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use chrono::{TimeDelta, Utc};
+use hitbox_backend::Backend;
+use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_sled::{SledBackend, SledBackendBuilder};
+
+const ROUNDS: usize = 100;
+const KEYS: u64 = 40;
+const CHILD_DIRECTORY: &str = "HITBOX_SLED_CRASH_DIRECTORY";
+const CHILD_START: &str = "HITBOX_SLED_CRASH_START";
+
+fn builder(path: &Path) -> SledBackendBuilder {
+    SledBackend::builder()
+        .path(path)
+        .cache_capacity(1 << 20)
+        .flush_every(Some(Duration::from_millis(5)))
+        .sweep_every(Some(Duration::from_millis(2)))
+}
+
+fn key(sequence: u64) -> CacheKey {
+    CacheKey::from_str("key", (sequence % KEYS).to_string())
+}
+
+/// Key and sequence number, repeated: what is torn, or belongs to another key, shows.
+fn payload(sequence: u64) -> Vec<u8> {
+    let length = 16
+        + fastrand::Rng::with_seed(sequence)
+            .usize(..if sequence % 50 == 0 { 100_000 } else { 2_000 });
+    let unit = [(sequence % KEYS).to_le_bytes(), sequence.to_le_bytes()].concat();
+    unit.into_iter().cycle().take(length).collect()
+}
+
+fn sequence_of(payload: &[u8]) -> u64 {
+    u64::from_le_bytes(payload[8..16].try_into().unwrap())
+}
+
+/// The values of every third key expire soon, so that the sweep is at work when the process is
+/// killed.
+fn is_short_lived(slot: u64) -> bool {
+    slot % 3 == 0
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn write_until_killed(path: &Path, start: u64) {
+    let backend = builder(path).build().unwrap();
+    for sequence in start.. {
+        let life = if is_short_lived(sequence % KEYS) {
+            TimeDelta::milliseconds(3)
+        } else {
+            TimeDelta::hours(1)
+        };
+        let value = CacheValue::new(
+            Raw::from(Bytes::from(payload(sequence))),
+            Some(Utc::now() + life),
+            None,
+        );
+        backend.write(&key(sequence), value).await.unwrap();
+        if sequence % 10 == 9 {
+            backend.flush().await.unwrap();
+            println!("\nflushed {sequence}");
+        }
+    }
+}
+
+#[test]
+fn child() {
+    if let (Ok(path), Ok(start)) = (std::env::var(CHILD_DIRECTORY), std::env::var(CHILD_START)) {
+        write_until_killed(Path::new(&path), start.parse().unwrap());
+    }
+}
+
+fn spawn_writer(path: &Path, start: u64) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture"])
+        .env(CHILD_DIRECTORY, path)
+        .env(CHILD_START, start.to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Kills the writer after a random number of acknowledged flushes and a random moment more.
+/// Returns the last sequence number it acknowledged, if any.
+fn kill_at_random(mut writer: Child, random: &mut fastrand::Rng) -> Option<u64> {
+    let acknowledgements = random.usize(..6);
+    // Without a flush to wait for, the kill may come while the process starts or opens.
+    let longest = if acknowledgements == 0 { 12_000 } else { 3_000 };
+    let moment = Duration::from_micros(random.u64(..longest));
+    let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines();
+    let mut flushed = None;
+    let parse = |line: &str| line.strip_prefix("flushed ").map(|n| n.parse().unwrap());
+    for _ in 0..acknowledgements {
+        flushed = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| parse(&line));
+    }
+    let due = Instant::now() + moment;
+    while Instant::now() < due {
+        std::hint::spin_loop();
+    }
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    // What it acknowledged before the kill and nobody had read yet.
+    lines
+        .map_while(Result::ok)
+        .filter_map(|line| parse(&line))
+        .last()
+        .or(flushed)
+}
+
+/// Whatever the kill interrupted, every expired entry is still found by the sweep.
+async fn sweep_until(backend: &SledBackend, entries: u64) {
+    let began = Instant::now();
+    while backend.statistics().entries != entries {
+        backend.sweep_now().await.unwrap();
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "{:?} instead of {entries}",
+            backend.statistics()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_killed_process_leaves_whole_values_and_everything_it_flushed() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let began = Instant::now();
+    let directory = tempfile::tempdir().unwrap();
+    let mut start = 0;
+    let (mut found, mut set_aside) = (0, 0);
+    for round in 0..ROUNDS {
+        let flushed = kill_at_random(spawn_writer(directory.path(), start), &mut random);
+        let backend = builder(directory.path()).sweep_every(None).build().unwrap();
+        let lost = backend.recovered_from().is_some();
+        set_aside += usize::from(lost);
+        // A later write of a key than its last flushed one may have reached the disk too.
+        let mut expected: HashMap<u64, u64> = HashMap::new();
+        if let Some(flushed) = flushed.filter(|_| !lost) {
+            for sequence in start..=flushed {
+                expected.insert(sequence % KEYS, sequence);
+            }
+        }
+        let mut long_lived = 0;
+        for slot in 0..KEYS {
+            let at_least = expected.get(&slot);
+            let Some(value) = backend.read(&key(slot)).await.unwrap() else {
+                assert!(
+                    at_least.is_none() || is_short_lived(slot),
+                    "round {round}, key {slot}: flushed and gone"
+                );
+                continue;
+            };
+            let stored = value.data().as_ref();
+            let sequence = sequence_of(stored);
+            assert_eq!(stored, payload(sequence), "round {round}, key {slot}: torn");
+            assert_eq!(sequence % KEYS, slot, "round {round}: another key's value");
+            assert!(at_least.is_none_or(|at_least| sequence >= *at_least));
+            start = start.max(sequence + 1);
+            found += 1;
+            long_lived += u64::from(!is_short_lived(slot));
+        }
+        sweep_until(&backend, long_lived).await;
+        start = start.max(flushed.map_or(start, |flushed| flushed + 1));
+        backend.close().await.unwrap();
+    }
+    println!(
+        "{found} values read, {start} written, {set_aside} directories set aside, {:?}",
+        began.elapsed()
+    );
+    assert!(found > ROUNDS);
+}
