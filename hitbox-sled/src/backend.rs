@@ -35,6 +35,10 @@ const INLINE_KEYS: usize = 32;
 /// Expired entries are never returned. A thread of the backend's own deletes them, in the order of
 /// their expiry; one whose key was rewritten meanwhile with a later expiry stays.
 ///
+/// If the disk fails while something is written (it is full, say), every operation from then on
+/// fails with [`Unavailable`](BackendErrorKind::Unavailable), and the directory cannot be opened
+/// again by this process: sled does not recover from it.
+///
 /// *Cancel safety*: a future dropped at any await leaves a key with its old value or the new one.
 /// Work that has been handed to the blocking pool is completed all the same.
 #[derive(Clone)]

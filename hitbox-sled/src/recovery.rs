@@ -1,6 +1,7 @@
 //! Opening sled's files, whatever state they are in.
 
 use std::{
+    io,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     time::Duration,
@@ -86,6 +87,11 @@ fn attempt(
         Ok(Err(cause)) if error::is_damage(&cause) => {
             Err(Failure::Damaged("an error that sled returned"))
         }
+        // What sled returns when another handle holds its files; the system's own errors are never
+        // of this kind. Our lock is ours by now, so it is one that had to be given up.
+        Ok(Err(sled::Error::Io(cause))) if cause.kind() == io::ErrorKind::Other => Err(
+            Failure::Failed(error::locked(label, directory.path()).with_source(cause)),
+        ),
         Ok(Err(cause)) => Err(Failure::Failed(error::from_sled(
             cause,
             Operation::Open,

@@ -11,7 +11,11 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::{Mutex, MutexGuard, PoisonError},
+    io,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use chrono::{DateTime, Utc};
@@ -40,6 +44,7 @@ pub(crate) struct Store {
     hasher: RandomState,
     max_bytes: u64,
     gauges: Gauges,
+    given_up: AtomicBool,
 }
 
 impl Store {
@@ -53,6 +58,7 @@ impl Store {
             hasher: RandomState::new(),
             max_bytes,
             gauges: Gauges::default(),
+            given_up: AtomicBool::new(false),
         })
     }
 
@@ -71,6 +77,7 @@ impl Store {
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> sled::Result<Option<IVec>> {
+        self.check_in_use()?;
         self.values.get(key)
     }
 
@@ -82,28 +89,33 @@ impl Store {
         stored: &[u8],
         now: DateTime<Utc>,
     ) -> sled::Result<()> {
-        {
-            let _serialized = self.lock(key);
-            let index_key = departure.index_key(key);
-            self.index.insert(index_key.as_slice(), &[])?;
-            let replaced = self.values.insert(key, stored)?;
-            self.gauges.entry_added(Self::cost(key, stored.len()));
-            if let Some(replaced) = replaced {
-                self.gauges.entry_removed(Self::cost(key, replaced.len()));
-                self.remove_index_entry(key, &replaced, Some(&index_key))?;
-            }
-        }
+        self.changing(|| self.replace(key, departure, stored))?;
         self.evict_to_bound(now)
+    }
+
+    fn replace(&self, key: &[u8], departure: Departure, stored: &[u8]) -> sled::Result<()> {
+        let _serialized = self.lock(key);
+        let index_key = departure.index_key(key);
+        self.index.insert(index_key.as_slice(), &[])?;
+        let replaced = self.values.insert(key, stored)?;
+        self.gauges.entry_added(Self::cost(key, stored.len()));
+        if let Some(replaced) = replaced {
+            self.gauges.entry_removed(Self::cost(key, replaced.len()));
+            self.remove_index_entry(key, &replaced, Some(&index_key))?;
+        }
+        Ok(())
     }
 
     /// Removes the entry, and returns when it was to leave, if it was readable.
     pub(crate) fn remove(&self, key: &[u8]) -> sled::Result<Option<Departure>> {
-        let _serialized = self.lock(key);
-        let Some(removed) = self.values.remove(key)? else {
-            return Ok(None);
-        };
-        self.gauges.entry_removed(Self::cost(key, removed.len()));
-        self.remove_index_entry(key, &removed, None)
+        self.changing(|| {
+            let _serialized = self.lock(key);
+            let Some(removed) = self.values.remove(key)? else {
+                return Ok(None);
+            };
+            self.gauges.entry_removed(Self::cost(key, removed.len()));
+            self.remove_index_entry(key, &removed, None)
+        })
     }
 
     /// Deletes expired entries, up to [`SWEEP_BATCH`] index entries at a time, until none is left
@@ -113,12 +125,14 @@ impl Store {
         now: DateTime<Utc>,
         mut go_on: impl FnMut() -> bool,
     ) -> sled::Result<u64> {
+        self.check_in_use()?;
         let mut deleted = 0;
         while go_on() {
             let due = self.index.range(..index::first_live_at(now).as_slice());
             let batch: Vec<IVec> = due.keys().take(SWEEP_BATCH).collect::<sled::Result<_>>()?;
             for index_key in &batch {
-                deleted += u64::from(self.evict(index_key, EvictionCause::Expired)?);
+                deleted +=
+                    u64::from(self.changing(|| self.evict(index_key, EvictionCause::Expired))?);
             }
             if batch.len() < SWEEP_BATCH {
                 break;
@@ -130,6 +144,7 @@ impl Store {
     /// Removes every entry whose stored key begins with `prefix`. Entries written meanwhile may
     /// stay. Returns how many it removed.
     pub(crate) fn clear(&self, prefix: &[u8]) -> sled::Result<u64> {
+        self.check_in_use()?;
         let mut removed = 0;
         for key in self.values.scan_prefix(prefix).keys() {
             removed += u64::from(self.remove(&key?)?.is_some());
@@ -138,7 +153,7 @@ impl Store {
     }
 
     pub(crate) fn flush(&self) -> sled::Result<()> {
-        self.db.flush().map(drop)
+        self.changing(|| self.db.flush().map(drop))
     }
 
     pub(crate) fn size_on_disk(&self) -> sled::Result<u64> {
@@ -197,7 +212,7 @@ impl Store {
             } else {
                 EvictionCause::Bound
             };
-            self.evict(&index_key, cause)?;
+            self.changing(|| self.evict(&index_key, cause))?;
         }
         Ok(())
     }
@@ -258,6 +273,32 @@ impl Store {
             self.index.remove(index_key)?;
         }
         Ok(Some(departure))
+    }
+
+    /// Does something that writes to sled's log, and gives up on the database if the disk fails.
+    ///
+    /// A failed write of a large value leaves a hole in sled's log that it waits for ever after, in
+    /// a flush and when it is dropped. So nothing is asked of it from then on, and it is not
+    /// dropped: its memory, its threads and its lock go with the process.
+    fn changing<T>(&self, change: impl FnOnce() -> sled::Result<T>) -> sled::Result<T> {
+        self.check_in_use()?;
+        let outcome = change();
+        if let Err(sled::Error::Io(_)) = &outcome
+            && !self.given_up.swap(true, Ordering::AcqRel)
+        {
+            std::mem::forget(self.db.clone());
+        }
+        outcome
+    }
+
+    fn check_in_use(&self) -> sled::Result<()> {
+        if self.given_up.load(Ordering::Acquire) {
+            return Err(sled::Error::Io(io::Error::other(
+                "the database is out of use since a write to disk failed; once the disk is well, \
+                 restart the process",
+            )));
+        }
+        Ok(())
     }
 
     fn lock(&self, key: &[u8]) -> MutexGuard<'_, ()> {

@@ -181,7 +181,10 @@ fn small_and_large_values_work_outside_of_a_runtime() {
     let (_directory, backend) = open();
     futures::executor::block_on(async {
         backend.write(&key("s"), value([1])).await.unwrap();
-        backend.write(&key("l"), value(vec![2; 1 << 20])).await.unwrap();
+        backend
+            .write(&key("l"), value(vec![2; 1 << 20]))
+            .await
+            .unwrap();
         assert_eq!(payload(&backend, &key("s")).await.unwrap().len(), 1);
         assert_eq!(payload(&backend, &key("l")).await.unwrap().len(), 1 << 20);
         backend.flush().await.unwrap();

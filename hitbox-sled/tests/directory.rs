@@ -1,0 +1,220 @@
+//! Opening: settings that cannot work, directories that are held, damaged, failing or too large.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use chrono::{TimeDelta, Utc};
+use hitbox_backend::{Backend, BackendError, BackendErrorKind, CacheKeyFormat, Operation};
+use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_sled::{SledBackend, SledBackendBuilder};
+
+const CHILD_DIRECTORY: &str = "HITBOX_SLED_LOCK_DIRECTORY";
+
+fn builder(path: &Path) -> SledBackendBuilder {
+    SledBackend::builder().path(path)
+}
+
+fn key(number: usize) -> CacheKey {
+    CacheKey::from_str("key", number.to_string())
+}
+
+fn value(length: usize) -> CacheValue<Raw> {
+    CacheValue::new(Raw::from(vec![7; length]), None, None)
+}
+
+fn refused(outcome: Result<SledBackend, BackendError>) -> BackendError {
+    let error = outcome.unwrap_err();
+    assert_eq!(error.operation(), Operation::Open);
+    error
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let file = path.join("file");
+    fs::write(&file, "").unwrap();
+    let cases = [
+        ("`path`", SledBackend::builder()),
+        ("`path`", builder(Path::new(""))),
+        ("`path`", builder(&file)),
+        ("`path`", builder(&file.join("below"))),
+        ("`path`", builder(Path::new("/proc/hitbox"))),
+        ("`max_bytes`", builder(path).max_bytes(0)),
+        ("`cache_capacity`", builder(path).cache_capacity(0)),
+        ("`largest_value`", builder(path).largest_value(0)),
+        (
+            "`largest_value`",
+            builder(path).max_bytes(10).largest_value(6),
+        ),
+        (
+            "`flush_every`",
+            builder(path).flush_every(Some(Duration::ZERO)),
+        ),
+        (
+            "`sweep_every`",
+            builder(path).sweep_every(Some(Duration::ZERO)),
+        ),
+    ];
+    for (setting, builder) in cases {
+        let error = refused(builder.build());
+        assert_eq!(error.kind(), BackendErrorKind::InvalidConfiguration);
+        assert!(error.to_string().contains(setting), "{error}");
+    }
+}
+
+#[test]
+fn child() {
+    if let Ok(path) = std::env::var(CHILD_DIRECTORY) {
+        let error = refused(builder(Path::new(&path)).build());
+        println!("\nkind {:?}: {error}", error.kind());
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_is_held_is_refused_with_advice() {
+    let directory = tempfile::tempdir().unwrap();
+    let backend = builder(directory.path()).open().await.unwrap();
+
+    let here = refused(builder(directory.path()).open().await);
+    assert_eq!(here.kind(), BackendErrorKind::Unavailable);
+
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture"])
+        .env(CHILD_DIRECTORY, directory.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(said.contains("kind Unavailable"), "{said}");
+    assert!(
+        said.contains("another process") && said.contains("close it"),
+        "{said}"
+    );
+
+    // Free as soon as it is closed, again and again.
+    backend.close().await.unwrap();
+    for _ in 0..20 {
+        let backend = builder(directory.path()).build().unwrap();
+        backend.write(&key(0), value(10)).await.unwrap();
+        drop(backend);
+    }
+}
+
+#[tokio::test]
+async fn damaged_files_are_set_aside_and_the_last_ones_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let set_asides = || {
+        let entries = fs::read_dir(directory.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names
+            .filter(|name| name.starts_with("data.corrupt-"))
+            .count()
+    };
+    for round in 0..3 {
+        let backend = builder(directory.path()).build().unwrap();
+        assert_eq!(backend.recovered_from(), None);
+        backend.write(&key(round), value(1_000)).await.unwrap();
+        backend.close().await.unwrap();
+        fs::write(directory.path().join("data/conf"), [0xff; 100]).unwrap();
+
+        let backend = builder(directory.path()).build().unwrap();
+        let set_aside = backend.recovered_from().unwrap();
+        assert!(set_aside.join("db").exists());
+        assert_eq!(set_asides(), 1);
+        assert_eq!(backend.statistics().entries, 0);
+        backend.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_hangs_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let backend = builder(directory.path()).build().unwrap();
+    backend.write(&key(0), value(10)).await.unwrap();
+    // Where sled puts large values.
+    fs::remove_dir_all(directory.path().join("data/blobs")).unwrap();
+    let mut failure = None;
+    for number in 0..20 {
+        failure = failure.or(backend.write(&key(number), value(1 << 20)).await.err());
+    }
+    assert_eq!(failure.unwrap().kind(), BackendErrorKind::Unavailable);
+
+    let afterwards = async {
+        let read = backend.read(&key(0)).await.unwrap_err();
+        assert_eq!(read.kind(), BackendErrorKind::Unavailable);
+        assert!(backend.flush().await.is_err());
+        assert!(backend.sweep_now().await.is_err());
+        assert!(backend.close().await.is_err());
+    };
+    tokio::time::timeout(Duration::from_secs(20), afterwards)
+        .await
+        .unwrap();
+    let reopened = refused(builder(directory.path()).build());
+    assert_eq!(reopened.kind(), BackendErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_rebuild_gives_back_room_and_keeps_what_is_live() {
+    const ENTRIES: usize = 300;
+    let directory = tempfile::tempdir().unwrap();
+    let backend = builder(directory.path()).build().unwrap();
+    for number in 0..ENTRIES {
+        backend.write(&key(number), value(20_000)).await.unwrap();
+    }
+    let expiring = CacheValue::new(
+        Raw::from(vec![1]),
+        Some(Utc::now() + TimeDelta::milliseconds(1)),
+        None,
+    );
+    backend.write(&key(ENTRIES), expiring).await.unwrap();
+    for number in 10..ENTRIES {
+        backend.remove(&key(number)).await.unwrap();
+    }
+    backend.flush().await.unwrap();
+    let before = backend.size_on_disk().await.unwrap();
+    backend.close().await.unwrap();
+
+    let backend = builder(directory.path())
+        .rebuild_above(before / 2)
+        .build()
+        .unwrap();
+    let after = backend.size_on_disk().await.unwrap();
+    assert!(after < before / 2, "{before} bytes before, {after} after");
+    for number in 0..ENTRIES {
+        let found = backend.read(&key(number)).await.unwrap();
+        assert_eq!(found.is_some(), number < 10);
+    }
+    backend.close().await.unwrap();
+
+    // A crash between the two renames leaves the old files under another name.
+    fs::rename(
+        directory.path().join("data"),
+        directory.path().join("data.replaced"),
+    )
+    .unwrap();
+    fs::create_dir(directory.path().join("data.rebuilt")).unwrap();
+    let backend = builder(directory.path()).build().unwrap();
+    assert_eq!(backend.statistics().entries, 10);
+    assert!(!directory.path().join("data.rebuilt").exists());
+    assert!(!directory.path().join("data.replaced").exists());
+}
+
+#[tokio::test]
+async fn clear_keeps_to_its_namespace() {
+    let directory = tempfile::tempdir().unwrap();
+    let app = |name: &str| builder(directory.path()).key_format(CacheKeyFormat::namespaced(name));
+    for name in ["one", "two"] {
+        let backend = app(name).build().unwrap();
+        backend.write(&key(0), value(10)).await.unwrap();
+        backend.close().await.unwrap();
+    }
+    let backend = app("one").build().unwrap();
+    assert_eq!(backend.clear().await.unwrap(), 1);
+    assert_eq!(backend.read(&key(0)).await.unwrap(), None);
+    assert_eq!(backend.statistics().entries, 1);
+}
