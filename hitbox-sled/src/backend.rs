@@ -413,3 +413,29 @@ impl fmt::Debug for SledBackend {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn stored_bytes_that_are_no_stored_form_are_a_counted_miss() {
+        let directory = tempfile::tempdir().unwrap();
+        let backend = SledBackend::builder()
+            .path(directory.path())
+            .build()
+            .unwrap();
+        let key = CacheKey::from_str("key", "k");
+        let value = CacheValue::new(Raw::from(vec![1; 100]), None, None);
+        backend.write(&key, value.clone()).await.unwrap();
+        backend
+            .inner
+            .store
+            .inject(key.as_text().as_bytes(), b"junk");
+        assert_eq!(backend.read(&key).await.unwrap(), None);
+        assert_eq!(backend.statistics().rejections.count(Rejection::Foreign), 1);
+        assert_eq!(backend.remove(&key).await.unwrap(), DeleteStatus::Missing);
+        backend.write(&key, value.clone()).await.unwrap();
+        assert_eq!(backend.read(&key).await.unwrap(), Some(value));
+    }
+}

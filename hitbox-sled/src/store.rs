@@ -168,13 +168,13 @@ impl Store {
         for entry in &self.values {
             let (key, stored) = entry?;
             let Ok(departure) = departure_of(&stored) else {
-                self.values.remove(&key)?;
+                self.changing(|| self.values.remove(&key))?;
                 self.gauges.evicted(EvictionCause::Unreadable);
                 continue;
             };
             let index_key = departure.index_key(&key);
             if !self.index.contains_key(&index_key)? {
-                self.index.insert(index_key, &[])?;
+                self.changing(|| self.index.insert(index_key, &[]))?;
             }
             self.gauges.entry_added(Self::cost(&key, stored.len()));
             entries += 1;
@@ -252,7 +252,7 @@ impl Store {
             }),
         };
         if !belongs {
-            self.index.remove(index_key)?;
+            self.changing(|| self.index.remove(index_key))?;
         }
         Ok(())
     }
@@ -315,3 +315,6 @@ impl Store {
 fn departure_of(stored: &[u8]) -> Result<Departure, Rejection> {
     Header::parse(stored).map(Departure::from)
 }
+
+#[cfg(test)]
+mod tests;

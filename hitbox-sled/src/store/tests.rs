@@ -1,0 +1,183 @@
+use bytes::Bytes;
+use chrono::TimeDelta;
+use hitbox_backend::{compression::NoCompression, stored_form};
+use hitbox_core::{CacheValue, Raw};
+
+use super::*;
+
+impl Store {
+    /// Puts bytes in the place of a value's, as damage to the disk would.
+    pub(crate) fn inject(&self, key: &[u8], stored: &[u8]) {
+        self.values.insert(key, stored).unwrap();
+    }
+}
+
+struct Scene {
+    store: Store,
+    now: DateTime<Utc>,
+    _directory: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let database = sled::Config::new().path(directory.path()).open().unwrap();
+        Self {
+            store: Store::new(database, u64::MAX).unwrap(),
+            now: Utc::now(),
+            _directory: directory,
+        }
+    }
+
+    /// Stores a value that expires this many milliseconds after the scene's start, and returns its
+    /// index key.
+    fn put(&self, key: &[u8], expires_after: i64) -> Vec<u8> {
+        let value = self.value(expires_after);
+        let departure = Departure::from(&value);
+        self.store
+            .put(key, departure, &stored(&value), self.now)
+            .unwrap();
+        departure.index_key(key)
+    }
+
+    fn value(&self, expires_after: i64) -> CacheValue<Raw> {
+        let expire = self.now + TimeDelta::milliseconds(expires_after);
+        CacheValue::new(Raw::from(vec![1]), Some(expire), None)
+    }
+
+    fn sweep(&self, after: i64) -> u64 {
+        let now = self.now + TimeDelta::milliseconds(after);
+        self.store.sweep(now, || true).unwrap()
+    }
+
+    fn index_keys(&self) -> Vec<Vec<u8>> {
+        let keys = self.store.index.iter().keys();
+        keys.map(|key| key.unwrap().to_vec()).collect()
+    }
+
+    fn entries(&self) -> u64 {
+        self.statistics().entries
+    }
+
+    fn statistics(&self) -> crate::Statistics {
+        self.store.gauges().snapshot(&std::sync::Arc::default())
+    }
+}
+
+fn stored(value: &CacheValue<Raw>) -> Bytes {
+    stored_form::encode(value, &NoCompression).unwrap()
+}
+
+#[test]
+fn overwriting_and_removing_keep_the_index_in_step() {
+    let scene = Scene::new();
+    scene.put(b"k", 50);
+    let later = scene.put(b"k", 100);
+    assert_eq!(scene.index_keys(), [later]);
+    let earlier = scene.put(b"k", 20);
+    assert_eq!(scene.index_keys(), [earlier]);
+    scene.store.remove(b"k").unwrap();
+    assert!(scene.index_keys().is_empty());
+}
+
+#[test]
+fn a_key_that_was_rewritten_survives_the_eviction_of_what_it_was() {
+    let scene = Scene::new();
+    let outdated = scene.put(b"k", 10);
+    scene.put(b"k", 1_000);
+    // A sweep that took the index entry into its batch before the key was rewritten.
+    let evicted = scene
+        .store
+        .evict(&outdated, EvictionCause::Expired)
+        .unwrap();
+    assert!(!evicted);
+    assert!(scene.store.get(b"k").unwrap().is_some());
+    assert_eq!(scene.entries(), 1);
+}
+
+#[test]
+fn concurrent_sweeps_and_rewrites_never_lose_a_rewritten_key() {
+    let scene = Scene::new();
+    std::thread::scope(|scope| {
+        let sweeping = scope.spawn(|| {
+            while scene.store.get(b"done").unwrap().is_none() {
+                scene.sweep(500);
+            }
+        });
+        for round in 0..2_000_u32 {
+            let key = format!("k{}", round % 20);
+            scene.put(key.as_bytes(), 1);
+            scene.put(key.as_bytes(), 1_000);
+            assert!(scene.store.get(key.as_bytes()).unwrap().is_some());
+        }
+        scene.put(b"done", 1_000);
+        sweeping.join().unwrap();
+    });
+    assert_eq!(scene.entries(), 21);
+    assert_eq!(scene.index_keys().len(), 21);
+}
+
+#[test]
+fn a_sweep_deletes_what_is_due_in_more_than_one_batch() {
+    let scene = Scene::new();
+    let due = SWEEP_BATCH * 2 + 10;
+    for number in 0..due {
+        scene.put(format!("due{number}").as_bytes(), 10);
+    }
+    scene.put(b"stays", 11);
+    assert_eq!(scene.sweep(9), 0);
+    assert_eq!(scene.sweep(10), due as u64);
+    assert_eq!(scene.entries(), 1);
+    assert_eq!(scene.statistics().evicted_expired, due as u64);
+    assert_eq!(scene.index_keys().len(), 1);
+}
+
+#[test]
+fn reconciling_repairs_whatever_a_crash_left() {
+    let scene = Scene::new();
+    let (one, two) = (scene.value(10), scene.value(20));
+    let index_key = |value, key: &[u8]| Departure::from(value).index_key(key);
+    // A value without its index entry, and an index entry that its value has outlived.
+    scene
+        .store
+        .values
+        .insert(b"one", stored(&one).to_vec())
+        .unwrap();
+    scene
+        .store
+        .values
+        .insert(b"two", stored(&two).to_vec())
+        .unwrap();
+    for stray in [
+        index_key(&two, b"two"),
+        index_key(&one, b"two"),
+        index_key(&one, b"nobody"),
+        b"no index key".to_vec(),
+    ] {
+        scene.store.index.insert(stray, &[]).unwrap();
+    }
+    // Bytes that nobody can read.
+    scene.store.values.insert(b"foreign", b"bytes").unwrap();
+
+    scene.store.reconcile(scene.now).unwrap();
+
+    let expected = [index_key(&one, b"one"), index_key(&two, b"two")];
+    assert_eq!(scene.index_keys(), expected);
+    let statistics = scene.statistics();
+    assert_eq!(statistics.entries, 2);
+    assert_eq!(statistics.evicted_unreadable, 1);
+    assert_eq!(statistics.live_bytes, 2 * (41 + 2 * 3 + 16));
+    assert_eq!(scene.sweep(20), 2);
+    assert_eq!(scene.statistics().live_bytes, 0);
+}
+
+#[test]
+fn damage_under_an_index_entry_is_swept_with_it() {
+    let scene = Scene::new();
+    scene.put(b"k", 10);
+    let length = scene.store.get(b"k").unwrap().unwrap().len();
+    scene.store.values.insert(b"k", vec![0; length]).unwrap();
+    assert_eq!(scene.sweep(10), 1);
+    assert_eq!(scene.statistics().evicted_unreadable, 1);
+    assert_eq!(scene.statistics().live_bytes, 0);
+}
