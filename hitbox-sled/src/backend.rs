@@ -416,7 +416,29 @@ impl fmt::Debug for SledBackend {
 
 #[cfg(test)]
 mod tests {
+    use hitbox_backend::conformance::Subject;
+
     use super::*;
+
+    /// Here and not with the rest of the suite: only the crate itself can reach the stored bytes of
+    /// an open backend.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn damaged_stored_bytes_conform() {
+        let directory = tempfile::tempdir().unwrap();
+        let backend = SledBackend::builder()
+            .path(directory.path())
+            .build()
+            .unwrap();
+        let store = Arc::clone(&backend.inner.store);
+        Subject::new(Arc::new(backend))
+            .corrupt_with(move |key, bytes| {
+                store.inject(key.as_text().as_bytes(), &bytes);
+                async {}
+            })
+            .only("corruption::")
+            .assert_conforms()
+            .await;
+    }
 
     #[tokio::test]
     async fn stored_bytes_that_are_no_stored_form_are_a_counted_miss() {

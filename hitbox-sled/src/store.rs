@@ -258,7 +258,8 @@ impl Store {
     }
 
     /// Removes the index entry of a value that is no longer stored, unless its successor uses the
-    /// same one. An unreadable value's index entry is not known; the sweep will find it outdated.
+    /// same one. That of an unreadable value is not known: it is found outdated when its turn comes,
+    /// or at the next open.
     fn remove_index_entry(
         &self,
         key: &[u8],

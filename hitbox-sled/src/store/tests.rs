@@ -6,9 +6,11 @@ use hitbox_core::{CacheValue, Raw};
 use super::*;
 
 impl Store {
-    /// Puts bytes in the place of a value's, as damage to the disk would.
+    /// Puts bytes where a value's would be, damaged or not, as one that never expires.
     pub(crate) fn inject(&self, key: &[u8], stored: &[u8]) {
-        self.values.insert(key, stored).unwrap();
+        let unknown = Departure::from(&CacheValue::new((), None, None));
+        let departure = departure_of(stored).unwrap_or(unknown);
+        self.replace(key, departure, stored).unwrap();
     }
 }
 
