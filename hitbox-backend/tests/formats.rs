@@ -311,10 +311,16 @@ fn what_is_nested_too_deep_to_read_is_not_written() {
     }
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-struct OtherFields {
-    identifier: u32,
-    remark: Option<String>,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Sale {
+    customer: u32,
+    product: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Return {
+    product: u32,
+    customer: u32,
 }
 
 #[test]
@@ -324,14 +330,31 @@ fn a_value_of_another_type_is_a_miss() {
         set(&backend, vec![1_u32, 2, 3]).unwrap();
         assert_eq!(get::<Vec<String>>(&backend), None, "{format:?}");
         assert_eq!(get::<Vec<u32>>(&backend).as_deref(), Some(&vec![1, 2, 3]));
-
-        let whole = Sparse {
-            note: Some("here".into()),
-            id: 1,
-        };
-        set(&backend, whole).unwrap();
-        assert!(get::<OtherFields>(&backend).is_none(), "{format:?}");
     }
+}
+
+/// The bytes would do for either, and say the wrong thing.
+#[test]
+fn a_type_that_the_bytes_would_fit_is_told_apart() {
+    let sale = Sale {
+        customer: 1,
+        product: 2,
+    };
+    for format in [BINARY[0], BINARY[1], &InvertedFormat] {
+        let backend = ByteStore::new(format);
+        set(&backend, sale.clone()).unwrap();
+        assert_eq!(get::<Return>(&backend), None, "{format:?}");
+        assert_eq!(backend.rejected(Rejection::Type), 1, "{format:?}");
+        assert_eq!(get::<Sale>(&backend).as_deref(), Some(&sale));
+    }
+    // JSON reads it by name, whatever the order.
+    let backend = ByteStore::new(&JsonFormat);
+    set(&backend, sale).unwrap();
+    let turned = Return {
+        product: 2,
+        customer: 1,
+    };
+    assert_eq!(get::<Return>(&backend).as_deref(), Some(&turned));
 }
 
 #[test]

@@ -23,6 +23,9 @@ pub use self::bincode::BincodeFormat;
 pub use self::json::JsonFormat;
 #[cfg(feature = "postcard")]
 pub use self::postcard::PostcardFormat;
+/// What [`Format`] is written against, in the version that fits.
+#[doc(no_inline)]
+pub use erased_serde;
 
 /// Why a value could not be encoded, or a payload not decoded.
 ///
@@ -90,7 +93,7 @@ pub type Visit<'v> =
 /// ```
 /// use hitbox_backend::{
 ///     BincodeFormat, Format,
-///     format::{FormatError, Visit},
+///     format::{FormatError, Visit, erased_serde},
 /// };
 /// use hitbox_core::FormatId;
 ///
