@@ -266,7 +266,7 @@ fn assert_miss(stored: Bytes, reason: Rejection) {
 
 #[test]
 fn what_is_written_otherwise_is_a_miss_for_the_right_reason() {
-    // The helper itself: nothing changed is a hit.
+    // With nothing changed it is a hit.
     let store = ByteStore::new(&BincodeFormat);
     store.put(rewritten(|_| {}));
     assert_eq!(*get::<User>(&store).unwrap().into_parts().0, user());
