@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::{Stamp, clock};
 
@@ -169,18 +169,22 @@ impl<T> fmt::Debug for CacheValue<T> {
     }
 }
 
-/// Down, also before 1970: rounding towards zero or to the nearest would lengthen a life.
+/// Down, also before 1970: rounding towards zero or to the nearest would lengthen a life. A moment
+/// within a leap second (chrono counts it as milliseconds 1,000 to 1,999) becomes the last
+/// millisecond before it, because as a plain count of milliseconds it would be a second later.
 fn floor_to_millisecond(at: DateTime<Utc>) -> DateTime<Utc> {
-    let truncated = at.trunc_subsecs(3);
-    if truncated > at {
-        truncated - TimeDelta::milliseconds(1)
-    } else {
-        truncated
-    }
+    let millisecond = i64::from(at.timestamp_subsec_millis().min(999));
+    at.timestamp()
+        .checked_mul(1_000)
+        .and_then(|millis| DateTime::from_timestamp_millis(millis + millisecond))
+        // Every time that chrono can represent has a count of milliseconds.
+        .unwrap_or(at)
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
     use crate::clock::VirtualTime;
 
@@ -194,6 +198,10 @@ mod tests {
         let value = CacheValue::new((), Some(time), Some(time));
         assert_eq!(value.expire(), Some(at("2026-01-02T03:04:05.678Z")));
         assert_eq!(value.stale(), value.expire());
+
+        let leap = at("2016-12-31T23:59:60.500Z");
+        let value = CacheValue::new((), Some(leap), None);
+        assert_eq!(value.expire(), Some(at("2016-12-31T23:59:59.999Z")));
 
         let old = at("1969-12-31T23:59:59.9995Z");
         let value = CacheValue::new((), Some(old), None);
