@@ -1,5 +1,7 @@
 //! The bound on live bytes, and what leaves first.
 
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
+
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::Backend;
 use hitbox_core::{CacheKey, CacheValue, Raw};

@@ -1,3 +1,7 @@
+//! The conformance suite of hitbox-backend.
+
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
+
 use std::{path::Path, sync::Arc};
 
 use hitbox_backend::{Backend, conformance::Subject};

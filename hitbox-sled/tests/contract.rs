@@ -1,6 +1,8 @@
 //! What the conformance suite does not see: exact times, counters, bulk off the async threads, no
 //! runtime.
 
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
+
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::{Backend, BackendErrorKind, DeleteStatus, compression::NoCompression};

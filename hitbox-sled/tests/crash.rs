@@ -1,6 +1,8 @@
 //! A process that writes is killed at a random moment, many times over; what it leaves behind is
 //! opened and checked.
 
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
+
 use std::{
     collections::HashMap,
     io::{BufRead, BufReader},

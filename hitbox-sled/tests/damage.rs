@@ -1,6 +1,8 @@
 //! The files of a closed database are damaged at random; opening it and reading every key gives
 //! what was written, or nothing.
 
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
+
 use std::{
     collections::HashSet,
     fs,
