@@ -37,8 +37,13 @@ fn key(sequence: u64) -> CacheKey {
 /// Key and sequence number, repeated: what is torn, or belongs to another key, shows.
 fn payload(sequence: u64) -> Vec<u8> {
     let length = 16
-        + fastrand::Rng::with_seed(sequence)
-            .usize(..if sequence % 50 == 0 { 100_000 } else { 2_000 });
+        + fastrand::Rng::with_seed(sequence).usize(
+            ..if sequence.is_multiple_of(50) {
+                100_000
+            } else {
+                2_000
+            },
+        );
     let unit = [(sequence % KEYS).to_le_bytes(), sequence.to_le_bytes()].concat();
     unit.into_iter().cycle().take(length).collect()
 }
@@ -50,7 +55,7 @@ fn sequence_of(payload: &[u8]) -> u64 {
 /// The values of every third key expire soon, so that the sweep is at work when the process is
 /// killed.
 fn is_short_lived(slot: u64) -> bool {
-    slot % 3 == 0
+    slot.is_multiple_of(3)
 }
 
 #[tokio::main(flavor = "current_thread")]
