@@ -29,19 +29,31 @@
 //!
 //! # What runs where
 //!
-//! A read or write of a value of up to 64 KiB is done in place: it takes sled a few microseconds,
-//! and handing it to another thread would take ten times that. Larger values, bulk operations on
-//! many keys, flushes and sweeps go to tokio's blocking pool; outside of a tokio runtime everything
-//! is done in place. A read of something that is not in sled's page cache waits for the disk.
+//! A read of a value of up to 64 KiB and a write of one of up to 16 KiB are done in place: they take
+//! sled some microseconds, and handing them to another thread would take several times that. Larger
+//! values, bulk operations on many keys, flushes and sweeps go to tokio's blocking pool; outside of
+//! a tokio runtime everything is done in place. What is not in sled's page cache is read from the
+//! disk in place, and a write waits for the disk when sled's buffers are full: one in a thousand
+//! may take milliseconds.
 //!
 //! Dropping the last clone of a backend waits for its background threads and writes what is not yet
 //! on disk. In async code call [`SledBackend::close`] instead.
+//!
+//! # Damage
+//!
+//! Every value carries a checksum: one that does not match is a miss. Files that sled cannot open
+//! are set aside and the cache starts empty ([`SledBackend::recovered_from`]). Should sled
+//! panic on the damage rather than report it, that is caught at open too, though the message still
+//! reaches the panic hook. Damage that arises under an open database is not contained in that way. If the end of
+//! sled's log is lost, a key may show the value it had before its last overwrite, within that
+//! value's expiry.
 
 mod backend;
 mod builder;
 mod directory;
 mod error;
 mod index;
+mod inner;
 mod offload;
 mod rebuild;
 mod recovery;

@@ -80,8 +80,8 @@ fn attempt(
     label: &BackendLabel,
 ) -> Result<Store, Failure> {
     let opening = || open_and_rebuild(directory, settings);
-    // sled panics on some damaged files instead of returning an error. Unwind safe: what the
-    // closure makes is lost with the panic, and the files are not used again.
+    // sled asserts what it reads in more places than it checks it. Unwind safe: what the closure
+    // makes is lost with the panic, and the files are not used again.
     match panic::catch_unwind(AssertUnwindSafe(opening)) {
         Ok(Ok(store)) => Ok(store),
         Ok(Err(cause)) if error::is_damage(&cause) => {

@@ -1,0 +1,127 @@
+use std::{path::PathBuf, sync::Arc};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use hitbox_backend::{
+    BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities, Compressor,
+    DeleteStatus, Format, Operation, Rejection, Rejections, stored_form, trace_rejection,
+};
+use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
+use sled::IVec;
+
+use crate::{directory::Directory, error, index::Departure, store::Store, sweep::Sweeper};
+
+/// What the clones of a backend share.
+//
+// In the order in which they are to be dropped: the sweeper uses the store, and the directory may
+// be opened by others only after the store is closed.
+pub(crate) struct Inner {
+    pub(crate) _sweeper: Option<Sweeper>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) label: BackendLabel,
+    pub(crate) key_format: CacheKeyFormat,
+    pub(crate) value_format: Arc<dyn Format>,
+    pub(crate) compressor: Arc<dyn Compressor>,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) rejections: Arc<Rejections>,
+    pub(crate) set_aside: Option<PathBuf>,
+    pub(crate) directory: Directory,
+}
+
+impl Inner {
+    /// The bytes under `key`.
+    pub(crate) fn find(&self, key: &CacheKey) -> BackendResult<Option<Bytes>> {
+        match self.store.get(self.key_format.encode(key).as_bytes()) {
+            // Shares sled's buffer: the payload is not copied.
+            Ok(found) => Ok(found.map(Bytes::from_owner::<IVec>)),
+            Err(cause) if error::is_damage(&cause) => {
+                self.reject(key, Rejection::Checksum);
+                Ok(None)
+            }
+            Err(cause) => Err(self.failure(cause, Operation::Read)),
+        }
+    }
+
+    pub(crate) fn accept(
+        &self,
+        key: &CacheKey,
+        decoded: Result<CacheValue<Raw>, Rejection>,
+    ) -> Option<CacheValue<Raw>> {
+        decoded
+            .map_err(|rejection| self.reject(key, rejection))
+            .ok()
+    }
+
+    pub(crate) fn write(
+        &self,
+        key: &CacheKey,
+        value: &CacheValue<Raw>,
+        now: DateTime<Utc>,
+    ) -> BackendResult<()> {
+        if Departure::from(value).is_due(now) {
+            return self.remove(key, Operation::Write, now).map(drop);
+        }
+        let stored = stored_form::encode(value, &*self.compressor).map_err(|cause| {
+            BackendError::new(
+                BackendErrorKind::Internal,
+                Operation::Write,
+                self.label.clone(),
+            )
+            .with_detail("the compressor failed")
+            .with_source(cause)
+        })?;
+        let stored_key = self.key_format.encode(key);
+        if let Some(refusal) = self.refusal(stored_key.as_bytes(), &stored) {
+            // The value that was there must not pose as the one that is refused.
+            self.remove(key, Operation::Write, now)?;
+            return Err(refusal);
+        }
+        self.store
+            .put(stored_key.as_bytes(), Departure::from(value), &stored, now)
+            .map_err(|cause| self.failure(cause, Operation::Write))
+    }
+
+    fn refusal(&self, stored_key: &[u8], stored: &[u8]) -> Option<BackendError> {
+        let payload = stored.len().saturating_sub(stored_form::HEADER_LENGTH);
+        let largest = self.capabilities.largest_value.unwrap_or(usize::MAX);
+        let bound = self.store.max_bytes();
+        let detail = if payload > largest {
+            format!("a payload of {payload} bytes is over the limit of {largest} bytes")
+        } else if Store::cost(stored_key, stored.len()) > bound {
+            format!("key and payload together are over the bound of {bound} bytes")
+        } else {
+            return None;
+        };
+        Some(
+            BackendError::new(
+                BackendErrorKind::TooLarge,
+                Operation::Write,
+                self.label.clone(),
+            )
+            .with_detail(detail),
+        )
+    }
+
+    pub(crate) fn remove(
+        &self,
+        key: &CacheKey,
+        operation: Operation,
+        now: DateTime<Utc>,
+    ) -> BackendResult<DeleteStatus> {
+        let removed = self
+            .store
+            .remove(self.key_format.encode(key).as_bytes())
+            .map_err(|cause| self.failure(cause, operation))?;
+        let live = removed.filter(|departure| !departure.is_due(now));
+        Ok(DeleteStatus::from(&live))
+    }
+
+    pub(crate) fn reject(&self, key: &CacheKey, rejection: Rejection) {
+        self.rejections.record(rejection);
+        trace_rejection(&self.label, key, rejection);
+    }
+
+    pub(crate) fn failure(&self, cause: sled::Error, operation: Operation) -> BackendError {
+        error::from_sled(cause, operation, &self.label)
+    }
+}
