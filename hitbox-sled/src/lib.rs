@@ -42,11 +42,11 @@
 //! # Damage
 //!
 //! Every value carries a checksum: one that does not match is a miss. Files that sled cannot open
-//! are set aside and the cache starts empty ([`SledBackend::recovered_from`]). Should sled
-//! panic on the damage rather than report it, that is caught at open too, though the message still
-//! reaches the panic hook. Damage that arises under an open database is not contained in that way. If the end of
-//! sled's log is lost, a key may show the value it had before its last overwrite, within that
-//! value's expiry.
+//! are set aside and the cache starts empty ([`SledBackend::recovered_from`]). Should sled panic on
+//! the damage rather than report it, that is caught at open too, though the message still reaches
+//! the panic hook. Damage that arises under an open database is not contained in that way. If the
+//! end of sled's log is lost, a key may show the value it had before its last overwrite, within
+//! that value's expiry.
 
 mod backend;
 mod builder;
