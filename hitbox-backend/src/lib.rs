@@ -2,8 +2,46 @@
 //!
 //! - [`Backend`] is what an adapter implements: read, write and remove encoded values.
 //! - [`CacheBackend`] is what an application calls: `get`, `set` and `delete` of typed values, on
-//!   every backend.
-//! - [`Compose`] puts one backend in front of another; the result is a backend again.
+//!   every backend, static or `dyn`.
+//! - [`Compose`] puts one backend in front of another; the result is a backend again. A
+//!   [`CompositionPolicy`] says how reads, writes and refills go about the two layers.
+//! - [`OffloadManager`] runs what should happen without making a caller wait.
+//!
+//! The adapters are crates of their own (`hitbox-moka`, `hitbox-sled`); none knows another. To write
+//! one, implement [`Backend`], keep its contract, and run the suite of the feature `conformance` on
+//! it.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! use std::sync::Arc;
+//!
+//! use chrono::{TimeDelta, Utc};
+//! use hitbox_backend::{CacheBackend, Compose, OffloadManager};
+//! # use hitbox_backend::conformance::MemoryBackend;
+//! use hitbox_core::{CacheContext, CacheKey, CacheValue};
+//! # let (in_process, on_disk) = (MemoryBackend::new(), MemoryBackend::new());
+//!
+//! let cache = in_process.compose(on_disk, OffloadManager::builder().build()?);
+//!
+//! let key = CacheKey::from_str("user", "42");
+//! let expire = Utc::now() + TimeDelta::minutes(5);
+//! cache.set(&key, CacheValue::new(Arc::new(String::from("Ada")), Some(expire), None)).await?;
+//!
+//! let mut context = CacheContext::default().boxed();
+//! let found = cache.get::<String>(&key, &mut context).await?;
+//! assert_eq!(found.unwrap().data().as_str(), "Ada");
+//! assert_eq!(context.source().to_string(), "composition.memory");
+//! # Ok::<(), hitbox_backend::BackendError>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # Features
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `json` (default), `postcard` | formats beside bincode, which is always there |
+//! | `gzip`, `zstd` (needs a C compiler), `lz4` | compressors |
+//! | `conformance` | [`conformance`]: the suite that every adapter must pass, and backends for tests |
 
 mod backend;
 mod capabilities;

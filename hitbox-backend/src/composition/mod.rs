@@ -5,10 +5,15 @@
 //! [`CacheBackend`](crate::CacheBackend). A [`CompositionPolicy`] says how reads, writes and refills
 //! go about the two layers.
 //!
-//! Whatever the policies, a composition promises (see `DESIGN`'s guarantees G1 to G4): an expired
-//! value is never returned; a value never outlives the expiry it was written with; once a write or
-//! remove has returned, no read that starts later returns an older value; and a layer that failed a
-//! write or remove is bypassed for that key until it holds what it missed.
+//! Whatever the policies, a composition promises: an expired value is never returned; a value never
+//! outlives the expiry it was written with; once a write or remove has returned, no read that starts
+//! later returns an older value; and a layer that failed a write or remove is bypassed for that key
+//! until it holds what it missed. `docs/guarantees.md` in the repository has these promises with
+//! their limits, `docs/fences.md` how they are kept.
+//!
+//! A value counts as older by its [`created`](hitbox_core::CacheValue::created) stamp. So a value
+//! that was made before its key was removed is not put back by a later write: make a new
+//! [`CacheValue`](hitbox_core::CacheValue), or stamp it anew, to write the same data again.
 
 mod backend;
 mod bulk;
