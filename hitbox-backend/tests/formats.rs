@@ -405,6 +405,9 @@ fn read_string(deserializer: &mut dyn erased_serde::Deserializer<'_>) -> erased_
 }
 
 proptest! {
+    // No persistence files: a failure prints its shrunk case.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn random_payloads_never_panic(payload in prop::collection::vec(any::<u8>(), 0..200)) {
         for format in FORMATS {

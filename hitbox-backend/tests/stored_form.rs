@@ -364,6 +364,9 @@ fn what_is_compressed_already_is_not_compressed_again() {
 }
 
 proptest! {
+    // No persistence files: a failure prints its shrunk case.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_value_comes_back_unchanged(
         payload in prop::collection::vec(any::<u8>(), 0..300),
