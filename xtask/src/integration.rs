@@ -1,9 +1,11 @@
 //! `cargo xtask integration`.
 
+mod adapter;
 mod case;
 mod cases;
 mod matrix;
 mod outcomes;
+mod pair;
 mod progress;
 mod runner;
 mod selection;

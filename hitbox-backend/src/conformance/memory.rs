@@ -10,16 +10,26 @@ use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
 use crate::{Backend, BackendResult, DeleteStatus, ReadOutcome};
 
 /// A map behind a lock: the least that is a [`Backend`]. For tests; it never evicts.
-#[derive(Default)]
 pub struct MemoryBackend {
     entries: Mutex<HashMap<CacheKey, CacheValue<Raw>>>,
+    label: BackendLabel,
 }
 
 impl MemoryBackend {
     /// An empty backend.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            entries: Mutex::default(),
+            label: BackendLabel::new_static("memory"),
+        }
+    }
+
+    /// The same backend under another name than `memory`.
+    #[must_use]
+    pub fn with_label(mut self, label: impl Into<BackendLabel>) -> Self {
+        self.label = label.into();
+        self
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<CacheKey, CacheValue<Raw>>> {
@@ -48,13 +58,20 @@ impl Backend for MemoryBackend {
     }
 
     fn label(&self) -> BackendLabel {
-        BackendLabel::new_static("memory")
+        self.label.clone()
+    }
+}
+
+impl Default for MemoryBackend {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 impl fmt::Debug for MemoryBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryBackend")
+            .field("label", &self.label.as_str())
             .field("entries", &self.entries().len())
             .finish()
     }

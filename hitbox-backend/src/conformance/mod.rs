@@ -122,6 +122,8 @@
 //! The store need not be empty: every run uses keys of its own and removes them in the end, so
 //! several runs may share a store.
 //!
+//! What backends do *together* is checked by the scenarios in [`composition`].
+//!
 //! # What it cannot see
 //!
 //! The suite sees what the trait shows. That values are on disk when the power fails, that rejected
@@ -131,6 +133,7 @@
 mod bulk;
 mod cancellation;
 mod check;
+pub mod composition;
 mod concurrency;
 mod context;
 mod corruption;

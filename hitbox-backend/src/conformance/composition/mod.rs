@@ -1,0 +1,68 @@
+//! Scenarios of composition: what two layers do as one, over any pair of backends.
+//!
+//! Where the [suite](super) checks one backend, these check what a composition promises, under
+//! every read policy, every write policy, with layers known by their types and as `dyn`. Each
+//! [`Scenario`] is a short story (a layer fails, hangs, answers late) that asserts for each policy
+//! what that policy is documented to do.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use hitbox_backend::conformance::{MemoryBackend, composition::{self, Arrangement, LayerPair}};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let layers = LayerPair::new(Arc::new(MemoryBackend::new()), Arc::new(MemoryBackend::new()));
+//! for scenario in composition::scenarios().filter(|one| one.name().starts_with("reads: a miss")) {
+//!     for arrangement in Arrangement::all() {
+//!         let outcome = scenario.run(&layers, arrangement).await;
+//!         assert_eq!(outcome, Ok(()), "{arrangement}/{}", scenario.name());
+//!     }
+//! }
+//! # });
+//! ```
+
+mod arrangement;
+mod bulk;
+mod cancellation;
+mod expected;
+mod expiry;
+mod late;
+mod layer;
+mod nested;
+mod owed;
+mod pair;
+mod reads;
+mod refill;
+mod removes;
+mod scenario;
+mod slow_reads;
+mod stage;
+mod started;
+mod typed;
+mod watched;
+mod writes;
+
+pub use arrangement::{Arrangement, Mode, ReadKind, WriteKind};
+pub use pair::LayerPair;
+pub use scenario::Scenario;
+
+use scenario::{Outcome, ensure, scenarios};
+
+const GROUPS: [&[Scenario]; 12] = [
+    reads::SCENARIOS,
+    slow_reads::SCENARIOS,
+    expiry::SCENARIOS,
+    refill::SCENARIOS,
+    writes::SCENARIOS,
+    removes::SCENARIOS,
+    owed::SCENARIOS,
+    late::SCENARIOS,
+    cancellation::SCENARIOS,
+    bulk::SCENARIOS,
+    typed::SCENARIOS,
+    nested::SCENARIOS,
+];
+
+/// Every scenario.
+pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
+    GROUPS.into_iter().flatten()
+}

@@ -1,0 +1,232 @@
+use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use hitbox_core::CacheKey;
+
+use super::{
+    Arrangement, Mode, Outcome, ReadKind, WriteKind,
+    layer::Layer,
+    typed,
+    watched::{BulkForm, WatchedLayer},
+};
+use crate::{
+    Backend, Compose, CompositionBackend, CompositionLayer, CompositionPolicy,
+    CompositionReadPolicy, CompositionWritePolicy, OffloadManager, OptimisticParallelWritePolicy,
+    Owed, ParallelReadPolicy, RaceReadPolicy, RaceWritePolicy, RefillPolicy, SequentialReadPolicy,
+    SequentialWritePolicy, StrictWritePolicy, conformance::MemoryBackend,
+};
+
+/// Two backends for the scenarios to compose: any two, a composition among them.
+///
+/// Scenarios use keys of their own and remove them in the end, so one pair serves all of them, also
+/// at the same time. Nothing may be evicted meanwhile, and the backends must not compress.
+#[derive(Clone)]
+pub struct LayerPair {
+    l1: Arc<dyn Backend>,
+    l2: Arc<dyn Backend>,
+    compose: Arc<dyn Fn(&OffloadManager, Arrangement, Settings) -> Parts + Send + Sync>,
+}
+
+impl LayerPair {
+    /// `l1` in front of `l2`.
+    pub fn new<A: Backend + 'static, B: Backend + 'static>(l1: Arc<A>, l2: Arc<B>) -> Self {
+        Self {
+            l1: Arc::clone(&l1) as Arc<dyn Backend>,
+            l2: Arc::clone(&l2) as Arc<dyn Backend>,
+            compose: Arc::new(move |offload, arrangement, settings| {
+                parts(&l1, &l2, offload, arrangement, settings)
+            }),
+        }
+    }
+
+    pub(super) fn compose(
+        &self,
+        offload: &OffloadManager,
+        arrangement: Arrangement,
+        settings: Settings,
+    ) -> Parts {
+        (self.compose)(offload, arrangement, settings)
+    }
+
+    /// L1 and L2, by themselves.
+    pub(super) fn layers(&self) -> [&dyn Backend; 2] {
+        [&*self.l1, &*self.l2]
+    }
+}
+
+impl fmt::Debug for LayerPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LayerPair")
+            .field("l1", &self.l1.label())
+            .field("l2", &self.l2.label())
+            .finish()
+    }
+}
+
+/// What a scenario chooses, as opposed to the arrangement that it is run in.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Settings {
+    pub(super) refill: RefillPolicy,
+    pub(super) l1_ttl: Option<Duration>,
+    pub(super) record_capacity: Option<NonZeroUsize>,
+    pub(super) bulk: BulkForm,
+}
+
+/// A composition whose types are not known any more.
+pub(super) trait Composition: Backend {
+    fn owed(&self) -> Vec<Owed>;
+
+    /// Typed access on the composition as what it is, not as a `dyn Backend`.
+    fn typed_round_trip<'c>(&'c self, key: &'c CacheKey) -> BoxFuture<'c, Outcome>;
+}
+
+impl<L1, L2, R, W> Composition for CompositionBackend<L1, L2, OffloadManager, R, W>
+where
+    L1: Backend + 'static,
+    L2: Backend + 'static,
+    R: CompositionReadPolicy,
+    W: CompositionWritePolicy,
+{
+    fn owed(&self) -> Vec<Owed> {
+        self.owed()
+    }
+
+    fn typed_round_trip<'c>(&'c self, key: &'c CacheKey) -> BoxFuture<'c, Outcome> {
+        Box::pin(typed::round_trip(self, key))
+    }
+}
+
+/// A composition, and what a scenario needs to look behind it.
+pub(super) struct Parts {
+    pub(super) composed: Composed,
+    pub(super) l1: Layer,
+    pub(super) l2: Layer,
+}
+
+pub(super) struct Composed {
+    pub(super) cache: Arc<dyn Composition>,
+    /// An empty `MemoryBackend` over the same composition, composed by the same policies.
+    pub(super) beneath_memory: Arc<dyn Backend>,
+}
+
+fn parts<A: Backend + 'static, B: Backend + 'static>(
+    l1: &Arc<A>,
+    l2: &Arc<B>,
+    offload: &OffloadManager,
+    arrangement: Arrangement,
+    settings: Settings,
+) -> Parts {
+    use CompositionLayer::{L1, L2};
+
+    let (watched_l1, faults_l1, journal_l1) = WatchedLayer::new(Arc::clone(l1), L1, settings.bulk);
+    let (watched_l2, faults_l2, journal_l2) = WatchedLayer::new(Arc::clone(l2), L2, settings.bulk);
+    let composed = match arrangement.mode {
+        Mode::Static => compose(watched_l1, watched_l2, offload, arrangement, settings),
+        Mode::Dyn => {
+            let (l1, l2) = (dynamic(watched_l1), dynamic(watched_l2));
+            let cache = compose(l1, l2, offload, arrangement, settings).cache;
+            let (top, bottom) = (dynamic(MemoryBackend::new()), Arc::clone(&cache));
+            let bottom: Arc<dyn Backend> = bottom;
+            Composed {
+                cache,
+                beneath_memory: compose(top, bottom, offload, arrangement, settings).cache,
+            }
+        }
+    };
+    Parts {
+        composed,
+        l1: Layer::new(
+            Arc::clone(l1) as Arc<dyn Backend>,
+            L1,
+            faults_l1,
+            journal_l1,
+        ),
+        l2: Layer::new(
+            Arc::clone(l2) as Arc<dyn Backend>,
+            L2,
+            faults_l2,
+            journal_l2,
+        ),
+    }
+}
+
+fn dynamic(backend: impl Backend + 'static) -> Arc<dyn Backend> {
+    Arc::new(backend)
+}
+
+fn compose<A: Backend + 'static, B: Backend + 'static>(
+    l1: A,
+    l2: B,
+    offload: &OffloadManager,
+    arrangement: Arrangement,
+    settings: Settings,
+) -> Composed {
+    let mut policy = CompositionPolicy::new().refill(settings.refill);
+    if let Some(l1_ttl) = settings.l1_ttl {
+        policy = policy.l1_ttl(l1_ttl);
+    }
+    if let Some(keys) = settings.record_capacity {
+        policy = policy.record_capacity(keys);
+    }
+    let write = arrangement.write;
+    match arrangement.read {
+        ReadKind::Sequential => {
+            let policy = policy.read(SequentialReadPolicy::new());
+            compose_by_write(l1, l2, offload, write, policy)
+        }
+        ReadKind::Race => {
+            let policy = policy.read(RaceReadPolicy::new());
+            compose_by_write(l1, l2, offload, write, policy)
+        }
+        ReadKind::Parallel => {
+            let policy = policy.read(ParallelReadPolicy::new());
+            compose_by_write(l1, l2, offload, write, policy)
+        }
+    }
+}
+
+fn compose_by_write<A, B, R>(
+    l1: A,
+    l2: B,
+    offload: &OffloadManager,
+    write: WriteKind,
+    policy: CompositionPolicy<R>,
+) -> Composed
+where
+    A: Backend + 'static,
+    B: Backend + 'static,
+    R: CompositionReadPolicy + Clone + 'static,
+{
+    match write {
+        WriteKind::Sequential => {
+            finish(l1, l2, offload, policy.write(SequentialWritePolicy::new()))
+        }
+        WriteKind::OptimisticParallel => {
+            let policy = policy.write(OptimisticParallelWritePolicy::new());
+            finish(l1, l2, offload, policy)
+        }
+        WriteKind::Race => finish(l1, l2, offload, policy.write(RaceWritePolicy::new())),
+        WriteKind::Strict => finish(l1, l2, offload, policy.write(StrictWritePolicy::new())),
+    }
+}
+
+fn finish<A, B, R, W>(
+    l1: A,
+    l2: B,
+    offload: &OffloadManager,
+    policy: CompositionPolicy<R, W>,
+) -> Composed
+where
+    A: Backend + 'static,
+    B: Backend + 'static,
+    R: CompositionReadPolicy + Clone + 'static,
+    W: CompositionWritePolicy + Clone + 'static,
+{
+    let cache = Arc::new(l1.compose_with(l2, offload.clone(), policy.clone()));
+    let beneath_memory =
+        MemoryBackend::new().compose_with(Arc::clone(&cache), offload.clone(), policy);
+    Composed {
+        cache,
+        beneath_memory: Arc::new(beneath_memory),
+    }
+}
