@@ -20,6 +20,7 @@ scenarios! { "bulk":
     "L1 has none of the keys" => none_in_l1,
     "L1 has half of the keys" => half_in_l1,
     "L1 has all of the keys" => all_in_l1,
+    "hundreds of keys are still one bulk operation for each layer" => hundreds,
     "keys that nobody has, and keys asked twice" => absent_and_twice,
     "a bulk write is one for each layer" => write,
     "of two entries with one key the later wins" => written_twice,
@@ -52,9 +53,18 @@ fn was_asked(stage: &Stage, side: CompositionLayer, expected: &[BulkCall]) -> Ou
     let calls = stage.layer(side).journal.take();
     ensure!(
         calls == expected,
-        "{side} was asked {calls:?}, not {expected:?}"
+        "{side} was asked {}, not {}",
+        summary(&calls),
+        summary(expected)
     );
     Ok(())
+}
+
+/// Operations with their numbers of keys.
+fn summary(calls: &[BulkCall]) -> String {
+    let one = |call: &BulkCall| format!("{:?} of {}", call.operation, call.keys.len());
+    let calls: Vec<_> = calls.iter().map(one).collect();
+    format!("[{}]", calls.join(", "))
 }
 
 async fn none_in_l1(bench: &Bench) -> Outcome {
@@ -124,6 +134,39 @@ async fn read_with_in_l1(bench: &Bench, in_l1: usize) -> Outcome {
         // What is refilled depends on who was faster.
         ReadKind::Race => was_asked(&stage, L2, &one_call(Operation::Read, keys)),
     }
+}
+
+async fn hundreds(bench: &Bench) -> Outcome {
+    let stage = bench.stage();
+    // More than tokio lets a task receive at a time.
+    let keys: Vec<_> = (0..300).map(|n| stage.key(format!("{n}"))).collect();
+    let value = lasting("value");
+    let entries = keys
+        .iter()
+        .map(|key| (key.clone(), value.clone()))
+        .collect();
+    let outcomes = stage.composed.cache.write_many(entries).await;
+    stage.drain().await;
+    ensure!(outcomes.iter().all(Result::is_ok), "a bulk write failed");
+    for side in CompositionLayer::BOTH {
+        was_asked(&stage, side, &one_call(Operation::Write, keys.clone()))?;
+    }
+    let outcomes = stage.composed.cache.remove_many(&keys).await;
+    ensure!(outcomes.iter().all(Result::is_ok), "a bulk remove failed");
+    let outcomes = stage.composed.cache.read_many(&keys).await;
+    ensure!(
+        outcomes.iter().all(|outcome| matches!(outcome, Ok(None))),
+        "a bulk read found something after a bulk remove"
+    );
+    for side in CompositionLayer::BOTH {
+        let calls = [Operation::Remove, Operation::Read];
+        let calls = calls.map(|operation| BulkCall {
+            operation,
+            keys: keys.clone(),
+        });
+        was_asked(&stage, side, &calls)?;
+    }
+    Ok(())
 }
 
 async fn absent_and_twice(bench: &Bench) -> Outcome {
