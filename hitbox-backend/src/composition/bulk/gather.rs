@@ -48,7 +48,11 @@ impl<Q, A> Gathered<Q, A> {
                 receiver
             }
         };
-        receiver.await.map_or(Asked::Dropped, Asked::Answered)
+        // Unconstrained: the answers of one bulk operation arrive all at once, and what is asked next
+        // must be gathered from all of them. Tokio would hold the answers beyond a task's budget of
+        // 128 back, and every 128 keys would go by themselves.
+        let answer = tokio::task::coop::unconstrained(receiver).await;
+        answer.map_or(Asked::Dropped, Asked::Answered)
     }
 
     /// What has been gathered, if anything.
