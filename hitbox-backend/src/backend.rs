@@ -96,6 +96,15 @@ pub trait Backend: Send + Sync {
         outcome
     }
 
+    /// Stores a value that another backend holds already: what a composition does to its first
+    /// layer when the second has answered. Default: [`write`](Self::write).
+    ///
+    /// Compositions override this one: a value that is known to be current needs no proof that it
+    /// was not loaded before the key was last removed.
+    async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        self.write(key, value).await
+    }
+
     /// Reads many keys: one outcome per key, in the order asked.
     async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
         let mut outcomes = Vec::with_capacity(keys.len());
@@ -197,9 +206,8 @@ pub fn trace_rejection(label: &BackendLabel, key: &CacheKey, rejection: Rejectio
 }
 
 /// Notes status and source of an outcome in a context, for adapters that override
-/// [`Backend::read_with`]. On an error or a miss the source stays what it was: nobody answered.
-///
-/// `label` is asked only when somebody did.
+/// [`Backend::read_with`]. After a miss or an error the source is
+/// [`Upstream`](ResponseSource::Upstream): nobody answered. `label` is asked only when somebody did.
 pub fn note_outcome(
     context: &mut BoxContext,
     outcome: &ReadOutcome,
@@ -211,7 +219,8 @@ pub fn note_outcome(
         Ok(None) | Err(_) => CacheStatus::Miss,
     };
     context.set_status(status);
-    if status != CacheStatus::Miss {
-        context.set_source(ResponseSource::Backend(label()));
-    }
+    context.set_source(match status {
+        CacheStatus::Hit | CacheStatus::Stale => ResponseSource::Backend(label()),
+        CacheStatus::Miss => ResponseSource::Upstream,
+    });
 }

@@ -12,7 +12,7 @@ impl DeleteStatus {
     #[must_use]
     pub const fn combine(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Deleted(one), Self::Deleted(two)) => Self::Deleted(one + two),
+            (Self::Deleted(one), Self::Deleted(two)) => Self::Deleted(one.saturating_add(two)),
             (Self::Deleted(layers), Self::Missing) | (Self::Missing, Self::Deleted(layers)) => {
                 Self::Deleted(layers)
             }

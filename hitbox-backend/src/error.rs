@@ -2,6 +2,8 @@ use std::{error::Error, fmt};
 
 use hitbox_core::BackendLabel;
 
+use crate::composition::CompositionLayer;
+
 /// What the operations of a backend return.
 pub type BackendResult<T> = Result<T, BackendError>;
 
@@ -97,6 +99,8 @@ struct Inner {
     kind: BackendErrorKind,
     operation: Operation,
     label: BackendLabel,
+    /// The way through compositions, the outermost first.
+    layers: Vec<CompositionLayer>,
     detail: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -110,6 +114,7 @@ impl BackendError {
                 kind,
                 operation,
                 label,
+                layers: Vec::new(),
                 detail: None,
                 source: None,
             }),
@@ -135,6 +140,19 @@ impl BackendError {
     pub fn seen_through(mut self, outer: &BackendLabel) -> Self {
         self.inner.label = outer.join(&self.inner.label);
         self
+    }
+
+    /// The same failure as that of this layer of a composition.
+    #[must_use]
+    pub(crate) fn in_layer(mut self, layer: CompositionLayer) -> Self {
+        self.inner.layers.insert(0, layer);
+        self
+    }
+
+    /// Which layer of the composition that was called has failed; `None` if it was no composition.
+    #[must_use]
+    pub fn layer(&self) -> Option<CompositionLayer> {
+        self.inner.layers.first().copied()
     }
 
     /// The kind of failure.
@@ -195,10 +213,15 @@ impl fmt::Display for BackendError {
             kind,
             operation,
             label,
+            layers,
             detail,
             source: _,
         } = &*self.inner;
-        write!(f, "{label}: {}: {}", operation.as_str(), kind.as_str())?;
+        write!(f, "{label}")?;
+        for (index, layer) in layers.iter().enumerate() {
+            write!(f, "{}{layer}", if index == 0 { " " } else { "." })?;
+        }
+        write!(f, ": {}: {}", operation.as_str(), kind.as_str())?;
         match detail {
             Some(detail) => write!(f, ": {detail}"),
             None => Ok(()),
@@ -212,6 +235,7 @@ impl fmt::Debug for BackendError {
             .field("kind", &self.inner.kind)
             .field("operation", &self.inner.operation)
             .field("label", &self.inner.label)
+            .field("layers", &self.inner.layers)
             .field("detail", &self.inner.detail)
             .field("source", &self.inner.source)
             .finish()

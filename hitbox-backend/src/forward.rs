@@ -29,6 +29,9 @@ macro_rules! forward_backend {
             async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
                 (**self).read_with(key, context).await
             }
+            async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+                (**self).refill(key, value).await
+            }
             async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
                 (**self).read_many(keys).await
             }

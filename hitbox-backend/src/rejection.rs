@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Why stored bytes were not served. Every one of these is a miss, never an error (G6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
 pub enum Rejection {
     /// Not a stored form: another program's bytes.
     #[error("not a stored form")]

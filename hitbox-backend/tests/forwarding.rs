@@ -106,6 +106,10 @@ impl Backend for Recorder {
         context.set_status(CacheStatus::Stale);
         Ok(Some(value(4)))
     }
+    async fn refill(&self, _key: &CacheKey, _value: CacheValue<Raw>) -> BackendResult<()> {
+        self.note("refill");
+        Ok(())
+    }
     async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
         self.note("read_many");
         keys.iter().map(|_| Ok(Some(value(5)))).collect()
@@ -187,6 +191,9 @@ async fn assert_forwards<B: Backend>(backend: B, recorder: &Recorder) {
     assert_eq!(payloads([backend.read_with(&key, &mut context).await]), [4]);
     assert_eq!(context.status(), CacheStatus::Stale);
     reached("read_with");
+
+    backend.refill(&key, value(0)).await.unwrap();
+    reached("refill");
 
     assert_eq!(payloads(backend.read_many(&keys).await), [5, 5]);
     reached("read_many");

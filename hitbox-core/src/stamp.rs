@@ -59,11 +59,13 @@ impl Stamp {
     }
 
     /// False for a stamp more than [`MAX_DRIFT_MICROS`](Self::MAX_DRIFT_MICROS) ahead of this
-    /// process's clock.
+    /// process's wall clock, unless this process has made a later one itself.
     #[must_use]
     pub fn is_plausible(self) -> bool {
-        let here = LAST.load(Ordering::Acquire).max(wall_micros());
-        self.0 <= here.saturating_add(Self::MAX_DRIFT_MICROS)
+        // From the wall clock and not from the last stamp: else each stamp that is believed would
+        // make a later one believable.
+        let furthest = wall_micros().saturating_add(Self::MAX_DRIFT_MICROS);
+        self.0 <= LAST.load(Ordering::Acquire).max(furthest)
     }
 
     /// The stamp from microseconds since 1970-01-01 UTC, as it stands in a stored form.

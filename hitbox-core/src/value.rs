@@ -49,11 +49,22 @@ impl<T> CacheValue<T> {
     /// A value created now, to be used until `expire` and fresh until `stale`.
     #[must_use]
     pub fn new(data: T, expire: Option<DateTime<Utc>>, stale: Option<DateTime<Utc>>) -> Self {
+        Self::from_parts(data, expire, stale, Stamp::now())
+    }
+
+    /// A value as it was kept somewhere, from [its parts](Self::into_parts).
+    #[must_use]
+    pub fn from_parts(
+        data: T,
+        expire: Option<DateTime<Utc>>,
+        stale: Option<DateTime<Utc>>,
+        created: Stamp,
+    ) -> Self {
         Self {
             data,
             expire: expire.map(floor_to_millisecond),
             stale: stale.map(floor_to_millisecond),
-            created: Stamp::now(),
+            created,
         }
     }
 

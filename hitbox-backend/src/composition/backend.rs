@@ -7,7 +7,9 @@ use hitbox_core::{
 
 use super::{
     CompositionBackend, CompositionReadPolicy, CompositionWritePolicy,
+    background::Background,
     layers::{First, Second},
+    ledger::Origin,
     mutate::{self, WritePath},
     read::ReadPath,
 };
@@ -25,24 +27,53 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
         Second(self.layers.clone())
     }
 
-    pub(super) fn read_path(&self) -> ReadPath<'_, R, O> {
+    pub(super) fn read_path<'p>(&'p self, background: &'p Background<'p, O>) -> ReadPath<'p, R, O> {
         ReadPath {
             policy: &self.read,
-            offload: &self.offload,
+            background,
             label: &self.label,
             ledger: &self.layers.ledger,
             rules: self.layers.rules,
         }
     }
 
-    pub(super) fn write_path(&self) -> WritePath<'_, W, O> {
+    pub(super) fn write_path<'p>(
+        &'p self,
+        background: &'p Background<'p, O>,
+    ) -> WritePath<'p, W, O> {
         WritePath {
             policy: &self.write,
-            offload: &self.offload,
+            background,
             label: &self.label,
             ledger: &self.layers.ledger,
             rules: self.layers.rules,
         }
+    }
+}
+
+impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W>
+where
+    L1: Backend + 'static,
+    L2: Backend + 'static,
+    O: Offload<'static>,
+    W: CompositionWritePolicy,
+{
+    async fn write_from(
+        &self,
+        origin: Origin,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+    ) -> BackendResult<()>
+    where
+        R: Sync,
+    {
+        let background = Background::new(&self.offload);
+        let outcome = self
+            .write_path(&background)
+            .write(key, value, origin, self.first(), self.second())
+            .await;
+        background.hand_over(&self.layers.ledger);
+        outcome
     }
 }
 
@@ -60,9 +91,11 @@ where
     }
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        self.write_path()
-            .write(key, value, self.first(), self.second())
-            .await
+        self.write_from(Origin::Load, key, value).await
+    }
+
+    async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        self.write_from(Origin::OtherLayer, key, value).await
     }
 
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
@@ -71,9 +104,13 @@ where
     }
 
     async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
-        self.read_path()
+        let background = Background::new(&self.offload);
+        let outcome = self
+            .read_path(&background)
             .read(key, context, self.first(), self.second())
-            .await
+            .await;
+        background.hand_over(&self.layers.ledger);
+        outcome
     }
 
     async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {

@@ -17,9 +17,8 @@ use futures::{
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload, Raw};
 
 use super::{
-    CompositionBackend, CompositionReadPolicy, CompositionWritePolicy,
-    layers::{First, Handle, Second},
-    mutate,
+    CompositionBackend, CompositionReadPolicy, CompositionWritePolicy, background::Background,
+    layers::Handle, ledger::Origin, mutate,
 };
 use crate::{Backend, BackendResult, DeleteStatus, ReadOutcome};
 use gather::InBulk;
@@ -38,7 +37,8 @@ where
         contexts: &mut [BoxContext],
     ) -> Vec<ReadOutcome> {
         let (l1, l2) = (InBulk::new(self.first()), InBulk::new(self.second()));
-        let path = self.read_path();
+        let background = Background::new(&self.offload);
+        let path = self.read_path(&background);
         let mut contexts = contexts.iter_mut();
         let singles = join_all(keys.iter().map(|key| {
             let context = contexts.next();
@@ -50,7 +50,9 @@ where
                 }
             }
         }));
-        self.drive(singles, &l1, &l2).await
+        let (outcomes, bulks) = drive(singles, &l1, &l2).await;
+        background.hand_over_bulk(&self.layers.ledger, bulks).await;
+        outcomes
     }
 
     pub(super) async fn write_in_bulk(
@@ -58,12 +60,15 @@ where
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
         let (l1, l2) = (InBulk::new(self.first()), InBulk::new(self.second()));
-        let path = self.write_path();
+        let background = Background::new(&self.offload);
+        let path = self.write_path(&background);
         let singles = join_all(entries.into_iter().map(|(key, value)| {
             let (path, l1, l2) = (&path, l1.clone(), l2.clone());
-            async move { path.write(&key, value, l1, l2).await }
+            async move { path.write(&key, value, Origin::Load, l1, l2).await }
         }));
-        self.drive(singles, &l1, &l2).await
+        let (outcomes, bulks) = drive(singles, &l1, &l2).await;
+        background.hand_over_bulk(&self.layers.ledger, bulks).await;
+        outcomes
     }
 
     pub(super) async fn remove_in_bulk(
@@ -75,53 +80,49 @@ where
             let ledger = &self.layers.ledger;
             mutate::remove(ledger, &self.label, key, l1.clone(), l2.clone())
         }));
-        self.drive(singles, &l1, &l2).await
+        // A remove waits for both layers: nothing is left for the background.
+        drive(singles, &l1, &l2).await.0
     }
+}
 
-    /// Runs the single operations, and the bulk operations that they wait for.
-    async fn drive<T>(
-        &self,
-        singles: impl Future<Output = T>,
-        l1: &InBulk<First<L1, L2>>,
-        l2: &InBulk<Second<L1, L2>>,
-    ) -> T {
-        // Also when this future is dropped: nobody may wait for a bulk operation that nobody sends.
-        let close = CloseOnDrop(l1, l2);
-        let mut singles = pin!(singles);
-        let mut bulks = FuturesUnordered::<BoxFuture<'static, ()>>::new();
-        let outcome = poll_fn(|context| {
-            loop {
-                if let Poll::Ready(outcome) = singles.as_mut().poll(context) {
-                    return Poll::Ready(outcome);
-                }
-                let before = bulks.len();
-                bulks.extend(l1.start());
-                bulks.extend(l2.start());
-                let nothing_new = bulks.len() == before;
-                match bulks.poll_next_unpin(context) {
-                    Poll::Ready(Some(())) => {}
-                    Poll::Ready(None) | Poll::Pending if nothing_new => return Poll::Pending,
-                    Poll::Ready(None) | Poll::Pending => {}
-                }
+/// Runs the single operations, and the bulk operations that they wait for. Returns the bulk
+/// operations that are still under way in the end: those that a race has left behind.
+async fn drive<T, A: Handle, B: Handle>(
+    singles: impl Future<Output = T>,
+    l1: &InBulk<A>,
+    l2: &InBulk<B>,
+) -> (T, BoxFuture<'static, ()>) {
+    // Also when this future is dropped: nobody may wait for a bulk operation that nobody sends.
+    let _close = CloseOnDrop(l1, l2);
+    let mut singles = pin!(singles);
+    let mut bulks = FuturesUnordered::<BoxFuture<'static, ()>>::new();
+    let outcome = poll_fn(|context| {
+        loop {
+            if let Poll::Ready(outcome) = singles.as_mut().poll(context) {
+                return Poll::Ready(outcome);
             }
-        })
-        .await;
-        // What the policies have handed to the background still needs its answers.
-        bulks.extend(l1.start());
-        bulks.extend(l2.start());
-        if !bulks.is_empty() {
-            self.offload.register("bulk", bulks.collect());
+            let before = bulks.len();
+            bulks.extend(l1.start());
+            bulks.extend(l2.start());
+            let nothing_new = bulks.len() == before;
+            match bulks.poll_next_unpin(context) {
+                Poll::Ready(Some(())) => {}
+                Poll::Ready(None) | Poll::Pending if nothing_new => return Poll::Pending,
+                Poll::Ready(None) | Poll::Pending => {}
+            }
         }
-        drop(close);
-        outcome
-    }
+    })
+    .await;
+    bulks.extend(l1.start_last());
+    bulks.extend(l2.start_last());
+    (outcome, Box::pin(bulks.collect()))
 }
 
 struct CloseOnDrop<'b, A: Handle, B: Handle>(&'b InBulk<A>, &'b InBulk<B>);
 
 impl<A: Handle, B: Handle> Drop for CloseOnDrop<'_, A, B> {
     fn drop(&mut self) {
-        self.0.close();
-        self.1.close();
+        self.0.start_last().for_each(drop);
+        self.1.start_last().for_each(drop);
     }
 }

@@ -75,6 +75,12 @@ pub(super) trait LayerAccess: Clone + Send + Sync + 'static {
         value: CacheValue<Raw>,
     ) -> impl Future<Output = BackendResult<()>> + Send;
 
+    fn refill(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+    ) -> impl Future<Output = BackendResult<()>> + Send;
+
     fn remove(&self, key: &CacheKey) -> impl Future<Output = BackendResult<DeleteStatus>> + Send;
 }
 
@@ -89,6 +95,10 @@ impl<H: Handle> LayerAccess for H {
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
         self.backend().write(key, value).await
+    }
+
+    async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        self.backend().refill(key, value).await
     }
 
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {

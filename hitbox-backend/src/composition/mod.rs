@@ -16,6 +16,7 @@
 //! [`CacheValue`](hitbox_core::CacheValue), or stamp it anew, to write the same data again.
 
 mod backend;
+mod background;
 mod bulk;
 mod layer;
 mod layers;

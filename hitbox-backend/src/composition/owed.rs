@@ -18,7 +18,10 @@ pub struct Owed {
 
 /// Why a layer is bypassed for a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OwedCause {
+    /// The newest write or remove is still on its way: under way right now, or the loser of a race.
+    UnderWay,
     /// It has not confirmed the newest write or remove, which failed there, or was not tried, or
     /// was dropped.
     Unconfirmed,

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{
     CompositionReadPolicy, ReadResult,
+    background::Background,
     layer::CompositionLayer,
     layers::LayerAccess,
     ledger::{Ledger, Trust},
@@ -21,7 +22,7 @@ use crate::{BackendError, ReadOutcome};
 /// What a read needs besides the layers.
 pub(super) struct ReadPath<'a, R, O> {
     pub(super) policy: &'a R,
-    pub(super) offload: &'a O,
+    pub(super) background: &'a Background<'a, O>,
     pub(super) label: &'a BackendLabel,
     pub(super) ledger: &'a Arc<Ledger>,
     pub(super) rules: Rules,
@@ -38,16 +39,22 @@ impl<R: CompositionReadPolicy, O: Offload<'static>> ReadPath<'_, R, O> {
         let trust = self.ledger.trust(key);
         let (tell_l1, seen_in_l1) = self.sighting();
         let (tell_l2, seen_in_l2) = self.sighting();
-        let read_l1 = guarded(l1.clone(), context.clone(), trust, tell_l1);
-        let read_l2 = guarded(l2.clone(), context.clone(), trust, tell_l2);
+        let read_l1 = guarded(l1.clone(), key, context.clone(), trust, tell_l1);
+        let read_l2 = guarded(l2.clone(), key, context.clone(), trust, tell_l2);
         let result = self
             .policy
-            .execute_with(key.clone(), read_l1, read_l2, self.offload)
-            .await
-            .map_err(|error| error.seen_through(self.label))?;
+            .execute_with(key.clone(), read_l1, read_l2, &self.background.of(key))
+            .await;
+        let result = match result {
+            Ok(result) => result,
+            Err(error) => {
+                mark_miss(context);
+                return Err(error.seen_through(self.label));
+            }
+        };
 
         match self.rules.refill {
-            RefillPolicy::Always => self.refill_l1(key, &result, trust, l1).await,
+            RefillPolicy::Always => self.refill_l1(key, &result, trust, seen_in_l1, l1).await,
             RefillPolicy::Never => {}
             RefillPolicy::Repair => {
                 if let (Some(seen_in_l1), Some(seen_in_l2)) = (seen_in_l1, seen_in_l2)
@@ -60,26 +67,29 @@ impl<R: CompositionReadPolicy, O: Offload<'static>> ReadPath<'_, R, O> {
                         self.rules,
                     )
                 {
-                    self.offload.register((key.clone(), "repair"), repair);
+                    self.background
+                        .of(key)
+                        .register((key.clone(), "repair"), repair);
                 }
             }
         }
         Ok(self.answer(context, result))
     }
 
-    /// Where the read of a layer tells what it saw, if a repair wants to know.
+    /// Where the read of a layer tells what it saw, if anybody wants to know: repairs, and refills
+    /// under a cap, where the same value has another expiry in L1.
     fn sighting(
         &self,
     ) -> (
         Option<oneshot::Sender<Seen>>,
         Option<oneshot::Receiver<Seen>>,
     ) {
-        match self.rules.refill {
-            RefillPolicy::Repair => {
+        match (self.rules.refill, self.rules.l1_ttl) {
+            (RefillPolicy::Repair, _) | (RefillPolicy::Always, Some(_)) => {
                 let (sender, receiver) = oneshot::channel();
                 (Some(sender), Some(receiver))
             }
-            RefillPolicy::Always | RefillPolicy::Never => (None, None),
+            (RefillPolicy::Always, None) | (RefillPolicy::Never, _) => (None, None),
         }
     }
 
@@ -88,14 +98,26 @@ impl<R: CompositionReadPolicy, O: Offload<'static>> ReadPath<'_, R, O> {
         key: &CacheKey,
         result: &ReadResult<Raw>,
         trust: Trust,
+        seen_in_l1: Option<oneshot::Receiver<Seen>>,
         l1: A,
     ) {
-        if let (CompositionLayer::L2, Some(value)) = (result.source, &result.value)
-            && let Some(turn) = self.ledger.begin_refill(key, CompositionLayer::L1, &trust)
-        {
+        let (CompositionLayer::L2, Some(value)) = (result.source, &result.value) else {
+            return;
+        };
+        let seen = seen_in_l1.and_then(|mut seen| seen.try_recv().ok());
+        if matches!(seen, Some(Seen::Value(seen)) if seen.created() == value.created()) {
+            return;
+        }
+        let turn = self
+            .ledger
+            .begin_refill(key, CompositionLayer::L1, value.created(), &trust);
+        if let Some(turn) = turn {
             let value = for_layer(CompositionLayer::L1, value.clone(), self.rules);
             let refill = refill::copy(turn, key.clone(), value, l1);
-            refill::without_waiting(self.offload, refill).await;
+            self.background
+                .of(key)
+                .run_without_waiting("refill", refill)
+                .await;
         }
     }
 
@@ -129,17 +151,23 @@ fn mark_miss(context: &mut BoxContext) {
 }
 
 /// The read of one layer as policies get to see it: without values that are expired or overtaken.
+///
+/// The key that a policy passes on is not looked at: what is known of the layers is known of this
+/// one.
 fn guarded<A: LayerAccess>(
     layer: A,
+    key: &CacheKey,
     context: BoxContext,
     trust: Trust,
     tell: Option<oneshot::Sender<Seen>>,
 ) -> impl FnOnce(CacheKey) -> GuardedRead + Send {
-    move |key| {
+    let key = key.clone();
+    move |_| {
         Box::pin(async move {
             let (outcome, mut context) = layer.read(&key, context).await;
             let outcome =
                 outcome.map(|found| found.filter(|value| is_usable(A::LAYER, value, &trust)));
+            let outcome = outcome.map_err(|error| error.in_layer(A::LAYER));
             if !matches!(outcome, Ok(Some(_))) {
                 mark_miss(&mut context);
             }

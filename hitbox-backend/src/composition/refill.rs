@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
-use hitbox_core::{CacheKey, CacheValue, Offload, Raw};
+use hitbox_core::{CacheKey, CacheValue, Raw};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::{
@@ -21,29 +21,11 @@ pub(super) async fn copy<A: LayerAccess>(
     value: CacheValue<Raw>,
     layer: A,
 ) {
-    match turn.run(layer.write(&key, value)).await {
+    match turn.run(layer.refill(&key, value)).await {
         Ok(()) => {}
         // A layer that takes only small values is refilled with those.
         Err(error) if error.kind() == BackendErrorKind::TooLarge => {}
         Err(error) => tracing::warn!(%key, layer = %A::LAYER, %error, "a refill failed"),
-    }
-}
-
-/// Runs work that a caller should not wait for: to its end if it never has to wait, else in the
-/// background, or here if there is none.
-pub(super) async fn without_waiting<O: Offload<'static>>(
-    offload: &O,
-    work: impl Future<Output = ()> + Send + 'static,
-) {
-    let mut work = Box::pin(work);
-    if futures::poll!(&mut work).is_ready() {
-        return;
-    }
-    if offload.is_enabled() {
-        // Not keyed: it holds the turn already, a duplicate cannot exist.
-        offload.register("refill", work);
-    } else {
-        work.await;
     }
 }
 
@@ -127,8 +109,12 @@ pub(super) fn repair<A: LayerAccess, B: LayerAccess>(
         let Some((layer, value)) = lacking(&seen_in_l1, &seen_in_l2) else {
             return;
         };
+        if layer == CompositionLayer::L2 && rules.l1_ttl.is_some() {
+            // L1's copy has a shorter life than the value was written with.
+            return;
+        }
         // Only now: work that waits for its place in the background must not hold the turn.
-        let Some(turn) = ledger.begin_refill(&key, layer, &trust) else {
+        let Some(turn) = ledger.begin_refill(&key, layer, value.created(), &trust) else {
             return;
         };
         let value = for_layer(layer, value, rules);

@@ -272,6 +272,12 @@ impl<B: Backend> Backend for FaultyBackend<B> {
             .await
     }
 
+    async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        let effect = self.inner.refill(key, value);
+        self.scripted(&self.faults.writes, Operation::Write, effect)
+            .await
+    }
+
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
         let effect = self.inner.remove(key);
         self.scripted(&self.faults.removes, Operation::Remove, effect)

@@ -204,7 +204,7 @@ impl Shared {
             kind: key.kind(),
             outcome: Outcome::Abandoned,
         };
-        self.runtime.spawn(run(slot, future));
+        self.runtime.spawn(run(future, slot));
     }
 
     fn finish(self: &Arc<Self>, id: TaskId, kind: &'static str, outcome: Outcome) {
@@ -263,7 +263,9 @@ impl Drop for Slot {
     }
 }
 
-async fn run(mut slot: Slot, future: BoxFuture<'static, ()>) {
+// The future comes first: of a task that is dropped before it was ever polled, the arguments are
+// dropped in this order, and the future is to be gone before its slot is free.
+async fn run(future: BoxFuture<'static, ()>, mut slot: Slot) {
     let limit = slot.shared.limits.task_timeout;
     let mut stop = slot.shared.stop.subscribe();
     // The future is dropped inside, whichever way it ends: a panic of its destructor is caught like

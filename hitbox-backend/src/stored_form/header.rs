@@ -18,6 +18,7 @@ const HAS_STALE: u8 = 0b10;
 
 /// What the header of a stored form says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Header {
     /// How the payload is encoded.
     pub encoding: Encoding,
@@ -41,7 +42,7 @@ impl Header {
 
     pub(super) fn into_value(self, payload: Bytes) -> CacheValue<Raw> {
         let raw = Raw::new(payload, self.encoding);
-        CacheValue::new(raw, self.expire, self.stale).created_at(self.created)
+        CacheValue::from_parts(raw, self.expire, self.stale, self.created)
     }
 
     pub(super) fn to_bytes(self, payload: &[u8]) -> [u8; HEADER_LENGTH] {

@@ -10,7 +10,7 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 use tokio::sync::oneshot;
 
 use crate::{
-    Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome,
+    Backend, BackendResult, DeleteStatus, ReadOutcome,
     composition::{
         layer::CompositionLayer,
         layers::{Handle, LayerAccess},
@@ -23,15 +23,6 @@ struct Gathered<Q, A>(Mutex<Option<Waiting<Q, A>>>);
 
 type Waiting<Q, A> = Vec<(Q, oneshot::Sender<A>)>;
 
-/// What became of an operation that was to go with others.
-enum Asked<Q, A> {
-    Answered(A),
-    /// The bulk operation it went with was dropped.
-    Dropped,
-    /// There are no bulk operations any more: it has to go by itself.
-    Alone(Q),
-}
-
 impl<Q, A> Default for Gathered<Q, A> {
     fn default() -> Self {
         Self(Mutex::new(Some(Vec::new())))
@@ -39,20 +30,19 @@ impl<Q, A> Default for Gathered<Q, A> {
 }
 
 impl<Q, A> Gathered<Q, A> {
-    async fn ask(&self, question: Q) -> Asked<Q, A> {
-        let receiver = match &mut *self.lock() {
-            None => return Asked::Alone(question),
-            Some(waiting) => {
-                let (sender, receiver) = oneshot::channel();
-                waiting.push((question, sender));
-                receiver
-            }
+    /// Adds an operation and waits for its answer. `None` if there will be none: nobody sends bulk
+    /// operations any more, or the one that it went with was dropped.
+    async fn ask(&self, question: Q) -> Option<A> {
+        let receiver = {
+            let mut gathered = self.lock();
+            let (sender, receiver) = oneshot::channel();
+            gathered.as_mut()?.push((question, sender));
+            receiver
         };
         // Unconstrained: the answers of one bulk operation arrive all at once, and what is asked next
         // must be gathered from all of them. Tokio would hold the answers beyond a task's budget of
         // 128 back, and every 128 keys would go by themselves.
-        let answer = tokio::task::coop::unconstrained(receiver).await;
-        answer.map_or(Asked::Dropped, Asked::Answered)
+        tokio::task::coop::unconstrained(receiver).await.ok()
     }
 
     /// What has been gathered, if anything.
@@ -61,8 +51,11 @@ impl<Q, A> Gathered<Q, A> {
         (!gathered.is_empty()).then(|| gathered.into_iter().unzip())
     }
 
-    fn close(&self) {
-        *self.lock() = None;
+    /// What has been gathered, for the last time: in one step, so that nothing can slip in between.
+    fn take_last(&self) -> Option<(Vec<Q>, Vec<oneshot::Sender<A>>)> {
+        // Out of the lock first: dropping what was gathered may wake others.
+        let gathered = self.lock().take()?;
+        (!gathered.is_empty()).then(|| gathered.into_iter().unzip())
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Waiting<Q, A>>> {
@@ -100,12 +93,32 @@ impl<H: Handle> InBulk<H> {
 
     /// A bulk operation for each kind that anything has been gathered for.
     pub(super) fn start(&self) -> impl Iterator<Item = BoxFuture<'static, ()>> + use<H> {
-        let Gathering {
-            reads,
-            writes,
-            removes,
-        } = &*self.gathering;
-        let reads = reads.take().map(|(questions, waiting)| {
+        let gathering = &*self.gathering;
+        self.bulks(
+            gathering.reads.take(),
+            gathering.writes.take(),
+            gathering.removes.take(),
+        )
+    }
+
+    /// The same for the last time. From now on operations go by themselves: those that policies have
+    /// handed to the background and that come to touch the layer after the bulk call has ended.
+    pub(super) fn start_last(&self) -> impl Iterator<Item = BoxFuture<'static, ()>> + use<H> {
+        let gathering = &*self.gathering;
+        self.bulks(
+            gathering.reads.take_last(),
+            gathering.writes.take_last(),
+            gathering.removes.take_last(),
+        )
+    }
+
+    fn bulks(
+        &self,
+        reads: Option<Reads>,
+        writes: Option<Writes>,
+        removes: Option<Removes>,
+    ) -> impl Iterator<Item = BoxFuture<'static, ()>> + use<H> {
+        let reads = reads.map(|(questions, waiting)| {
             let handle = self.handle.clone();
             boxed(async move {
                 let (keys, mut contexts): (Vec<_>, Vec<_>) = questions.into_iter().unzip();
@@ -114,35 +127,31 @@ impl<H: Handle> InBulk<H> {
                 answer(waiting, outcomes.into_iter().zip(contexts));
             })
         });
-        let writes = writes.take().map(|(entries, waiting)| {
+        let writes = writes.map(|(entries, waiting)| {
             let handle = self.handle.clone();
             boxed(async move { answer(waiting, handle.backend().write_many(entries).await) })
         });
-        let removes = removes.take().map(|(keys, waiting)| {
+        let removes = removes.map(|(keys, waiting)| {
             let handle = self.handle.clone();
             boxed(async move { answer(waiting, handle.backend().remove_many(&keys).await) })
         });
         reads.into_iter().chain(writes).chain(removes)
     }
-
-    /// From now on operations go by themselves: those that policies have handed to the background
-    /// and that come to touch the layer after the bulk call has ended. What has been gathered and
-    /// not started is dropped.
-    pub(super) fn close(&self) {
-        self.gathering.reads.close();
-        self.gathering.writes.close();
-        self.gathering.removes.close();
-    }
-
-    fn dropped(&self, operation: Operation) -> BackendError {
-        BackendError::new(
-            BackendErrorKind::Unavailable,
-            operation,
-            self.handle.backend().label(),
-        )
-        .with_detail("the bulk operation was dropped")
-    }
 }
+
+/// Questions, and who waits for each answer.
+type Reads = (
+    Vec<(CacheKey, BoxContext)>,
+    Vec<oneshot::Sender<(ReadOutcome, BoxContext)>>,
+);
+type Writes = (
+    Vec<(CacheKey, CacheValue<Raw>)>,
+    Vec<oneshot::Sender<BackendResult<()>>>,
+);
+type Removes = (
+    Vec<CacheKey>,
+    Vec<oneshot::Sender<BackendResult<DeleteStatus>>>,
+);
 
 fn boxed(future: impl Future<Output = ()> + Send + 'static) -> BoxFuture<'static, ()> {
     Box::pin(future)
@@ -161,26 +170,33 @@ impl<H: Handle> LayerAccess for InBulk<H> {
     const LAYER: CompositionLayer = H::LAYER;
 
     async fn read(&self, key: &CacheKey, context: BoxContext) -> (ReadOutcome, BoxContext) {
-        match self.gathering.reads.ask((key.clone(), context)).await {
-            Asked::Answered(answer) => answer,
-            Asked::Dropped => (Err(self.dropped(Operation::Read)), BoxContext::default()),
-            Asked::Alone((key, context)) => self.handle.read(&key, context).await,
+        let question = (key.clone(), context.clone());
+        match self.gathering.reads.ask(question).await {
+            Some(answer) => answer,
+            None => LayerAccess::read(&self.handle, key, context).await,
         }
     }
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        match self.gathering.writes.ask((key.clone(), value)).await {
-            Asked::Answered(answer) => answer,
-            Asked::Dropped => Err(self.dropped(Operation::Write)),
-            Asked::Alone((key, value)) => self.handle.write(&key, value).await,
+        let question = (key.clone(), value.clone());
+        match self.gathering.writes.ask(question).await {
+            Some(answer) => answer,
+            // Also if a bulk operation with it was dropped, and may have taken effect: the turn is
+            // still held, and writing it again changes nothing.
+            None => LayerAccess::write(&self.handle, key, value).await,
         }
+    }
+
+    /// Not gathered: a layer that is refilled is usually one that never waits, and so the refill is
+    /// done before the call returns.
+    async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        LayerAccess::refill(&self.handle, key, value).await
     }
 
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
         match self.gathering.removes.ask(key.clone()).await {
-            Asked::Answered(answer) => answer,
-            Asked::Dropped => Err(self.dropped(Operation::Remove)),
-            Asked::Alone(key) => self.handle.remove(&key).await,
+            Some(answer) => answer,
+            None => LayerAccess::remove(&self.handle, key).await,
         }
     }
 }

@@ -10,23 +10,30 @@
 //! Operations on one key and layer take *turns*, and one that has been overtaken passes, so each
 //! layer ends at the newest. `docs/fences.md` has the argument in full.
 
+mod drive;
 mod record;
 mod shard;
 mod turn;
 
 use std::{
     num::NonZeroUsize,
+    pin::pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
+use futures::{
+    StreamExt,
+    future::{Either, select},
+    stream::FuturesUnordered,
+};
 use hitbox_core::{CacheKey, Stamp};
-use tokio::sync::oneshot;
 
 use super::{CompositionLayer, Owed};
-use record::{Operation, Standing};
+use drive::{Borrowed, Handoff, Work};
+use record::{Change, Standing};
 use shard::Shard;
 
 pub(super) use turn::{Effect, Turn};
@@ -37,7 +44,7 @@ const SHARDS: usize = 16;
 pub(super) struct Ledger {
     shards: Box<[Mutex<Shard>]>,
     /// How many keys have a fence that a read must look at, and one more for each layer with a
-    /// coarse fence. Zero lets a read pass with this one load.
+    /// coarse fence. Zero lets a read pass without a lock.
     standing: AtomicUsize,
     /// Per layer: nothing in it that is at or below this stamp is trusted, whatever the key.
     coarse: [AtomicU64; 2],
@@ -47,6 +54,7 @@ pub(super) struct Ledger {
     /// How many keys may owe something, over all shards.
     capacity: usize,
     owing: AtomicUsize,
+    drivers: AtomicU64,
 }
 
 /// What a read must not trust, taken when it begins.
@@ -63,6 +71,15 @@ impl Trust {
         // A stamp from far in the future would pass every fence: it proves nothing.
         fence == Stamp::ZERO || (created > fence && created.is_plausible())
     }
+}
+
+/// Where a value that is written comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// From the source of truth, loaded at some time that its stamp tells.
+    Load,
+    /// From another cache that vouches for it.
+    OtherLayer,
 }
 
 /// What becomes of a write or remove.
@@ -88,6 +105,7 @@ impl Ledger {
             ends: AtomicU64::new(0),
             capacity: capacity.get(),
             owing: AtomicUsize::new(0),
+            drivers: AtomicU64::new(0),
         })
     }
 
@@ -105,13 +123,18 @@ impl Ledger {
         let mut shard = self.shard(key);
         self.account(|standing| shard.settle_lapsed(standing));
         let fences =
-            CompositionLayer::BOTH.map(|layer| shard.fence(key, layer).max(self.coarse(layer)));
+            CompositionLayer::BOTH.map(|layer| shard.fence(key, layer, self.coarse(layer)));
         Trust { fences, ends }
     }
 
     /// Registers a write of a value created at `created`, and raises the fence.
-    pub(super) fn begin_write(self: &Arc<Self>, key: &CacheKey, created: Stamp) -> Admission {
-        self.begin(key, Operation::Write(created))
+    pub(super) fn begin_write(
+        self: &Arc<Self>,
+        key: &CacheKey,
+        created: Stamp,
+        origin: Origin,
+    ) -> Admission {
+        self.begin(key, Change::Write(created), origin)
     }
 
     /// Registers a remove, and raises the fence.
@@ -119,18 +142,18 @@ impl Ledger {
         loop {
             // A stamp made under no lock may be overtaken by another remove's before it is
             // registered; then a fresh one is due.
-            if let Admission::Accepted(mutation) = self.begin(key, Operation::Remove(Stamp::now()))
-            {
+            let remove = Change::Remove(Stamp::now());
+            if let Admission::Accepted(mutation) = self.begin(key, remove, Origin::Load) {
                 return mutation;
             }
         }
     }
 
-    fn begin(self: &Arc<Self>, key: &CacheKey, operation: Operation) -> Admission {
+    fn begin(self: &Arc<Self>, key: &CacheKey, change: Change, origin: Origin) -> Admission {
         let mut shard = self.shard(key);
         let begun = self.account(|standing| {
             shard.settle_lapsed(standing);
-            shard.begin(key, operation, standing)
+            shard.begin(key, change, origin, standing)
         });
         match begun {
             Ok(id) => Admission::Accepted(Arc::new(Mutation {
@@ -149,40 +172,61 @@ impl Ledger {
         self: &Arc<Self>,
         key: &CacheKey,
         layer: CompositionLayer,
+        created: Stamp,
         trust: &Trust,
     ) -> Option<Turn> {
         let mut shard = self.shard(key);
         let newest = shard.begin_refill(key, layer, trust.ends)?;
-        Some(Turn::new(Arc::clone(self), key.clone(), layer, newest))
+        Some(Turn::new(
+            Arc::clone(self),
+            key.clone(),
+            layer,
+            newest,
+            Some(created),
+        ))
     }
 
     /// Waits until no other operation on this key and layer is under way.
     async fn turn(self: &Arc<Self>, key: &CacheKey, layer: CompositionLayer, id: u64) -> Turn {
         loop {
-            let waiting = {
-                let mut shard = self.shard(key);
-                let state = shard.layer_mut(key, layer);
-                if !state.busy {
-                    state.busy = true;
-                    return Turn::new(Arc::clone(self), key.clone(), layer, id);
-                }
-                let (sender, receiver) = oneshot::channel();
-                state.waiting.push_back((id, sender));
-                receiver
+            let place = self.shard(key).take_turn_or_wait(key, layer, id);
+            let Some((mut handoffs, background)) = place else {
+                return Turn::new(Arc::clone(self), key.clone(), layer, id, None);
             };
-            // A turn handed to a waiter that was dropped meanwhile comes back by its own drop.
-            if let Ok(turn) = waiting.await {
-                return turn;
+            // Upgraded without the lock, see `Drivers::snapshot`.
+            let mut driving: FuturesUnordered<_> = background.iter().filter_map(borrow).collect();
+            loop {
+                let handoff = if driving.is_empty() {
+                    handoffs.recv().await
+                } else {
+                    match select(pin!(handoffs.recv()), driving.next()).await {
+                        Either::Left((handoff, _)) => handoff,
+                        Either::Right(_) => continue,
+                    }
+                };
+                match handoff {
+                    // A turn handed to a waiter that was dropped meanwhile comes back by its own
+                    // drop.
+                    Some(Handoff::Turn(turn)) => return turn,
+                    Some(Handoff::Drive(work)) => driving.extend(borrow(&work)),
+                    None => break,
+                }
             }
         }
     }
 
+    fn next_driver(&self) -> u64 {
+        self.drivers.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// What the layers owe, for whoever wants to know.
     pub(super) fn owed(&self) -> Vec<Owed> {
-        self.shards
-            .iter()
-            .flat_map(|shard| lock(shard).owed())
-            .collect()
+        let owed = |shard: &Mutex<Shard>| {
+            let mut shard = lock(shard);
+            self.account(|standing| shard.settle_lapsed(standing));
+            shard.owed()
+        };
+        self.shards.iter().flat_map(owed).collect()
     }
 
     /// The stamp below which nothing in `layer` is trusted; zero if there is no coarse fence.
@@ -193,6 +237,13 @@ impl Ledger {
     /// Called after a key has come to owe something, outside the shard's lock: when too many do,
     /// one coarse fence takes their place.
     fn bound_what_is_owed(&self) {
+        if self.owing.load(Ordering::Acquire) <= self.capacity {
+            return;
+        }
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            self.account(|standing| shard.settle_lapsed(standing));
+        }
         if self.owing.load(Ordering::Acquire) <= self.capacity {
             return;
         }
@@ -231,6 +282,10 @@ impl Ledger {
         apply(&self.owing, delta.owing);
         result
     }
+}
+
+fn borrow(work: &Weak<Work>) -> Option<Borrowed> {
+    work.upgrade()?.borrow()
 }
 
 fn apply(count: &AtomicUsize, delta: isize) {

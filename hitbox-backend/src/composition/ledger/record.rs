@@ -3,18 +3,28 @@
 use std::collections::VecDeque;
 
 use hitbox_core::Stamp;
-use tokio::sync::oneshot;
+use tokio::{sync::mpsc, time::Instant};
 
-use super::Turn;
+use super::drive::{Drivers, Handoff};
 use crate::composition::OwedCause;
 
 /// A write or remove, with the stamp that orders it.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Operation {
+pub(super) enum Change {
     /// With the stamp of the value.
     Write(Stamp),
     /// With a stamp of its own.
     Remove(Stamp),
+}
+
+impl Change {
+    /// The highest stamp that this change makes outdated.
+    fn outdates(self) -> Stamp {
+        match self {
+            Self::Write(created) => created.predecessor(),
+            Self::Remove(stamp) => stamp,
+        }
+    }
 }
 
 /// How a change of records changes the ledger's counts.
@@ -31,94 +41,107 @@ pub(super) struct Standing {
 pub(super) struct Record {
     /// The stamp of the newest value written; zero: none that is remembered.
     pub(super) written: Stamp,
-    /// The stamp of the newest remove.
+    /// The stamp of the newest remove; zero: none that is remembered.
     pub(super) removed: Stamp,
-    /// Identifies the newest operation.
+    /// Identifies the newest write or remove; zero: none that is remembered.
     pub(super) newest: u64,
     /// Writes and removes under way.
     pub(super) under_way: usize,
     /// The ledger's count of ends when the last of them ended.
     pub(super) ended: u64,
     pub(super) layers: [LayerState; 2],
+    /// Work on this key that has been handed to the background.
+    pub(super) drivers: Drivers,
+    /// It stands in the shard's queue of quiet records.
+    pub(super) queued: bool,
 }
 
 /// What is known of one key in one layer.
 #[derive(Default)]
 pub(super) struct LayerState {
-    /// Values at or below it are not trusted while the layer has not confirmed, or while something
-    /// may still arrive late.
+    /// Values at or below it are not trusted while the layer owes, or is unsettled.
     pub(super) fence: Stamp,
-    pub(super) debt: Debt,
+    /// The newest write or remove has not been confirmed by the layer.
+    pub(super) owes: bool,
     /// An operation on the layer ended without saying what it did, and may take effect until then.
-    pub(super) unsettled_until: Stamp,
+    pub(super) unsettled_until: Option<Instant>,
+    /// Only values above this can be in the layer, apart from late effects: it has confirmed a
+    /// write, a remove or a refill. That also holds where a coarse fence distrusts the rest.
+    pub(super) vouched: Option<Stamp>,
     /// An operation on the layer is under way; the others wait here for their turn.
     pub(super) busy: bool,
-    pub(super) waiting: VecDeque<(u64, oneshot::Sender<Turn>)>,
-}
-
-/// Whether a layer still has to be told about the newest operation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Debt {
-    /// It has confirmed, or nothing has been asked of it.
-    #[default]
-    None,
-    /// It has not confirmed.
-    Owed,
+    pub(super) waiting: VecDeque<(u64, mpsc::UnboundedSender<Handoff>)>,
 }
 
 impl LayerState {
-    /// Why reads must look at the fence; `None` if they need not.
-    pub(super) fn bypassed_for(&self) -> Option<OwedCause> {
-        match (self.debt, self.unsettled_until > Stamp::ZERO) {
-            (Debt::Owed, _) => Some(OwedCause::Unconfirmed),
-            (Debt::None, true) => Some(OwedCause::LateEffect),
-            (Debt::None, false) => None,
-        }
-    }
-
     fn is_fenced(&self) -> bool {
-        self.bypassed_for().is_some()
+        self.owes || self.unsettled_until.is_some()
     }
 
-    /// The fence that reads must respect; zero: none.
-    pub(super) fn standing_fence(&self) -> Stamp {
-        if self.is_fenced() {
+    /// The fence that reads must respect, where everything at or below `coarse` is distrusted that
+    /// is not known better. Zero: none.
+    pub(super) fn fence_under(&self, coarse: Stamp) -> Stamp {
+        let own = if self.is_fenced() {
             self.fence
         } else {
             Stamp::ZERO
+        };
+        if coarse == Stamp::ZERO {
+            return own;
+        }
+        own.max(self.vouched.unwrap_or(coarse))
+    }
+
+    /// The layer has taken the newest change. What may still arrive late is older than that, and
+    /// what it was asked to hold must be trusted from now on.
+    pub(super) fn confirm(&mut self, newest: Option<Change>) {
+        self.owes = false;
+        if let Some(newest) = newest {
+            self.fence = newest.outdates();
+            self.vouched = Some(newest.outdates());
         }
     }
 
-    /// The newest operation has succeeded here, or a trusted value has been copied here.
-    pub(super) fn confirm(&mut self, operation: Option<Operation>) {
-        self.debt = Debt::None;
-        // What may still arrive late is older than the operation that was confirmed. Its own
-        // value is at the fence, and must be trusted from now on.
-        if let Some(Operation::Write(created)) = operation {
-            self.fence = created.predecessor();
+    /// The layer has taken a copy of a trusted value with this stamp.
+    pub(super) fn confirm_refill(&mut self, newest: Option<Change>, created: Stamp) {
+        self.confirm(newest);
+        self.vouched = Some(created.predecessor());
+    }
+
+    pub(super) fn cause(&self, under_way: usize) -> Option<OwedCause> {
+        match (self.owes, under_way, self.unsettled_until) {
+            (true, 0, _) => Some(OwedCause::Unconfirmed),
+            (true, _, _) => Some(OwedCause::UnderWay),
+            (false, _, Some(_)) => Some(OwedCause::LateEffect),
+            (false, _, None) => None,
         }
     }
 }
 
 impl Record {
-    /// Takes the operation on, or says that something newer has been done.
+    /// Whether a write or remove of this key is remembered: a refill leaves a record without.
+    pub(super) fn remembers(&self) -> bool {
+        self.newest != 0
+    }
+
+    /// Takes the change on, or says that something newer has been done.
     ///
     /// A value written twice (equal stamps) is written again: the later call wins. No other two
-    /// operations tie.
-    pub(super) fn admits(&self, operation: Operation) -> bool {
-        match operation {
-            Operation::Write(created) => created >= self.written && created > self.removed,
-            Operation::Remove(stamp) => stamp > self.written && stamp > self.removed,
+    /// changes tie.
+    pub(super) fn admits(&self, change: Change) -> bool {
+        match change {
+            Change::Write(created) => created >= self.written && created > self.removed,
+            Change::Remove(stamp) => stamp > self.written && stamp > self.removed,
         }
     }
 
-    pub(super) fn begin(&mut self, operation: Operation, id: u64) {
-        let stamp = match operation {
-            Operation::Write(created) => {
+    pub(super) fn begin(&mut self, change: Change, id: u64) {
+        let stamp = match change {
+            Change::Write(created) => {
                 self.written = created;
                 created
             }
-            Operation::Remove(stamp) => {
+            Change::Remove(stamp) => {
                 self.removed = stamp;
                 stamp
             }
@@ -127,16 +150,17 @@ impl Record {
         self.under_way += 1;
         for layer in &mut self.layers {
             layer.fence = layer.fence.max(stamp);
-            layer.debt = Debt::Owed;
+            layer.owes = true;
+            layer.vouched = None;
         }
     }
 
-    /// The newest operation on the key, as far as it is remembered.
-    pub(super) fn newest_operation(&self) -> Option<Operation> {
+    /// The newest write or remove of the key, as far as it is remembered.
+    pub(super) fn newest_change(&self) -> Option<Change> {
         if self.written > self.removed {
-            Some(Operation::Write(self.written))
+            Some(Change::Write(self.written))
         } else if self.removed > Stamp::ZERO {
-            Some(Operation::Remove(self.removed))
+            Some(Change::Remove(self.removed))
         } else {
             None
         }
@@ -155,8 +179,9 @@ impl Record {
         self.under_way == 0 && !self.is_fenced() && !self.layers.iter().any(|layer| layer.busy)
     }
 
-    /// Quiet, and nothing was ever written or removed: a refill that has ended.
+    /// Quiet, with nothing to remember: a refill that has ended, where no coarse fence stands.
     pub(super) fn is_blank(&self) -> bool {
-        self.is_quiet() && self.newest == 0
+        let vouched = self.layers.iter().any(|layer| layer.vouched.is_some());
+        self.is_quiet() && !self.remembers() && !vouched
     }
 }

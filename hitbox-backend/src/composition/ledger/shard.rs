@@ -1,16 +1,31 @@
-use std::collections::{HashMap, VecDeque, hash_map::Entry};
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    sync::Weak,
+};
 
 use hitbox_core::{CacheKey, Stamp};
+use tokio::{
+    sync::mpsc,
+    time::{Duration, Instant},
+};
 
 use super::{
-    Effect,
-    record::{Debt, LayerState, Operation, Record, Standing},
+    Origin,
+    drive::{Handoff, Work},
+    record::{Change, LayerState, Record, Standing},
 };
 use crate::composition::{CompositionLayer, Owed};
 
 /// How long an operation that ended without an answer may still take effect: 60 seconds. Servers
 /// and connections give up earlier.
-const LATE_EFFECT_MICROS: u64 = 60 * 1_000_000;
+const LATE_EFFECT: Duration = Duration::from_secs(60);
+
+/// From this many on, those who were dropped while they waited are looked for before one more is
+/// let in.
+const MANY_WAITING: usize = 32;
+
+/// Somebody who waits for a turn: the operation, and where it waits.
+type Waiter = (u64, mpsc::UnboundedSender<Handoff>);
 
 /// Why an operation was not taken on.
 pub(super) enum Refusal {
@@ -21,12 +36,11 @@ pub(super) enum Refusal {
 /// The records of some of the keys.
 pub(super) struct Shard {
     records: HashMap<CacheKey, Record>,
-    /// Keys in the order in which they became quiet, with the record's count of ends at that time.
-    /// An entry whose record has changed since is passed over.
+    /// Quiet keys, the longest quiet first, each with the record's count of ends when it came here.
     quiet: VecDeque<(CacheKey, u64)>,
     quiet_capacity: usize,
     /// Layers that something may still reach late, in the order in which that lapses.
-    lapses: VecDeque<(Stamp, CacheKey, CompositionLayer)>,
+    lapses: VecDeque<(Instant, CacheKey, CompositionLayer)>,
     /// The newest remove, and the last end, among the records that were let go.
     forgotten_remove: Stamp,
     forgotten_end: u64,
@@ -46,9 +60,9 @@ impl Shard {
         }
     }
 
-    pub(super) fn fence(&self, key: &CacheKey, layer: CompositionLayer) -> Stamp {
-        self.records.get(key).map_or(Stamp::ZERO, |record| {
-            record.layers[layer as usize].standing_fence()
+    pub(super) fn fence(&self, key: &CacheKey, layer: CompositionLayer, coarse: Stamp) -> Stamp {
+        self.records.get(key).map_or(coarse, |record| {
+            record.layers[layer as usize].fence_under(coarse)
         })
     }
 
@@ -58,7 +72,7 @@ impl Shard {
             .is_some_and(|record| record.newest == id)
     }
 
-    pub(super) fn layer_mut(&mut self, key: &CacheKey, layer: CompositionLayer) -> &mut LayerState {
+    fn layer_mut(&mut self, key: &CacheKey, layer: CompositionLayer) -> &mut LayerState {
         let record = self.records.entry(key.clone()).or_default();
         &mut record.layers[layer as usize]
     }
@@ -66,14 +80,18 @@ impl Shard {
     pub(super) fn begin(
         &mut self,
         key: &CacheKey,
-        operation: Operation,
+        change: Change,
+        origin: Origin,
         standing: &mut Standing,
     ) -> Result<u64, Refusal> {
         match self.records.get(key) {
-            Some(record) if !record.admits(operation) => return Err(Refusal::Superseded),
-            Some(_) => {}
-            None => {
-                if let Operation::Write(created) = operation
+            Some(record) if record.remembers() => {
+                if !record.admits(change) {
+                    return Err(Refusal::Superseded);
+                }
+            }
+            Some(_) | None => {
+                if let (Change::Write(created), Origin::Load) = (change, origin)
                     && created <= self.forgotten_remove
                 {
                     return Err(Refusal::Unprovable);
@@ -82,7 +100,7 @@ impl Shard {
         }
         self.last_id += 1;
         let id = self.last_id;
-        self.change(key, standing, |record| record.begin(operation, id));
+        self.change(key, standing, |record| record.begin(change, id));
         Ok(id)
     }
 
@@ -101,13 +119,11 @@ impl Shard {
         ends_when_read_began: u64,
     ) -> Option<u64> {
         let untouched = match self.records.get(key) {
-            Some(record) => {
-                record.under_way == 0
-                    && record.ended <= ends_when_read_began
-                    && !record.layers[layer as usize].busy
+            Some(record) if record.remembers() => {
+                record.under_way == 0 && record.ended <= ends_when_read_began
             }
-            None => self.forgotten_end <= ends_when_read_began,
-        };
+            Some(_) | None => self.forgotten_end <= ends_when_read_began,
+        } && !self.layer_mut(key, layer).busy;
         untouched.then(|| {
             let record = self.records.entry(key.clone()).or_default();
             record.layers[layer as usize].busy = true;
@@ -115,33 +131,81 @@ impl Shard {
         })
     }
 
-    /// Notes what an operation has done to a layer. `id` is that of the newest mutation which it
-    /// leaves the layer up to date with.
-    pub(super) fn note_effect(
+    /// Takes the turn if it is free, or a place in the queue for it. Returns that place, and the work
+    /// in the background that may hold the turn.
+    pub(super) fn take_turn_or_wait(
         &mut self,
         key: &CacheKey,
         layer: CompositionLayer,
         id: u64,
-        effect: Effect,
+    ) -> Option<(mpsc::UnboundedReceiver<Handoff>, Vec<Weak<Work>>)> {
+        let record = self.records.entry(key.clone()).or_default();
+        let state = &mut record.layers[layer as usize];
+        if !state.busy {
+            state.busy = true;
+            return None;
+        }
+        let waiting = &mut state.waiting;
+        if waiting.len() >= MANY_WAITING && waiting.len().is_power_of_two() {
+            waiting.retain(|(_, waiter)| !waiter.is_closed());
+        }
+        let (sender, receiver) = mpsc::unbounded_channel();
+        waiting.push_back((id, sender));
+        Some((receiver, record.drivers.snapshot()))
+    }
+
+    /// The layer has taken what the change with this id asked for.
+    pub(super) fn note_confirmed(
+        &mut self,
+        key: &CacheKey,
+        layer: CompositionLayer,
+        id: u64,
         standing: &mut Standing,
     ) {
-        let lapse = (effect == Effect::Unknown)
-            .then(|| Stamp::from_micros(Stamp::now().as_micros() + LATE_EFFECT_MICROS));
-        if let Some(until) = lapse {
-            self.lapses.push_back((until, key.clone(), layer));
-        }
         self.change(key, standing, |record| {
-            let is_newest = record.newest == id;
-            let newest = record.newest_operation();
-            let state = &mut record.layers[layer as usize];
-            match effect {
-                Effect::Confirmed if is_newest => state.confirm(newest),
-                Effect::Confirmed | Effect::None => {}
-                Effect::Unknown => {
-                    state.unsettled_until = lapse.unwrap_or(Stamp::ZERO);
-                }
+            if record.newest == id {
+                let newest = record.newest_change();
+                record.layers[layer as usize].confirm(newest);
             }
         });
+    }
+
+    /// The layer has taken a copy of a value. `id` is that of the newest change when the refill
+    /// began: of one that has begun since, the refill knows nothing.
+    pub(super) fn note_refilled(
+        &mut self,
+        key: &CacheKey,
+        layer: CompositionLayer,
+        id: u64,
+        created: Stamp,
+        standing: &mut Standing,
+    ) {
+        self.change(key, standing, |record| {
+            if record.newest == id {
+                let newest = record.newest_change();
+                record.layers[layer as usize].confirm_refill(newest, created);
+            }
+        });
+    }
+
+    /// An operation on the layer has ended without an answer.
+    pub(super) fn note_unsettled(
+        &mut self,
+        key: &CacheKey,
+        layer: CompositionLayer,
+        standing: &mut Standing,
+    ) {
+        let until = Instant::now() + LATE_EFFECT;
+        let mut before = None;
+        self.change(key, standing, |record| {
+            let state = &mut record.layers[layer as usize];
+            before = state.unsettled_until.replace(until);
+        });
+        // One entry for each layer of a key, however often it fails: the lapse that is noted already
+        // looks at the record again.
+        if before.is_none() {
+            self.lapses.push_back((until, key.clone(), layer));
+        }
     }
 
     /// Gives the layer free. Says who is next, if anybody waits.
@@ -150,7 +214,7 @@ impl Shard {
         key: &CacheKey,
         layer: CompositionLayer,
         standing: &mut Standing,
-    ) -> Option<(u64, tokio::sync::oneshot::Sender<super::Turn>)> {
+    ) -> Option<Waiter> {
         let waiting = &mut self.layer_mut(key, layer).waiting;
         let mut next = waiting.pop_front();
         // Those who were dropped while they waited are passed over here, in a loop: a turn handed
@@ -166,31 +230,57 @@ impl Shard {
         next
     }
 
+    /// Notes work on the key that is in the background, and returns who may be waiting for it.
+    pub(super) fn add_driver(
+        &mut self,
+        key: &CacheKey,
+        id: u64,
+        work: &Weak<Work>,
+    ) -> Vec<mpsc::UnboundedSender<Handoff>> {
+        let Some(record) = self.records.get_mut(key) else {
+            return Vec::new();
+        };
+        record.drivers.add(id, work.clone());
+        let waiting = record.layers.iter().flat_map(|layer| &layer.waiting);
+        waiting.map(|(_, waiter)| waiter.clone()).collect()
+    }
+
+    pub(super) fn remove_driver(&mut self, key: &CacheKey, id: u64) {
+        if let Some(record) = self.records.get_mut(key) {
+            record.drivers.remove(id);
+        }
+    }
+
     /// Lets go of what can no longer arrive late.
     pub(super) fn settle_lapsed(&mut self, standing: &mut Standing) {
         if self.lapses.is_empty() {
             return;
         }
-        let now = Stamp::now();
-        while let Some((until, _, _)) = self.lapses.front()
-            && *until <= now
+        let now = Instant::now();
+        while self
+            .lapses
+            .front()
+            .is_some_and(|(until, _, _)| *until <= now)
         {
-            let Some((until, key, layer)) = self.lapses.pop_front() else {
+            let Some((_, key, layer)) = self.lapses.pop_front() else {
                 return;
             };
+            let mut later = None;
             self.change(&key, standing, |record| {
-                let state = &mut record.layers[layer as usize];
-                if state.unsettled_until <= until {
-                    state.unsettled_until = Stamp::ZERO;
-                }
+                let unsettled = &mut record.layers[layer as usize].unsettled_until;
+                later = unsettled.filter(|until| *until > now);
+                *unsettled = later;
             });
+            if let Some(until) = later {
+                self.lapses.push_back((until, key, layer));
+            }
         }
     }
 
     pub(super) fn owes(&self, layer: CompositionLayer) -> bool {
-        self.records.values().any(|record| {
-            record.is_owing() && record.layers[layer as usize].standing_fence() > Stamp::ZERO
-        })
+        self.records
+            .values()
+            .any(|record| record.is_owing() && record.layers[layer as usize].cause(0).is_some())
     }
 
     /// A coarse fence at `coarse` has taken the place of what single keys owe.
@@ -204,37 +294,39 @@ impl Shard {
             .records
             .iter()
             .filter(|(_, record)| {
-                record.is_owing() && record.layers[layer as usize].fence <= coarse
+                let state = &record.layers[layer as usize];
+                record.is_owing() && state.cause(0).is_some() && state.fence <= coarse
             })
             .map(|(key, _)| key.clone())
             .collect();
         for key in covered {
             self.change(&key, standing, |record| {
                 let state = &mut record.layers[layer as usize];
-                state.debt = Debt::None;
-                state.unsettled_until = Stamp::ZERO;
+                state.owes = false;
+                state.unsettled_until = None;
+                state.vouched = None;
             });
         }
+        let unsettled = |key: &CacheKey, layer: CompositionLayer| {
+            let record = self.records.get(key);
+            record.is_some_and(|record| record.layers[layer as usize].unsettled_until.is_some())
+        };
+        self.lapses.retain(|(_, key, layer)| unsettled(key, *layer));
     }
 
     pub(super) fn owed(&self) -> Vec<Owed> {
-        let at_rest = self
-            .records
-            .iter()
-            .filter(|(_, record)| record.under_way == 0);
-        at_rest
-            .flat_map(|(key, record)| {
-                CompositionLayer::BOTH.into_iter().filter_map(|layer| {
-                    let state = &record.layers[layer as usize];
-                    Some(Owed {
-                        key: key.clone(),
-                        layer,
-                        fence: state.fence,
-                        cause: state.bypassed_for()?,
-                    })
+        let each_layer = |(key, record): (&CacheKey, &Record)| {
+            CompositionLayer::BOTH.map(|layer| {
+                let state = &record.layers[layer as usize];
+                Some(Owed {
+                    key: key.clone(),
+                    layer,
+                    fence: state.fence,
+                    cause: state.cause(record.under_way)?,
                 })
             })
-            .collect()
+        };
+        self.records.iter().flat_map(each_layer).flatten().collect()
     }
 
     /// Changes a record, keeps the counts in step, and lets the record go when it says nothing any
@@ -254,24 +346,32 @@ impl Shard {
         change(record);
         standing.fenced += isize::from(record.is_fenced()) - isize::from(was_fenced);
         standing.owing += isize::from(record.is_owing()) - isize::from(was_owing);
-        if record.is_blank() {
+        if record.is_blank() && !record.queued {
             entry.remove();
-        } else if record.is_quiet() {
+        } else if record.is_quiet() && !record.queued {
+            record.queued = true;
             let ended = record.ended;
             self.quiet.push_back((key.clone(), ended));
-            self.forget_the_oldest();
+            self.forget_the_longest_quiet();
         }
     }
 
-    fn forget_the_oldest(&mut self) {
+    fn forget_the_longest_quiet(&mut self) {
         while self.quiet.len() > self.quiet_capacity {
             let Some((key, ended)) = self.quiet.pop_front() else {
                 return;
             };
-            if let Entry::Occupied(entry) = self.records.entry(key)
-                && entry.get().is_quiet()
-                && entry.get().ended == ended
-            {
+            let Entry::Occupied(mut entry) = self.records.entry(key.clone()) else {
+                continue;
+            };
+            let record = entry.get_mut();
+            if !record.is_quiet() {
+                // It comes back when it is.
+                record.queued = false;
+            } else if record.ended != ended {
+                // Something was done to it since it came here.
+                self.quiet.push_back((key, record.ended));
+            } else {
                 let record = entry.remove();
                 self.forgotten_remove = self.forgotten_remove.max(record.removed);
                 self.forgotten_end = self.forgotten_end.max(record.ended);

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use hitbox_core::CacheKey;
+use hitbox_core::{CacheKey, Stamp};
 
-use super::Ledger;
+use super::{Ledger, drive::Handoff};
 use crate::{BackendError, BackendErrorKind, composition::CompositionLayer};
 
 /// What an operation has done to a layer.
@@ -37,6 +37,8 @@ pub(in crate::composition) struct Turn {
     /// The mutation's. A refill's is that of the newest mutation when it began: if another has
     /// begun since, the refill says nothing about that one.
     id: u64,
+    /// The stamp of the value, if this is a refill's.
+    refilled: Option<Stamp>,
     /// What a drop means: nothing before the layer is touched, anything after.
     if_dropped: Effect,
 }
@@ -47,12 +49,14 @@ impl Turn {
         key: CacheKey,
         layer: CompositionLayer,
         id: u64,
+        refilled: Option<Stamp>,
     ) -> Self {
         Self {
             ledger,
             key,
             layer,
             id,
+            refilled,
             if_dropped: Effect::None,
         }
     }
@@ -81,15 +85,26 @@ impl Drop for Turn {
         let next = {
             let mut shard = self.ledger.shard(&self.key);
             self.ledger.account(|standing| {
-                shard.note_effect(&self.key, self.layer, self.id, self.if_dropped, standing);
-                shard.release(&self.key, self.layer, standing)
+                let (key, layer) = (&self.key, self.layer);
+                match (self.if_dropped, self.refilled) {
+                    (Effect::Confirmed, None) => {
+                        shard.note_confirmed(key, layer, self.id, standing);
+                    }
+                    (Effect::Confirmed, Some(created)) => {
+                        shard.note_refilled(key, layer, self.id, created, standing);
+                    }
+                    (Effect::None, _) => {}
+                    (Effect::Unknown, _) => shard.note_unsettled(key, layer, standing),
+                }
+                shard.release(key, layer, standing)
             })
         };
         if let Some((id, waiter)) = next {
-            let turn = Self::new(Arc::clone(&self.ledger), self.key.clone(), self.layer, id);
+            let ledger = Arc::clone(&self.ledger);
+            let turn = Self::new(ledger, self.key.clone(), self.layer, id, None);
             // Outside the lock: a waiter that has gone this very moment gives the turn back, and
             // that drop takes the lock again.
-            drop(waiter.send(turn));
+            drop(waiter.send(Handoff::Turn(turn)));
         }
         // A refill that failed may have left something owed.
         self.ledger.bound_what_is_owed();

@@ -1,0 +1,133 @@
+//! What an operation leaves for the background.
+//!
+//! Policies and refills register with a [`Background`], which passes everything on when the
+//! operation ends: as work that others can drive along, since it may hold turns
+//! ([`Ledger::adopt`](super::ledger::Ledger::adopt)), and for a bulk operation as one piece of work,
+//! since its parts wait for each other.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures::{
+    FutureExt,
+    future::{BoxFuture, join, join_all},
+};
+use hitbox_core::{CacheKey, Offload, OffloadKey};
+
+use super::ledger::Ledger;
+
+pub(super) struct Background<'a, O> {
+    offload: &'a O,
+    collected: Mutex<Vec<Left>>,
+}
+
+struct Left {
+    /// The key that the work is on.
+    key: CacheKey,
+    /// What it was registered as.
+    name: OffloadKey,
+    work: BoxFuture<'static, ()>,
+}
+
+impl<'a, O: Offload<'static>> Background<'a, O> {
+    pub(super) fn new(offload: &'a O) -> Self {
+        Self {
+            offload,
+            collected: Mutex::default(),
+        }
+    }
+
+    /// Where the operation on `key` registers what it leaves.
+    pub(super) fn of<'b>(&'b self, key: &'b CacheKey) -> KeyBackground<'b, 'a, O> {
+        KeyBackground {
+            background: self,
+            key,
+        }
+    }
+
+    /// Hands over what a single operation has left.
+    pub(super) fn hand_over(self, ledger: &Arc<Ledger>) {
+        for Left { key, name, work } in self.take() {
+            self.offload.register(name, ledger.adopt(vec![key], work));
+        }
+    }
+
+    /// Hands over what a bulk operation has left, together with the bulk operations that this waits
+    /// for.
+    pub(super) async fn hand_over_bulk(
+        self,
+        ledger: &Arc<Ledger>,
+        bulks: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let (keys, works): (Vec<_>, Vec<_>) = self
+            .take()
+            .into_iter()
+            .map(|Left { key, name: _, work }| (key, work))
+            .unzip();
+        let mut together = join(join_all(works), bulks).map(drop).boxed();
+        // Layers that never wait are done with it at once. Only then it is for others to drive.
+        if futures::poll!(&mut together).is_pending() {
+            self.offload.register("bulk", ledger.adopt(keys, together));
+        }
+    }
+
+    fn take(&self) -> Vec<Left> {
+        mem::take(
+            &mut *self
+                .collected
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+}
+
+/// The [`Offload`] that the policies of one operation get to see.
+pub(super) struct KeyBackground<'b, 'a, O> {
+    background: &'b Background<'a, O>,
+    key: &'b CacheKey,
+}
+
+impl<O: Offload<'static>> KeyBackground<'_, '_, O> {
+    /// Runs work that a caller should not wait for: to its end if it never has to wait, else in the
+    /// background, or here if there is none.
+    pub(super) async fn run_without_waiting(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let mut work = work.boxed();
+        if futures::poll!(&mut work).is_ready() {
+            return;
+        }
+        if self.is_enabled() {
+            self.register(name, work);
+        } else {
+            work.await;
+        }
+    }
+}
+
+impl<O: Offload<'static>> Offload<'static> for KeyBackground<'_, '_, O> {
+    fn register<K, F>(&self, key: K, future: F)
+    where
+        K: Into<OffloadKey>,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let left = Left {
+            key: self.key.clone(),
+            name: key.into(),
+            work: future.boxed(),
+        };
+        self.background
+            .collected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(left);
+    }
+
+    fn is_enabled(&self) -> bool {
+        self.background.offload.is_enabled()
+    }
+}

@@ -1,0 +1,200 @@
+//! Work that has been handed to the background while it holds a turn.
+//!
+//! The background may run it at any later time. Whoever waits for that turn must not wait for the
+//! background too, so the waiter borrows the work and drives it: it gives it back if it is dropped
+//! itself, and the background is done with it when the borrower is.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak},
+    task::{Context, Poll, Waker, ready},
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use hitbox_core::CacheKey;
+
+use super::{Ledger, Turn};
+
+/// What somebody who waits for a turn may be sent.
+pub(super) enum Handoff {
+    Turn(Turn),
+    /// Work that may hold the turn.
+    Drive(Weak<Work>),
+}
+
+/// Work in the background.
+pub(super) struct Work(Mutex<State>);
+
+struct State {
+    /// `None` while somebody has borrowed it, and when it is done.
+    future: Option<BoxFuture<'static, ()>>,
+    progress: Progress,
+    /// Of the background.
+    waker: Option<Waker>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Open,
+    Done,
+}
+
+impl Work {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The work, unless somebody else has it, or is driving it this very moment: then it does not
+    /// need us. So work that waits for a turn of its own cannot borrow itself either.
+    pub(super) fn borrow(self: &Arc<Self>) -> Option<Borrowed> {
+        let mut state = match self.0.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(state)) => state.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let future = state.future.take()?;
+        Some(Borrowed {
+            work: Arc::clone(self),
+            future: Some(future),
+        })
+    }
+}
+
+/// Work in the hands of one who waits for what it holds.
+pub(super) struct Borrowed {
+    work: Arc<Work>,
+    /// `None` once it is done.
+    future: Option<BoxFuture<'static, ()>>,
+}
+
+impl Future for Borrowed {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(future) = &mut self.future {
+            ready!(future.poll_unpin(context));
+            self.future = None;
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        let waker = {
+            let mut state = self.work.lock();
+            match self.future.take() {
+                Some(future) => state.future = Some(future),
+                None => state.progress = Progress::Done,
+            }
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// Work as the background has it.
+struct InBackground(Arc<Work>);
+
+impl Future for InBackground {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.0.lock();
+        if state.progress == Progress::Done {
+            return Poll::Ready(());
+        }
+        // Also when the work is here: it may be borrowed before it wakes this task, and then it wakes
+        // the borrower.
+        state.waker = Some(context.waker().clone());
+        if let Some(future) = &mut state.future {
+            ready!(future.poll_unpin(context));
+            let done = state.future.take();
+            state.progress = Progress::Done;
+            // Its destructors may look at the records, and at this.
+            drop(state);
+            drop(done);
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for InBackground {
+    fn drop(&mut self) {
+        // Dropped by the background: dropped altogether, whoever else knows of it.
+        let future = self.0.lock().future.take();
+        drop(future);
+    }
+}
+
+/// The work on one key that is in the background.
+#[derive(Default)]
+pub(super) struct Drivers(Vec<(u64, Weak<Work>)>);
+
+impl Drivers {
+    pub(super) fn add(&mut self, id: u64, work: Weak<Work>) {
+        self.0.push((id, work));
+    }
+
+    pub(super) fn remove(&mut self, id: u64) {
+        self.0.retain(|(other, _)| *other != id);
+    }
+
+    /// To be upgraded only once the shard's lock is released: the last one to let go of the work
+    /// drops it, and with it the turn, which takes that lock.
+    pub(super) fn snapshot(&self) -> Vec<Weak<Work>> {
+        self.0.iter().map(|(_, work)| work.clone()).collect()
+    }
+}
+
+impl Ledger {
+    /// Lets those who wait for turns of `keys` drive this work, which goes to the background.
+    pub(in crate::composition) fn adopt(
+        self: &Arc<Self>,
+        keys: Vec<CacheKey>,
+        work: BoxFuture<'static, ()>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let id = self.next_driver();
+        let keys: Arc<[CacheKey]> = keys.into();
+        let adopted = Adopted {
+            ledger: Arc::clone(self),
+            keys: Arc::clone(&keys),
+            id,
+        };
+        let future = async move {
+            let _adopted = adopted;
+            work.await;
+        };
+        let work = Arc::new(Work(Mutex::new(State {
+            future: Some(future.boxed()),
+            progress: Progress::Open,
+            waker: None,
+        })));
+        for key in &*keys {
+            let weak = Arc::downgrade(&work);
+            let waiting = self.shard(key).add_driver(key, id, &weak);
+            for waiter in waiting {
+                // Fails only if the waiter has gone.
+                let _ = waiter.send(Handoff::Drive(weak.clone()));
+            }
+        }
+        InBackground(work)
+    }
+}
+
+struct Adopted {
+    ledger: Arc<Ledger>,
+    keys: Arc<[CacheKey]>,
+    id: u64,
+}
+
+impl Drop for Adopted {
+    fn drop(&mut self) {
+        for key in &*self.keys {
+            self.ledger.shard(key).remove_driver(key, self.id);
+        }
+    }
+}
