@@ -1,5 +1,7 @@
 //! Many keys at once.
 
+use std::sync::Arc;
+
 use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Raw};
 
 use super::{
@@ -8,6 +10,7 @@ use super::{
     pair::Settings,
     scenarios,
     stage::{Bench, Stage, is_fresh},
+    started::{Started, promptly},
     watched::{BulkCall, BulkForm},
 };
 use crate::{
@@ -25,6 +28,7 @@ scenarios! { "bulk":
     "a bulk write is one for each layer" => write,
     "of two entries with one key the later wins" => written_twice,
     "a bulk remove is one for each layer" => remove,
+    "a layer that hangs does not keep the other from being asked" => one_hangs,
     "some keys fail to read" => some_fail_to_read,
     "some keys fail to write" => some_fail_to_write,
     "some keys fail to remove" => some_fail_to_remove,
@@ -277,6 +281,30 @@ fn key_by_key(bench: &Bench) -> Stage {
         bulk: BulkForm::KeyByKey,
         ..Settings::default()
     })
+}
+
+async fn one_hangs(bench: &Bench) -> Outcome {
+    let stage = key_by_key(bench);
+    let entries = entries(&stage);
+    let reads = stage.l1.faults.reads();
+    reads.next(1, Fault::HangBeforeEffect);
+    let (cache, asked) = (Arc::clone(&stage.composed.cache), keys(&entries));
+    let read = Started::start(async move { cache.read_many(&asked).await }).await;
+    reads.wait_until_hanging(1).await;
+    match stage.read {
+        ReadKind::Sequential => {}
+        ReadKind::Race | ReadKind::Parallel => {
+            let l2_is_asked = stage.l2.faults.reads().wait_until_called(6);
+            promptly(l2_is_asked, "asking L2 while L1 hangs").await?;
+        }
+    }
+    reads.heal();
+    let outcomes = read.outcome("a bulk read").await?;
+    ensure!(
+        outcomes.len() == 6 && outcomes.iter().all(|one| matches!(one, Ok(None))),
+        "a bulk read of absent keys: {outcomes:?}"
+    );
+    Ok(())
 }
 
 async fn some_fail_to_read(bench: &Bench) -> Outcome {

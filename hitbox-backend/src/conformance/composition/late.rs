@@ -26,6 +26,8 @@ scenarios! { "late":
     "a refill that hangs does not undo a write" => slow_refill_then_write,
     "a read that began before a remove does not refill" => slow_read_then_remove,
     "a read that began before a write does not refill" => slow_read_then_write,
+    "a read that began before a remove does not refill while that goes on" => slow_read_beside_remove,
+    "a read that began before a write does not refill while that goes on" => slow_read_beside_write,
 }
 
 const HANGS: [Fault; 2] = [Fault::HangBeforeEffect, Fault::HangAfterEffect];
@@ -320,6 +322,48 @@ async fn slow_read_then_write(bench: &Bench) -> Outcome {
         ensure!(outcome.is_ok(), "a slow read failed");
         stage.drain().await;
         let when = "after a write that a slow read began before";
+        stage.expect_settled(&key, &new, when).await?;
+    }
+    Ok(())
+}
+
+async fn slow_read_beside_remove(bench: &Bench) -> Outcome {
+    for (index, stage) in refilling(bench).iter().enumerate() {
+        let key = stage.key(format!("{index}"));
+        let read = read_that_hangs(stage, &key).await?;
+        let removes = stage.l2.faults.removes();
+        removes.next(1, Fault::HangAfterEffect);
+        let remove = stage.start_remove(&key).await;
+        removes.wait_until_hanging(1).await;
+        stage.l2.faults.reads().heal();
+        let (outcome, _context) = read.outcome("the read").await?;
+        ensure!(outcome.is_ok(), "a slow read failed");
+        removes.heal();
+        remove.succeeds("the remove").await?;
+        stage.drain().await;
+        let when = "after a remove that a slow read ended beside";
+        stage.expect_miss(&key, when).await?;
+        stage.l1.holds_nothing(&key, when).await?;
+    }
+    Ok(())
+}
+
+async fn slow_read_beside_write(bench: &Bench) -> Outcome {
+    for (index, stage) in refilling(bench).iter().enumerate() {
+        let key = stage.key(format!("{index}"));
+        let read = read_that_hangs(stage, &key).await?;
+        let writes = stage.l2.faults.writes();
+        writes.next(1, Fault::HangAfterEffect);
+        let new = lasting("new");
+        let write = stage.start_write(&key, &new).await;
+        writes.wait_until_hanging(1).await;
+        stage.l2.faults.reads().heal();
+        let (outcome, _context) = read.outcome("the read").await?;
+        ensure!(outcome.is_ok(), "a slow read failed");
+        writes.heal();
+        write.succeeds("the write").await?;
+        stage.drain().await;
+        let when = "after a write that a slow read ended beside";
         stage.expect_settled(&key, &new, when).await?;
     }
     Ok(())

@@ -90,6 +90,10 @@ async fn l1_hangs(bench: &Bench) -> Outcome {
     let read = stage.start_read(&key).await;
     stage.l1.faults.reads().wait_until_hanging(1).await;
     ensure!(!read.has_ended(), "the read did not wait for L1");
+    if stage.read == ReadKind::Parallel {
+        let l2_is_asked = stage.l2.faults.reads().wait_until_called(1);
+        promptly(l2_is_asked, "asking L2 while L1 hangs").await?;
+    }
     stage.l1.faults.heal();
     let read = read.outcome("the read").await?;
     stage.is_hit(read, &[expected], "after L1 answered")

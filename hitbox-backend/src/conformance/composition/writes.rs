@@ -166,6 +166,15 @@ async fn one_hangs(bench: &Bench) -> Outcome {
                     Some(write)
                 }
             };
+            if matches!(
+                stage.write,
+                WriteKind::OptimisticParallel | WriteKind::Strict
+            ) {
+                // The old value was the first.
+                let other_is_asked = stage.layer(slow.other()).faults.writes();
+                let other_is_asked = other_is_asked.wait_until_called(2);
+                promptly(other_is_asked, "asking the other layer").await?;
+            }
             if (stage.write, slow) == (WriteKind::Sequential, L1) {
                 stage.l2.holds(&key, &old, "while L1 hangs").await?;
             }
