@@ -169,7 +169,7 @@ impl Switch {
     }
 
     /// Counts an operation, and tells what goes wrong with it.
-    fn begin(&self) -> Option<Fault> {
+    fn begin(&self) -> Option<Drawn> {
         let mut drawn = None;
         self.state.send_modify(|state| {
             state.calls += 1;
@@ -180,17 +180,28 @@ impl Switch {
                     Some(fault)
                 }
                 Script::Always(fault) => Some(fault),
-            };
+            }
+            .map(|fault| Drawn {
+                fault,
+                healings: state.healings,
+            });
         });
         drawn
     }
 
-    async fn hang(&self) {
+    /// Waits until the switch has been healed more often than it had been when the fault was drawn.
+    async fn hang(&self, healings: u64) {
         let mut state = self.state.subscribe();
-        let healings = state.borrow().healings;
         let _hanging = Hanging::begin(self);
         let _state = state.wait_for(|state| state.healings > healings).await;
     }
+}
+
+/// A fault, and how often the switch had been healed when it was drawn: a healing that comes before
+/// the operation gets to hang must still end it.
+struct Drawn {
+    fault: Fault,
+    healings: u64,
 }
 
 /// Counts an operation as hanging for as long as it lives, so that a dropped one is not counted.
@@ -233,20 +244,22 @@ impl<B: Backend> FaultyBackend<B> {
         operation: Operation,
         effect: impl Future<Output = BackendResult<T>> + Send,
     ) -> BackendResult<T> {
-        match switch.begin() {
-            None => effect.await,
-            Some(Fault::FailBeforeEffect) => Err(self.scripted_error(operation)),
-            Some(Fault::FailAfterEffect) => {
+        let Some(Drawn { fault, healings }) = switch.begin() else {
+            return effect.await;
+        };
+        match fault {
+            Fault::FailBeforeEffect => Err(self.scripted_error(operation)),
+            Fault::FailAfterEffect => {
                 let _lost = effect.await;
                 Err(self.scripted_error(operation))
             }
-            Some(Fault::HangBeforeEffect) => {
-                switch.hang().await;
+            Fault::HangBeforeEffect => {
+                switch.hang(healings).await;
                 effect.await
             }
-            Some(Fault::HangAfterEffect) => {
+            Fault::HangAfterEffect => {
                 let answer = effect.await;
-                switch.hang().await;
+                switch.hang(healings).await;
                 answer
             }
         }
