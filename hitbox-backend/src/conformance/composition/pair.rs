@@ -24,8 +24,11 @@ use crate::{
 pub struct LayerPair {
     l1: Arc<dyn Backend>,
     l2: Arc<dyn Backend>,
-    compose: Arc<dyn Fn(&OffloadManager, Arrangement, Settings) -> Parts + Send + Sync>,
+    compose: Arc<ComposePair>,
 }
+
+/// Composes the layers by their own types, which only it knows.
+type ComposePair = dyn Fn(&OffloadManager, Arrangement, Settings) -> Parts + Send + Sync;
 
 impl LayerPair {
     /// `l1` in front of `l2`.

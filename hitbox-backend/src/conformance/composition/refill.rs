@@ -130,7 +130,7 @@ async fn repair_fills(bench: &Bench) -> Outcome {
             Answers::No => {
                 other
                     .holds_nothing(&key, "after a read of L1 alone")
-                    .await?
+                    .await?;
             }
         }
     }
@@ -157,7 +157,7 @@ async fn repair_replaces(bench: &Bench) -> Outcome {
             Answers::No => {
                 other
                     .holds(&key, &older, "after a read of L1 alone")
-                    .await?
+                    .await?;
             }
         }
     }
