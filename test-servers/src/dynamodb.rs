@@ -1,0 +1,1 @@
+//! DynamoDB: the server named by `DYNAMODB_ENDPOINT`, else dynoxide in this process.
