@@ -1,1 +1,79 @@
-//! To come.
+//! A hitbox cache backend in a DynamoDB table, over the AWS SDK for Rust.
+//!
+//! Cached values are shared by every process that uses the table, and survive all of them. One
+//! request per read, write and remove; no call takes longer than its deadline, 900 ms by default.
+//!
+//! ```
+//! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+//! # runtime.block_on(async {
+//! # let server = test_servers::dynamodb::DynamoDbServer::start().await.unwrap();
+//! # let endpoint = server.endpoint();
+//! use std::time::Duration;
+//!
+//! use bytes::Bytes;
+//! use chrono::{TimeDelta, Utc};
+//! use hitbox_backend::Backend;
+//! use hitbox_core::{CacheKey, CacheValue, Raw};
+//! use hitbox_dynamodb::DynamoDbBackend;
+//!
+//! let cache = DynamoDbBackend::builder()
+//!     .table("cache")
+//!     .endpoint(endpoint)
+//!     .region("us-east-1")
+//!     .credentials("an id", "a secret")
+//! #   .operation_timeout(Duration::from_secs(30))
+//!     .build()?;
+//! cache.create_table_if_missing().await?;
+//!
+//! let key = CacheKey::from_str("report", "2031-05");
+//! let payload = Raw::from(Bytes::from_static(b"an encoded report"));
+//! let expire = Utc::now() + TimeDelta::hours(1);
+//! cache.write(&key, CacheValue::new(payload.clone(), Some(expire), None)).await?;
+//!
+//! let cached = cache.read(&key).await?;
+//! assert_eq!(cached.map(CacheValue::into_inner), Some(payload));
+//! # Ok::<(), hitbox_backend::BackendError>(())
+//! # }).unwrap();
+//! ```
+//!
+//! On AWS, take region and credentials from the environment: load a configuration with the
+//! `aws-config` crate and hand it to
+//! [`sdk_config`](DynamoDbBackendBuilder::sdk_config).
+//!
+//! # The table
+//!
+//! Its only key is a partition key of type S, called `key` unless [`AttributeNames`] say otherwise.
+//! [`create_table_if_missing`](DynamoDbBackend::create_table_if_missing) makes such a table;
+//! [`verify_table`](DynamoDbBackend::verify_table) says what is wrong with one that was made by
+//! other means.
+//!
+//! DynamoDB deletes expired items within a few days of their expiry. Until then they are there, and
+//! are not returned.
+//!
+//! # Limits
+//!
+//! An item has 400 KB, names and key included: larger values are refused before any I/O. Keys have
+//! no limit of their own, but one of more than 2,048 bytes is stored twice, as a digest and in full,
+//! and counts towards the 400 KB.
+
+mod attempts;
+mod attributes;
+mod backend;
+mod batch;
+mod builder;
+mod bulk;
+mod change;
+mod client;
+mod consistency;
+mod error;
+mod item;
+mod requests;
+mod statistics;
+mod stored_key;
+mod table;
+
+pub use attributes::AttributeNames;
+pub use backend::DynamoDbBackend;
+pub use builder::DynamoDbBackendBuilder;
+pub use consistency::ReadConsistency;
+pub use statistics::Statistics;

@@ -1,0 +1,289 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use hitbox_backend::{
+    Backend, BackendError, BackendResult, CacheKeyFormat, Capabilities, Compressor, DeleteStatus,
+    Format, Operation, ReadOutcome, Rejection, trace_rejection,
+};
+use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw, clock};
+
+use crate::{
+    DynamoDbBackendBuilder,
+    attempts::Attempts,
+    change::{Change, Room},
+    error::Failure,
+    item::{self, Item, LARGEST_ITEM},
+    requests::{Removal, Requests},
+    statistics::{Counters, Statistics},
+    stored_key::StoredKey,
+    table,
+};
+
+/// A cache in a DynamoDB table.
+///
+/// Made by [`DynamoDbBackend::builder`]. Clones share one client, and so its connections.
+///
+/// Every call ends within the
+/// [`operation_timeout`](DynamoDbBackendBuilder::operation_timeout), whatever the service does. It
+/// must be made within a tokio runtime with time enabled.
+///
+/// # Errors
+///
+/// Beside those that every backend has ([`TooLarge`](hitbox_backend::BackendErrorKind::TooLarge)
+/// for a value over the limit), an operation fails with
+///
+/// - [`Timeout`](hitbox_backend::BackendErrorKind::Timeout) or
+///   [`Unavailable`](hitbox_backend::BackendErrorKind::Unavailable) if the service does not answer,
+///   cannot be reached or fails;
+/// - [`Throttled`](hitbox_backend::BackendErrorKind::Throttled) if the table or the account is over
+///   its throughput;
+/// - [`Denied`](hitbox_backend::BackendErrorKind::Denied) if the credentials are not accepted, or
+///   do not permit it;
+/// - [`InvalidConfiguration`](hitbox_backend::BackendErrorKind::InvalidConfiguration) if there is no
+///   such table or its key schema does not fit; [`verify_table`](Self::verify_table) says what is
+///   wrong.
+///
+/// Credentials and values are in none of them.
+///
+/// # Cancel safety
+///
+/// A future dropped at any await leaves each key with its old value or the new one. A request that
+/// has been sent may take effect after that.
+#[derive(Clone)]
+pub struct DynamoDbBackend {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) requests: Requests,
+    pub(crate) operation_timeout: Duration,
+    pub(crate) label: BackendLabel,
+    pub(crate) key_format: CacheKeyFormat,
+    pub(crate) value_format: Arc<dyn Format>,
+    pub(crate) compressor: Arc<dyn Compressor>,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) counters: Counters,
+}
+
+impl From<Inner> for DynamoDbBackend {
+    fn from(inner: Inner) -> Self {
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+}
+
+impl DynamoDbBackend {
+    /// A builder with the default settings.
+    pub fn builder() -> DynamoDbBackendBuilder {
+        DynamoDbBackendBuilder::new()
+    }
+
+    /// What has happened since the backend was built. Does no I/O.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.inner.counters.snapshot()
+    }
+
+    /// Checks that the table is there and that its key schema fits. Asks the service once, or a
+    /// few times if it has to.
+    ///
+    /// A table on which DynamoDB does not delete expired items is fit for use, but grows: that is
+    /// traced at WARN.
+    ///
+    /// # Errors
+    ///
+    /// - [`InvalidConfiguration`](hitbox_backend::BackendErrorKind::InvalidConfiguration) if the
+    ///   table is not there, or if its key is not one partition key of type S with the expected
+    ///   name; the message says which, and what to do.
+    /// - [`Unavailable`](hitbox_backend::BackendErrorKind::Unavailable) if the table is being
+    ///   created or deleted.
+    /// - Those of any other operation.
+    pub async fn verify_table(&self) -> BackendResult<()> {
+        let inner = &*self.inner;
+        let verified = table::verify(&inner.requests, &inner.label, inner.attempts());
+        verified
+            .await
+            .map_err(|failure| inner.error(failure, Operation::Open))
+    }
+
+    /// Makes the table ready for use: creates it if it is not there (on demand, paid per request),
+    /// waits until it is active, checks its key schema, and has DynamoDB delete expired items.
+    ///
+    /// May be called by several processes at once, and on every start. Takes up to
+    /// [`TABLE_TIMEOUT`](Self::TABLE_TIMEOUT); a new table usually takes some seconds.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`verify_table`](Self::verify_table), and `InvalidConfiguration` if DynamoDB
+    /// already deletes the table's items by another attribute.
+    pub async fn create_table_if_missing(&self) -> BackendResult<()> {
+        let inner = &*self.inner;
+        let attempts = Attempts::within(Self::TABLE_TIMEOUT, &inner.counters);
+        table::create_if_missing(&inner.requests, attempts)
+            .await
+            .map_err(|failure| inner.error(failure, Operation::Open))
+    }
+
+    /// How long [`create_table_if_missing`](Self::create_table_if_missing) waits for the table: one
+    /// minute.
+    pub const TABLE_TIMEOUT: Duration = Duration::from_secs(60);
+}
+
+#[async_trait]
+impl Backend for DynamoDbBackend {
+    async fn read(&self, key: &CacheKey) -> ReadOutcome {
+        let inner = &*self.inner;
+        let stored_key = inner.stored_key(key);
+        let found = inner
+            .attempts()
+            .request(|| inner.requests.get(&stored_key))
+            .await
+            .map_err(|failure| inner.error(failure, Operation::Read))?;
+        Ok(found.and_then(|item| inner.accept(key, &stored_key, item)))
+    }
+
+    async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        let inner = &*self.inner;
+        let requests = &inner.requests;
+        let stored_key = inner.stored_key(key);
+        let mut attempts = inner.attempts();
+        let outcome = match inner.change(&stored_key, &value) {
+            Ok(Change::Put { stored, expire }) => {
+                let item = || item::of(&stored_key, &stored, expire, &requests.attributes);
+                attempts.request(|| requests.put(item())).await
+            }
+            Ok(Change::Clear { outcome }) => {
+                let cleared = attempts.request(|| requests.delete(&stored_key)).await;
+                cleared.and(outcome)
+            }
+            Err(failure) => Err(failure),
+        };
+        outcome.map_err(|failure| inner.error(failure, Operation::Write))
+    }
+
+    async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
+        let inner = &*self.inner;
+        let removed = inner.remove(&inner.stored_key(key), inner.attempts()).await;
+        removed.map_err(|failure| inner.error(failure, Operation::Remove))
+    }
+
+    /// One BatchGetItem for 100 keys, several at a time.
+    async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
+        self.inner.read_many(keys).await
+    }
+
+    /// One BatchWriteItem for 25 entries, several at a time.
+    async fn write_many(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<BackendResult<()>> {
+        self.inner.write_many(entries).await
+    }
+
+    /// One DeleteItem per key, several at a time: a BatchWriteItem costs as much and does not tell
+    /// what it found.
+    async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
+        self.inner.remove_many(keys).await
+    }
+
+    fn label(&self) -> BackendLabel {
+        self.inner.label.clone()
+    }
+
+    fn value_format(&self) -> &dyn Format {
+        &*self.inner.value_format
+    }
+
+    fn key_format(&self) -> &CacheKeyFormat {
+        &self.inner.key_format
+    }
+
+    fn compressor(&self) -> &dyn Compressor {
+        &*self.inner.compressor
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities.clone()
+    }
+
+    fn reject(&self, key: &CacheKey, rejection: Rejection) {
+        self.inner.reject(key, rejection);
+    }
+}
+
+impl Inner {
+    pub(crate) fn attempts(&self) -> Attempts<'_> {
+        Attempts::within(self.operation_timeout, &self.counters)
+    }
+
+    pub(crate) fn stored_key(&self, key: &CacheKey) -> StoredKey {
+        StoredKey::new(&self.key_format, key)
+    }
+
+    /// What writing `value` comes down to.
+    pub(crate) fn change(
+        &self,
+        key: &StoredKey,
+        value: &CacheValue<Raw>,
+    ) -> Result<Change, Failure> {
+        let largest = self.capabilities.largest_value.unwrap_or(LARGEST_ITEM);
+        let room = Room {
+            key,
+            largest_value: largest,
+            attributes: &self.requests.attributes,
+        };
+        Change::of(value, &*self.compressor, &room)
+    }
+
+    pub(crate) async fn remove(
+        &self,
+        key: &StoredKey,
+        mut attempts: Attempts<'_>,
+    ) -> Result<DeleteStatus, Failure> {
+        let now = clock::now();
+        let removal = attempts.request(|| self.requests.delete_live(key, now));
+        match removal.await? {
+            Removal::Deleted => Ok(DeleteStatus::Deleted(1)),
+            Removal::Absent => Ok(DeleteStatus::Missing),
+            // Deleted even so: a process whose clock is behind would still take it for live.
+            Removal::Expired => {
+                attempts.request(|| self.requests.delete(key)).await?;
+                Ok(DeleteStatus::Missing)
+            }
+        }
+    }
+
+    /// The value in an item that was found under `key`, if it is live.
+    pub(crate) fn accept(
+        &self,
+        key: &CacheKey,
+        stored_key: &StoredKey,
+        item: Item,
+    ) -> Option<CacheValue<Raw>> {
+        item::value(item, stored_key, &self.requests.attributes)
+            .map_err(|rejection| self.reject(key, rejection))
+            .ok()
+            .filter(|value| !value.is_expired())
+    }
+
+    fn reject(&self, key: &CacheKey, rejection: Rejection) {
+        self.counters.rejections.record(rejection);
+        trace_rejection(&self.label, key, rejection);
+    }
+
+    pub(crate) fn error(&self, failure: Failure, operation: Operation) -> BackendError {
+        failure.into_error(operation, &self.label)
+    }
+}
+
+/// Shows where it reads and writes, nothing of credentials or content.
+impl fmt::Debug for DynamoDbBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamoDbBackend")
+            .field("label", &self.inner.label)
+            .field("table", &self.inner.requests.table)
+            .field("statistics", &self.statistics())
+            .finish()
+    }
+}
