@@ -12,6 +12,10 @@ const RETRIES: u32 = 1;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
+/// What has to be left for a request to be sent again: one that the deadline cuts off is not
+/// likely to help, and its outcome is unclear.
+const LEAST_TIME: Duration = Duration::from_millis(50);
+
 /// The requests of one call, under its deadline.
 ///
 /// The SDK's own retries are off: a bulk request's unprocessed keys need retries of another kind
@@ -63,7 +67,7 @@ impl<'c> Attempts<'c> {
     /// failed together do not come back together. `false`, at once, if the deadline is too near.
     pub(crate) async fn pause(&mut self) -> bool {
         let pause = self.pause.mul_f64(fastrand::f64());
-        if Instant::now() + pause >= self.deadline {
+        if Instant::now() + pause + LEAST_TIME >= self.deadline {
             return false;
         }
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);

@@ -5,7 +5,7 @@
 )]
 #![allow(
     clippy::unwrap_used,
-    reason = "not in a test function, but only called by tests"
+    reason = "clippy's exception for tests does not reach the functions they share"
 )]
 
 use std::{collections::HashMap, time::Duration};

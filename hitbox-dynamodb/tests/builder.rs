@@ -1,0 +1,177 @@
+//! What a builder refuses, and what nothing ever shows.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy's exception for tests does not reach the functions they share"
+)]
+
+mod stub;
+mod table;
+
+use std::error::Error;
+
+use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
+use aws_types::SdkConfig;
+use hitbox_backend::{Backend, BackendError, BackendErrorKind, CacheKeyFormat};
+use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_dynamodb::{AttributeNames, DynamoDbBackend, DynamoDbBackendBuilder, ReadConsistency};
+use std::time::Duration;
+use stub::{Answer, Stub};
+use table::{Table, at};
+
+const SECRET: &str = "wJalrXUtnFEMI";
+
+fn builder() -> DynamoDbBackendBuilder {
+    at("http://127.0.0.1:1").table("cache")
+}
+
+fn sdk_config(endpoint: &str) -> aws_types::sdk_config::Builder {
+    let credentials = Credentials::new("id", SECRET, None, None, "test");
+    SdkConfig::builder()
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(endpoint)
+}
+
+#[test]
+fn settings_that_cannot_work_are_named() {
+    let names = AttributeNames::default;
+    let no_credentials = SdkConfig::builder().region(Region::new("r")).build();
+    let bare = DynamoDbBackend::builder;
+    let cases = [
+        ("table", bare().region("r").credentials("a", "b")),
+        ("table", builder().table("")),
+        ("region", bare().table("cache").credentials("a", "b")),
+        ("credentials", bare().table("cache").region("r")),
+        ("endpoint", builder().endpoint("localhost:8000")),
+        ("endpoint", builder().endpoint("http://")),
+        (
+            "endpoint",
+            builder().endpoint(format!("http://a:{SECRET}@host/")),
+        ),
+        ("sdk_config", builder().sdk_config(no_credentials.clone())),
+        (
+            "sdk_config",
+            bare().table("cache").sdk_config(no_credentials),
+        ),
+        (
+            "operation_timeout",
+            builder().operation_timeout(Duration::ZERO),
+        ),
+        ("attempt_timeout", builder().attempt_timeout(Duration::ZERO)),
+        ("largest_value", builder().largest_value(0)),
+        ("largest_value", builder().largest_value(400 << 10)),
+        (
+            "attribute_names",
+            builder().attribute_names(names().payload("key")),
+        ),
+        (
+            "attribute_names",
+            builder().attribute_names(names().payload("")),
+        ),
+        (
+            "key_format",
+            builder().key_format(CacheKeyFormat::namespaced(&"n".repeat(2_000))),
+        ),
+    ];
+    for (setting, builder) in cases {
+        let error = builder.build().unwrap_err();
+        assert_eq!(error.kind(), BackendErrorKind::InvalidConfiguration);
+        let message = error.to_string();
+        assert!(
+            message.contains(&format!("`{setting}`")),
+            "{setting}: {message}"
+        );
+        assert!(!message.contains(SECRET), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn an_sdk_config_without_client_and_behaviour_version_will_do() {
+    let table = Table::create().await;
+    let backend = DynamoDbBackend::builder()
+        .table(&table.name)
+        .sdk_config(sdk_config(table.server.endpoint()).build())
+        .read_consistency(ReadConsistency::Eventual)
+        .build()
+        .unwrap();
+    backend.verify_table().await.unwrap();
+    let key = CacheKey::from_str("key", "k");
+    let value = CacheValue::new(Raw::from(b"value".to_vec()), None, None);
+    backend.write(&key, value.clone()).await.unwrap();
+    assert_eq!(backend.read(&key).await.unwrap(), Some(value));
+}
+
+#[tokio::test]
+async fn reads_are_consistent_unless_told_otherwise() {
+    for (consistency, expected) in [
+        (ReadConsistency::default(), true),
+        (ReadConsistency::Eventual, false),
+    ] {
+        let stub = Stub::start(move |operation, body, _| {
+            let asked = match operation {
+                "GetItem" => &body["ConsistentRead"],
+                _ => &body["RequestItems"]["cache"]["ConsistentRead"],
+            };
+            assert_eq!(asked, expected);
+            Answer::ok(serde_json::json!({}))
+        })
+        .await;
+        let backend = at(stub.endpoint())
+            .table("cache")
+            .read_consistency(consistency)
+            .build()
+            .unwrap();
+        let key = CacheKey::from_str("key", "k");
+        assert_eq!(backend.read(&key).await.unwrap(), None);
+        assert_eq!(backend.read_many(&[key]).await.remove(0).unwrap(), None);
+    }
+}
+
+/// Everything that is ever shown of an error.
+fn shown(error: &BackendError) -> String {
+    let mut shown = format!("{error} {error:?} {error:#?}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        shown += &format!(" {cause} {cause:?}");
+        source = cause.source();
+    }
+    shown
+}
+
+#[tokio::test]
+async fn no_error_and_no_debug_shows_credentials_or_values() {
+    const VALUE: &str = "cached-value";
+    // As AWS does for a wrong signature, and worse: everything is quoted back, in the code too.
+    let quoted = format!("{SECRET} {VALUE} should have been signed with {SECRET}");
+    let key = CacheKey::from_str("key", "k");
+    let value = || CacheValue::new(Raw::from(VALUE.as_bytes().to_vec()), None, None);
+    let answers: [fn(&str) -> Answer; 4] = [
+        |quoted| Answer::error_saying(400, "InvalidSignatureException", quoted),
+        |quoted| Answer::error_saying(400, quoted, quoted),
+        |quoted| Answer::Reply(500, serde_json::json!([quoted])),
+        |quoted| Answer::ok(serde_json::json!([quoted])),
+    ];
+    for answer in answers {
+        let quoted = quoted.clone();
+        let stub = Stub::start(move |_, _, _| answer(&quoted)).await;
+        let settings = at(stub.endpoint()).table("cache").credentials("id", SECRET);
+        let other = DynamoDbBackend::builder()
+            .table("cache")
+            .sdk_config(sdk_config(stub.endpoint()).build());
+        for settings in [settings, other] {
+            let mut all = format!("{settings:?}");
+            let backend = settings.build().unwrap();
+            let read = backend.read(&key).await.map(drop);
+            let write = backend.write(&key, value()).await;
+            let remove = backend.remove(&key).await.map(drop);
+            let verified = backend.verify_table().await;
+            for outcome in [read, write, remove, verified] {
+                if let Err(error) = outcome {
+                    all += &shown(&error);
+                }
+            }
+            all += &format!("{backend:?}");
+            assert!(!all.contains(SECRET) && !all.contains(VALUE), "{all}");
+        }
+    }
+}

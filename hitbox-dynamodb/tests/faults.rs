@@ -1,0 +1,350 @@
+//! What a caller gets, and when, while the service is down, hung, throttling or half done.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy's exception for tests does not reach the functions they share"
+)]
+
+mod stub;
+mod table;
+
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use futures::future::join_all;
+use hitbox_backend::{Backend, BackendErrorKind, BackendResult};
+use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_dynamodb::{DynamoDbBackend, DynamoDbBackendBuilder};
+use serde_json::{Value, json};
+use stub::{Answer, Stub};
+use table::{Table, at};
+
+/// No call of a backend with default settings takes longer.
+const LONGEST: Duration = Duration::from_secs(1);
+
+fn key(name: &str) -> CacheKey {
+    CacheKey::from_str("key", name)
+}
+
+fn value() -> CacheValue<Raw> {
+    CacheValue::new(Raw::from(b"value".to_vec()), None, None)
+}
+
+fn entries(keys: &[CacheKey]) -> Vec<(CacheKey, CacheValue<Raw>)> {
+    keys.iter().map(|key| (key.clone(), value())).collect()
+}
+
+fn over(stub: &Stub) -> DynamoDbBackendBuilder {
+    at(stub.endpoint()).table("cache")
+}
+
+fn kind<T: Debug>(outcome: BackendResult<T>) -> BackendErrorKind {
+    outcome.unwrap_err().kind()
+}
+
+fn kinds<T: Debug>(outcomes: Vec<BackendResult<T>>) -> Vec<BackendErrorKind> {
+    outcomes.into_iter().map(kind).collect()
+}
+
+/// How long each kind of call took to fail, by its name.
+type Durations = BTreeMap<&'static str, Duration>;
+
+/// Makes a call of each kind, all of which must fail with this kind of error.
+async fn fail_once(backend: &DynamoDbBackend, expected: BackendErrorKind) -> Durations {
+    let keys = [key("a"), key("b")];
+    let mut durations = Durations::new();
+    let mut note = |call, began: Instant, failed: &[BackendErrorKind]| {
+        assert!(
+            failed.iter().all(|kind| *kind == expected),
+            "{call}: {failed:?}"
+        );
+        durations.insert(call, began.elapsed());
+    };
+    let began = Instant::now();
+    note("read", began, &[kind(backend.read(&key("k")).await)]);
+    let began = Instant::now();
+    note(
+        "write",
+        began,
+        &[kind(backend.write(&key("k"), value()).await)],
+    );
+    let began = Instant::now();
+    note("remove", began, &[kind(backend.remove(&key("k")).await)]);
+    let began = Instant::now();
+    note("read_many", began, &kinds(backend.read_many(&keys).await));
+    let began = Instant::now();
+    note(
+        "write_many",
+        began,
+        &kinds(backend.write_many(entries(&keys)).await),
+    );
+    let began = Instant::now();
+    note(
+        "remove_many",
+        began,
+        &kinds(backend.remove_many(&keys).await),
+    );
+    durations
+}
+
+/// Does that many times at once. Prints the slowest call of each kind; all must have been in time.
+async fn assert_fails_in_time(
+    what: &str,
+    backend: &DynamoDbBackend,
+    times: usize,
+    expected: BackendErrorKind,
+) {
+    let rounds = (0..times).map(|_| fail_once(backend, expected));
+    let mut slowest = Durations::new();
+    for (call, took) in join_all(rounds).await.into_iter().flatten() {
+        let slowest = slowest.entry(call).or_default();
+        *slowest = took.max(*slowest);
+    }
+    println!("{what}, slowest of {times}: {slowest:?}");
+    assert!(slowest.values().all(|slowest| *slowest < LONGEST));
+}
+
+#[tokio::test]
+async fn a_refused_port_is_unavailable_at_once() {
+    // Bound and closed again: nobody listens there.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let backend = at(&endpoint).table("cache").build().unwrap();
+    assert_fails_in_time("refused port", &backend, 20, BackendErrorKind::Unavailable).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_says_nothing_costs_no_more_than_the_deadline() {
+    let stub = Stub::silent().await;
+    let backend = over(&stub).build().unwrap();
+    assert_fails_in_time("silent", &backend, 20, BackendErrorKind::Timeout).await;
+}
+
+#[tokio::test]
+async fn a_server_that_stops_and_comes_back_is_found_again() {
+    let mut table = Table::create_in_process().await;
+    let backend = table.default_builder().build().unwrap();
+    let value = value();
+    backend.write(&key("k"), value.clone()).await.unwrap();
+    for _ in 0..3 {
+        table.server.stop().unwrap();
+        assert_fails_in_time("stopped", &backend, 20, BackendErrorKind::Unavailable).await;
+        table.server.restart().await.unwrap();
+        assert_eq!(backend.read(&key("k")).await.unwrap(), Some(value.clone()));
+    }
+}
+
+/// The connection of the last request is dead, and that is noticed only now.
+#[tokio::test]
+async fn a_connection_that_broke_is_replaced_within_the_call() {
+    let stub = Stub::start(|_, _, before| match before {
+        1 => Answer::HangUp,
+        _ => Answer::ok(json!({})),
+    })
+    .await;
+    let backend = over(&stub).build().unwrap();
+    for _ in 0..2 {
+        assert_eq!(backend.read(&key("k")).await.unwrap(), None);
+    }
+    assert_eq!((stub.requests(), backend.statistics().retries), (3, 1));
+}
+
+/// As a half-open connection: it is there, and nothing comes.
+#[tokio::test]
+async fn a_connection_that_hangs_is_given_up_within_the_call() {
+    let stub = Stub::start(|_, _, before| match before {
+        0 => Answer::Silence,
+        _ => Answer::ok(json!({})),
+    })
+    .await;
+    let backend = over(&stub).build().unwrap();
+    assert_eq!(backend.read(&key("k")).await.unwrap(), None);
+    assert_eq!(stub.requests(), 2);
+}
+
+#[tokio::test]
+async fn throttling_is_a_kind_of_its_own_and_retryable() {
+    for code in [
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottlingException",
+    ] {
+        let stub = Stub::start(move |_, _, _| Answer::error(400, code)).await;
+        let backend = over(&stub).build().unwrap();
+        assert_fails_in_time(code, &backend, 1, BackendErrorKind::Throttled).await;
+        let error = backend.read(&key("k")).await.unwrap_err();
+        assert!(error.is_retryable() && error.is_definite());
+        assert!(error.to_string().contains(code), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn throttling_that_passes_is_not_noticed() {
+    let stub = Stub::start(|_, _, before| match before {
+        0 => Answer::error(400, "ProvisionedThroughputExceededException"),
+        _ => Answer::ok(json!({})),
+    })
+    .await;
+    let backend = over(&stub).build().unwrap();
+    backend.write(&key("k"), value()).await.unwrap();
+    assert_eq!(backend.statistics().retries, 1);
+}
+
+/// The first attempt may have been applied, or may yet be: a clear refusal of the second does not
+/// change that.
+#[tokio::test]
+async fn a_write_whose_first_attempt_is_unclear_is_not_reported_as_refused() {
+    let stub = Stub::start(|_, _, before| match before {
+        0 => Answer::Silence,
+        _ => Answer::error(400, "ThrottlingException"),
+    })
+    .await;
+    let backend = over(&stub).build().unwrap();
+    let error = backend.write(&key("k"), value()).await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::Timeout);
+    assert!(!error.is_definite());
+}
+
+#[tokio::test]
+async fn other_refusals_have_their_kinds() {
+    for (status, code, expected) in [
+        (400, "AccessDeniedException", BackendErrorKind::Denied),
+        (400, "UnrecognizedClientException", BackendErrorKind::Denied),
+        (
+            400,
+            "ResourceNotFoundException",
+            BackendErrorKind::InvalidConfiguration,
+        ),
+        (
+            400,
+            "ValidationException",
+            BackendErrorKind::InvalidConfiguration,
+        ),
+        (500, "InternalServerError", BackendErrorKind::Unavailable),
+        (503, "ServiceUnavailable", BackendErrorKind::Unavailable),
+        (418, "NobodyKnowsThisOne", BackendErrorKind::Internal),
+    ] {
+        let stub = Stub::start(move |_, _, _| Answer::error(status, code)).await;
+        let backend = over(&stub).build().unwrap();
+        assert_fails_in_time(code, &backend, 1, expected).await;
+    }
+}
+
+/// The entries of the one table in a batch request.
+fn batch(body: &Value) -> Value {
+    body["RequestItems"]["cache"].clone()
+}
+
+/// Answers a BatchGetItem for the first of the keys and leaves the rest.
+fn one_of_batch_get(body: &Value) -> Answer {
+    let mut asked = batch(body);
+    let mut keys = asked["Keys"].as_array().unwrap().clone();
+    let stored = "iUhCCgEAAAA="; // No whole stored form: a rejection tells that it has come.
+    let mut item = keys.remove(0);
+    item["value"] = json!({"B": stored});
+    let left = if keys.is_empty() {
+        json!({})
+    } else {
+        asked["Keys"] = Value::from(keys);
+        json!({"cache": asked})
+    };
+    Answer::ok(json!({"Responses": {"cache": [item]}, "UnprocessedKeys": left}))
+}
+
+#[tokio::test]
+async fn unprocessed_keys_of_a_read_are_asked_for_again() {
+    let stub = Stub::start(|_, body, _| one_of_batch_get(&body)).await;
+    let backend = over(&stub).build().unwrap();
+    let keys = ["a", "b", "c", "d"].map(key);
+    let found = backend.read_many(&keys).await;
+    assert!(found.iter().all(|found| matches!(found, Ok(None))));
+    assert_eq!(backend.statistics().rejections.total(), 4);
+    assert_eq!((stub.requests(), backend.statistics().retries), (4, 3));
+}
+
+#[tokio::test]
+async fn keys_that_stay_unprocessed_are_throttled_and_the_others_are_not() {
+    let stub = Stub::start(|_, body, before| match before {
+        0 => one_of_batch_get(&body),
+        _ => Answer::ok(json!({"UnprocessedKeys": body["RequestItems"]})),
+    })
+    .await;
+    let backend = over(&stub).build().unwrap();
+    let keys = ["a", "b", "c"].map(key);
+    let began = Instant::now();
+    let mut found = backend.read_many(&keys).await;
+    assert!(began.elapsed() < LONGEST);
+    assert_eq!(kind(found.remove(2)), BackendErrorKind::Throttled);
+    assert_eq!(kind(found.remove(1)), BackendErrorKind::Throttled);
+    assert_eq!(found.remove(0).unwrap(), None);
+    // Pauses that grow: a hundred requests in a second would not be patience.
+    assert!((3..20).contains(&stub.requests()), "{}", stub.requests());
+}
+
+#[tokio::test]
+async fn unprocessed_items_of_a_write_are_sent_again() {
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&written);
+    let stub = Stub::start(move |_, body, _| {
+        let mut writes = batch(&body).as_array().unwrap().clone();
+        let one = writes.remove(0);
+        let name = one["PutRequest"]["Item"]["key"]["S"].as_str().unwrap();
+        note.lock().unwrap().push(name.to_owned());
+        let left = if writes.is_empty() {
+            json!({})
+        } else {
+            json!({"cache": writes})
+        };
+        Answer::ok(json!({"UnprocessedItems": left}))
+    })
+    .await;
+    let backend = over(&stub).build().unwrap();
+    let keys = ["a", "b", "c", "d"].map(key);
+    let outcomes = backend.write_many(entries(&keys)).await;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    let mut names = written.lock().unwrap().clone();
+    names.sort();
+    assert_eq!(names, keys.map(|key| key.as_text().to_owned()));
+}
+
+#[tokio::test]
+async fn items_that_stay_unprocessed_are_throttled() {
+    let stub = Stub::start(|operation, body, _| {
+        assert_eq!(operation, "BatchWriteItem");
+        Answer::ok(json!({"UnprocessedItems": body["RequestItems"]}))
+    })
+    .await;
+    let backend = over(&stub).build().unwrap();
+    let began = Instant::now();
+    for outcome in backend.write_many(entries(&["a", "b"].map(key))).await {
+        assert_eq!(kind(outcome), BackendErrorKind::Throttled);
+    }
+    assert!(began.elapsed() < LONGEST);
+}
+
+/// One batch of several fails: its keys report it, and no others.
+#[tokio::test]
+async fn a_batch_that_fails_leaves_the_other_batches_alone() {
+    let stub = Stub::start(|_, body, _| {
+        let keys = batch(&body)["Keys"].to_string();
+        if keys.contains("key=7\"") {
+            Answer::error(400, "AccessDeniedException")
+        } else {
+            Answer::ok(json!({}))
+        }
+    })
+    .await;
+    let backend = over(&stub).build().unwrap();
+    let keys: Vec<_> = (0..250).map(|n| key(&n.to_string())).collect();
+    let found = backend.read_many(&keys).await;
+    for (index, outcome) in found.into_iter().enumerate() {
+        match outcome {
+            Ok(found) => assert!(found.is_none() && index >= 100),
+            Err(error) => assert!(error.kind() == BackendErrorKind::Denied && index < 100),
+        }
+    }
+}
