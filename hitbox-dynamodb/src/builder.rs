@@ -156,10 +156,12 @@ impl DynamoDbBackendBuilder {
         self
     }
 
-    /// When a request for one key is given up and sent once more. Default: 400 ms. Within
-    /// [`operation_timeout`](Self::operation_timeout) in any case.
+    /// When the read or removal of one key is given up and sent once more: it may be the connection
+    /// that hangs. Default: 400 ms. Within [`operation_timeout`](Self::operation_timeout) in any
+    /// case.
     ///
-    /// Requests for many keys have the whole of the operation's time.
+    /// Requests for many keys have the whole of the operation's time, and so do writes: the request
+    /// that was given up could be applied after a later one.
     pub const fn attempt_timeout(mut self, limit: Duration) -> Self {
         self.attempt_timeout = limit;
         self
@@ -231,10 +233,10 @@ impl DynamoDbBackendBuilder {
         }
         let attempt_timeout = self.attempt_timeout.min(self.operation_timeout);
         let connection = self.connection()?;
-        let (single, patient) = connection.clients(attempt_timeout, self.operation_timeout);
+        let (hasty, patient) = connection.clients(attempt_timeout, self.operation_timeout);
         Ok(DynamoDbBackend::from(Inner {
             requests: Requests {
-                single,
+                hasty,
                 patient,
                 table,
                 attributes: self.attributes,

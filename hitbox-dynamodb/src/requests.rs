@@ -26,9 +26,9 @@ pub(crate) const BATCH_GET_KEYS: usize = 100;
 pub(crate) const BATCH_WRITE_ITEMS: usize = 25;
 
 pub(crate) struct Requests {
-    /// For one key: an attempt is given up soon enough to try again.
-    pub(crate) single: Client,
-    /// For many keys and for the table itself: an attempt may take all the time there is.
+    /// Gives an attempt up soon enough for another.
+    pub(crate) hasty: Client,
+    /// Gives an attempt all the time there is.
     pub(crate) patient: Client,
     pub(crate) table: String,
     pub(crate) attributes: AttributeNames,
@@ -54,7 +54,7 @@ impl Requests {
     pub(crate) async fn get(&self, key: &StoredKey) -> Result<Option<Item>, Failure> {
         let (name, value) = item::partition_key(key, &self.attributes);
         let request = self
-            .single
+            .hasty
             .get_item()
             .table_name(&self.table)
             .key(name, value)
@@ -62,9 +62,11 @@ impl Requests {
         Ok(request.send().await?.item)
     }
 
+    /// Patient: if one that was given up is applied after all, and after a later write, the older
+    /// value is back. A late deletion costs a miss.
     pub(crate) async fn put(&self, item: Item) -> Result<(), Failure> {
         let request = self
-            .single
+            .patient
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item));
@@ -113,7 +115,7 @@ impl Requests {
 
     fn deletion(&self, key: &StoredKey) -> DeleteItemFluentBuilder {
         let (name, value) = item::partition_key(key, &self.attributes);
-        self.single
+        self.hasty
             .delete_item()
             .table_name(&self.table)
             .key(name, value)

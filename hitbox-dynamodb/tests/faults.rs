@@ -155,7 +155,7 @@ async fn a_connection_that_broke_is_replaced_within_the_call() {
 
 /// As a half-open connection: it is there, and nothing comes.
 #[tokio::test]
-async fn a_connection_that_hangs_is_given_up_within_the_call() {
+async fn a_read_on_a_connection_that_hangs_is_sent_on_another() {
     let stub = Stub::start(|_, _, before| match before {
         0 => Answer::Silence,
         _ => Answer::ok(json!({})),
@@ -194,18 +194,28 @@ async fn throttling_that_passes_is_not_noticed() {
     assert_eq!(backend.statistics().retries, 1);
 }
 
+/// What was given up could be applied after a later write.
+#[tokio::test]
+async fn a_write_on_a_connection_that_hangs_is_not_sent_again() {
+    let stub = Stub::silent().await;
+    let backend = over(&stub).build().unwrap();
+    let written = backend.write(&key("k"), value()).await;
+    assert_eq!(kind(written), BackendErrorKind::Timeout);
+    assert_eq!(stub.requests(), 1);
+}
+
 /// The first attempt may have been applied, or may yet be: a clear refusal of the second does not
 /// change that.
 #[tokio::test]
 async fn a_write_whose_first_attempt_is_unclear_is_not_reported_as_refused() {
     let stub = Stub::start(|_, _, before| match before {
-        0 => Answer::Silence,
+        0 => Answer::HangUp,
         _ => Answer::error(400, "ThrottlingException"),
     })
     .await;
     let backend = over(&stub).build().unwrap();
     let error = backend.write(&key("k"), value()).await.unwrap_err();
-    assert_eq!(error.kind(), BackendErrorKind::Timeout);
+    assert_eq!(error.kind(), BackendErrorKind::Unavailable);
     assert!(!error.is_definite());
 }
 
