@@ -36,7 +36,7 @@ impl Failure {
         let limit = limit.as_millis();
         Self::new(
             BackendErrorKind::Timeout,
-            format!("not answered within `operation_timeout`, {limit} ms"),
+            format!("not answered within {limit} ms"),
         )
     }
 
