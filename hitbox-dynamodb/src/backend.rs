@@ -74,6 +74,10 @@ impl From<Inner> for DynamoDbBackend {
 }
 
 impl DynamoDbBackend {
+    /// How long [`create_table_if_missing`](Self::create_table_if_missing) waits for the table: one
+    /// minute.
+    pub const TABLE_TIMEOUT: Duration = Duration::from_secs(60);
+
     /// A builder with the default settings.
     pub fn builder() -> DynamoDbBackendBuilder {
         DynamoDbBackendBuilder::new()
@@ -117,6 +121,10 @@ impl DynamoDbBackend {
     ///
     /// Those of [`verify_table`](Self::verify_table), and `InvalidConfiguration` if DynamoDB
     /// already deletes the table's items by another attribute.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped halfway, it leaves a table that the next call completes.
     pub async fn create_table_if_missing(&self) -> BackendResult<()> {
         let inner = &*self.inner;
         let attempts = Attempts::within(Self::TABLE_TIMEOUT, &inner.counters);
@@ -124,14 +132,11 @@ impl DynamoDbBackend {
             .await
             .map_err(|failure| inner.error(failure, Operation::Open))
     }
-
-    /// How long [`create_table_if_missing`](Self::create_table_if_missing) waits for the table: one
-    /// minute.
-    pub const TABLE_TIMEOUT: Duration = Duration::from_secs(60);
 }
 
 #[async_trait]
 impl Backend for DynamoDbBackend {
+    /// One GetItem.
     async fn read(&self, key: &CacheKey) -> ReadOutcome {
         let inner = &*self.inner;
         let stored_key = inner.stored_key(key);
@@ -143,6 +148,7 @@ impl Backend for DynamoDbBackend {
         Ok(found.and_then(|item| inner.accept(key, &stored_key, item)))
     }
 
+    /// One PutItem. A DeleteItem instead, for a value that has expired or is refused.
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
         let inner = &*self.inner;
         let requests = &inner.requests;
@@ -162,6 +168,8 @@ impl Backend for DynamoDbBackend {
         outcome.map_err(|failure| inner.error(failure, Operation::Write))
     }
 
+    /// One DeleteItem, and another for an expired item that is still there. If it had to be sent
+    /// again because its reply was lost, the item may be reported missing though it was deleted.
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
         let inner = &*self.inner;
         let removed = inner.remove(&inner.stored_key(key), inner.attempts()).await;

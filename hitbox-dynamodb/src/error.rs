@@ -92,7 +92,11 @@ fn from_connector(error: &ConnectorError) -> Failure {
     }
     let detail = match io_error_below(error) {
         Some(io) => format!("connection failed: {}", io.kind()),
-        None => "connection failed".into(),
+        None if error.is_io() => "connection failed".into(),
+        // What fails before there is a connection looks like this.
+        None => "the request was not sent: check that credentials can be loaded, and that the \
+                 client has an HTTP client"
+            .into(),
     };
     Failure::new(BackendErrorKind::Unavailable, detail)
 }

@@ -7,14 +7,16 @@
 mod stub;
 mod table;
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
-use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
+use aws_sdk_dynamodb::{
+    Client, Config,
+    config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider},
+};
 use aws_types::SdkConfig;
 use hitbox_backend::{Backend, BackendError, BackendErrorKind, CacheKeyFormat};
 use hitbox_core::{CacheKey, CacheValue, Raw};
 use hitbox_dynamodb::{AttributeNames, DynamoDbBackend, DynamoDbBackendBuilder, ReadConsistency};
-use std::time::Duration;
 use stub::{Answer, Stub};
 use table::{Table, at};
 
@@ -99,6 +101,34 @@ async fn an_sdk_config_without_client_and_behaviour_version_will_do() {
     let value = CacheValue::new(Raw::from(b"value".to_vec()), None, None);
     backend.write(&key, value.clone()).await.unwrap();
     assert_eq!(backend.read(&key).await.unwrap(), Some(value));
+}
+
+/// The SDK notices only when it is about to send something.
+#[tokio::test]
+async fn a_client_that_cannot_send_is_said_to_lack_something() {
+    let config = || {
+        Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .endpoint_url("http://127.0.0.1:1")
+    };
+    let credentials = Credentials::new("id", SECRET, None, None, "test");
+    let http_client = aws_smithy_http_client::Builder::new().build_http();
+    for config in [
+        config().credentials_provider(credentials),
+        config().http_client(http_client),
+    ] {
+        let client = Client::from_conf(config.build());
+        let settings = DynamoDbBackend::builder().table("cache").client(client);
+        let backend = settings.build().unwrap();
+        let error = backend.verify_table().await.unwrap_err();
+        assert_eq!(error.kind(), BackendErrorKind::Unavailable);
+        let message = error.to_string();
+        assert!(
+            message.contains("credentials") && message.contains("HTTP client"),
+            "{message}"
+        );
+    }
 }
 
 #[tokio::test]
