@@ -46,6 +46,11 @@ impl<'c> Attempts<'c> {
     where
         Sent: Future<Output = Result<T, Failure>>,
     {
+        // Requests of a bulk operation wait for each other; making one that comes too late takes
+        // time too.
+        if Instant::now() >= self.deadline {
+            return Err(self.verdict(Failure::no_reply_within(self.limit)));
+        }
         loop {
             let failure = match timeout_at(self.deadline, send()).await {
                 Ok(Ok(reply)) => return Ok(reply),
@@ -141,6 +146,8 @@ mod tests {
         let reply = attempts.request(std::future::pending::<Result<(), Failure>>);
         assert_eq!(reply.await, Err(Failure::no_reply_within(LIMIT)));
         assert!(!attempts.pause().await);
+        let late = attempts.request(|| async { panic!("sent too late") });
+        assert_eq!(late.await, Err::<(), _>(Failure::no_reply_within(LIMIT)));
         assert_eq!(began.elapsed(), LIMIT);
     }
 }

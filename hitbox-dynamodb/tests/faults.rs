@@ -124,6 +124,30 @@ async fn a_server_that_says_nothing_costs_no_more_than_the_deadline() {
     assert_fails_in_time("silent", &backend, 20, BackendErrorKind::Timeout).await;
 }
 
+/// More requests than are under way at a time: those that wait have the same deadline.
+#[tokio::test]
+async fn many_keys_cost_no_more_than_the_deadline_either() {
+    let stub = Stub::silent().await;
+    let backend = over(&stub).build().unwrap();
+    let keys: Vec<_> = (0..1_000).map(|n| key(&n.to_string())).collect();
+    let began = Instant::now();
+    let failed = kinds(backend.read_many(&keys).await);
+    let read = began.elapsed();
+    let began = Instant::now();
+    let failed = [failed, kinds(backend.write_many(entries(&keys)).await)].concat();
+    let written = began.elapsed();
+    let began = Instant::now();
+    let failed = [failed, kinds(backend.remove_many(&keys).await)].concat();
+    let removed = began.elapsed();
+    assert_eq!(failed, vec![BackendErrorKind::Timeout; 3_000]);
+    println!("1,000 keys: read {read:?}, written {written:?}, removed {removed:?}");
+    assert!(
+        [read, written, removed]
+            .into_iter()
+            .all(|took| took < LONGEST)
+    );
+}
+
 #[tokio::test]
 async fn a_server_that_stops_and_comes_back_is_found_again() {
     let mut table = Table::create_in_process().await;
