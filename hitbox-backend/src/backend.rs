@@ -141,6 +141,15 @@ pub trait Backend: Send + Sync {
         outcomes
     }
 
+    /// [`refill`](Self::refill) for many entries: one outcome per entry, in the order given.
+    /// Default: [`write_many`](Self::write_many).
+    async fn refill_many(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<BackendResult<()>> {
+        self.write_many(entries).await
+    }
+
     /// Removes many keys: one outcome per key, in the order given.
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
         let mut outcomes = Vec::with_capacity(keys.len());

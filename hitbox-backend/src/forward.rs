@@ -48,6 +48,12 @@ macro_rules! forward_backend {
             ) -> Vec<BackendResult<()>> {
                 (**self).write_many(entries).await
             }
+            async fn refill_many(
+                &self,
+                entries: Vec<(CacheKey, CacheValue<Raw>)>,
+            ) -> Vec<BackendResult<()>> {
+                (**self).refill_many(entries).await
+            }
             async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
                 (**self).remove_many(keys).await
             }

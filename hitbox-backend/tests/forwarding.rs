@@ -132,6 +132,13 @@ impl Backend for Recorder {
         self.note("write_many");
         entries.iter().map(|_| Err(error("write_many"))).collect()
     }
+    async fn refill_many(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<BackendResult<()>> {
+        self.note("refill_many");
+        entries.iter().map(|_| Ok(())).collect()
+    }
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
         self.note("remove_many");
         keys.iter().map(|_| Ok(DeleteStatus::Deleted(8))).collect()
@@ -206,6 +213,9 @@ async fn assert_forwards<B: Backend>(backend: B, recorder: &Recorder) {
     let refused = backend.write_many(entries.into()).await;
     assert!(refused.len() == 2 && refused.iter().all(Result::is_err));
     reached("write_many");
+    let entries = keys.clone().map(|key| (key, value(0)));
+    assert_eq!(backend.refill_many(entries.into()).await.len(), 2);
+    reached("refill_many");
     for removed in backend.remove_many(&keys).await {
         assert_eq!(removed.unwrap(), DeleteStatus::Deleted(8));
     }

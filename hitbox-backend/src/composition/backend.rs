@@ -130,7 +130,14 @@ where
         &self,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
-        self.write_in_bulk(entries).await
+        self.write_in_bulk(Origin::Load, entries).await
+    }
+
+    async fn refill_many(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<BackendResult<()>> {
+        self.write_in_bulk(Origin::OtherLayer, entries).await
     }
 
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {

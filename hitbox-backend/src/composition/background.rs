@@ -66,7 +66,7 @@ impl<'a, O: Offload<'static>> Background<'a, O> {
             .into_iter()
             .map(|Left { key, name: _, work }| (key, work))
             .unzip();
-        let mut together = join(join_all(works), bulks).map(drop).boxed();
+        let mut together = join(bulks, join_all(works)).map(drop).boxed();
         // Layers that never wait are done with it at once. Only then it is for others to drive.
         if futures::poll!(&mut together).is_pending() {
             self.offload.register("bulk", ledger.adopt(keys, together));

@@ -57,6 +57,7 @@ where
 
     pub(super) async fn write_in_bulk(
         &self,
+        origin: Origin,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
         let (l1, l2) = (InBulk::new(self.first()), InBulk::new(self.second()));
@@ -64,7 +65,7 @@ where
         let path = self.write_path(&background);
         let singles = join_all(entries.into_iter().map(|(key, value)| {
             let (path, l1, l2) = (&path, l1.clone(), l2.clone());
-            async move { path.write(&key, value, Origin::Load, l1, l2).await }
+            async move { path.write(&key, value, origin, l1, l2).await }
         }));
         let (outcomes, bulks) = drive(singles, &l1, &l2).await;
         background.hand_over_bulk(&self.layers.ledger, bulks).await;

@@ -80,6 +80,7 @@ pub(super) struct InBulk<H> {
 struct Gathering {
     reads: Gathered<(CacheKey, BoxContext), (ReadOutcome, BoxContext)>,
     writes: Gathered<(CacheKey, CacheValue<Raw>), BackendResult<()>>,
+    refills: Gathered<(CacheKey, CacheValue<Raw>), BackendResult<()>>,
     removes: Gathered<CacheKey, BackendResult<DeleteStatus>>,
 }
 
@@ -97,6 +98,7 @@ impl<H: Handle> InBulk<H> {
         self.bulks(
             gathering.reads.take(),
             gathering.writes.take(),
+            gathering.refills.take(),
             gathering.removes.take(),
         )
     }
@@ -108,6 +110,7 @@ impl<H: Handle> InBulk<H> {
         self.bulks(
             gathering.reads.take_last(),
             gathering.writes.take_last(),
+            gathering.refills.take_last(),
             gathering.removes.take_last(),
         )
     }
@@ -116,6 +119,7 @@ impl<H: Handle> InBulk<H> {
         &self,
         reads: Option<Reads>,
         writes: Option<Writes>,
+        refills: Option<Writes>,
         removes: Option<Removes>,
     ) -> impl Iterator<Item = BoxFuture<'static, ()>> + use<H> {
         let reads = reads.map(|(questions, waiting)| {
@@ -131,11 +135,16 @@ impl<H: Handle> InBulk<H> {
             let handle = self.handle.clone();
             boxed(async move { answer(waiting, handle.backend().write_many(entries).await) })
         });
+        let refills = refills.map(|(entries, waiting)| {
+            let handle = self.handle.clone();
+            boxed(async move { answer(waiting, handle.backend().refill_many(entries).await) })
+        });
         let removes = removes.map(|(keys, waiting)| {
             let handle = self.handle.clone();
             boxed(async move { answer(waiting, handle.backend().remove_many(&keys).await) })
         });
-        reads.into_iter().chain(writes).chain(removes)
+        let changes = writes.into_iter().chain(refills).chain(removes);
+        reads.into_iter().chain(changes)
     }
 }
 
@@ -187,10 +196,12 @@ impl<H: Handle> LayerAccess for InBulk<H> {
         }
     }
 
-    /// Not gathered: a layer that is refilled is usually one that never waits, and so the refill is
-    /// done before the call returns.
     async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        LayerAccess::refill(&self.handle, key, value).await
+        let question = (key.clone(), value.clone());
+        match self.gathering.refills.ask(question).await {
+            Some(answer) => answer,
+            None => LayerAccess::refill(&self.handle, key, value).await,
+        }
     }
 
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
