@@ -5,3 +5,5 @@
 pub mod dynamodb;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "redis")]
+mod watchdog;

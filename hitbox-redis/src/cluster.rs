@@ -1,0 +1,283 @@
+//! A cluster: a link to each master, and who has which slot.
+//!
+//! The client library has one, too, but there a dead or hung node stalls the commands for all nodes
+//! while the library tries to reach it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use futures::future::{join_all, select_ok};
+use redis::{
+    Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline, RedisError, ServerErrorKind,
+    Value,
+};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::{
+    commands::KeyCommand,
+    error::Failure,
+    exchange::pipeline,
+    link::{Link, LinkSettings},
+    slots::{NodeAddress, SlotMap, slot_of},
+};
+
+/// How long after one look at the slots no other is taken in the background.
+const REFRESH_PAUSE: Duration = Duration::from_millis(100);
+
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Known from the start; asked for the others.
+    seeds: Vec<NodeAddress>,
+    /// How to log in, whatever the node.
+    login: ConnectionInfo,
+    settings: LinkSettings,
+    links: Mutex<HashMap<NodeAddress, Link>>,
+    slots: RwLock<Arc<SlotMap>>,
+    /// Held by whoever looks at the slots.
+    refreshing: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// Where to go instead.
+enum Redirect {
+    /// For good.
+    Moved(NodeAddress),
+    /// For this command, while the slot is being moved.
+    Ask(NodeAddress),
+}
+
+impl Cluster {
+    pub(crate) fn new(
+        seeds: Vec<NodeAddress>,
+        login: ConnectionInfo,
+        settings: LinkSettings,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                seeds,
+                login,
+                settings,
+                links: Mutex::default(),
+                slots: RwLock::default(),
+                refreshing: Arc::default(),
+            }),
+        }
+    }
+
+    /// The reply to a command on one key.
+    pub(crate) async fn reply(&self, key: &str, command: &Cmd) -> Result<Value, Failure> {
+        let slots = self.slots().await?;
+        let Some(master) = slots.master_of(slot_of(key)) else {
+            self.refresh_soon();
+            return Err(Failure::NoNode);
+        };
+        let reply = self.link(master)?.send(command).await;
+        self.follow(reply.map_err(Failure::from), command).await
+    }
+
+    /// The replies to commands, in their order: one pipeline for each node. Nodes that do not answer
+    /// fail their own commands only.
+    pub(crate) async fn replies(
+        &self,
+        commands: Vec<KeyCommand>,
+        until: Instant,
+    ) -> Vec<Result<Value, Failure>> {
+        let slots = match timeout_at(until, self.slots()).await {
+            Ok(Ok(slots)) => slots,
+            Ok(Err(failure)) => return vec![Err(failure); commands.len()],
+            Err(elapsed) => return vec![Err(elapsed.into()); commands.len()],
+        };
+        let mut replies = vec![Err(Failure::NoNode); commands.len()];
+        let mut by_master: HashMap<&NodeAddress, Vec<(usize, Cmd)>> = HashMap::new();
+        for (index, KeyCommand { key, command }) in commands.into_iter().enumerate() {
+            match slots.master_of(slot_of(&key)) {
+                Some(master) => by_master.entry(master).or_default().push((index, command)),
+                None => self.refresh_soon(),
+            }
+        }
+        let batches = by_master
+            .into_iter()
+            .map(|(master, batch)| self.batch(master, batch, until));
+        for (index, reply) in join_all(batches).await.into_iter().flatten() {
+            replies[index] = reply;
+        }
+        replies
+    }
+
+    async fn batch(
+        &self,
+        master: &NodeAddress,
+        batch: Vec<(usize, Cmd)>,
+        until: Instant,
+    ) -> Vec<(usize, Result<Value, Failure>)> {
+        let commands = batch.iter().map(|(_, command)| command.clone()).collect();
+        let replies = match self.link(master) {
+            Ok(link) => pipeline(&link, commands, until).await,
+            Err(failure) => vec![Err(failure); batch.len()],
+        };
+        let mut followed = Vec::with_capacity(batch.len());
+        for ((index, command), reply) in batch.into_iter().zip(replies) {
+            let reply = match timeout_at(until, self.follow(reply, &command)).await {
+                Ok(reply) => reply,
+                Err(elapsed) => Err(elapsed.into()),
+            };
+            followed.push((index, reply));
+        }
+        followed
+    }
+
+    /// The reply as it is, or if it names another node, that node's.
+    async fn follow(&self, reply: Result<Value, Failure>, command: &Cmd) -> Result<Value, Failure> {
+        let error = match reply {
+            Err(Failure::Redis(error)) => error,
+            other => return other,
+        };
+        match Redirect::of(&error) {
+            Some(Redirect::Moved(address)) => {
+                self.refresh_soon();
+                Ok(self.link(&address)?.send(command).await?)
+            }
+            Some(Redirect::Ask(address)) => {
+                let mut asking = Pipeline::with_capacity(2);
+                asking.ignore_errors();
+                asking.cmd("ASKING").add_command(command.clone());
+                let mut replies = self.link(&address)?.send(&asking).await?;
+                Ok(replies.pop().ok_or(Failure::UnexpectedReply)??)
+            }
+            None => {
+                if says_that_masters_changed(&error) {
+                    self.refresh_soon();
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Who has which slot, as far as known; asks if nothing is known yet.
+    async fn slots(&self) -> Result<Arc<SlotMap>, Failure> {
+        let known = self.known_slots();
+        if !known.is_empty() {
+            return Ok(known);
+        }
+        let _one_at_a_time = self.shared.refreshing.lock().await;
+        if self.known_slots().is_empty() {
+            self.refresh().await?;
+        }
+        Ok(self.known_slots())
+    }
+
+    fn known_slots(&self) -> Arc<SlotMap> {
+        let slots = self.shared.slots.read();
+        Arc::clone(&slots.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks the nodes who has which slot; the first answer counts.
+    pub(crate) async fn refresh(&self) -> Result<(), Failure> {
+        let known = self.known_slots();
+        let mut nodes: Vec<&NodeAddress> = known.masters().chain(&self.shared.seeds).collect();
+        nodes.sort_unstable_by_key(|node| (&node.host, node.port));
+        nodes.dedup();
+        let questions = nodes.into_iter().map(|node| {
+            Box::pin(async move {
+                let mut question = redis::cmd("CLUSTER");
+                question.arg("SLOTS");
+                let reply = self.link(node)?.send(&question).await?;
+                SlotMap::parse(reply, &node.host)
+            })
+        });
+        let (slots, _unanswered) = select_ok(questions).await?;
+        let masters: Vec<NodeAddress> = slots.masters().cloned().collect();
+        *self
+            .shared
+            .slots
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(slots);
+        // Closes the connections to nodes that have left, and to seeds by another name.
+        self.links().retain(|address, _| masters.contains(address));
+        Ok(())
+    }
+
+    /// Refreshes in the background, unless that is being done or has just been.
+    fn refresh_soon(&self) {
+        if let Ok(turn) = Arc::clone(&self.shared.refreshing).try_lock_owned() {
+            let cluster = self.clone();
+            tokio::spawn(async move {
+                // A failure leaves what was known; the next command that fails tries again.
+                let _outcome = cluster.refresh().await;
+                sleep(REFRESH_PAUSE).await;
+                drop(turn);
+            });
+        }
+    }
+
+    fn link(&self, address: &NodeAddress) -> Result<Link, Failure> {
+        let mut links = self.links();
+        if let Some(link) = links.get(address) {
+            return Ok(link.clone());
+        }
+        let NodeAddress { host, port } = address.clone();
+        let at = if let ConnectionAddr::TcpTls {
+            insecure,
+            tls_params,
+            ..
+        } = self.shared.login.addr()
+        {
+            ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure: *insecure,
+                tls_params: tls_params.clone(),
+            }
+        } else {
+            ConnectionAddr::Tcp(host, port)
+        };
+        let client = Client::open(self.shared.login.clone().set_addr(at))?;
+        let link = Link::new(client, self.shared.settings.clone());
+        links.insert(address.clone(), link.clone());
+        Ok(link)
+    }
+
+    fn links(&self) -> std::sync::MutexGuard<'_, HashMap<NodeAddress, Link>> {
+        self.shared
+            .links
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Redirect {
+    fn of(error: &RedisError) -> Option<Self> {
+        let (address, _slot) = error.redirect_node()?;
+        let (host, port) = address.rsplit_once(':')?;
+        let address = NodeAddress {
+            host: host.to_owned(),
+            port: port.parse().ok()?,
+        };
+        if error.kind() == ErrorKind::Server(ServerErrorKind::Ask) {
+            Some(Self::Ask(address))
+        } else {
+            Some(Self::Moved(address))
+        }
+    }
+}
+
+/// Whether another node may have taken over: after a connection failed, and when a master that was
+/// has become a replica.
+fn says_that_masters_changed(error: &RedisError) -> bool {
+    error.is_io_error()
+        || matches!(
+            error.kind(),
+            ErrorKind::Server(
+                ServerErrorKind::Moved
+                    | ServerErrorKind::ReadOnly
+                    | ServerErrorKind::ClusterDown
+                    | ServerErrorKind::MasterDown
+            )
+        )
+}

@@ -1,0 +1,85 @@
+//! The commands that the backend sends.
+
+use bytes::Bytes;
+use hitbox_backend::DeleteStatus;
+use redis::{Cmd, Value};
+
+use crate::error::Failure;
+
+/// A command, and the key that it is about.
+pub(crate) struct KeyCommand {
+    #[cfg_attr(
+        not(feature = "cluster"),
+        expect(dead_code, reason = "a single server has all keys")
+    )]
+    pub(crate) key: String,
+    pub(crate) command: Cmd,
+}
+
+pub(crate) fn ping() -> Cmd {
+    redis::cmd("PING")
+}
+
+pub(crate) fn get(key: &str) -> Cmd {
+    let mut command = redis::cmd("GET");
+    command.arg(key);
+    command
+}
+
+pub(crate) fn get_many<'k>(keys: impl IntoIterator<Item = &'k str>) -> Cmd {
+    let mut command = redis::cmd("MGET");
+    for key in keys {
+        command.arg(key);
+    }
+    command
+}
+
+/// Replaces value and expiry in one step. `expire` is in milliseconds since 1970.
+pub(crate) fn set(key: &str, stored: &[u8], expire: Option<i64>) -> Cmd {
+    let mut command = redis::Cmd::with_capacity(5, key.len() + stored.len() + 32);
+    command.arg("SET").arg(key).arg(stored);
+    if let Some(millis) = expire {
+        command.arg("PXAT").arg(millis);
+    }
+    command
+}
+
+/// Like DEL, but the server gives the memory back in the background.
+pub(crate) fn unlink(key: &str) -> Cmd {
+    let mut command = redis::cmd("UNLINK");
+    command.arg(key);
+    command
+}
+
+/// What GET, and each element of MGET, replies. The client's buffer is taken over, not copied.
+pub(crate) fn found(reply: Value) -> Result<Option<Bytes>, Failure> {
+    if reply == Value::Nil {
+        return Ok(None);
+    }
+    let Value::BulkString(stored) = reply else {
+        return Err(Failure::UnexpectedReply);
+    };
+    Ok(Some(Bytes::from(stored)))
+}
+
+/// What MGET of `count` keys replies.
+pub(crate) fn found_many(reply: Value, count: usize) -> Result<Vec<Value>, Failure> {
+    let Value::Array(values) = reply else {
+        return Err(Failure::UnexpectedReply);
+    };
+    if values.len() != count {
+        return Err(Failure::UnexpectedReply);
+    }
+    Ok(values)
+}
+
+/// What UNLINK of one key replies.
+pub(crate) fn unlinked(reply: &Value) -> Result<DeleteStatus, Failure> {
+    let Value::Int(unlinked) = reply else {
+        return Err(Failure::UnexpectedReply);
+    };
+    if *unlinked == 0 {
+        return Ok(DeleteStatus::Missing);
+    }
+    Ok(DeleteStatus::Deleted(1))
+}

@@ -1,0 +1,90 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hitbox_backend::{
+    BackendError, BackendErrorKind, Compressor, Operation,
+    compression::{CompressionError, NoCompression},
+    stored_form,
+};
+use hitbox_core::{BackendLabel, CacheValue, CompressorId, Raw};
+
+/// Payloads longer than this are compressed off the async threads: it takes longer than handing the
+/// work over.
+const INLINE_BYTES: usize = 64 << 10;
+
+/// Turns values into what is stored.
+pub(crate) struct Encoder {
+    compressor: Arc<dyn Compressor>,
+    largest_value: usize,
+}
+
+/// Why a value is not stored.
+pub(crate) enum Refusal {
+    TooLarge {
+        length: usize,
+        limit: usize,
+    },
+    Compressor(CompressionError),
+    /// The runtime is shutting down.
+    Lost,
+}
+
+impl Encoder {
+    pub(crate) const fn new(compressor: Arc<dyn Compressor>, largest_value: usize) -> Self {
+        Self {
+            compressor,
+            largest_value,
+        }
+    }
+
+    pub(crate) fn compressor(&self) -> &dyn Compressor {
+        &*self.compressor
+    }
+
+    pub(crate) const fn largest_value(&self) -> usize {
+        self.largest_value
+    }
+
+    /// The stored form of `value`.
+    pub(crate) async fn encode(&self, value: CacheValue<Raw>) -> Result<Bytes, Refusal> {
+        let value = self.compress(value).await?;
+        let length = value.data().payload().len();
+        if length > self.largest_value {
+            return Err(Refusal::TooLarge {
+                length,
+                limit: self.largest_value,
+            });
+        }
+        stored_form::encode(&value, &NoCompression).map_err(Refusal::Compressor)
+    }
+
+    async fn compress(&self, value: CacheValue<Raw>) -> Result<CacheValue<Raw>, Refusal> {
+        let inline = self.compressor.id() == CompressorId::NONE
+            || value.data().payload().len() <= INLINE_BYTES;
+        if inline {
+            return stored_form::compress(&value, &*self.compressor).map_err(Refusal::Compressor);
+        }
+        let compressor = Arc::clone(&self.compressor);
+        tokio::task::spawn_blocking(move || stored_form::compress(&value, &*compressor))
+            .await
+            .map_err(|_lost| Refusal::Lost)?
+            .map_err(Refusal::Compressor)
+    }
+}
+
+impl Refusal {
+    pub(crate) fn into_error(self, label: &BackendLabel) -> BackendError {
+        let new = |kind| BackendError::new(kind, Operation::Write, label.clone());
+        match self {
+            Self::TooLarge { length, limit } => new(BackendErrorKind::TooLarge).with_detail(
+                format!("a payload of {length} bytes is over the limit of {limit} bytes"),
+            ),
+            Self::Compressor(cause) => new(BackendErrorKind::Internal)
+                .with_detail("the compressor failed")
+                .with_source(cause),
+            Self::Lost => {
+                new(BackendErrorKind::Internal).with_detail("the compressor did not come to an end")
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+use std::sync::Arc;
+
+use hitbox_backend::Rejections;
+
+/// What a [`RedisBackend`](crate::RedisBackend) has seen since it was built. A snapshot, taken
+/// without I/O.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Connections opened. More than one (in a cluster: than there are nodes): earlier ones broke,
+    /// or stopped answering.
+    pub connections_opened: u64,
+    /// Stored bytes that were not served, by reason.
+    pub rejections: Arc<Rejections>,
+}

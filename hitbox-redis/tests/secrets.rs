@@ -1,0 +1,109 @@
+//! No password and no value shows up in anything that may be logged.
+
+mod server;
+
+use std::{error::Error, fmt::Debug};
+
+use hitbox_backend::{Backend, BackendError};
+use hitbox_redis::RedisBackend;
+use server::{key, start, value};
+use test_servers::redis::{RedisOptions, RedisServer};
+
+const SECRET: &str = "hunter2";
+
+fn assert_discreet(shown: &str) {
+    assert!(!shown.contains(SECRET), "{shown}");
+}
+
+fn assert_error_discreet(error: &BackendError) {
+    let mut cause: Option<&dyn Error> = Some(error);
+    while let Some(error) = cause {
+        assert_discreet(&format!("{error} {error:?} {error:#?}"));
+        cause = error.source();
+    }
+}
+
+fn assert_debug_discreet(thing: &impl Debug) {
+    assert_discreet(&format!("{thing:?} {thing:#?}"));
+}
+
+#[tokio::test]
+async fn a_password_in_the_url_or_on_its_own() {
+    let options = RedisOptions::new().setting("requirepass", SECRET);
+    let server = RedisServer::start(options).await.unwrap();
+    let port = server.port();
+    let in_url = format!("redis://:{SECRET}@127.0.0.1:{port}");
+    let wrong = format!("redis://user:{SECRET}-wrong@127.0.0.1:{port}");
+    let refused = format!("redis://user:{SECRET}@127.0.0.1:1");
+    let unix = format!("unix:///nowhere?pass={SECRET}");
+    for url in [in_url.clone(), wrong, refused, unix] {
+        let builder = RedisBackend::builder().url(url);
+        assert_debug_discreet(&builder);
+        let cache = builder.clone().build().unwrap();
+        assert_debug_discreet(&cache);
+        for error in [
+            cache.read(&key("k")).await.err(),
+            cache.write(&key("k"), value("x")).await.err(),
+            cache.remove(&key("k")).await.err(),
+            builder.connect().await.err(),
+        ] {
+            error.iter().for_each(assert_error_discreet);
+        }
+        assert_debug_discreet(&cache);
+        assert_debug_discreet(&cache.statistics());
+    }
+    let apart = RedisBackend::builder()
+        .host("127.0.0.1", port)
+        .username("default");
+    let apart = apart.password(SECRET);
+    assert_debug_discreet(&apart);
+    assert_debug_discreet(&apart.connect().await.unwrap());
+    RedisBackend::builder().url(in_url).connect().await.unwrap();
+}
+
+#[test]
+fn a_url_that_cannot_be_used() {
+    for url in [
+        format!("redis://:{SECRET}/@host"),
+        format!("redis://:{SECRET}@host:port"),
+        format!("redis://:pass@host/{SECRET}"),
+        format!("redis://:pass@host/?protocol={SECRET}"),
+        format!("http://:{SECRET}@host"),
+        format!("rediss://:{SECRET}@host/#{SECRET}"),
+        format!("{SECRET}@host:6379"),
+    ] {
+        let builder = RedisBackend::builder().url(&url);
+        assert_debug_discreet(&builder);
+        assert_error_discreet(&builder.build().unwrap_err());
+    }
+}
+
+/// A server that does not know a command quotes its arguments in its answer.
+#[tokio::test]
+async fn an_answer_that_quotes_the_command() {
+    let options = RedisOptions::new()
+        .setting("rename-command", "SET NO_SET")
+        .setting("rename-command", "UNLINK NO_UNLINK");
+    let server = RedisServer::start(options).await.unwrap();
+    let cache = server::backend(&server);
+    let key = key(SECRET);
+    let written = cache.write(&key, value(SECRET)).await;
+    assert_error_discreet(&written.unwrap_err());
+    for written in cache.write_many(vec![(key.clone(), value(SECRET))]).await {
+        assert_error_discreet(&written.unwrap_err());
+    }
+    let removed = cache.remove(&key).await;
+    assert_error_discreet(&removed.unwrap_err());
+    for removed in cache.remove_many(&[key]).await {
+        assert_error_discreet(&removed.unwrap_err());
+    }
+}
+
+#[tokio::test]
+async fn a_value_in_debug_output_of_a_used_backend() {
+    let server = start().await;
+    let cache = server::backend(&server);
+    cache.write(&key("k"), value(SECRET)).await.unwrap();
+    assert_debug_discreet(&cache.read(&key("k")).await.unwrap());
+    assert_debug_discreet(&cache);
+}

@@ -1,0 +1,84 @@
+//! What the tests share: servers, backends, values, and a second connection to look behind the
+//! backend's back.
+
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "compiled into each test, and none uses all of it"
+)]
+
+use bytes::Bytes;
+use chrono::{TimeDelta, Utc};
+use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_redis::{RedisBackend, RedisBackendBuilder};
+use redis::{AsyncConnectionConfig, FromRedisValue, aio::MultiplexedConnection};
+use test_servers::redis::{RedisOptions, RedisServer};
+
+pub async fn start() -> RedisServer {
+    RedisServer::start(RedisOptions::new()).await.unwrap()
+}
+
+pub fn builder(server: &RedisServer) -> RedisBackendBuilder {
+    RedisBackend::builder().url(server.url())
+}
+
+pub fn backend(server: &RedisServer) -> RedisBackend {
+    builder(server).build().unwrap()
+}
+
+pub fn key(name: &str) -> CacheKey {
+    CacheKey::new(name, 1, [])
+}
+
+pub fn value(payload: impl Into<Bytes>) -> CacheValue<Raw> {
+    let expire = Utc::now() + TimeDelta::minutes(1);
+    CacheValue::new(Raw::from(payload.into()), Some(expire), None)
+}
+
+pub fn payload(found: Option<CacheValue<Raw>>) -> Option<Bytes> {
+    found.map(|value| value.data().payload().clone())
+}
+
+/// A connection beside the backend's, which waits as long as it takes.
+pub async fn connection(url: &str) -> MultiplexedConnection {
+    let client = redis::Client::open(url).unwrap();
+    let patient = AsyncConnectionConfig::new().set_response_timeout(None);
+    let connecting = client.get_multiplexed_async_connection_with_config(&patient);
+    connecting.await.unwrap()
+}
+
+/// Looks at a server behind the backend's back.
+pub struct Observer(MultiplexedConnection);
+
+impl Observer {
+    pub async fn connect(url: &str) -> Self {
+        Self(connection(url).await)
+    }
+
+    pub async fn ask<T: FromRedisValue>(&mut self, command: &[&[u8]]) -> T {
+        let mut sent = redis::Cmd::new();
+        for argument in command {
+            sent.arg(*argument);
+        }
+        sent.query_async(&mut self.0).await.unwrap()
+    }
+
+    /// How often the server has carried out a command.
+    pub async fn calls(&mut self, command: &str) -> u64 {
+        let statistics: String = self.ask(&[b"INFO", b"commandstats"]).await;
+        let prefix = format!("cmdstat_{}:calls=", command.to_lowercase());
+        let line = statistics
+            .lines()
+            .find_map(|line| line.strip_prefix(&prefix));
+        line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
+    }
+
+    /// The connections that are the backend's.
+    pub async fn connections(&mut self) -> usize {
+        let list: String = self.ask(&[b"CLIENT", b"LIST"]).await;
+        list.lines()
+            .filter(|line| line.contains("lib-name=hitbox-redis"))
+            .count()
+    }
+}

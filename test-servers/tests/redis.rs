@@ -1,0 +1,108 @@
+//! Servers start, obey, and end with whoever started them.
+
+#![cfg(feature = "redis")]
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use test_servers::redis::{RedisCluster, RedisOptions, RedisServer};
+
+/// The reply to PING, if there is one within a while.
+fn ping(port: u16) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_millis(300)))
+        .ok()?;
+    stream.write_all(b"PING\r\n").ok()?;
+    let mut reply = [0; 64];
+    let length = stream.read(&mut reply).ok()?;
+    Some(String::from_utf8_lossy(&reply[..length]).into_owned())
+}
+
+#[tokio::test]
+async fn a_server_is_killed_restarted_paused_and_resumed() {
+    let mut server = RedisServer::start(RedisOptions::new()).await.unwrap();
+    println!("{}", server.description());
+    let port = server.port();
+    let pong = Some("+PONG\r\n".to_owned());
+    assert_eq!(ping(port), pong);
+    server.pause().unwrap();
+    assert_eq!(ping(port), None);
+    server.resume().unwrap();
+    assert_eq!(ping(port), pong);
+    server.kill();
+    assert_eq!(ping(port), None);
+    server.pause().unwrap_err();
+    server.restart().await.unwrap();
+    assert_eq!(server.port(), port);
+    assert_eq!(ping(port), pong);
+    drop(server);
+    assert_eq!(ping(port), None);
+}
+
+#[tokio::test]
+async fn settings_reach_the_server() {
+    let options = RedisOptions::new().setting("requirepass", "secret");
+    let server = RedisServer::start(options).await.unwrap();
+    let reply = ping(server.port()).unwrap();
+    assert!(reply.starts_with("-NOAUTH"), "{reply}");
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_start_is_an_error() {
+    let options = RedisOptions::new().setting("maxmemory", "nonsense");
+    let error = RedisServer::start(options).await.unwrap_err();
+    assert!(error.to_string().contains("it ended"), "{error}");
+}
+
+#[tokio::test]
+async fn three_nodes_make_a_cluster() {
+    let mut cluster = RedisCluster::start().await.unwrap();
+    assert_eq!(cluster.urls().len(), 3);
+    cluster.kill_master(1);
+}
+
+const PARENT: &str = "TEST_SERVERS_PARENT";
+
+/// Runs in a process of its own, for the test below.
+#[tokio::test]
+async fn start_a_server_and_wait_to_be_killed() {
+    if env::var_os(PARENT).is_none() {
+        return;
+    }
+    let server = RedisServer::start(RedisOptions::new()).await.unwrap();
+    println!("\nport {}", server.port());
+    thread::sleep(Duration::from_secs(60));
+}
+
+#[test]
+fn a_server_ends_when_its_process_is_killed() {
+    let mut parent = Command::new(env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "--nocapture",
+            "start_a_server_and_wait_to_be_killed",
+        ])
+        .env(PARENT, "yes")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let port = BufReader::new(parent.stdout.take().unwrap())
+        .lines()
+        .find_map(|line| line.unwrap().strip_prefix("port ")?.parse().ok())
+        .unwrap();
+    assert_eq!(ping(port), Some("+PONG\r\n".to_owned()));
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    let killed = Instant::now();
+    while ping(port).is_some() {
+        assert!(killed.elapsed() < Duration::from_secs(10), "still there");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
