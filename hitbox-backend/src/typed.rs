@@ -67,6 +67,9 @@ pub trait CacheBackend: Backend {
 
     /// Stores `value` under `key`, in place of what was there.
     ///
+    /// In a composition a value that was created before the key was last removed, or before a newer
+    /// one was written, is not stored, and that is `Ok`: it is as if it had been replaced at once.
+    ///
     /// # Errors
     ///
     /// What [`Backend::write`] returns, and [`BackendErrorKind::NotStorable`] for a type that the

@@ -17,8 +17,8 @@ pub trait Offload<'a>: Send + Sync {
         K: Into<OffloadKey>,
         F: Future<Output = ()> + Send + 'a;
 
-    /// Whether registered work has any chance to run. Where it has none, work that matters is done
-    /// while the caller waits.
+    /// Whether registered work has any chance to run. Where it has none, compositions refill while
+    /// the caller waits.
     fn is_enabled(&self) -> bool {
         true
     }

@@ -92,12 +92,14 @@ where
 }
 
 impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
-    /// The first layer.
+    /// The first layer, to look at or to maintain. What is written to it directly is not known to
+    /// the composition.
     pub fn l1(&self) -> &L1 {
         &self.layers.l1
     }
 
-    /// The second layer.
+    /// The second layer, to look at or to maintain. What is written to it directly is not known to
+    /// the composition.
     pub fn l2(&self) -> &L2 {
         &self.layers.l2
     }

@@ -18,10 +18,11 @@ pub use write::{
 /// What becomes of the slower layer's operation in a race that the other layer has won.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RaceLoserPolicy {
-    /// It is handed to the background and runs to its end.
+    /// It is handed to the background and runs to its end. (`DisabledOffload` drops it.)
     #[default]
     Offload,
-    /// It is dropped where it stands.
+    /// It is dropped where it stands. After a write, the layer that lost is then bypassed for that
+    /// key, until a write or a refill reaches it.
     Drop,
 }
 
@@ -105,7 +106,8 @@ impl<R, W> CompositionPolicy<R, W> {
     }
 
     /// Bounds how long L1 keeps a value, whatever the value's own expiry: written or refilled
-    /// values expire in L1 after this at the latest.
+    /// values expire in L1 after this at the latest. [`RefillPolicy::Repair`] then copies nothing
+    /// from L1 to L2.
     #[must_use]
     pub fn l1_ttl(mut self, l1_ttl: Duration) -> Self {
         self.rules.l1_ttl = Some(l1_ttl);
@@ -116,7 +118,7 @@ impl<R, W> CompositionPolicy<R, W> {
     /// was last done to them. 16,384 by default, at a few hundred bytes each.
     ///
     /// When a layer owes more than this, nothing in it that is older than that moment is trusted:
-    /// it costs misses until values are written anew, never a stale answer.
+    /// it costs misses until values are written or refilled, never a stale answer.
     #[must_use]
     pub fn record_capacity(mut self, keys: NonZeroUsize) -> Self {
         self.rules.record_capacity = keys;
