@@ -25,23 +25,33 @@ fn ping(port: u16) -> Option<String> {
     Some(String::from_utf8_lossy(&reply[..length]).into_owned())
 }
 
+/// Whether PING is answered before long: on a busy machine a server needs a while to come to itself.
+fn answers(port: u16) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < deadline {
+        if ping(port).as_deref() == Some("+PONG\r\n") {
+            return true;
+        }
+    }
+    false
+}
+
 #[tokio::test]
 async fn a_server_is_killed_restarted_paused_and_resumed() {
     let mut server = RedisServer::start(RedisOptions::new()).await.unwrap();
     println!("{}", server.description());
     let port = server.port();
-    let pong = Some("+PONG\r\n".to_owned());
-    assert_eq!(ping(port), pong);
+    assert!(answers(port));
     server.pause().unwrap();
     assert_eq!(ping(port), None);
     server.resume().unwrap();
-    assert_eq!(ping(port), pong);
+    assert!(answers(port));
     server.kill();
     assert_eq!(ping(port), None);
     server.pause().unwrap_err();
     server.restart().await.unwrap();
     assert_eq!(server.port(), port);
-    assert_eq!(ping(port), pong);
+    assert!(answers(port));
     drop(server);
     assert_eq!(ping(port), None);
 }
@@ -50,7 +60,10 @@ async fn a_server_is_killed_restarted_paused_and_resumed() {
 async fn settings_reach_the_server() {
     let options = RedisOptions::new().setting("requirepass", "secret");
     let server = RedisServer::start(options).await.unwrap();
-    let reply = ping(server.port()).unwrap();
+    let reply = std::iter::repeat_with(|| ping(server.port()))
+        .take(50)
+        .find_map(|reply| reply)
+        .unwrap();
     assert!(reply.starts_with("-NOAUTH"), "{reply}");
 }
 
@@ -97,7 +110,7 @@ fn a_server_ends_when_its_process_is_killed() {
         .lines()
         .find_map(|line| line.unwrap().strip_prefix("port ")?.parse().ok())
         .unwrap();
-    assert_eq!(ping(port), Some("+PONG\r\n".to_owned()));
+    assert!(answers(port));
     parent.kill().unwrap();
     parent.wait().unwrap();
     let killed = Instant::now();

@@ -2,7 +2,7 @@ mod deny;
 mod features;
 mod integration;
 
-use super::{OnFailure, Report, Session, command};
+use super::{OnFailure, Outcome, Report, Session, command};
 use crate::Failure;
 
 pub(super) struct Step {
@@ -71,10 +71,16 @@ fn rustdoc(session: &Session) -> Result<Report, Failure> {
 }
 
 fn test(session: &Session) -> Result<Report, Failure> {
+    // Tests run the examples. Asked for them by name, `cargo test` would build them as tests.
+    let arguments = ["build", "--workspace", "--all-features", "--examples"];
+    let built = command::run(&mut session.workspace.cargo(&arguments))?;
+    if built.outcome != Outcome::Passed {
+        return Ok(built);
+    }
     // All targets but benches, which clippy compiles and which prove nothing unoptimised.
     let arguments = ["test", "--workspace", "--all-features"];
     let mut command = session.workspace.cargo(&arguments);
-    command.args(["--lib", "--bins", "--tests", "--examples"]);
+    command.args(["--lib", "--bins", "--tests"]);
     command.args(fail_fast(session));
     command::run_tests(&mut command)
 }
