@@ -23,7 +23,8 @@ impl Capabilities {
     /// The default of [`largest_decoded`](Self::largest_decoded): 64 MiB.
     pub const DEFAULT_LARGEST_DECODED: usize = 64 << 20;
 
-    /// What holds for both layers of a composition of `self` and `other`.
+    /// What a composition of two backends can do. Its `largest_value` is the larger of the two: a
+    /// value between them is stored by one layer, if the write policy is content with that.
     #[must_use]
     pub fn combine(&self, other: &Self) -> Self {
         Self {

@@ -157,8 +157,8 @@ impl MokaBackend {
     /// Reads and writes do this in passing, so there is no need to call it while there is traffic;
     /// see also [`maintenance`](MokaBackendBuilder::maintenance). The memory of an expired entry is
     /// given back in the first call that comes more than about a second after its expiry. Runs on
-    /// the calling thread, for about a second per million entries to drop; a call may leave
-    /// something for the next one.
+    /// the calling thread, the longer the more entries there are to drop; a call may leave something
+    /// for the next one.
     pub fn run_pending_tasks(&self) {
         self.shared.run_pending_tasks();
     }

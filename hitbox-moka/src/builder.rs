@@ -79,8 +79,8 @@ impl MokaBackendBuilder<CapacityUnset> {
     ///
     /// An entry weighs what it takes: its key (with its text form), the payload, the decoded object
     /// beside it (estimated by the payload's length, or four times that if it is compressed), and
-    /// 500 bytes of bookkeeping. So 100 MB hold about 100,000 entries of 100 bytes, or 25,000 of
-    /// 1,500. For a moment there can be a little more, a thirty-second of the capacity and a few
+    /// 500 bytes of bookkeeping (measured: `cargo test -p hitbox-moka --test memory -- --nocapture`).
+    /// For a moment there can be a little more, a thirty-second of the capacity and a few
     /// entries: moka evicts after it has let a write in.
     #[must_use]
     pub fn max_bytes(self, max_bytes: u64) -> MokaBackendBuilder<Capacity> {

@@ -150,8 +150,7 @@ impl RedisBackendBuilder {
     /// [`TooLarge`](hitbox_backend::BackendErrorKind::TooLarge). At most 512 MiB less the 40 bytes
     /// of the stored form's header. Default: 64 MiB (typed access does not decode more than that).
     ///
-    /// While a large value is on its way, the other commands of this backend wait: 64 MB hold them
-    /// up by about 150 ms.
+    /// While a large value is on its way, the other commands of this backend wait behind it.
     pub const fn largest_value(mut self, bytes: usize) -> Self {
         self.largest_value = bytes;
         self

@@ -15,9 +15,9 @@ use crate::{
 /// as long as handing it over.
 const INLINE_READ: usize = 64 << 10;
 
-/// Values longer than this are written off the async threads. In place, a write of 1 KiB takes
-/// about 10 us and one of 64 KiB about 50, against 30 to 60 for handing it over; but of the large
-/// ones every hundredth waits for the disk, for milliseconds.
+/// Values longer than this are written off the async threads. In place a write is done sooner than
+/// it could be handed over, up to larger values than this; but the larger it is, the more often it
+/// waits for the disk.
 const INLINE_WRITE: usize = 16 << 10;
 
 /// Bulk operations on more keys than this are done off the async threads.

@@ -29,12 +29,11 @@
 //!
 //! # What runs where
 //!
-//! A read of a value of up to 64 KiB and a write of one of up to 16 KiB are done in place: they take
-//! sled some microseconds, and handing them to another thread would take several times that. Larger
-//! values, bulk operations on many keys, flushes and sweeps go to tokio's blocking pool; outside of
-//! a tokio runtime everything is done in place. What is not in sled's page cache is read from the
-//! disk in place, and a write waits for the disk when sled's buffers are full: one in a thousand
-//! may take milliseconds.
+//! A read of a value of up to 64 KiB and a write of one of up to 16 KiB are done in place: handing
+//! them to another thread would take longer than the work itself. Larger values, bulk operations on
+//! many keys, flushes and sweeps go to tokio's blocking pool; outside of a tokio runtime everything
+//! is done in place. What is not in sled's page cache is read from the disk in place, and a write
+//! waits for the disk when sled's buffers are full.
 //!
 //! Dropping the last clone of a backend waits for its background threads and writes what is not yet
 //! on disk. In async code call [`SledBackend::close`] instead.

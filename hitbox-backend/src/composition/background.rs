@@ -2,7 +2,7 @@
 //!
 //! Policies and refills register with a [`Background`], which passes everything on when the
 //! operation ends: as work that others can drive along, since it may hold turns
-//! ([`Ledger::adopt`](super::ledger::Ledger::adopt)), and for a bulk operation as one piece of work,
+//! (`Ledger::adopt`), and for a bulk operation as one piece of work,
 //! since its parts wait for each other.
 
 use std::{
