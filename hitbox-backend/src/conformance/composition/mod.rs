@@ -23,6 +23,7 @@
 mod arrangement;
 mod bulk;
 mod cancellation;
+mod chosen_policy;
 mod expected;
 mod expiry;
 mod late;

@@ -4,16 +4,15 @@ use futures::future::BoxFuture;
 use hitbox_core::CacheKey;
 
 use super::{
-    Arrangement, Mode, Outcome, ReadKind, WriteKind,
+    Arrangement, Mode, Outcome,
     layer::Layer,
     typed,
     watched::{BulkForm, WatchedLayer},
 };
 use crate::{
     Backend, Compose, CompositionBackend, CompositionLayer, CompositionPolicy,
-    CompositionReadPolicy, CompositionWritePolicy, OffloadManager, OptimisticParallelWritePolicy,
-    Owed, ParallelReadPolicy, RaceReadPolicy, RaceWritePolicy, RefillPolicy, SequentialReadPolicy,
-    SequentialWritePolicy, StrictWritePolicy, conformance::MemoryBackend,
+    CompositionReadPolicy, CompositionWritePolicy, OffloadManager, Owed, RefillPolicy,
+    conformance::MemoryBackend,
 };
 
 /// Two backends for the scenarios to compose: any two, a composition among them.
@@ -171,60 +170,7 @@ fn compose<A: Backend + 'static, B: Backend + 'static>(
     if let Some(keys) = settings.record_capacity {
         policy = policy.record_capacity(keys);
     }
-    let write = arrangement.write;
-    match arrangement.read {
-        ReadKind::Sequential => {
-            let policy = policy.read(SequentialReadPolicy::new());
-            compose_by_write(l1, l2, offload, write, policy)
-        }
-        ReadKind::Race => {
-            let policy = policy.read(RaceReadPolicy::new());
-            compose_by_write(l1, l2, offload, write, policy)
-        }
-        ReadKind::Parallel => {
-            let policy = policy.read(ParallelReadPolicy::new());
-            compose_by_write(l1, l2, offload, write, policy)
-        }
-    }
-}
-
-fn compose_by_write<A, B, R>(
-    l1: A,
-    l2: B,
-    offload: &OffloadManager,
-    write: WriteKind,
-    policy: CompositionPolicy<R>,
-) -> Composed
-where
-    A: Backend + 'static,
-    B: Backend + 'static,
-    R: CompositionReadPolicy + Clone + 'static,
-{
-    match write {
-        WriteKind::Sequential => {
-            finish(l1, l2, offload, policy.write(SequentialWritePolicy::new()))
-        }
-        WriteKind::OptimisticParallel => {
-            let policy = policy.write(OptimisticParallelWritePolicy::new());
-            finish(l1, l2, offload, policy)
-        }
-        WriteKind::Race => finish(l1, l2, offload, policy.write(RaceWritePolicy::new())),
-        WriteKind::Strict => finish(l1, l2, offload, policy.write(StrictWritePolicy::new())),
-    }
-}
-
-fn finish<A, B, R, W>(
-    l1: A,
-    l2: B,
-    offload: &OffloadManager,
-    policy: CompositionPolicy<R, W>,
-) -> Composed
-where
-    A: Backend + 'static,
-    B: Backend + 'static,
-    R: CompositionReadPolicy + Clone + 'static,
-    W: CompositionWritePolicy + Clone + 'static,
-{
+    let policy = policy.read(arrangement.read).write(arrangement.write);
     let cache = Arc::new(l1.compose_with(l2, offload.clone(), policy.clone()));
     let beneath_memory =
         MemoryBackend::new().compose_with(Arc::clone(&cache), offload.clone(), policy);
