@@ -173,6 +173,13 @@ impl DynamoDbBackendBuilder {
         self
     }
 
+    /// Puts a name of up to 1,022 bytes before every stored key: `shop::users:v1:id=42`. Keeps
+    /// applications apart that share a table. The same as a [`key_format`](Self::key_format) of
+    /// [`CacheKeyFormat::namespaced`].
+    pub fn namespace(self, name: &str) -> Self {
+        self.key_format(CacheKeyFormat::namespaced(name))
+    }
+
     /// How keys become stored keys, e.g. with a namespace of up to 1,022 bytes. Default: the
     /// canonical text form.
     ///

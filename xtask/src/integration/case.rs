@@ -1,11 +1,13 @@
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
+
+use super::{adapter::Adapter, servers::Servers};
 
 /// What identifies a case: `moka+sled/parallel/sequential/typed/an expired value is a miss`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CaseId {
-    /// The two layers, `L1+L2`.
+    /// The two layers, `L1+L2`, or one adapter by itself.
     pub(crate) pair: String,
     /// The read policy.
     pub(crate) read: &'static str,
@@ -14,7 +16,7 @@ pub(crate) struct CaseId {
     /// How the composition is used, e.g. static or `dyn`, typed or raw.
     pub(crate) mode: &'static str,
     /// What is put to the test.
-    pub(crate) scenario: &'static str,
+    pub(crate) scenario: Cow<'static, str>,
 }
 
 impl fmt::Display for CaseId {
@@ -31,11 +33,14 @@ impl fmt::Display for CaseId {
 }
 
 /// Carries a case out; the error says what was expected and what happened.
-pub(crate) type Run = Box<dyn FnOnce() -> BoxFuture<'static, Result<(), String>> + Send>;
+pub(crate) type Run =
+    Box<dyn FnOnce(Arc<Servers>) -> BoxFuture<'static, Result<(), String>> + Send>;
 
-/// One scenario on one composition.
+/// One scenario on one composition, or one test of an adapter.
 pub(crate) struct Case {
     pub(crate) id: CaseId,
+    /// Whose servers it needs.
+    pub(crate) adapters: Vec<Adapter>,
     pub(crate) run: Run,
 }
 

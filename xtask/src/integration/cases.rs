@@ -1,17 +1,21 @@
 use std::sync::Arc;
 
-use hitbox_backend::conformance::composition::{self, Arrangement, Scenario};
+use hitbox_backend::conformance::{
+    Subject,
+    composition::{self, Arrangement, Scenario},
+};
 
 use super::{
     adapter::Adapter,
     case::{Case, CaseId},
-    pair::Pair,
+    pair::{Opening, Pair},
+    servers::Servers,
 };
 
 /// What stands for policies and mode in a case that composes nothing.
-const NONE: &str = "-";
+pub(super) const NONE: &str = "-";
 
-/// Every case there is, in the order of the table.
+/// Every case that runs in this process, in the order of the table.
 pub(super) fn cases() -> Vec<Case> {
     let alone = Adapter::ALL.into_iter().map(conformance);
     let in_pairs = Pair::all().into_iter().map(Arc::new).flat_map(|pair| {
@@ -31,23 +35,39 @@ fn conformance(adapter: Adapter) -> Case {
             read: NONE,
             write: NONE,
             mode: NONE,
-            scenario: "conformance",
+            scenario: "conformance".into(),
         },
-        run: Box::new(move || Box::pin(adapter.conforms())),
+        adapters: vec![adapter],
+        run: Box::new(move |servers| Box::pin(async move { conforms(adapter, &servers).await })),
+    }
+}
+
+async fn conforms(adapter: Adapter, servers: &Servers) -> Result<(), String> {
+    let mut opening = Opening::new(servers);
+    let report = Subject::new(opening.single(adapter).await?).run().await;
+    if report.conforms() {
+        Ok(())
+    } else {
+        Err(report.to_string())
     }
 }
 
 fn composed(pair: Arc<Pair>, arrangement: Arrangement, scenario: &'static Scenario) -> Case {
     Case {
         id: CaseId {
-            pair: pair.name().into(),
+            pair: pair.name(),
             read: arrangement.read.as_str(),
             write: arrangement.write.as_str(),
             mode: arrangement.mode.as_str(),
-            scenario: scenario.name(),
+            scenario: scenario.name().into(),
         },
-        run: Box::new(move || {
-            Box::pin(async move { scenario.run(pair.layers().await?, arrangement).await })
+        adapters: pair.adapters(),
+        run: Box::new(move |servers| {
+            Box::pin(async move {
+                scenario
+                    .run(pair.layers(&servers).await?, arrangement)
+                    .await
+            })
         }),
     }
 }

@@ -55,7 +55,7 @@ mod tests {
                 read,
                 write,
                 mode: "typed",
-                scenario: "round trip",
+                scenario: "round trip".into(),
             },
             outcome: if passed { Ok(()) } else { Err("why".into()) },
             took: Duration::ZERO,

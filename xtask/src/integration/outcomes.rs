@@ -100,6 +100,8 @@ impl fmt::Display for Outcomes {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::{super::case::CaseId, *};
 
     fn outcomes() -> Outcomes {
@@ -109,7 +111,7 @@ mod tests {
                 read: "race",
                 write: "strict",
                 mode: "dyn",
-                scenario,
+                scenario: Cow::Borrowed(scenario),
             },
             outcome,
             took: Duration::from_micros(1500),

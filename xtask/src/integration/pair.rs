@@ -1,17 +1,26 @@
 use std::{fmt, sync::Arc};
 
-use futures::future::BoxFuture;
 use hitbox_backend::{Backend, Compose, OffloadManager, conformance::composition::LayerPair};
+use hitbox_moka::MokaBackend;
+use hitbox_sled::SledBackend;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use super::adapter::{memory, moka, sled};
+use super::{adapter::Adapter, servers::Servers};
 
 /// Two layers, opened when the first case needs them and shared by all.
 pub(super) struct Pair {
-    name: &'static str,
-    open: fn() -> BoxFuture<'static, Result<Opened, String>>,
+    l1: Part,
+    l2: Part,
     opened: OnceCell<Opened>,
+}
+
+/// A layer of a pair.
+#[derive(Clone, Copy)]
+enum Part {
+    Single(Adapter),
+    /// L1 and L2 of a composition, as a layer of another.
+    Composed(Adapter, Adapter),
 }
 
 /// Open layers, and the directories they live in. In the order in which they are to be dropped.
@@ -20,91 +29,171 @@ struct Opened {
     _directories: Vec<TempDir>,
 }
 
-impl Opened {
-    fn new<A, B>(l1: A, l2: B, directories: impl IntoIterator<Item = TempDir>) -> Self
-    where
-        A: Backend + 'static,
-        B: Backend + 'static,
-    {
-        Self {
-            layers: LayerPair::new(Arc::new(l1), Arc::new(l2)),
-            _directories: directories.into_iter().collect(),
-        }
-    }
-}
-
 impl Pair {
-    /// Every ordered pair of adapters, and two of three levels: a composition as L2 and as L1.
-    pub(super) fn all() -> [Self; 6] {
-        [
-            Self::new("moka+moka", || Box::pin(moka_moka())),
-            Self::new("moka+sled", || Box::pin(moka_sled())),
-            Self::new("sled+moka", || Box::pin(sled_moka())),
-            Self::new("sled+sled", || Box::pin(sled_sled())),
-            Self::new("moka+(sled+memory)", || Box::pin(composition_as_l2())),
-            Self::new("(moka+memory)+sled", || Box::pin(composition_as_l1())),
-        ]
+    /// Every ordered pair of adapters, and some of three levels: a composition as L2 and as L1.
+    pub(super) fn all() -> Vec<Self> {
+        use Adapter::{DynamoDb, Moka, Redis, Sled};
+        use Part::{Composed, Single};
+
+        let mut pairs = Vec::new();
+        for l1 in Adapter::ALL {
+            for l2 in Adapter::ALL {
+                pairs.push(Self::new(Single(l1), Single(l2)));
+            }
+        }
+        pairs.push(Self::new(Single(Moka), Composed(Sled, Redis)));
+        pairs.push(Self::new(Single(Moka), Composed(Redis, DynamoDb)));
+        pairs.push(Self::new(Composed(Moka, Sled), Single(Redis)));
+        pairs
     }
 
-    fn new(name: &'static str, open: fn() -> BoxFuture<'static, Result<Opened, String>>) -> Self {
+    fn new(l1: Part, l2: Part) -> Self {
         Self {
-            name,
-            open,
+            l1,
+            l2,
             opened: OnceCell::new(),
         }
     }
 
     /// `L1+L2`.
-    pub(super) fn name(&self) -> &'static str {
-        self.name
+    pub(super) fn name(&self) -> String {
+        format!("{}+{}", self.l1, self.l2)
     }
 
-    pub(super) async fn layers(&self) -> Result<&LayerPair, String> {
-        let opened = self.opened.get_or_try_init(self.open).await;
-        let opened = opened.map_err(|error| format!("cannot open {}: {error}", self.name))?;
+    /// What it is made of.
+    pub(super) fn adapters(&self) -> Vec<Adapter> {
+        let mut adapters = Vec::new();
+        for part in [self.l1, self.l2] {
+            match part {
+                Part::Single(one) => adapters.push(one),
+                Part::Composed(l1, l2) => adapters.extend([l1, l2]),
+            }
+        }
+        adapters
+    }
+
+    pub(super) async fn layers(&self, servers: &Servers) -> Result<&LayerPair, String> {
+        let open = || async {
+            let mut opening = Opening::new(servers);
+            let layers = opening.pair(self.l1, self.l2).await?;
+            Ok::<_, String>(opening.finish(layers))
+        };
+        let opened = self.opened.get_or_try_init(open).await;
+        let opened = opened.map_err(|error| format!("cannot open {}: {error}", self.name()))?;
         Ok(&opened.layers)
     }
 }
 
 impl fmt::Debug for Pair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Pair").field(&self.name).finish()
+        f.debug_tuple("Pair").field(&self.name()).finish()
     }
 }
 
-async fn moka_moka() -> Result<Opened, String> {
-    Ok(Opened::new(moka("moka")?, moka("moka 2")?, []))
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Single(adapter) => f.write_str(adapter.as_str()),
+            Self::Composed(l1, l2) => write!(f, "({}+{})", l1.as_str(), l2.as_str()),
+        }
+    }
 }
 
-async fn moka_sled() -> Result<Opened, String> {
-    let (sled, directory) = sled("sled").await?;
-    Ok(Opened::new(moka("moka")?, sled, [directory]))
+/// Backends on their way to be used, and what must outlive them.
+pub(super) struct Opening<'s> {
+    servers: &'s Servers,
+    directories: Vec<TempDir>,
 }
 
-async fn sled_moka() -> Result<Opened, String> {
-    let (sled, directory) = sled("sled").await?;
-    Ok(Opened::new(sled, moka("moka")?, [directory]))
+impl<'s> Opening<'s> {
+    pub(super) const fn new(servers: &'s Servers) -> Self {
+        Self {
+            servers,
+            directories: Vec::new(),
+        }
+    }
+
+    fn finish(self, layers: LayerPair) -> Opened {
+        Opened {
+            layers,
+            _directories: self.directories,
+        }
+    }
+
+    /// The pair, with both layers by their own types.
+    async fn pair(&mut self, l1: Part, l2: Part) -> Result<LayerPair, String> {
+        match l1 {
+            Part::Single(Adapter::Moka) => self.pair_under(moka("moka")?, l2).await,
+            Part::Single(Adapter::Sled) => {
+                let l1 = self.sled("sled").await?;
+                self.pair_under(l1, l2).await
+            }
+            Part::Single(Adapter::Redis) => self.pair_under(self.servers.redis("redis")?, l2).await,
+            Part::Single(Adapter::DynamoDb) => {
+                self.pair_under(self.servers.dynamodb("dynamodb")?, l2)
+                    .await
+            }
+            Part::Composed(upper, lower) => {
+                let l1 = self.composed(upper, lower).await?;
+                self.pair_under(l1, l2).await
+            }
+        }
+    }
+
+    /// Labels tell L2 from an L1 of the same kind.
+    async fn pair_under<A>(&mut self, l1: A, l2: Part) -> Result<LayerPair, String>
+    where
+        A: Backend + 'static,
+    {
+        let l1 = Arc::new(l1);
+        Ok(match l2 {
+            Part::Single(Adapter::Moka) => LayerPair::new(l1, Arc::new(moka("moka 2")?)),
+            Part::Single(Adapter::Sled) => LayerPair::new(l1, Arc::new(self.sled("sled 2").await?)),
+            Part::Single(Adapter::Redis) => {
+                LayerPair::new(l1, Arc::new(self.servers.redis("redis 2")?))
+            }
+            Part::Single(Adapter::DynamoDb) => {
+                LayerPair::new(l1, Arc::new(self.servers.dynamodb("dynamodb 2")?))
+            }
+            Part::Composed(upper, lower) => {
+                LayerPair::new(l1, Arc::new(self.composed(upper, lower).await?))
+            }
+        })
+    }
+
+    async fn composed(
+        &mut self,
+        upper: Adapter,
+        lower: Adapter,
+    ) -> Result<impl Backend + use<>, String> {
+        let offload = OffloadManager::builder().build();
+        let offload = offload.map_err(|error| error.to_string())?;
+        let (upper, lower) = (self.single(upper).await?, self.single(lower).await?);
+        Ok(upper.compose(lower, offload))
+    }
+
+    /// One backend, of whatever type.
+    pub(super) async fn single(&mut self, adapter: Adapter) -> Result<Arc<dyn Backend>, String> {
+        let label = adapter.as_str();
+        Ok(match adapter {
+            Adapter::Moka => Arc::new(moka(label)?),
+            Adapter::Sled => Arc::new(self.sled(label).await?),
+            Adapter::Redis => Arc::new(self.servers.redis(label)?),
+            Adapter::DynamoDb => Arc::new(self.servers.dynamodb(label)?),
+        })
+    }
+
+    /// On disk, in a fresh directory that is deleted in the end.
+    async fn sled(&mut self, label: &'static str) -> Result<SledBackend, String> {
+        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let builder = SledBackend::builder().path(directory.path()).label(label);
+        self.directories.push(directory);
+        builder.open().await.map_err(|error| error.to_string())
+    }
 }
 
-async fn sled_sled() -> Result<Opened, String> {
-    let (l1, directory_of_l1) = sled("sled").await?;
-    let (l2, directory_of_l2) = sled("sled 2").await?;
-    Ok(Opened::new(l1, l2, [directory_of_l1, directory_of_l2]))
-}
-
-async fn composition_as_l2() -> Result<Opened, String> {
-    let (sled, directory) = sled("sled").await?;
-    let l2 = sled.compose(memory(), offload()?);
-    Ok(Opened::new(moka("moka")?, l2, [directory]))
-}
-
-async fn composition_as_l1() -> Result<Opened, String> {
-    let (sled, directory) = sled("sled").await?;
-    let l1 = moka("moka")?.compose(memory(), offload()?);
-    Ok(Opened::new(l1, sled, [directory]))
-}
-
-fn offload() -> Result<OffloadManager, String> {
-    let offload = OffloadManager::builder().build();
-    offload.map_err(|error| error.to_string())
+/// In process. Never full: nothing may be evicted while cases run.
+fn moka(label: &'static str) -> Result<MokaBackend, String> {
+    let builder = MokaBackend::builder().max_entries(1_000_000).label(label);
+    builder.build().map_err(|error| error.to_string())
 }

@@ -1,13 +1,24 @@
-use std::io::{self, IsTerminal, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    time::{Duration, Instant},
+};
 
 use super::case::Ended;
 
-/// One line on the terminal that tells how far a run is. Without a terminal, failures only.
+/// How long a log says nothing.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// Tells how far a run is: in one line on a terminal, now and then in a log.
 pub(super) struct Progress {
     cases: usize,
     ended: usize,
     failed: usize,
-    terminal: bool,
+    place: Place,
+}
+
+enum Place {
+    Terminal,
+    Log { last: Instant },
 }
 
 impl Progress {
@@ -17,7 +28,13 @@ impl Progress {
             cases,
             ended: 0,
             failed: 0,
-            terminal: io::stderr().is_terminal(),
+            place: if io::stderr().is_terminal() {
+                Place::Terminal
+            } else {
+                Place::Log {
+                    last: Instant::now(),
+                }
+            },
         }
     }
 
@@ -28,13 +45,21 @@ impl Progress {
             self.clear();
             eprintln!("failed: {}", one.id);
         }
-        if self.terminal {
-            eprint!(
-                "\r{} of {} cases, {} failed",
-                self.ended, self.cases, self.failed
-            );
-            // Nothing depends on the line being seen.
-            io::stderr().flush().unwrap_or_default();
+        let line = format!(
+            "{} of {} cases, {} failed",
+            self.ended, self.cases, self.failed
+        );
+        match &mut self.place {
+            Place::Terminal => {
+                eprint!("\r{line}");
+                // Nothing depends on the line being seen.
+                io::stderr().flush().unwrap_or_default();
+            }
+            Place::Log { last } if last.elapsed() >= SILENCE => {
+                eprintln!("{line}");
+                *last = Instant::now();
+            }
+            Place::Log { .. } => {}
         }
     }
 
@@ -43,8 +68,9 @@ impl Progress {
     }
 
     fn clear(&self) {
-        if self.terminal {
-            eprint!("\r\x1b[K");
+        match self.place {
+            Place::Terminal => eprint!("\r\x1b[K"),
+            Place::Log { .. } => {}
         }
     }
 }

@@ -1,13 +1,17 @@
 use std::{
     any::Any,
-    io, thread,
+    sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
 use futures::{StreamExt, stream};
-use tokio::{runtime, task::JoinError, time::timeout};
+use tokio::{task::JoinError, time::timeout};
 
-use super::case::{Case, Ended, Run};
+use super::{
+    case::{Case, Ended, Run},
+    servers::Servers,
+};
 
 /// What bounds a run.
 #[derive(Clone, Copy)]
@@ -18,47 +22,52 @@ pub(super) struct Limits {
     pub(super) deadline: Duration,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        // Most cases wait for timers rather than for the processor.
-        let processors = thread::available_parallelism().map_or(1, usize::from);
+impl Limits {
+    /// For cases that wait for timers rather than for the processor.
+    pub(super) fn of_compositions() -> Self {
         Self {
-            concurrency: 4 * processors,
+            concurrency: 4 * processors(),
             deadline: Duration::from_secs(30),
+        }
+    }
+
+    /// For tests that measure how long something takes, and start servers.
+    pub(super) fn of_adapter_tests() -> Self {
+        Self {
+            concurrency: processors(),
+            deadline: Duration::from_secs(180),
         }
     }
 }
 
-/// Runs the cases and calls `on_end` as each ends. The answer is in the order of `cases`.
-pub(super) fn run(
-    cases: Vec<Case>,
-    limits: Limits,
-    mut on_end: impl FnMut(&Ended),
-) -> io::Result<Vec<Ended>> {
-    let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
-    let mut ended = runtime.block_on(async {
-        let cases = cases.into_iter().enumerate();
-        let running =
-            stream::iter(cases.map(|(number, case)| async move {
-                (number, run_one(case, limits.deadline).await)
-            }));
-        let mut running = running.buffer_unordered(limits.concurrency);
-        let mut ended = Vec::new();
-        while let Some((number, one)) = running.next().await {
-            on_end(&one);
-            ended.push((number, one));
-        }
-        ended
-    });
-    // A case that missed its deadline may never give its thread back.
-    runtime.shutdown_background();
-    ended.sort_by_key(|(number, _)| *number);
-    Ok(ended.into_iter().map(|(_, one)| one).collect())
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
-async fn run_one(case: Case, deadline: Duration) -> Ended {
+/// Runs the cases and calls `on_end` as each ends. The answer is in the order of `cases`.
+pub(super) async fn run(
+    cases: Vec<Case>,
+    servers: &Arc<Servers>,
+    limits: Limits,
+    mut on_end: impl FnMut(&Ended),
+) -> Vec<Ended> {
+    let cases = cases.into_iter().enumerate();
+    let running = stream::iter(cases.map(|(number, case)| async move {
+        (number, run_one(case, servers, limits.deadline).await)
+    }));
+    let mut running = running.buffer_unordered(limits.concurrency);
+    let mut ended = Vec::new();
+    while let Some((number, one)) = running.next().await {
+        on_end(&one);
+        ended.push((number, one));
+    }
+    ended.sort_by_key(|(number, _)| *number);
+    ended.into_iter().map(|(_, one)| one).collect()
+}
+
+async fn run_one(case: Case, servers: &Arc<Servers>, deadline: Duration) -> Ended {
     let began = Instant::now();
-    let outcome = outcome_of(case.run, deadline).await;
+    let outcome = outcome_of(case.run, Arc::clone(servers), deadline).await;
     Ended {
         id: case.id,
         outcome,
@@ -66,9 +75,9 @@ async fn run_one(case: Case, deadline: Duration) -> Ended {
     }
 }
 
-async fn outcome_of(run: Run, deadline: Duration) -> Result<(), String> {
+async fn outcome_of(run: Run, servers: Arc<Servers>, deadline: Duration) -> Result<(), String> {
     // A task of its own, so that its panic ends this case and no other.
-    let mut task = tokio::spawn(async move { run().await });
+    let mut task = tokio::spawn(async move { run(servers).await });
     match timeout(deadline, &mut task).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => Err(explain(error)),
@@ -116,9 +125,10 @@ mod tests {
                 read: "sequential",
                 write: "sequential",
                 mode: "typed",
-                scenario,
+                scenario: scenario.into(),
             },
-            run: Box::new(run),
+            adapters: Vec::new(),
+            run: Box::new(move |_| run()),
         }
     }
 
@@ -127,6 +137,14 @@ mod tests {
             concurrency,
             deadline,
         }
+    }
+
+    fn run(cases: Vec<Case>, limits: Limits, on_end: impl FnMut(&Ended)) -> Vec<Ended> {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let servers = Arc::new(runtime.block_on(Servers::start(&[])).unwrap());
+        let ended = runtime.block_on(super::run(cases, &servers, limits, on_end));
+        runtime.shutdown_background();
+        ended
     }
 
     const AMPLE: Duration = Duration::from_secs(60);
@@ -142,7 +160,7 @@ mod tests {
             case("passes", || Box::pin(async { Ok(()) })),
         ];
         let mut seen = 0;
-        let ended = run(cases, limits(2, AMPLE), |_| seen += 1).unwrap();
+        let ended = run(cases, limits(2, AMPLE), |_| seen += 1);
         let outcomes: Vec<_> = ended.iter().map(|one| one.outcome.clone()).collect();
         let expected = [
             Err("expected 1, got 2".into()),
@@ -166,8 +184,10 @@ mod tests {
             }),
         ];
         let mut order = Vec::new();
-        let ended = run(cases, limits(2, AMPLE), |one| order.push(one.id.scenario)).unwrap();
-        let answer: Vec<_> = ended.iter().map(|one| one.id.scenario).collect();
+        let ended = run(cases, limits(2, AMPLE), |one| {
+            order.push(one.id.scenario.clone());
+        });
+        let answer: Vec<_> = ended.iter().map(|one| one.id.scenario.clone()).collect();
         assert_eq!(order, ["second", "first"]);
         assert_eq!(answer, ["first", "second"]);
     }
@@ -176,7 +196,7 @@ mod tests {
     fn a_case_that_hangs_fails_at_its_deadline() {
         let hangs = case("hangs", || Box::pin(future::pending()));
         let limits = limits(1, Duration::from_millis(10));
-        let ended = run(vec![hangs], limits, |_| {}).unwrap();
+        let ended = run(vec![hangs], limits, |_| {});
         assert_eq!(ended[0].outcome, Err("did not end within 10ms".into()));
     }
 
@@ -195,7 +215,7 @@ mod tests {
                 })
             })
         });
-        let ended = run(cases.collect(), limits(3, AMPLE), |_| {}).unwrap();
+        let ended = run(cases.collect(), limits(3, AMPLE), |_| {});
         assert!(ended.iter().all(|one| one.outcome.is_ok()));
         assert!((1..=3).contains(&most.load(Ordering::SeqCst)));
     }
