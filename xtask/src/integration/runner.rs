@@ -23,11 +23,12 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// For cases that wait for timers rather than for the processor.
+    /// For cases that wait for timers rather than for the processor. A scenario has a deadline of
+    /// its own; this is for the conformance suite, which does hundreds of things at once.
     pub(super) fn of_compositions() -> Self {
         Self {
             concurrency: 4 * processors(),
-            deadline: Duration::from_secs(30),
+            deadline: Duration::from_secs(180),
         }
     }
 

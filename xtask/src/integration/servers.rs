@@ -12,7 +12,7 @@ use crate::Failure;
 
 /// Far longer than an operation takes on a machine that runs several cases at a time. What backends
 /// do at their deadlines is what the adapters' own tests are about.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The servers that the cases need. They end when this is dropped, and with this process.
 pub(super) struct Servers {
