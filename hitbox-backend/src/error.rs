@@ -12,9 +12,10 @@ pub type BackendResult<T> = Result<T, BackendError>;
 #[non_exhaustive]
 pub enum BackendErrorKind {
     /// The backend could not be reached, or broke off. Whether a write or remove took effect is not
-    /// known.
+    /// known, unless [`is_definite`](BackendError::is_definite) says that it did not.
     Unavailable,
-    /// No answer within the deadline. Whether a write or remove took effect is not known.
+    /// No answer within the deadline. Whether a write or remove took effect is not known, unless
+    /// [`is_definite`](BackendError::is_definite) says that it did not.
     Timeout,
     /// The backend asks for less load.
     Throttled,
@@ -103,6 +104,8 @@ struct Inner {
     layers: Vec<CompositionLayer>,
     detail: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
+    /// Known to have left the backend as it was, whatever the kind says.
+    without_effect: bool,
 }
 
 impl BackendError {
@@ -117,6 +120,7 @@ impl BackendError {
                 layers: Vec::new(),
                 detail: None,
                 source: None,
+                without_effect: false,
             }),
         }
     }
@@ -132,6 +136,23 @@ impl BackendError {
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.inner.source = Some(source.into());
+        self
+    }
+
+    /// The same failure of an operation that certainly did nothing and will not do anything later,
+    /// for one that was never sent: it [is definite](Self::is_definite) whatever its kind.
+    ///
+    /// ```
+    /// use hitbox_backend::{BackendError, BackendErrorKind, Operation};
+    ///
+    /// let lost = BackendError::new(BackendErrorKind::Unavailable, Operation::Write, "redis".into());
+    /// assert!(!lost.is_definite());
+    /// let refused = lost.with_detail("connection refused").without_effect();
+    /// assert!(refused.is_definite() && refused.is_retryable());
+    /// ```
+    #[must_use]
+    pub fn without_effect(mut self) -> Self {
+        self.inner.without_effect = true;
         self
     }
 
@@ -193,6 +214,9 @@ impl BackendError {
     /// [`TooLarge`](BackendErrorKind::TooLarge), the key absent), and will not take effect later.
     #[must_use]
     pub const fn is_definite(&self) -> bool {
+        if self.inner.without_effect {
+            return true;
+        }
         match self.kind() {
             BackendErrorKind::TooLarge
             | BackendErrorKind::InvalidConfiguration
@@ -216,6 +240,7 @@ impl fmt::Display for BackendError {
             layers,
             detail,
             source: _,
+            without_effect: _,
         } = &*self.inner;
         write!(f, "{label}")?;
         for (index, layer) in layers.iter().enumerate() {
@@ -238,6 +263,7 @@ impl fmt::Debug for BackendError {
             .field("layers", &self.inner.layers)
             .field("detail", &self.inner.detail)
             .field("source", &self.inner.source)
+            .field("is_definite", &self.is_definite())
             .finish()
     }
 }

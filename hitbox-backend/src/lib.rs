@@ -5,6 +5,7 @@
 //!   every backend, static or `dyn`.
 //! - [`Compose`] puts one backend in front of another; the result is a backend again. A
 //!   [`CompositionPolicy`] says how reads, writes and refills go about the two layers.
+//! - [`BackendExt`] puts a deadline, a circuit breaker or retries around a backend.
 //! - [`OffloadManager`] runs what should happen without making a caller wait.
 //!
 //! The adapters are crates of their own (`hitbox-moka`, `hitbox-sled`); none knows another. To write
@@ -58,6 +59,7 @@ pub mod offload;
 mod rejection;
 pub mod stored_form;
 mod typed;
+pub mod wrapper;
 
 pub use backend::{Backend, ReadOutcome, note_outcome, trace_rejection};
 pub use capabilities::Capabilities;
@@ -79,6 +81,9 @@ pub use key_format::CacheKeyFormat;
 pub use offload::{CloseReport, OffloadManager, OffloadManagerBuilder, OffloadStatistics};
 pub use rejection::{Rejection, Rejections};
 pub use typed::{CacheBackend, Cacheable, GetOutcome};
+pub use wrapper::{
+    BackendExt, CircuitBreaker, CircuitBreakerConfig, Deadline, FailureRate, Retry, RetryConfig,
+};
 
 #[doc(inline)]
 pub use hitbox_core as core;
