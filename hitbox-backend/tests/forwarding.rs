@@ -1,4 +1,5 @@
-//! Every method of `Backend` reaches the backend behind a pointer, once, and its answer comes back.
+//! Every method of `Backend` reaches the backend behind a pointer or in a wrapper, once, and its
+//! answer comes back.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -9,8 +10,9 @@ use std::{
 
 use async_trait::async_trait;
 use hitbox_backend::{
-    Backend, BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities,
-    Compressor, DeleteStatus, Format, Operation, ReadOutcome, Rejection,
+    Backend, BackendError, BackendErrorKind, BackendExt, BackendResult, CacheKeyFormat,
+    Capabilities, CircuitBreakerConfig, Compressor, DeleteStatus, Format, Operation, ReadOutcome,
+    Rejection, RetryConfig,
     compression::{CompressionError, NoCompression},
     format::{BincodeFormat, FormatError, Visit},
 };
@@ -279,4 +281,18 @@ async fn through_nested_pointers() {
     let boxed: Box<dyn Backend> = Box::new(shared);
     let nested: Arc<Box<dyn Backend>> = Arc::new(boxed);
     assert_forwards(&nested, &recorder).await;
+}
+
+#[tokio::test]
+async fn through_wrappers() {
+    let recorder: &'static Recorder = Box::leak(Box::new(Recorder::new()));
+    let deadline = recorder.deadline(Duration::from_secs(60)).unwrap();
+    assert_forwards(deadline, recorder).await;
+    let retry = recorder.retry(RetryConfig::new()).unwrap();
+    assert_forwards(retry, recorder).await;
+    let breaker = recorder.circuit_breaker(CircuitBreakerConfig::new());
+    let breaker = breaker.unwrap();
+    // It has asked for the label, to have it for the log.
+    assert_eq!(recorder.take_calls(), ["label"]);
+    assert_forwards(breaker, recorder).await;
 }

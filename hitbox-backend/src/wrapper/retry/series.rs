@@ -1,4 +1,4 @@
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -6,6 +6,9 @@ use super::{Retry, WriteRetry};
 use crate::{
     Backend, BackendError, BackendErrorKind, BackendResult, Operation, wrapper::CircuitOpen,
 };
+
+/// How much later than asked a sleep may end.
+const TIMER_GRANULARITY: Duration = Duration::from_millis(1);
 
 /// The attempts of one call, under its deadline.
 pub(super) struct Series<'r, B> {
@@ -98,11 +101,9 @@ impl<'r, B: Backend> Series<'r, B> {
         }
         self.failed += 1;
         let pause = config.pause(self.failed, fastrand::f64());
-        let next = Instant::now().checked_add(pause);
-        if self
-            .deadline
-            .is_some_and(|deadline| next.is_none_or(|next| next >= deadline))
-        {
+        let next = Instant::now().checked_add(pause.saturating_add(TIMER_GRANULARITY));
+        let is_late = |deadline: Instant| next.is_none_or(|next| next >= deadline);
+        if self.deadline.is_some_and(is_late) {
             return false;
         }
         tracing::debug!(backend = %self.retry.inner.label(), failed = self.failed, ?pause, "trying again");
