@@ -43,11 +43,13 @@
 //! - *The circuit breaker around it and inside the retries*, so that it counts every attempt, and a
 //!   layer that goes down in the middle of a call gets no more of them. Around the retries it would
 //!   take a whole series of failed attempts for one failure, and open that much later.
-//! - *Retries around the circuit breaker*. They do not wait for an open circuit: it stays open for
-//!   longer than their pauses last, so the call fails at once, or with the error of the attempt
-//!   that opened it.
+//! - *Retries around the circuit breaker*. They do not wait for an open circuit, since it stays open
+//!   for longer than their pauses last: a call that it refuses is over.
 //! - *An overall deadline outermost*, only where something shorter than [`RetryConfig::within`] is
 //!   wanted for some callers: retries keep a deadline of their own.
+//!
+//! The innermost deadline must be the shortest: the outer ones drop calls too, and what they drop
+//! the circuit breaker cannot count.
 //!
 //! The wrappers belong around a layer, not around a composition: a slow layer is then cut off by
 //! itself, and the other still answers. An overall deadline around a composition is fine.

@@ -2,16 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use futures::{FutureExt, future::join_all};
 use hitbox_backend::{
-    Backend, BackendError, BackendErrorKind, BackendExt, CircuitBreaker, CircuitBreakerConfig,
-    ReadOutcome,
+    Backend, BackendError, BackendErrorKind, BackendExt, BackendResult, CircuitBreaker,
+    CircuitBreakerConfig, DeleteStatus, Operation, ReadOutcome,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
     wrapper::{CircuitOpen, CircuitState},
 };
+use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
 use tokio::{
     sync::Barrier,
-    time::{Instant, advance},
+    time::{Instant, advance, timeout},
 };
 
 use super::scripted::{Answer, Scripted, key, value};
@@ -61,10 +63,15 @@ async fn while_the_probe_is_under_way_all_others_are_refused() {
             })
         })
         .collect();
-    faults.reads().wait_until_hanging(1).await;
-    while breaker.statistics().refused < TASKS as u64 - 1 {
-        tokio::task::yield_now().await;
-    }
+    let all_others_refused = async {
+        faults.reads().wait_until_hanging(1).await;
+        while breaker.statistics().refused < TASKS as u64 - 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(30), all_others_refused)
+        .await
+        .unwrap();
     assert_eq!(breaker.state(), CircuitState::HalfOpen);
     assert_eq!(faults.reads().calls() - before, 1);
     faults.reads().heal();
@@ -106,30 +113,19 @@ async fn a_probe_that_is_dropped_makes_room_for_the_next() {
 #[tokio::test(start_paused = true)]
 async fn a_probe_that_panics_makes_room_for_the_next() {
     struct Panics(MemoryBackend);
-    #[async_trait::async_trait]
+    #[async_trait]
     impl Backend for Panics {
-        async fn read(&self, key: &hitbox_core::CacheKey) -> ReadOutcome {
+        async fn read(&self, key: &CacheKey) -> ReadOutcome {
             self.0.read(key).await
         }
-        async fn write(
-            &self,
-            _: &hitbox_core::CacheKey,
-            _: hitbox_core::CacheValue<hitbox_core::Raw>,
-        ) -> hitbox_backend::BackendResult<()> {
+        async fn write(&self, _: &CacheKey, _: CacheValue<Raw>) -> BackendResult<()> {
             panic!("on purpose");
         }
-        async fn remove(
-            &self,
-            _: &hitbox_core::CacheKey,
-        ) -> hitbox_backend::BackendResult<hitbox_backend::DeleteStatus> {
+        async fn remove(&self, _: &CacheKey) -> BackendResult<DeleteStatus> {
             let kind = BackendErrorKind::Unavailable;
-            Err(BackendError::new(
-                kind,
-                hitbox_backend::Operation::Remove,
-                self.label(),
-            ))
+            Err(BackendError::new(kind, Operation::Remove, self.label()))
         }
-        fn label(&self) -> hitbox_core::BackendLabel {
+        fn label(&self) -> BackendLabel {
             "panics".into()
         }
     }

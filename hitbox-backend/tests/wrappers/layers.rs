@@ -104,6 +104,12 @@ async fn a_write_or_remove_that_was_skipped_is_owed_and_what_it_missed_is_not_se
     );
     cache.write(&changed, value(3)).await.unwrap();
     assert_eq!(payload(cache.read(&changed).await), Some(3));
+    let still_owed: Vec<_> = cache.owed().into_iter().map(|one| one.key).collect();
+    assert_eq!(
+        still_owed,
+        [removed],
+        "what was never sent is guarded against"
+    );
 }
 
 /// Applies the first write when the second has been, long after it was dropped: a request that was

@@ -1,8 +1,8 @@
 //! Of a bulk call, only the keys that failed are asked again.
 
 use hitbox_backend::{
-    Backend, BackendErrorKind as Kind, BackendExt, BackendResult, DeleteStatus, Retry, RetryConfig,
-    wrapper::WriteRetry,
+    Backend, BackendError, BackendErrorKind as Kind, BackendExt, BackendResult, DeleteStatus,
+    Retry, RetryConfig, wrapper::WriteRetry,
 };
 use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Raw};
 
@@ -34,7 +34,7 @@ fn entries(names: &str) -> Vec<(CacheKey, CacheValue<Raw>)> {
 }
 
 fn kinds<T>(outcomes: &[BackendResult<T>]) -> Vec<Option<Kind>> {
-    let kind = |outcome: &BackendResult<T>| outcome.as_ref().err().map(|error| error.kind());
+    let kind = |outcome: &BackendResult<T>| outcome.as_ref().err().map(BackendError::kind);
     outcomes.iter().map(kind).collect()
 }
 

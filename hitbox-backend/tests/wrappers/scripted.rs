@@ -67,7 +67,7 @@ impl Scripted {
     fn note<'k>(&self, method: &'static str, keys: impl IntoIterator<Item = &'k CacheKey>) {
         self.calls.lock().unwrap().push(Call {
             method,
-            keys: keys.into_iter().map(|key| name(key)).collect(),
+            keys: keys.into_iter().map(name).collect(),
             at: Instant::now(),
         });
     }
