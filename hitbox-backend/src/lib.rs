@@ -42,10 +42,13 @@
 //! |---|---|
 //! | `json` (default), `postcard` | formats beside bincode, which is always there |
 //! | `gzip`, `zstd` (needs a C compiler), `lz4` | compressors |
+//! | `chaos` | [`chaos`]: a backend that delays, fails, hangs and damages, to test what uses a cache |
 //! | `conformance` | [`conformance`]: the suite that every adapter must pass, and backends for tests |
 
 mod backend;
 mod capabilities;
+#[cfg(feature = "chaos")]
+pub mod chaos;
 pub mod composition;
 pub mod compression;
 #[cfg(feature = "conformance")]

@@ -8,10 +8,15 @@ use tokio::sync::watch;
 
 use crate::{
     Backend, BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities,
-    DeleteStatus, Format, Operation, ReadOutcome, Rejection, compression::Compressor,
+    DeleteStatus, Format, Operation, ReadOutcome, Rejection,
+    chaos::{Course, Gate},
+    compression::Compressor,
 };
 
 /// A backend whose operations fail and hang as a test says, and work otherwise.
+///
+/// For scenarios that decide each fault as they go; [`ChaosBackend`](crate::chaos::ChaosBackend) is
+/// for faults by probability, and has more kinds of them.
 ///
 /// [`Faults`] is the handle. Reads, writes and removes are scripted apart. A bulk operation is a
 /// loop of single ones here, so that a script can make some of its keys fail.
@@ -95,15 +100,13 @@ impl Faults {
 #[derive(Clone, Debug)]
 pub struct Switch {
     state: watch::Sender<State>,
+    gate: Gate,
 }
 
 #[derive(Debug, Default)]
 struct State {
     script: Script,
     calls: u64,
-    hanging: usize,
-    /// How often the switch was healed: what hangs waits for the next time.
-    healings: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -118,6 +121,7 @@ impl Switch {
     fn new() -> Self {
         Self {
             state: watch::Sender::new(State::default()),
+            gate: Gate::new(),
         }
     }
 
@@ -137,10 +141,10 @@ impl Switch {
 
     /// Nothing goes wrong any more, and what hangs goes on.
     pub fn heal(&self) {
-        self.state.send_modify(|state| {
-            state.script = Script::Healthy;
-            state.healings += 1;
-        });
+        // In this order: what was told to hang before the script changed is let go.
+        self.state
+            .send_modify(|state| state.script = Script::Healthy);
+        self.gate.release();
     }
 
     /// How many operations there were, those that went wrong included.
@@ -152,28 +156,27 @@ impl Switch {
     /// How many operations hang at this moment. One whose future was dropped no longer does.
     #[must_use]
     pub fn hanging(&self) -> usize {
-        self.state.borrow().hanging
+        self.gate.hanging()
     }
 
     /// Waits until at least `count` operations hang.
     pub async fn wait_until_hanging(&self, count: usize) {
-        let mut state = self.state.subscribe();
-        // Fails only when the sender is gone, and `self` is one.
-        let _state = state.wait_for(|state| state.hanging >= count).await;
+        self.gate.wait_until_hanging(count).await;
     }
 
     /// Waits until there have been at least `count` operations.
     pub async fn wait_until_called(&self, count: u64) {
         let mut state = self.state.subscribe();
+        // Fails only when the sender is gone, and `self` is one.
         let _state = state.wait_for(|state| state.calls >= count).await;
     }
 
-    /// Counts an operation, and tells what goes wrong with it.
-    fn begin(&self) -> Option<Drawn> {
-        let mut drawn = None;
+    /// Counts an operation, and tells how it goes wrong.
+    fn begin(&self) -> Option<Course> {
+        let mut course = None;
         self.state.send_modify(|state| {
             state.calls += 1;
-            drawn = match state.script {
+            course = match state.script {
                 Script::Healthy | Script::Next(0, _) => None,
                 Script::Next(left, fault) => {
                     state.script = Script::Next(left - 1, fault);
@@ -181,42 +184,18 @@ impl Switch {
                 }
                 Script::Always(fault) => Some(fault),
             }
-            .map(|fault| Drawn {
-                fault,
-                healings: state.healings,
-            });
+            .map(|fault| self.course(fault));
         });
-        drawn
+        course
     }
 
-    /// Waits until the switch has been healed more often than it had been when the fault was drawn.
-    async fn hang(&self, healings: u64) {
-        let mut state = self.state.subscribe();
-        let _hanging = Hanging::begin(self);
-        let _state = state.wait_for(|state| state.healings > healings).await;
-    }
-}
-
-/// A fault, and how often the switch had been healed when it was drawn: a healing that comes before
-/// the operation gets to hang must still end it.
-struct Drawn {
-    fault: Fault,
-    healings: u64,
-}
-
-/// Counts an operation as hanging for as long as it lives, so that a dropped one is not counted.
-struct Hanging<'s>(&'s Switch);
-
-impl<'s> Hanging<'s> {
-    fn begin(switch: &'s Switch) -> Self {
-        switch.state.send_modify(|state| state.hanging += 1);
-        Self(switch)
-    }
-}
-
-impl Drop for Hanging<'_> {
-    fn drop(&mut self) {
-        self.0.state.send_modify(|state| state.hanging -= 1);
+    fn course(&self, fault: Fault) -> Course {
+        match fault {
+            Fault::FailBeforeEffect => Course::FailBeforeEffect(BackendErrorKind::Unavailable),
+            Fault::FailAfterEffect => Course::FailAfterEffect(BackendErrorKind::Unavailable),
+            Fault::HangBeforeEffect => Course::HangBeforeEffect(self.gate.ticket()),
+            Fault::HangAfterEffect => Course::HangAfterEffect(self.gate.ticket()),
+        }
     }
 }
 
@@ -244,30 +223,12 @@ impl<B: Backend> FaultyBackend<B> {
         operation: Operation,
         effect: impl Future<Output = BackendResult<T>> + Send,
     ) -> BackendResult<T> {
-        let Some(Drawn { fault, healings }) = switch.begin() else {
+        let Some(course) = switch.begin() else {
             return effect.await;
         };
-        match fault {
-            Fault::FailBeforeEffect => Err(self.scripted_error(operation)),
-            Fault::FailAfterEffect => {
-                let _lost = effect.await;
-                Err(self.scripted_error(operation))
-            }
-            Fault::HangBeforeEffect => {
-                switch.hang(healings).await;
-                effect.await
-            }
-            Fault::HangAfterEffect => {
-                let answer = effect.await;
-                switch.hang(healings).await;
-                answer
-            }
-        }
-    }
-
-    fn scripted_error(&self, operation: Operation) -> BackendError {
-        BackendError::new(BackendErrorKind::Unavailable, operation, self.label())
-            .with_detail("a scripted fault")
+        let error =
+            |kind| BackendError::new(kind, operation, self.label()).with_detail("a scripted fault");
+        course.run(&switch.gate, effect, error).await
     }
 }
 

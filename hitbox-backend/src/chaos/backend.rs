@@ -1,0 +1,154 @@
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, CompressorId, FormatId, Raw};
+
+use super::{ChaosBuilder, ChaosHandle, late::Put, state::Shared, target::Target};
+use crate::{
+    Backend, BackendResult, CacheKeyFormat, Capabilities, DeleteStatus, Format, ReadOutcome,
+    Rejection, compression::Compressor,
+};
+
+/// A backend that goes wrong as it was told to. See the [module](super).
+///
+/// It takes the place of the backend within: label, formats and capabilities are those.
+pub struct ChaosBackend<B> {
+    pub(super) inner: B,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl<B: Backend> ChaosBackend<B> {
+    /// Settings for chaos around `inner`; at first nothing goes wrong.
+    pub fn builder(inner: B) -> ChaosBuilder<B> {
+        ChaosBuilder::new(inner)
+    }
+
+    pub(super) fn new(inner: B, shared: Shared) -> Self {
+        Self {
+            inner,
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Controls this backend, wherever it has gone.
+    #[must_use]
+    pub fn handle(&self) -> ChaosHandle {
+        ChaosHandle::new(Arc::clone(&self.shared))
+    }
+
+    /// The backend within, which works always. What is late or damaged is so only through the
+    /// chaos.
+    pub const fn get_ref(&self) -> &B {
+        &self.inner
+    }
+
+    /// The backend within. What is late never comes then.
+    pub fn into_inner(self) -> B {
+        self.inner
+    }
+
+    /// Carries out all late writes and removes now, the oldest first. Dropped before its end, it
+    /// leaves the rest to the next call.
+    pub async fn carry_out_late(&self) {
+        self.shared.state().late.all_are_due();
+        self.carry_out_due().await;
+    }
+}
+
+#[async_trait]
+impl<B: Backend> Backend for ChaosBackend<B> {
+    async fn read(&self, key: &CacheKey) -> ReadOutcome {
+        self.read_with(key, &mut BoxContext::default()).await
+    }
+
+    async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        let drawn = self.shared.draw(Target::Writes, key);
+        self.put_drawn(key, Put::Write, value, drawn).await
+    }
+
+    async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
+        let drawn = self.shared.draw(Target::Removes, key);
+        self.remove_drawn(key, drawn).await
+    }
+
+    async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
+        let drawn = self.shared.draw(Target::Reads, key);
+        self.read_drawn(key, context, drawn).await
+    }
+
+    async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        let drawn = self.shared.draw(Target::Writes, key);
+        self.put_drawn(key, Put::Refill, value, drawn).await
+    }
+
+    async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
+        self.read_bulk(keys, &mut []).await
+    }
+
+    async fn read_many_with(
+        &self,
+        keys: &[CacheKey],
+        contexts: &mut [BoxContext],
+    ) -> Vec<ReadOutcome> {
+        self.read_bulk(keys, contexts).await
+    }
+
+    async fn write_many(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<BackendResult<()>> {
+        self.put_bulk(Put::Write, entries).await
+    }
+
+    async fn refill_many(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<BackendResult<()>> {
+        self.put_bulk(Put::Refill, entries).await
+    }
+
+    async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
+        self.remove_bulk(keys).await
+    }
+
+    fn label(&self) -> BackendLabel {
+        self.inner.label()
+    }
+
+    fn value_format(&self) -> &dyn Format {
+        self.inner.value_format()
+    }
+
+    fn key_format(&self) -> &CacheKeyFormat {
+        self.inner.key_format()
+    }
+
+    fn compressor(&self) -> &dyn Compressor {
+        self.inner.compressor()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn find_format(&self, id: FormatId) -> Option<&dyn Format> {
+        self.inner.find_format(id)
+    }
+
+    fn find_compressor(&self, id: CompressorId) -> Option<&dyn Compressor> {
+        self.inner.find_compressor(id)
+    }
+
+    fn reject(&self, key: &CacheKey, rejection: Rejection) {
+        self.inner.reject(key, rejection);
+    }
+}
+
+impl<B: Backend> fmt::Debug for ChaosBackend<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChaosBackend")
+            .field("inner", &self.inner.label())
+            .field("handle", &self.handle())
+            .finish()
+    }
+}

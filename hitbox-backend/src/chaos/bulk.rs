@@ -1,0 +1,112 @@
+//! Bulk calls. Where no key meets a fault, the backend within gets the call as it is; otherwise its
+//! keys are dealt with one after the other.
+
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
+
+use super::{ChaosBackend, late::Put, target::Target};
+use crate::{
+    Backend, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome, note_outcome,
+};
+
+impl<B: Backend> ChaosBackend<B> {
+    pub(super) async fn read_bulk(
+        &self,
+        keys: &[CacheKey],
+        contexts: &mut [BoxContext],
+    ) -> Vec<ReadOutcome> {
+        let bulk = self.shared.draw_many(Target::Reads, keys.iter());
+        let mut nobodys = BoxContext::default();
+        if bulk.is_undisturbed() {
+            self.carry_out_due().await;
+            let mut outcomes = self.inner.read_many_with(keys, contexts).await;
+            for (index, (key, outcome)) in keys.iter().zip(&mut outcomes).enumerate() {
+                let context = contexts.get_mut(index).unwrap_or(&mut nobodys);
+                let found = std::mem::replace(outcome, Ok(None));
+                *outcome = self.as_stored(key, context, found);
+            }
+            self.end_calls(keys).await;
+            return outcomes;
+        }
+        let mut outcomes = Vec::with_capacity(keys.len());
+        for (index, (key, drawn)) in keys.iter().zip(bulk.drawn).enumerate() {
+            let context = contexts.get_mut(index).unwrap_or(&mut nobodys);
+            outcomes.push(self.read_drawn(key, context, drawn).await);
+        }
+        if bulk.breaks_off {
+            outcomes = self.broken_off(keys.len(), Operation::Read);
+            for (context, outcome) in contexts.iter_mut().zip(&outcomes) {
+                note_outcome(context, outcome, || self.label());
+            }
+        }
+        outcomes
+    }
+
+    pub(super) async fn put_bulk(
+        &self,
+        put: Put,
+        entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<BackendResult<()>> {
+        let keys: Vec<CacheKey> = entries.iter().map(|(key, _value)| key.clone()).collect();
+        let bulk = self.shared.draw_many(Target::Writes, keys.iter());
+        if bulk.is_undisturbed() {
+            self.carry_out_due().await;
+            let outcomes = match put {
+                Put::Write => self.inner.write_many(entries).await,
+                Put::Refill => self.inner.refill_many(entries).await,
+            };
+            self.note_whole(&keys, &outcomes);
+            self.end_calls(&keys).await;
+            return outcomes;
+        }
+        let mut outcomes = Vec::with_capacity(entries.len());
+        for ((key, value), drawn) in entries.into_iter().zip(bulk.drawn) {
+            outcomes.push(self.put_drawn(&key, put, value, drawn).await);
+        }
+        if bulk.breaks_off {
+            outcomes = self.broken_off(keys.len(), Operation::Write);
+        }
+        outcomes
+    }
+
+    pub(super) async fn remove_bulk(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
+        let bulk = self.shared.draw_many(Target::Removes, keys.iter());
+        if bulk.is_undisturbed() {
+            self.carry_out_due().await;
+            let outcomes = self.inner.remove_many(keys).await;
+            self.note_whole(keys, &outcomes);
+            self.end_calls(keys).await;
+            return outcomes;
+        }
+        let mut outcomes = Vec::with_capacity(keys.len());
+        for (key, drawn) in keys.iter().zip(bulk.drawn) {
+            outcomes.push(self.remove_drawn(key, drawn).await);
+        }
+        if bulk.breaks_off {
+            outcomes = self.broken_off(keys.len(), Operation::Remove);
+        }
+        outcomes
+    }
+
+    /// Nothing is damaged any more where a write or remove has succeeded.
+    fn note_whole<T>(&self, keys: &[CacheKey], outcomes: &[BackendResult<T>]) {
+        for (key, _outcome) in keys
+            .iter()
+            .zip(outcomes)
+            .filter(|(_, outcome)| outcome.is_ok())
+        {
+            self.shared.note_stored(key, None);
+        }
+    }
+
+    async fn end_calls(&self, keys: &[CacheKey]) {
+        for key in keys {
+            self.end_call(key).await;
+        }
+    }
+
+    fn broken_off<T>(&self, keys: usize, operation: Operation) -> Vec<BackendResult<T>> {
+        (0..keys)
+            .map(|_key| Err(self.error(BackendErrorKind::Unavailable, operation)))
+            .collect()
+    }
+}
