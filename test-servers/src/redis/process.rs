@@ -40,6 +40,9 @@ impl Process {
                 command
             }
         };
+        // Ctrl-C is for whoever uses the server and may need it to end in good order.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let child = command
             .args(["--port", &port.to_string()])
             .args(arguments)
