@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a step that fails is to fail the test")]
 
+mod program;
+
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
@@ -9,32 +11,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use program::program;
 use tempfile::TempDir;
-
-/// The example, as `cargo test` has built it beside this test. Asked for this test alone, cargo
-/// builds no examples: one that is missing or out of date fails the test.
-fn quickstart() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let examples = test.ancestors().nth(2).unwrap().join("examples");
-    let example = examples
-        .join("quickstart")
-        .with_extension(std::env::consts::EXE_EXTENSION);
-    let built = modified(&example);
-    // What cargo writes beside it: the program, a colon, and every source file of it.
-    let sources = fs::read_to_string(examples.join("quickstart.d")).unwrap_or_default();
-    let newer = |source: &&str| modified(Path::new(source)) > built;
-    let newer = sources.split_whitespace().skip(1).find(newer);
-    assert!(
-        built.is_some() && newer.is_none(),
-        "{} is not there or older than {newer:?}: run `cargo test -p hitbox-examples`",
-        example.display()
-    );
-    example
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).and_then(|file| file.modified()).ok()
-}
 
 struct Tree {
     directory: TempDir,
@@ -79,7 +57,7 @@ impl Tree {
     /// Runs the example with its cache inside the tree, where it must be left out.
     fn run(&self, options: &[&str]) -> Outcome {
         Outcome::of(
-            Command::new(quickstart())
+            Command::new(program("quickstart"))
                 .args(options)
                 .arg("--cache-dir")
                 .arg(self.root().join("cache"))
@@ -175,12 +153,18 @@ fn what_cannot_work_is_refused_with_a_reason() {
         (&["--cache-dir", outer, inner], "must not hold"),
     ];
     for (options, reason) in cases {
-        let output = Command::new(quickstart()).args(options).output().unwrap();
+        let output = Command::new(program("quickstart"))
+            .args(options)
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(2), "{options:?}");
         let error = text(&output);
         assert!(error.contains(reason), "{options:?}: {error}");
     }
-    let help = Command::new(quickstart()).arg("--help").output().unwrap();
+    let help = Command::new(program("quickstart"))
+        .arg("--help")
+        .output()
+        .unwrap();
     assert!(help.status.success());
     assert!(String::from_utf8_lossy(&help.stdout).contains("--cache-dir"));
 }
