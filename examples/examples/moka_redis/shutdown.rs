@@ -1,0 +1,48 @@
+//! The end of the service: when it is asked for, and what it still does.
+
+use std::{io, time::Duration};
+
+use hitbox_backend::OffloadManager;
+
+use crate::cache::Cache;
+
+/// How long requests under way may take when the end has been asked for, and after them the work in
+/// the background.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Resolves at Ctrl-C and at SIGTERM, which is what service managers send. They are noticed from this
+/// call on, not only once it is awaited.
+#[cfg(unix)]
+pub(crate) fn requested() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Resolves at Ctrl-C, which is noticed from this call on.
+#[cfg(windows)]
+pub(crate) fn requested() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut interrupt = tokio::signal::windows::ctrl_c()?;
+    Ok(async move {
+        interrupt.recv().await;
+    })
+}
+
+/// Lets the work in the background finish, and says what was not done.
+pub(crate) async fn drain(offload: &OffloadManager, cache: &Cache) {
+    let report = offload.close(PATIENCE).await;
+    println!("drained: {} done in the background", report.completed);
+    for unfinished in &report.unfinished {
+        println!("not done within {PATIENCE:?}: {unfinished}");
+    }
+    for owed in cache.owed() {
+        println!("not confirmed by Redis: {}", owed.key);
+    }
+}
