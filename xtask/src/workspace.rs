@@ -65,7 +65,18 @@ fn cargo_in(root: &Path, arguments: &[&str]) -> Command {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(arguments).current_dir(root);
+    for (name, _) in env::vars_os().filter(|(name, _)| describes_this_package(name)) {
+        command.env_remove(name);
+    }
     command
+}
+
+/// What cargo sets for a program that it runs. A build script may look at such a variable (ring's
+/// does), and whatever depends on it would be built anew for each change between a cargo that is run
+/// here and one that is not.
+fn describes_this_package(variable: &OsStr) -> bool {
+    let name = variable.as_encoded_bytes();
+    name.starts_with(b"CARGO_PKG_") || name.starts_with(b"CARGO_MANIFEST_")
 }
 
 fn root() -> PathBuf {
