@@ -8,6 +8,8 @@
     reason = "compiled into each test, and none uses all of it"
 )]
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use hitbox_core::{CacheKey, CacheValue, Raw};
@@ -64,14 +66,35 @@ impl Observer {
         sent.query_async(&mut self.0).await.unwrap()
     }
 
+    /// How often the server has carried out each command, but for those that ask it.
+    pub async fn commands(&mut self) -> BTreeMap<String, u64> {
+        let statistics: String = self.ask(&[b"INFO", b"commandstats"]).await;
+        let carried_out = statistics.lines().filter_map(|line| {
+            let (command, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+            let calls = rest.split(',').next().unwrap().parse().unwrap();
+            (command != "info").then(|| (command.to_owned(), calls))
+        });
+        carried_out.collect()
+    }
+
+    /// The commands that the server has carried out since it told of these.
+    pub async fn commands_since(
+        &mut self,
+        before: &BTreeMap<String, u64>,
+    ) -> BTreeMap<String, u64> {
+        let mut commands = self.commands().await;
+        for (command, calls) in before {
+            commands
+                .entry(command.clone())
+                .and_modify(|now| *now -= calls);
+        }
+        commands.retain(|_, calls| *calls > 0);
+        commands
+    }
+
     /// How often the server has carried out a command.
     pub async fn calls(&mut self, command: &str) -> u64 {
-        let statistics: String = self.ask(&[b"INFO", b"commandstats"]).await;
-        let prefix = format!("cmdstat_{}:calls=", command.to_lowercase());
-        let line = statistics
-            .lines()
-            .find_map(|line| line.strip_prefix(&prefix));
-        line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
+        self.commands().await.remove(command).unwrap_or(0)
     }
 
     /// The connections that are the backend's.
