@@ -6,26 +6,17 @@
 
 mod table;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
-
-use aws_sdk_dynamodb::{
-    config::{
-        ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef,
-    },
-    error::BoxError,
-    primitives::Blob,
-    types::AttributeValue,
-};
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::{
     Backend, BackendErrorKind, DeleteStatus, Rejection, compression::NoCompression, stored_form,
 };
 use hitbox_core::{CacheKey, CacheValue, Raw};
 use hitbox_dynamodb::DynamoDbBackend;
-use table::{Table, partition};
+use table::{
+    Table, partition,
+    sent::{Sent, requests},
+};
 
 fn key(name: &str) -> CacheKey {
     CacheKey::from_str("key", name)
@@ -205,68 +196,40 @@ async fn sixty_items_of_390_kb_come_in_one_bulk_read() {
     assert!(backend.statistics().retries > before);
 }
 
-/// Counts what is sent.
-#[derive(Clone, Debug, Default)]
-struct Sent(Arc<AtomicUsize>);
-
-impl Sent {
-    fn take(&self) -> usize {
-        self.0.swap(0, Ordering::SeqCst)
-    }
-}
-
-impl Intercept for Sent {
-    fn name(&self) -> &'static str {
-        "sent"
-    }
-
-    fn read_before_transmit(
-        &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn every_operation_is_one_request() {
     let table = Table::create().await;
     let sent = Sent::default();
-    let config = table.client().config().to_builder();
-    let config = config.interceptor(sent.clone()).build();
     let backend = DynamoDbBackend::builder()
         .table(&table.name)
-        .client(aws_sdk_dynamodb::Client::from_conf(config))
+        .client(sent.watch(&table.client()))
         .build()
         .unwrap();
 
     backend.write(&key("k"), lasting("value")).await.unwrap();
-    assert_eq!(sent.take(), 1);
+    assert_eq!(sent.take(), requests("PutItem", 1));
     backend.read(&key("k")).await.unwrap().unwrap();
-    assert_eq!(sent.take(), 1);
+    assert_eq!(sent.take(), requests("GetItem", 1));
     backend.read(&key("absent")).await.unwrap();
-    assert_eq!(sent.take(), 1);
-    let removed = backend.remove(&key("k")).await.unwrap();
-    assert_eq!((removed, sent.take()), (DeleteStatus::Deleted(1), 1));
-    let removed = backend.remove(&key("k")).await.unwrap();
-    assert_eq!((removed, sent.take()), (DeleteStatus::Missing, 1));
+    assert_eq!(sent.take(), requests("GetItem", 1));
+    for expected in [DeleteStatus::Deleted(1), DeleteStatus::Missing] {
+        assert_eq!(backend.remove(&key("k")).await.unwrap(), expected);
+        assert_eq!(sent.take(), requests("DeleteItem", 1));
+    }
 
     let keys: Vec<_> = (0..250).map(|n| key(&n.to_string())).collect();
     let entries = keys.iter().map(|key| (key.clone(), lasting("value")));
     let written = backend.write_many(entries.collect()).await;
     assert!(written.iter().all(Result::is_ok));
-    assert_eq!(sent.take(), 10);
+    assert_eq!(sent.take(), requests("BatchWriteItem", 10));
     let found = backend.read_many(&keys).await;
     assert!(found.iter().all(|found| matches!(found, Ok(Some(_)))));
-    assert_eq!(sent.take(), 3);
+    assert_eq!(sent.take(), requests("BatchGetItem", 3));
 
     // A value that is refused costs no request but the one that clears its key.
     let too_large = lasting(vec![0; 500_000]);
     backend.write(&key("k"), too_large).await.unwrap_err();
-    assert_eq!(sent.take(), 1);
+    assert_eq!(sent.take(), requests("DeleteItem", 1));
 }
 
 #[tokio::test]

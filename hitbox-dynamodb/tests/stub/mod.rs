@@ -25,6 +25,8 @@ pub(crate) enum Answer {
     Reply(u16, Value),
     /// The connection stays open and nothing is said.
     Silence,
+    /// The reply begins, and does not go on.
+    Half,
     /// The connection is closed.
     HangUp,
 }
@@ -121,6 +123,11 @@ async fn serve(
                 connection.write_all(reply.as_bytes()).await?;
             }
             Answer::Silence => std::future::pending().await,
+            Answer::Half => {
+                let reply = "HTTP/1.1 200 -\r\ncontent-length: 100\r\n\r\n{\"Item\":";
+                connection.write_all(reply.as_bytes()).await?;
+                std::future::pending::<()>().await;
+            }
             Answer::HangUp => return Ok(()),
         }
     }

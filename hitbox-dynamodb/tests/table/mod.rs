@@ -8,6 +8,8 @@
     reason = "clippy's exception for tests does not reach the functions they share"
 )]
 
+pub(crate) mod sent;
+
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{Client, primitives::Blob, types::AttributeValue};
