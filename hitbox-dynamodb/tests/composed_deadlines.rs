@@ -137,7 +137,8 @@ async fn report(server_is: &str, tasks: usize, usages: &[Usage]) {
         let name = &usage.name;
         println!("{server_is:9} {name:25} {read:6.1} | {write:6.1} | {remove:6.1}");
         for took in row {
-            assert!(took < LIMIT + late, "{server_is}, {name}: {took:?}");
+            // Late when the attempt has to end, and when the call has to.
+            assert!(took < LIMIT + 2 * late, "{server_is}, {name}: {took:?}");
         }
     }
     println!("{server_is:9} {:25} {late:.1?}", "(late by up to)");
@@ -197,22 +198,18 @@ async fn report_all(clock: Clock, usages: impl Fn(&str) -> Vec<Usage>) {
     }
 }
 
+/// One clock after the other: at the same time, they would keep each other from being on time.
 #[tokio::test]
-async fn a_layer_waits_no_longer_than_its_deadline() {
+async fn a_layer_costs_no_more_than_its_deadline() {
     let offload = offload();
     report_all(Clock::Paused, |endpoint| usages(endpoint, &offload)).await;
-}
-
-/// With all that this process adds. By every policy, it would be kept too busy to tell.
-#[tokio::test(flavor = "multi_thread")]
-async fn alone_and_by_the_default_policies_a_call_takes_no_longer_than_a_second() {
-    let offload = offload();
-    let usages = |endpoint: &str| {
+    // With all that this process adds. By every policy, it would be kept too busy to tell.
+    let alone_and_by_default = |endpoint: &str| {
         let mut usages = usages(endpoint, &offload);
         usages.truncate(2);
         usages
     };
-    report_all(Clock::Real, usages).await;
+    report_all(Clock::Real, alone_and_by_default).await;
 }
 
 /// Writes and removes of one key are ordered: each waits for the one that is under way, and all
