@@ -54,8 +54,8 @@ pub struct DynamoDbBackendBuilder {
 }
 
 impl DynamoDbBackendBuilder {
-    /// The default of [`operation_timeout`](Self::operation_timeout): 900 ms.
-    pub const DEFAULT_OPERATION_TIMEOUT: Duration = Duration::from_millis(900);
+    /// The default of [`operation_timeout`](Self::operation_timeout): 800 ms.
+    pub const DEFAULT_OPERATION_TIMEOUT: Duration = Duration::from_millis(800);
     /// The default of [`attempt_timeout`](Self::attempt_timeout): 400 ms.
     pub const DEFAULT_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(400);
 
@@ -145,7 +145,7 @@ impl DynamoDbBackendBuilder {
         self
     }
 
-    /// The longest that any call takes, retries included. Default: 900 ms.
+    /// The longest that any call takes, retries included. Default: 800 ms.
     ///
     /// A bulk operation has no longer: what has not come by then fails with
     /// [`Timeout`](hitbox_backend::BackendErrorKind::Timeout) or

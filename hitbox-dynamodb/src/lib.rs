@@ -1,7 +1,7 @@
 //! A hitbox cache backend in a DynamoDB table, over the AWS SDK for Rust.
 //!
 //! Cached values are shared by every process that uses the table, and survive all of them. One
-//! request per read, write and remove; no call takes longer than its deadline, 900 ms by default.
+//! request per read, write and remove; no call takes longer than its deadline, 800 ms by default.
 //!
 //! ```
 //! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

@@ -315,8 +315,11 @@ async fn slow_read_then_write(bench: &Bench) -> Outcome {
         let key = stage.key(format!("{index}"));
         let read = read_that_hangs(stage, &key).await?;
         let new = lasting("new");
-        stage.write(&key, &new).await?;
-        stage.l1.holds(&key, &new, "after a write").await?;
+        let write = stage.start_write(&key, &new).await;
+        write.succeeds("a write").await?;
+        // Not until nothing is left to do: a race that L1 wins with the new value leaves the read
+        // that hangs.
+        promptly(stage.l1.comes_to_hold(&key, &new), "the write to L1").await??;
         stage.l2.faults.heal();
         let (outcome, _context) = read.outcome("the read").await?;
         ensure!(outcome.is_ok(), "a slow read failed");

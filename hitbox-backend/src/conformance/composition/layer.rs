@@ -62,6 +62,18 @@ impl Layer {
         }
     }
 
+    /// Waits until this value is there.
+    pub(super) async fn comes_to_hold(
+        &self,
+        key: &CacheKey,
+        expected: &CacheValue<Raw>,
+    ) -> Outcome {
+        while self.peek(key).await?.as_ref() != Some(expected) {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
     /// Holds if nothing is there.
     pub(super) async fn holds_nothing(&self, key: &CacheKey, when: &str) -> Outcome {
         match self.peek(key).await? {
