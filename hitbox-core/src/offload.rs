@@ -1,4 +1,4 @@
-use std::{fmt, future::Future, sync::Arc};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use crate::CacheKey;
 
@@ -22,6 +22,25 @@ pub trait Offload<'a>: Send + Sync {
     fn is_enabled(&self) -> bool {
         true
     }
+
+    /// Takes `future` over, to run it once `delay` has passed. Returns at once.
+    ///
+    /// Until then the work is *deferred*: it takes no place among what runs or waits for its turn, and
+    /// nobody who waits for those waits for it. Default: drops it, as an implementation without a
+    /// clock has to.
+    fn register_after<K, F>(&self, delay: Duration, key: K, future: F)
+    where
+        K: Into<OffloadKey>,
+        F: Future<Output = ()> + Send + 'a,
+    {
+        let _no_clock = (delay, key, future);
+    }
+
+    /// Whether [`register_after`](Self::register_after) does what it says. Where it does not,
+    /// compositions repair a layer only when the key is next used. Default: no.
+    fn has_clock(&self) -> bool {
+        false
+    }
 }
 
 impl<'a, O: Offload<'a>> Offload<'a> for &O {
@@ -36,6 +55,18 @@ impl<'a, O: Offload<'a>> Offload<'a> for &O {
     fn is_enabled(&self) -> bool {
         (**self).is_enabled()
     }
+
+    fn register_after<K, F>(&self, delay: Duration, key: K, future: F)
+    where
+        K: Into<OffloadKey>,
+        F: Future<Output = ()> + Send + 'a,
+    {
+        (**self).register_after(delay, key, future);
+    }
+
+    fn has_clock(&self) -> bool {
+        (**self).has_clock()
+    }
 }
 
 impl<'a, O: Offload<'a>> Offload<'a> for Arc<O> {
@@ -49,6 +80,18 @@ impl<'a, O: Offload<'a>> Offload<'a> for Arc<O> {
 
     fn is_enabled(&self) -> bool {
         (**self).is_enabled()
+    }
+
+    fn register_after<K, F>(&self, delay: Duration, key: K, future: F)
+    where
+        K: Into<OffloadKey>,
+        F: Future<Output = ()> + Send + 'a,
+    {
+        (**self).register_after(delay, key, future);
+    }
+
+    fn has_clock(&self) -> bool {
+        (**self).has_clock()
     }
 }
 
@@ -166,6 +209,12 @@ mod tests {
             Offload::register(&&DisabledOffload, "dropped", async move { drop(by_ref) });
             Arc::new(DisabledOffload).register("dropped", async move { drop(shared) });
         }
+        for _ in 0..2 {
+            let held = held.clone();
+            Arc::new(&DisabledOffload)
+                .register_after(Duration::ZERO, "dropped", async move { drop(held) });
+        }
+        assert!(!Offload::has_clock(&&DisabledOffload));
         assert!(!Offload::is_enabled(&&DisabledOffload));
         assert!(!Arc::new(DisabledOffload).is_enabled());
         assert_eq!(Arc::strong_count(&held), 1);

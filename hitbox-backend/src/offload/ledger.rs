@@ -8,6 +8,9 @@ use super::{CloseReport, OffloadStatistics};
 /// Numbers registrations in the order they were admitted.
 pub(super) type TaskId = u64;
 
+/// Numbers work that is not due yet.
+pub(super) type DeferredId = u64;
+
 pub(super) struct Task {
     pub(super) id: TaskId,
     pub(super) key: OffloadKey,
@@ -42,6 +45,16 @@ pub(super) enum Admission {
     },
 }
 
+pub(super) enum Deferral {
+    Until(DeferredId),
+    Refused {
+        key: OffloadKey,
+        future: BoxFuture<'static, ()>,
+        refusal: Refusal,
+        count: u64,
+    },
+}
+
 pub(super) struct Finish {
     /// How many have ended in this way, this one included.
     pub(super) count: u64,
@@ -55,6 +68,9 @@ pub(super) struct Ledger {
     next_id: TaskId,
     pending: VecDeque<Task>,
     running: BTreeMap<TaskId, OffloadKey>,
+    /// Work whose time has not come, by numbers of its own.
+    deferred: BTreeMap<DeferredId, (OffloadKey, BoxFuture<'static, ()>)>,
+    next_deferred: DeferredId,
     /// The keys of pending and running work that may not be doubled.
     claimed: HashSet<OffloadKey>,
     /// `Some` from the moment the manager is closed.
@@ -111,19 +127,75 @@ impl Ledger {
         Finish { count, next }
     }
 
-    /// Admits nothing from now on.
-    pub(super) fn close(&mut self) {
+    /// Keeps work until it is due.
+    pub(super) fn defer(
+        &mut self,
+        key: OffloadKey,
+        future: BoxFuture<'static, ()>,
+        max_deferred: usize,
+    ) -> Deferral {
+        let (refusal, count) = if self.is_closed() {
+            (Refusal::Closed, &mut self.counts.rejected_closed)
+        } else if self.deferred.len() >= max_deferred {
+            (Refusal::Full, &mut self.counts.rejected_full)
+        } else {
+            let id = self.next_deferred;
+            self.next_deferred += 1;
+            self.deferred.insert(id, (key, future));
+            return Deferral::Until(id);
+        };
+        *count += 1;
+        Deferral::Refused {
+            key,
+            future,
+            refusal,
+            count: *count,
+        }
+    }
+
+    /// Deferred work that is due; `None` if the manager was closed before it was.
+    pub(super) fn take_deferred(
+        &mut self,
+        id: DeferredId,
+    ) -> Option<(OffloadKey, BoxFuture<'static, ()>)> {
+        self.deferred.remove(&id)
+    }
+
+    /// Takes deferred work that will never be due. Its future is for the caller to drop.
+    pub(super) fn give_up_deferred(&mut self, id: DeferredId) -> Option<BoxFuture<'static, ()>> {
+        let (key, future) = self.deferred.remove(&id)?;
+        self.counts.abandoned += 1;
+        if let Some(report) = &mut self.closing {
+            report.unfinished.push(key);
+        }
+        Some(future)
+    }
+
+    /// Admits nothing from now on. What was deferred is due at once; the tasks that this lets start
+    /// are returned.
+    pub(super) fn close(&mut self, max_running: usize) -> Vec<Task> {
         self.closing.get_or_insert_default();
+        for (key, future) in std::mem::take(&mut self.deferred).into_values() {
+            let id = self.next_id;
+            self.next_id += 1;
+            self.pending.push_back(Task { id, key, future });
+        }
+        let free = max_running.saturating_sub(self.running.len());
+        let starting: Vec<_> = self.pending.drain(..free.min(self.pending.len())).collect();
+        let keys = starting.iter().map(|task| (task.id, task.key.clone()));
+        self.running.extend(keys);
+        starting
     }
 
     pub(super) const fn is_closed(&self) -> bool {
         self.closing.is_some()
     }
 
-    /// Closes, and hands all pending work out to be dropped. It counts as running until its
-    /// [`finish`](Self::finish), so that nobody takes it for gone before it is.
+    /// Closes, and hands all pending work out to be dropped, deferred work included. It counts as
+    /// running until its [`finish`](Self::finish), so that nobody takes it for gone before it is.
     pub(super) fn give_up_pending(&mut self) -> VecDeque<Task> {
-        self.close();
+        let starting = self.close(0);
+        debug_assert!(starting.is_empty(), "nothing starts where no room is");
         let pending = std::mem::take(&mut self.pending);
         let keys = pending.iter().map(|task| (task.id, task.key.clone()));
         self.running.extend(keys);
@@ -170,6 +242,7 @@ impl Ledger {
         OffloadStatistics {
             pending: self.pending.len(),
             running: self.running.len(),
+            deferred: self.deferred.len(),
             ..self.counts
         }
     }

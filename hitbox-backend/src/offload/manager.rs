@@ -15,12 +15,12 @@ use hitbox_core::{Offload, OffloadKey};
 use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{
     CloseReport, OffloadManagerBuilder, OffloadStatistics,
-    ledger::{Admission, Finish, Ledger, Outcome, Refusal, Task, TaskId},
+    ledger::{Admission, Deferral, DeferredId, Finish, Ledger, Outcome, Refusal, Task, TaskId},
 };
 
 /// Runs offloaded work on a tokio runtime, within bounds.
@@ -31,6 +31,10 @@ use super::{
 /// duplicate). A panic ends the future it happens in and nothing else. All of it is counted, see
 /// [`statistics`](Self::statistics); what is lost is also traced as a warning, the first time and
 /// then each time the count doubles.
+///
+/// Work that is due later ([`register_after`](Offload::register_after)) takes no place among these
+/// until its time has come; as many as `max_pending` may be deferred. [`drain`](Self::drain) does not
+/// wait for it, [`close`](Self::close) runs it at once.
 ///
 /// Registering never waits, never panics, and works from any thread, inside the runtime or not.
 ///
@@ -97,7 +101,8 @@ impl OffloadManager {
         self.shared.ledger().statistics()
     }
 
-    /// Waits until all work registered before this call has ended, in whatever way.
+    /// Waits until all work registered before this call has ended, in whatever way. Work that is not
+    /// due yet is not waited for.
     ///
     /// Work registered meanwhile is not waited for, that which is registered by the awaited work
     /// included. Called from inside offloaded work it waits for itself, until that work times out.
@@ -107,8 +112,8 @@ impl OffloadManager {
         self.shared.until_ended_before(mark).await;
     }
 
-    /// Closes the manager: accepts no more work, waits up to `deadline` for all that is pending and
-    /// running, then drops what is left and says what that was.
+    /// Closes the manager: accepts no more work, starts what was deferred, waits up to `deadline` for
+    /// all that is pending and running, then drops what is left and says what that was.
     ///
     /// When it returns, every future ever registered has been run to its end or dropped. For that
     /// it outlasts the deadline while a future blocks its thread, since only a future that awaits
@@ -122,11 +127,14 @@ impl OffloadManager {
     ///
     /// Outside a tokio runtime with its time driver enabled (any will do, not only the manager's).
     pub async fn close(&self, deadline: Duration) -> CloseReport {
-        let all = {
+        let (starting, all) = {
             let mut ledger = self.shared.ledger();
-            ledger.close();
-            ledger.next_id()
+            let starting = ledger.close(self.shared.limits.max_running);
+            (starting, ledger.next_id())
         };
+        for task in starting {
+            self.shared.start(task);
+        }
         let in_time = timeout(deadline, self.shared.until_ended_before(all)).await;
         if in_time.is_err() {
             self.shared.stop.send_replace(true);
@@ -146,9 +154,21 @@ impl Offload<'static> for OffloadManager {
         Shared::register(&self.shared, key.into(), future.boxed());
     }
 
+    fn register_after<K, F>(&self, delay: Duration, key: K, future: F)
+    where
+        K: Into<OffloadKey>,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Shared::register_after(&self.shared, delay, key.into(), future.boxed());
+    }
+
     /// Until the manager is closed.
     fn is_enabled(&self) -> bool {
         !self.shared.ledger().is_closed()
+    }
+
+    fn has_clock(&self) -> bool {
+        true
     }
 }
 
@@ -184,12 +204,38 @@ impl Shared {
                 refusal,
                 count,
             } => {
-                match refusal {
-                    Refusal::Duplicate => {}
-                    Refusal::Full => warn_lost(task.key.kind(), count, "too much is pending"),
-                    Refusal::Closed => warn_lost(task.key.kind(), count, "closed"),
-                }
-                discard(task);
+                warn_refused(task.key.kind(), refusal, count);
+                discard(task.key.kind(), task.future);
+            }
+        }
+    }
+
+    fn register_after(
+        self: &Arc<Self>,
+        delay: Duration,
+        key: OffloadKey,
+        future: BoxFuture<'static, ()>,
+    ) {
+        let deferral = self.ledger().defer(key, future, self.limits.max_pending);
+        match deferral {
+            Deferral::Until(id) => {
+                let timer = Timer {
+                    shared: Arc::clone(self),
+                    id,
+                };
+                self.runtime.spawn(async move {
+                    sleep(delay).await;
+                    timer.is_due();
+                });
+            }
+            Deferral::Refused {
+                key,
+                future,
+                refusal,
+                count,
+            } => {
+                warn_refused(key.kind(), refusal, count);
+                discard(key.kind(), future);
             }
         }
     }
@@ -230,7 +276,7 @@ impl Shared {
         let pending = self.ledger().give_up_pending();
         for task in pending {
             let id = task.id;
-            discard(task);
+            discard(task.key.kind(), task.future);
             self.ledger().finish(id, Outcome::Abandoned);
         }
         self.ended.notify_waiters();
@@ -283,6 +329,40 @@ async fn run(future: BoxFuture<'static, ()>, mut slot: Slot) {
     slot.outcome = outcome.unwrap_or(Outcome::Panicked);
 }
 
+/// Waits for the time of deferred work. The work itself is in the ledger, so that the manager can be
+/// closed without waiting for it.
+struct Timer {
+    shared: Arc<Shared>,
+    id: DeferredId,
+}
+
+impl Timer {
+    fn is_due(self) {
+        let work = self.shared.ledger().take_deferred(self.id);
+        if let Some((key, future)) = work {
+            self.shared.register(key, future);
+        }
+    }
+}
+
+impl Drop for Timer {
+    /// Finds nothing after the work was due. Else the runtime is gone, and the work with it.
+    fn drop(&mut self) {
+        let work = self.shared.ledger().give_up_deferred(self.id);
+        if let Some(future) = work {
+            discard("deferred", future);
+        }
+    }
+}
+
+fn warn_refused(kind: &'static str, refusal: Refusal, count: u64) {
+    match refusal {
+        Refusal::Duplicate => {}
+        Refusal::Full => warn_lost(kind, count, "too much is pending"),
+        Refusal::Closed => warn_lost(kind, count, "closed"),
+    }
+}
+
 fn warn_lost(kind: &'static str, count: u64, reason: &str) {
     if count.is_power_of_two() {
         tracing::warn!(kind, count, "offloaded work lost: {reason}");
@@ -291,9 +371,8 @@ fn warn_lost(kind: &'static str, count: u64, reason: &str) {
 
 /// Drops a future that will not run. Its destructor is foreign code, and a panic in it is not the
 /// business of whoever happens to be here.
-fn discard(task: Task) {
-    let kind = task.key.kind();
-    if catch_unwind(AssertUnwindSafe(|| drop(task))).is_err() {
+fn discard(kind: &'static str, future: BoxFuture<'static, ()>) {
+    if catch_unwind(AssertUnwindSafe(|| drop(future))).is_err() {
         tracing::warn!(kind, "the destructor of offloaded work panicked");
     }
 }

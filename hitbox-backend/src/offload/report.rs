@@ -10,6 +10,8 @@ pub struct OffloadStatistics {
     pub pending: usize,
     /// Running now.
     pub running: usize,
+    /// Not due yet.
+    pub deferred: usize,
     /// Ran to its end.
     pub completed: u64,
     /// Dropped on registration: work with the same key was pending or running.
@@ -22,7 +24,7 @@ pub struct OffloadStatistics {
     pub timed_out: u64,
     /// Ended in a panic.
     pub panicked: u64,
-    /// Dropped, pending or running, at the deadline of `close` or with the runtime.
+    /// Dropped, deferred, pending or running, at the deadline of `close` or with the runtime.
     pub abandoned: u64,
 }
 
@@ -32,7 +34,7 @@ pub struct OffloadStatistics {
 pub struct CloseReport {
     /// How many futures have run to their end since the manager was closed.
     pub completed: u64,
-    /// The key of every future that was pending or running when the manager was closed and did not
+    /// The key of every future that was deferred, pending or running when the manager was closed and did not
     /// run to its end: not started, dropped at the deadline, timed out, or ended in a panic. In no
     /// particular order.
     pub unfinished: Vec<OffloadKey>,
