@@ -69,8 +69,8 @@ pub use capabilities::Capabilities;
 pub use composition::{
     Compose, CompositionBackend, CompositionLayer, CompositionPolicy, CompositionReadPolicy,
     CompositionWritePolicy, OptimisticParallelWritePolicy, Owed, OwedCause, ParallelReadPolicy,
-    RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy, ReadResult, RefillPolicy,
-    SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy,
+    RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy, ReadResult, RefillPolicy, RepairPace,
+    RepairPolicy, SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy,
 };
 pub use compression::Compressor;
 pub use delete_status::DeleteStatus;

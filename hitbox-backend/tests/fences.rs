@@ -159,8 +159,27 @@ async fn the_wait_for_late_effects_passes() {
     cache.l1().get_ref().write(&key(0), late).await.unwrap();
     assert_eq!(text(&cache.read(&key(0)).await.unwrap()), Some("two"));
 
+    // A read after that looks whether L1 still holds what it has confirmed.
     tokio::time::advance(Duration::from_secs(61)).await;
+    assert_eq!(text(&cache.read(&key(0)).await.unwrap()), Some("two"));
     assert_eq!(causes(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_arrived_late_is_not_served_when_the_wait_is_over() {
+    let Stage { cache, l1, l2 } = stage(8);
+    l1.writes().next(1, Fault::FailAfterEffect);
+    cache.write(&key(0), value("one")).await.unwrap();
+    let late = value("late").created_at(Stamp::from_micros(1));
+    cache.write(&key(0), value("two")).await.unwrap();
+    cache.l1().get_ref().write(&key(0), late).await.unwrap();
+    // Nobody has read the key meanwhile.
+    tokio::time::advance(Duration::from_secs(61)).await;
+    l2.reads().always(Fault::FailBeforeEffect);
+    assert_eq!(text(&cache.read(&key(0)).await.unwrap()), None);
+    l2.reads().heal();
+    assert_eq!(text(&cache.read(&key(0)).await.unwrap()), Some("two"));
+    assert_eq!(cache.owed(), []);
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ where
     where
         R: Sync,
     {
-        let background = Background::new(&self.offload);
+        let background = Background::new(&*self.offload);
         let outcome = self
             .write_path(&background)
             .write(key, value, origin, self.first(), self.second())
@@ -104,7 +104,7 @@ where
     }
 
     async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
-        let background = Background::new(&self.offload);
+        let background = Background::new(&*self.offload);
         let outcome = self
             .read_path(&background)
             .read(key, context, self.first(), self.second())

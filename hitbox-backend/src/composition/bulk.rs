@@ -37,7 +37,7 @@ where
         contexts: &mut [BoxContext],
     ) -> Vec<ReadOutcome> {
         let (l1, l2) = (InBulk::new(self.first()), InBulk::new(self.second()));
-        let background = Background::new(&self.offload);
+        let background = Background::new(&*self.offload);
         let path = self.read_path(&background);
         let mut contexts = contexts.iter_mut();
         let singles = join_all(keys.iter().map(|key| {
@@ -61,7 +61,7 @@ where
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
         let (l1, l2) = (InBulk::new(self.first()), InBulk::new(self.second()));
-        let background = Background::new(&self.offload);
+        let background = Background::new(&*self.offload);
         let path = self.write_path(&background);
         let singles = join_all(entries.into_iter().map(|(key, value)| {
             let (path, l1, l2) = (&path, l1.clone(), l2.clone());

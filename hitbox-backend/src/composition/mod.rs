@@ -26,6 +26,7 @@ mod owed;
 pub mod policy;
 mod read;
 mod refill;
+mod repair;
 
 use std::{fmt, sync::Arc};
 
@@ -39,8 +40,8 @@ pub use owed::{Owed, OwedCause};
 pub use policy::{
     CompositionPolicy, CompositionReadPolicy, CompositionWritePolicy,
     OptimisticParallelWritePolicy, ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy,
-    RaceWritePolicy, ReadResult, RefillPolicy, SequentialReadPolicy, SequentialWritePolicy,
-    StrictWritePolicy,
+    RaceWritePolicy, ReadResult, RefillPolicy, RepairPace, RepairPolicy, SequentialReadPolicy,
+    SequentialWritePolicy, StrictWritePolicy,
 };
 
 /// Two backends as one. Made by [`Compose`].
@@ -57,7 +58,7 @@ pub struct CompositionBackend<
     W = OptimisticParallelWritePolicy,
 > {
     layers: Arc<Layers<L1, L2>>,
-    offload: O,
+    offload: Arc<O>,
     read: R,
     write: W,
     label: BackendLabel,
@@ -67,14 +68,20 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W>
 where
     L1: Backend + 'static,
     L2: Backend + 'static,
-    O: Offload<'static>,
+    O: Offload<'static> + 'static,
     R: CompositionReadPolicy,
     W: CompositionWritePolicy,
 {
     /// A composition of `l1` in front of `l2`.
     pub fn new(l1: L1, l2: L2, offload: O, policy: CompositionPolicy<R, W>) -> Self {
+        let layers = Arc::new(Layers::new(l1, l2, policy.rules));
+        let offload = Arc::new(offload);
+        match policy.rules.repair {
+            RepairPolicy::Background(pace) => repair::in_background(&layers, &offload, pace),
+            RepairPolicy::OnNextOperation | RepairPolicy::Never => {}
+        }
         Self {
-            layers: Arc::new(Layers::new(l1, l2, policy.rules)),
+            layers,
             offload,
             read: policy.read,
             write: policy.write,
@@ -111,6 +118,12 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
         self.layers.ledger.owed()
     }
 
+    /// For how many keys a layer is bypassed with no operation under way. Cheap.
+    #[must_use]
+    pub fn owed_len(&self) -> usize {
+        self.layers.ledger.owed_len()
+    }
+
     /// The stamp at or below which nothing in `layer` is trusted, because it came to owe more keys
     /// than [`record_capacity`](CompositionPolicy::record_capacity); `None` in normal operation.
     #[must_use]
@@ -120,11 +133,11 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
     }
 }
 
-impl<L1, L2, O: Clone, R: Clone, W: Clone> Clone for CompositionBackend<L1, L2, O, R, W> {
+impl<L1, L2, O, R: Clone, W: Clone> Clone for CompositionBackend<L1, L2, O, R, W> {
     fn clone(&self) -> Self {
         Self {
             layers: Arc::clone(&self.layers),
-            offload: self.offload.clone(),
+            offload: Arc::clone(&self.offload),
             read: self.read.clone(),
             write: self.write.clone(),
             label: self.label.clone(),
@@ -160,7 +173,7 @@ impl<L1: Backend, L2: Backend, O, R: fmt::Debug, W: fmt::Debug> fmt::Debug
 pub trait Compose: Backend + Sized + 'static {
     /// `self` in front of `l2`, with the default policy: sequential reads, optimistic parallel
     /// writes, refill always.
-    fn compose<L2: Backend + 'static, O: Offload<'static>>(
+    fn compose<L2: Backend + 'static, O: Offload<'static> + 'static>(
         self,
         l2: L2,
         offload: O,
@@ -177,7 +190,7 @@ pub trait Compose: Backend + Sized + 'static {
     ) -> CompositionBackend<Self, L2, O, R, W>
     where
         L2: Backend + 'static,
-        O: Offload<'static>,
+        O: Offload<'static> + 'static,
         R: CompositionReadPolicy,
         W: CompositionWritePolicy,
     {

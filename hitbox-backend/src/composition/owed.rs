@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use hitbox_core::{CacheKey, Stamp};
 
 use super::layer::CompositionLayer;
@@ -14,6 +16,11 @@ pub struct Owed {
     pub fence: Stamp,
     /// Why.
     pub cause: OwedCause,
+    /// How many repairs have failed since the newest write or remove of the key.
+    pub attempts: u32,
+    /// How long until the next repair of the layer is tried in the background; `None` if none has
+    /// failed lately.
+    pub retry_in: Option<Duration>,
 }
 
 /// Why a layer is bypassed for a key.
@@ -25,7 +32,8 @@ pub enum OwedCause {
     /// It has not confirmed the newest write or remove, which failed there, or was not tried, or
     /// was dropped.
     Unconfirmed,
-    /// It has, but an older operation on it ended without an answer and may still take effect. This
-    /// passes by itself, 60 seconds after that operation.
+    /// It has, but an operation on it ended without an answer, and may still take effect, or may have.
+    /// It is trusted with what it has confirmed. 60 seconds after that operation a repair looks whether
+    /// the layer still holds that.
     LateEffect,
 }

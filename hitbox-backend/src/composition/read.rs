@@ -14,8 +14,9 @@ use super::{
     layer::CompositionLayer,
     layers::LayerAccess,
     ledger::{Ledger, Trust},
-    policy::{RefillPolicy, Rules},
+    policy::{RefillPolicy, RepairPolicy, Rules},
     refill::{self, Seen},
+    repair,
 };
 use crate::{BackendError, ReadOutcome};
 
@@ -53,6 +54,8 @@ impl<R: CompositionReadPolicy, O: Offload<'static>> ReadPath<'_, R, O> {
             }
         };
 
+        let unrepaired =
+            (trust.is_limited() && self.repairs_here()).then(|| (l1.clone(), l2.clone()));
         match self.rules.refill {
             RefillPolicy::Always => self.refill_l1(key, &result, trust, seen_in_l1, l1).await,
             RefillPolicy::Never => {}
@@ -73,7 +76,35 @@ impl<R: CompositionReadPolicy, O: Offload<'static>> ReadPath<'_, R, O> {
                 }
             }
         }
+        if let Some((l1, l2)) = unrepaired {
+            self.repair(key, l1.clone(), l2.clone()).await;
+            self.repair(key, l2, l1).await;
+        }
         Ok(self.answer(context, result))
+    }
+
+    /// Whether reads have to repair what they find owed, since the background does not.
+    fn repairs_here(&self) -> bool {
+        match self.rules.repair {
+            RepairPolicy::Background(_) => !self.background.can_defer(),
+            RepairPolicy::OnNextOperation => true,
+            RepairPolicy::Never => false,
+        }
+    }
+
+    async fn repair<A: LayerAccess, B: LayerAccess>(&self, key: &CacheKey, owing: A, other: B) {
+        if self.ledger.debt(key, A::LAYER).is_none() {
+            return;
+        }
+        let (ledger, repaired, rules) = (Arc::clone(self.ledger), key.clone(), self.rules);
+        let repair = async move {
+            let _whatever_comes_of_it =
+                repair::attempt(&ledger, &repaired, &owing, &other, rules).await;
+        };
+        self.background
+            .of(key)
+            .run_without_waiting("repair", repair)
+            .await;
     }
 
     /// Where the read of a layer tells what it saw, if anybody wants to know: repairs, and refills
@@ -188,7 +219,7 @@ type GuardedRead = std::pin::Pin<
     >,
 >;
 
-fn is_usable(layer: CompositionLayer, value: &CacheValue<Raw>, trust: &Trust) -> bool {
+pub(super) fn is_usable(layer: CompositionLayer, value: &CacheValue<Raw>, trust: &Trust) -> bool {
     // What happens after this value was seen must also be stamped after it.
     value.created().observe();
     !value.is_expired() && trust.covers(layer, value.created())

@@ -10,6 +10,7 @@
 //! Operations on one key and layer take *turns*, and one that has been overtaken passes, so each
 //! layer ends at the newest. `docs/fences.md` has the argument in full.
 
+mod debts;
 mod drive;
 mod record;
 mod shard;
@@ -32,10 +33,12 @@ use futures::{
 use hitbox_core::{CacheKey, Stamp};
 
 use super::{CompositionLayer, Owed};
+use debts::{Pending, Tries};
 use drive::{Borrowed, Handoff, Work};
 use record::{Change, Standing};
 use shard::Shard;
 
+pub(super) use debts::{Asked, Chore, Claim};
 pub(super) use turn::{Effect, Turn};
 
 /// Enough that two cores rarely meet in one; each costs an empty map.
@@ -54,6 +57,10 @@ pub(super) struct Ledger {
     /// How many keys may owe something, over all shards.
     capacity: usize,
     owing: AtomicUsize,
+    /// What of that can be repaired.
+    pending: Pending,
+    /// Per layer: how repairs have gone.
+    tries: [Mutex<Tries>; 2],
     drivers: AtomicU64,
 }
 
@@ -70,6 +77,11 @@ impl Trust {
         let fence = self.fences[layer as usize];
         // A stamp from far in the future would pass every fence: it proves nothing.
         fence == Stamp::ZERO || (created > fence && created.is_plausible())
+    }
+
+    /// Whether there is anything that must not be trusted.
+    pub(super) fn is_limited(&self) -> bool {
+        self.fences != [Stamp::ZERO; 2]
     }
 }
 
@@ -105,6 +117,8 @@ impl Ledger {
             ends: AtomicU64::new(0),
             capacity: capacity.get(),
             owing: AtomicUsize::new(0),
+            pending: Pending::default(),
+            tries: Default::default(),
             drivers: AtomicU64::new(0),
         })
     }
@@ -120,10 +134,13 @@ impl Ledger {
                 ends,
             };
         }
-        let mut shard = self.shard(key);
-        self.account(|standing| shard.settle_lapsed(standing));
-        let fences =
-            CompositionLayer::BOTH.map(|layer| shard.fence(key, layer, self.coarse(layer)));
+        let fences = {
+            let mut shard = self.shard(key);
+            self.account(|standing| shard.settle_lapsed(standing));
+            CompositionLayer::BOTH.map(|layer| shard.fence(key, layer, self.coarse(layer)))
+        };
+        // The background may have dropped what it was to do.
+        self.call_for_repairs();
         Trust { fences, ends }
     }
 
@@ -226,7 +243,17 @@ impl Ledger {
             self.account(|standing| shard.settle_lapsed(standing));
             shard.owed()
         };
-        self.shards.iter().flat_map(owed).collect()
+        let mut all: Vec<_> = self.shards.iter().flat_map(owed).collect();
+        let retry_in = CompositionLayer::BOTH.map(|layer| self.retry_in(layer));
+        for owed in &mut all {
+            owed.retry_in = retry_in[owed.layer as usize];
+        }
+        all
+    }
+
+    /// How many keys owe something with no operation under way.
+    pub(super) fn owed_len(&self) -> usize {
+        self.owing.load(Ordering::Acquire)
     }
 
     /// The stamp below which nothing in `layer` is trusted; zero if there is no coarse fence.
@@ -234,8 +261,13 @@ impl Ledger {
         Stamp::from_micros(self.coarse[layer as usize].load(Ordering::Acquire))
     }
 
-    /// Called after a key has come to owe something, outside the shard's lock: when too many do,
-    /// one coarse fence takes their place.
+    /// Called after a key may have come to owe something, outside the shard's lock.
+    fn see_to_debts(&self) {
+        self.bound_what_is_owed();
+        self.call_for_repairs();
+    }
+
+    /// When too many keys owe something, one coarse fence takes their place.
     fn bound_what_is_owed(&self) {
         if self.owing.load(Ordering::Acquire) <= self.capacity {
             return;
@@ -280,6 +312,7 @@ impl Ledger {
         let result = change(&mut delta);
         apply(&self.standing, delta.fenced);
         apply(&self.owing, delta.owing);
+        self.pending.apply(&delta);
         result
     }
 }
@@ -330,6 +363,6 @@ impl Drop for Mutation {
             self.ledger
                 .account(|standing| shard.end(&self.key, ends, standing));
         }
-        self.ledger.bound_what_is_owed();
+        self.ledger.see_to_debts();
     }
 }

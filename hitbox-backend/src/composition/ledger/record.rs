@@ -6,7 +6,7 @@ use hitbox_core::Stamp;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::drive::{Drivers, Handoff};
-use crate::composition::OwedCause;
+use crate::composition::{CompositionLayer, OwedCause};
 
 /// A write or remove, with the stamp that orders it.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,43 @@ pub(super) struct Standing {
     pub(super) fenced: isize,
     /// Keys that owe something with no operation under way.
     pub(super) owing: isize,
+    /// Per layer: keys that it can be repaired for.
+    pub(super) repairable: [isize; 2],
+    /// Layers of keys that wait for a late effect.
+    pub(super) unsettled: isize,
+}
+
+impl Standing {
+    /// Adds what one record counts for.
+    pub(super) fn add(&mut self, record: &Record) {
+        self.count(record, 1);
+    }
+
+    /// Takes out what one record counted for.
+    pub(super) fn subtract(&mut self, record: &Record) {
+        self.count(record, -1);
+    }
+
+    fn count(&mut self, record: &Record, times: isize) {
+        self.fenced += times * isize::from(record.is_fenced());
+        self.owing += times * isize::from(record.is_owing());
+        for layer in CompositionLayer::BOTH {
+            let state = &record.layers[layer as usize];
+            self.repairable[layer as usize] += times * isize::from(record.is_repairable(layer));
+            self.unsettled += times * isize::from(state.unsettled_until.is_some());
+        }
+    }
+}
+
+/// What a layer has yet to do for the newest write or remove of a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Debt {
+    #[default]
+    None,
+    /// It has confirmed, but something older may have taken effect after that.
+    Unverified,
+    /// It has not confirmed.
+    Unconfirmed,
 }
 
 /// What is known of one key.
@@ -61,8 +98,9 @@ pub(super) struct Record {
 pub(super) struct LayerState {
     /// Values at or below it are not trusted while the layer owes, or is unsettled.
     pub(super) fence: Stamp,
-    /// The newest write or remove has not been confirmed by the layer.
-    pub(super) owes: bool,
+    pub(super) debt: Debt,
+    /// How often the layer has failed to be repaired since.
+    pub(super) attempts: u32,
     /// An operation on the layer ended without saying what it did, and may take effect until then.
     pub(super) unsettled_until: Option<Instant>,
     /// Only values above this can be in the layer, apart from late effects: it has confirmed a
@@ -75,7 +113,7 @@ pub(super) struct LayerState {
 
 impl LayerState {
     fn is_fenced(&self) -> bool {
-        self.owes || self.unsettled_until.is_some()
+        self.debt != Debt::None || self.unsettled_until.is_some()
     }
 
     /// The fence that reads must respect, where everything at or below `coarse` is distrusted that
@@ -95,7 +133,8 @@ impl LayerState {
     /// The layer has taken the newest change. What may still arrive late is older than that, and
     /// what it was asked to hold must be trusted from now on.
     pub(super) fn confirm(&mut self, newest: Option<Change>) {
-        self.owes = false;
+        self.debt = Debt::None;
+        self.attempts = 0;
         if let Some(newest) = newest {
             self.fence = newest.outdates();
             self.vouched = Some(newest.outdates());
@@ -109,11 +148,11 @@ impl LayerState {
     }
 
     pub(super) fn cause(&self, under_way: usize) -> Option<OwedCause> {
-        match (self.owes, under_way, self.unsettled_until) {
-            (true, 0, _) => Some(OwedCause::Unconfirmed),
-            (true, _, _) => Some(OwedCause::UnderWay),
-            (false, _, Some(_)) => Some(OwedCause::LateEffect),
-            (false, _, None) => None,
+        match (self.debt, under_way, self.unsettled_until) {
+            (Debt::Unconfirmed, 0, _) => Some(OwedCause::Unconfirmed),
+            (Debt::Unconfirmed, _, _) => Some(OwedCause::UnderWay),
+            (Debt::Unverified, _, _) | (Debt::None, _, Some(_)) => Some(OwedCause::LateEffect),
+            (Debt::None, _, None) => None,
         }
     }
 }
@@ -150,7 +189,8 @@ impl Record {
         self.under_way += 1;
         for layer in &mut self.layers {
             layer.fence = layer.fence.max(stamp);
-            layer.owes = true;
+            layer.debt = Debt::Unconfirmed;
+            layer.attempts = 0;
             layer.vouched = None;
         }
     }
@@ -172,6 +212,22 @@ impl Record {
 
     pub(super) fn is_owing(&self) -> bool {
         self.under_way == 0 && self.is_fenced()
+    }
+
+    /// The layer owes, and no operation is under way that would settle that.
+    pub(super) fn is_repairable(&self, layer: CompositionLayer) -> bool {
+        self.under_way == 0 && self.layers[layer as usize].debt != Debt::None
+    }
+
+    /// What could have arrived late in the layer has, and may have undone what it confirmed.
+    pub(super) fn lapse(&mut self, layer: CompositionLayer) {
+        // Where no write or remove is remembered, nothing is fenced that it could have undone.
+        let remembers = self.remembers();
+        let state = &mut self.layers[layer as usize];
+        state.unsettled_until = None;
+        if remembers && state.debt == Debt::None {
+            state.debt = Debt::Unverified;
+        }
     }
 
     /// Nothing stands and nothing is under way: only the memory of what was done last.

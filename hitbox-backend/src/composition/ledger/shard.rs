@@ -1,3 +1,5 @@
+mod debts;
+
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
     sync::Weak,
@@ -12,9 +14,11 @@ use tokio::{
 use super::{
     Origin,
     drive::{Handoff, Work},
-    record::{Change, LayerState, Record, Standing},
+    record::{Change, Debt, LayerState, Record, Standing},
 };
 use crate::composition::{CompositionLayer, Owed};
+
+pub(super) use debts::Repairable;
 
 /// How long an operation that ended without an answer may still take effect: 60 seconds. Servers
 /// and connections give up earlier.
@@ -251,7 +255,7 @@ impl Shard {
         }
     }
 
-    /// Lets go of what can no longer arrive late.
+    /// Where nothing can arrive late any more, what did is to be looked at.
     pub(super) fn settle_lapsed(&mut self, standing: &mut Standing) {
         if self.lapses.is_empty() {
             return;
@@ -267,9 +271,11 @@ impl Shard {
             };
             let mut later = None;
             self.change(&key, standing, |record| {
-                let unsettled = &mut record.layers[layer as usize].unsettled_until;
+                let unsettled = record.layers[layer as usize].unsettled_until;
                 later = unsettled.filter(|until| *until > now);
-                *unsettled = later;
+                if unsettled.is_some() && later.is_none() {
+                    record.lapse(layer);
+                }
             });
             if let Some(until) = later {
                 self.lapses.push_back((until, key, layer));
@@ -302,7 +308,7 @@ impl Shard {
         for key in covered {
             self.change(&key, standing, |record| {
                 let state = &mut record.layers[layer as usize];
-                state.owes = false;
+                state.debt = Debt::None;
                 state.unsettled_until = None;
                 state.vouched = None;
             });
@@ -323,6 +329,8 @@ impl Shard {
                     layer,
                     fence: state.fence,
                     cause: state.cause(record.under_way)?,
+                    attempts: state.attempts,
+                    retry_in: None,
                 })
             })
         };
@@ -342,10 +350,9 @@ impl Shard {
             Entry::Vacant(entry) => entry.insert_entry(Record::default()),
         };
         let record = entry.get_mut();
-        let (was_fenced, was_owing) = (record.is_fenced(), record.is_owing());
+        standing.subtract(record);
         change(record);
-        standing.fenced += isize::from(record.is_fenced()) - isize::from(was_fenced);
-        standing.owing += isize::from(record.is_owing()) - isize::from(was_owing);
+        standing.add(record);
         if record.is_blank() && !record.queued {
             entry.remove();
         } else if record.is_quiet() && !record.queued {

@@ -74,7 +74,7 @@ impl Turn {
     }
 
     /// Gives the turn back.
-    pub(super) fn settle(mut self, effect: Effect) {
+    pub(in crate::composition) fn settle(mut self, effect: Effect) {
         // The drop does the rest.
         self.if_dropped = effect;
     }
@@ -107,6 +107,6 @@ impl Drop for Turn {
             drop(waiter.send(Handoff::Turn(turn)));
         }
         // A refill that failed may have left something owed.
-        self.ledger.bound_what_is_owed();
+        self.ledger.see_to_debts();
     }
 }

@@ -2,6 +2,7 @@
 
 mod read;
 mod refill;
+mod repair;
 mod write;
 
 use std::{num::NonZeroUsize, time::Duration};
@@ -10,6 +11,7 @@ pub use read::{
     CompositionReadPolicy, ParallelReadPolicy, RaceReadPolicy, ReadResult, SequentialReadPolicy,
 };
 pub use refill::RefillPolicy;
+pub use repair::{RepairPace, RepairPolicy};
 pub use write::{
     CompositionWritePolicy, OptimisticParallelWritePolicy, RaceWritePolicy, SequentialWritePolicy,
     StrictWritePolicy,
@@ -22,7 +24,7 @@ pub enum RaceLoserPolicy {
     #[default]
     Offload,
     /// It is dropped where it stands. After a write, the layer that lost is then bypassed for that
-    /// key, until a write or a refill reaches it.
+    /// key, until a write, a refill or a repair reaches it.
     Drop,
 }
 
@@ -49,6 +51,7 @@ pub struct CompositionPolicy<R = SequentialReadPolicy, W = OptimisticParallelWri
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     pub(super) refill: RefillPolicy,
+    pub(super) repair: RepairPolicy,
     pub(super) l1_ttl: Option<Duration>,
     pub(super) record_capacity: NonZeroUsize,
 }
@@ -56,7 +59,7 @@ pub(super) struct Rules {
 const DEFAULT_RECORD_CAPACITY: NonZeroUsize = NonZeroUsize::new(16_384).expect("not zero");
 
 impl CompositionPolicy {
-    /// Sequential reads, optimistic parallel writes, refill always.
+    /// Sequential reads, optimistic parallel writes, refill always, repair in the background.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -64,6 +67,7 @@ impl CompositionPolicy {
             write: OptimisticParallelWritePolicy::new(),
             rules: Rules {
                 refill: RefillPolicy::Always,
+                repair: RepairPolicy::Background(RepairPace::new()),
                 l1_ttl: None,
                 record_capacity: DEFAULT_RECORD_CAPACITY,
             },
@@ -105,6 +109,13 @@ impl<R, W> CompositionPolicy<R, W> {
         self
     }
 
+    /// Brings layers that failed a write or a remove up to date by this policy.
+    #[must_use]
+    pub fn repair(mut self, repair: RepairPolicy) -> Self {
+        self.rules.repair = repair;
+        self
+    }
+
     /// Bounds how long L1 keeps a value, whatever the value's own expiry: written or refilled
     /// values expire in L1 after this at the latest. [`RefillPolicy::Repair`] then copies nothing
     /// from L1 to L2.
@@ -117,8 +128,9 @@ impl<R, W> CompositionPolicy<R, W> {
     /// How many keys the composition remembers of what its layers still owe, and as many of what
     /// was last done to them. 16,384 by default, at a few hundred bytes each.
     ///
-    /// When a layer owes more than this, nothing in it that is older than that moment is trusted:
-    /// it costs misses until values are written or refilled, never a stale answer.
+    /// When layers owe more than this, nothing in them that is older than that moment is trusted, and
+    /// a warning is logged: it costs misses until values are written or refilled, never a stale answer.
+    /// See [`CompositionBackend::distrusted_until`](crate::CompositionBackend::distrusted_until).
     #[must_use]
     pub fn record_capacity(mut self, keys: NonZeroUsize) -> Self {
         self.rules.record_capacity = keys;

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Backend, Compose, CompositionBackend, CompositionLayer, CompositionPolicy,
     CompositionReadPolicy, CompositionWritePolicy, OffloadManager, Owed, RefillPolicy,
-    conformance::MemoryBackend,
+    RepairPolicy, conformance::MemoryBackend,
 };
 
 /// Two backends for the scenarios to compose: any two, a composition among them.
@@ -72,6 +72,8 @@ pub(super) struct Settings {
     pub(super) l1_ttl: Option<Duration>,
     pub(super) record_capacity: Option<NonZeroUsize>,
     pub(super) bulk: BulkForm,
+    /// `None`: nothing is repaired, so that what is owed can be looked at.
+    pub(super) repair: Option<RepairPolicy>,
 }
 
 /// A composition whose types are not known any more.
@@ -163,7 +165,9 @@ fn compose<A: Backend + 'static, B: Backend + 'static>(
     arrangement: Arrangement,
     settings: Settings,
 ) -> Composed {
-    let mut policy = CompositionPolicy::new().refill(settings.refill);
+    let mut policy = CompositionPolicy::new()
+        .refill(settings.refill)
+        .repair(settings.repair.unwrap_or(RepairPolicy::Never));
     if let Some(l1_ttl) = settings.l1_ttl {
         policy = policy.l1_ttl(l1_ttl);
     }

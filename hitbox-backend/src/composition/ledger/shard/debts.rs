@@ -1,0 +1,60 @@
+//! What repairs ask of a shard.
+
+use hitbox_core::CacheKey;
+use tokio::time::Instant;
+
+use super::{
+    super::{debts::Asked, record::Change},
+    Shard,
+};
+use crate::composition::CompositionLayer;
+
+/// A key that a layer can be repaired for.
+pub(in super::super) struct Repairable {
+    pub(in super::super) key: CacheKey,
+    pub(in super::super) attempts: u32,
+}
+
+impl Shard {
+    /// What `layer` should hold of `key`, if it owes that and nobody is about to change it.
+    pub(in super::super) fn repairable(
+        &self,
+        key: &CacheKey,
+        layer: CompositionLayer,
+    ) -> Option<Asked> {
+        let record = self.records.get(key)?;
+        let state = &record.layers[layer as usize];
+        if !record.is_repairable(layer) || state.busy {
+            return None;
+        }
+        record.newest_change().map(|newest| match newest {
+            Change::Write(_) => Asked::Value,
+            Change::Remove(_) => Asked::Nothing,
+        })
+    }
+
+    pub(in super::super) fn list_repairable(
+        &self,
+        layer: CompositionLayer,
+        list: &mut Vec<Repairable>,
+    ) {
+        let records = self.records.iter();
+        let repairable = records.filter(|(_, record)| record.is_repairable(layer));
+        list.extend(repairable.map(|(key, record)| Repairable {
+            key: key.clone(),
+            attempts: record.layers[layer as usize].attempts,
+        }));
+    }
+
+    pub(in super::super) fn note_attempt(&mut self, key: &CacheKey, layer: CompositionLayer) {
+        if let Some(record) = self.records.get_mut(key) {
+            let attempts = &mut record.layers[layer as usize].attempts;
+            *attempts = attempts.saturating_add(1);
+        }
+    }
+
+    /// When a layer is next to be looked at because nothing can arrive there late any more.
+    pub(in super::super) fn next_lapse(&self) -> Option<Instant> {
+        self.lapses.front().map(|(until, _, _)| *until)
+    }
+}

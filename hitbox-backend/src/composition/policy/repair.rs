@@ -1,0 +1,126 @@
+use std::time::Duration;
+
+/// How a layer comes to hold what it missed: a write or remove that failed there, was dropped, or was
+/// not tried.
+///
+/// Until then the layer is bypassed for the key, whatever the policy. A repair copies the value from
+/// the other layer if that is trusted with one, and else removes the key: a layer that holds nothing
+/// owes nothing. A newer write or remove takes its place. See
+/// [`CompositionBackend::owed`](crate::CompositionBackend::owed) for what is pending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RepairPolicy {
+    /// Repairs are tried in the background until nothing is owed, at this pace.
+    ///
+    /// Where the [`Offload`](hitbox_core::Offload) is disabled or closed, or has no clock, this is
+    /// [`OnNextOperation`](Self::OnNextOperation).
+    Background(RepairPace),
+    /// A read of a key repairs the layers that owe it. If they do not answer at once, the caller does
+    /// not wait: the rest happens in the background (with `DisabledOffload` the caller waits).
+    OnNextOperation,
+    /// Nothing is repaired. A later write or remove of the key settles what is owed, or a refill.
+    Never,
+}
+
+impl Default for RepairPolicy {
+    /// In the background, at the default pace.
+    fn default() -> Self {
+        Self::Background(RepairPace::new())
+    }
+}
+
+/// How often repairs of a layer are tried, and how long one may take.
+///
+/// The pace is that of a layer, not of a key: while repairs succeed, they follow one upon the other;
+/// after one that failed, there is a pause, which doubles until one succeeds. Each pause is shortened
+/// by a random part of up to one half, so that many processes do not return at once.
+///
+/// ```
+/// use std::time::Duration;
+/// use hitbox_backend::{CompositionPolicy, RepairPace, RepairPolicy};
+///
+/// let pace = RepairPace::new().longest_pause(Duration::from_secs(5));
+/// let policy = CompositionPolicy::new().repair(RepairPolicy::Background(pace));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RepairPace {
+    first_pause: Duration,
+    longest_pause: Duration,
+    attempt_timeout: Duration,
+}
+
+impl RepairPace {
+    /// Pauses of 100 milliseconds to 30 seconds, 5 seconds for one repair.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            first_pause: Duration::from_millis(100),
+            longest_pause: Duration::from_secs(30),
+            attempt_timeout: Duration::from_secs(5),
+        }
+    }
+
+    /// How long after a failure the first repair is tried. Default: 100 milliseconds.
+    #[must_use]
+    pub const fn first_pause(mut self, pause: Duration) -> Self {
+        self.first_pause = pause;
+        self
+    }
+
+    /// What pauses grow to while repairs fail. Default: 30 seconds.
+    #[must_use]
+    pub const fn longest_pause(mut self, pause: Duration) -> Self {
+        self.longest_pause = pause;
+        self
+    }
+
+    /// How long the repair of one key in one layer may take before it is dropped and counts as
+    /// failed. A write or remove of the same key may have to wait for as long. Default: 5 seconds.
+    #[must_use]
+    pub const fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    pub(in crate::composition) const fn timeout(self) -> Duration {
+        self.attempt_timeout
+    }
+
+    /// The pause after so many failures in a row.
+    pub(in crate::composition) fn pause(self, failures: u32) -> Duration {
+        let doubled = self
+            .first_pause
+            .saturating_mul(2_u32.saturating_pow(failures));
+        let longest = self.longest_pause.max(self.first_pause);
+        doubled.min(longest).mul_f64(1.0 - fastrand::f64() / 2.0)
+    }
+}
+
+impl Default for RepairPace {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_are_shortened_by_half_at_most() {
+        let pace = RepairPace::new();
+        for (failures, longest) in [
+            (0, 100),
+            (1, 200),
+            (3, 800),
+            (9, 30_000),
+            (u32::MAX, 30_000),
+        ] {
+            for _ in 0..100 {
+                let pause = pace.pause(failures);
+                let longest = Duration::from_millis(longest);
+                assert!(pause <= longest && pause >= longest / 2, "{pause:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Bringing a layer up to date that owes something.
+//!
+//! A repair reads both layers as any read would, and takes the turn only then, under the terms of a
+//! refill: not if a write or remove of the key is under way or has ended since it began. So it brings
+//! nothing back that is older than what has settled, it keeps nobody waiting while it reads, and
+//! whatever begins meanwhile overtakes it.
+
+mod rounds;
+
+use std::sync::Arc;
+
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
+
+use super::{
+    layer::CompositionLayer,
+    layers::LayerAccess,
+    ledger::{Asked, Effect, Ledger, Trust},
+    policy::Rules,
+    read::{for_layer, is_usable},
+};
+use crate::{BackendError, BackendErrorKind, BackendResult};
+
+pub(super) use rounds::in_background;
+
+/// How the repair of one key in one layer has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// The layer owes nothing any more, unless something newer has begun meanwhile.
+    Succeeded,
+    Failed,
+    /// There was nothing to do, or somebody else is about to do it.
+    Passed,
+}
+
+/// What is to be done to a layer that owes.
+enum Remedy {
+    /// What it holds is newer than all that was done through this composition.
+    Leave,
+    Copy(CacheValue<Raw>),
+    Remove,
+}
+
+/// Repairs `key` in `owing`.
+pub(super) async fn attempt<A: LayerAccess, B: LayerAccess>(
+    ledger: &Arc<Ledger>,
+    key: &CacheKey,
+    owing: &A,
+    other: &B,
+    rules: Rules,
+) -> Attempt {
+    let Some(debt) = ledger.debt(key, A::LAYER) else {
+        return Attempt::Passed;
+    };
+    let looks = futures::join!(
+        look(owing, key, &debt.trust),
+        look_for_copy(debt.asked, other, key, &debt.trust, rules),
+    );
+    let remedy = match looks {
+        (Ok(Some(_newer)), _) => Remedy::Leave,
+        (Ok(None), Ok(Some(value))) => Remedy::Copy(value),
+        (Ok(None), Ok(None)) => Remedy::Remove,
+        (Err(error), _) | (Ok(None), Err(error)) => {
+            return fail(ledger, key, A::LAYER, &error);
+        }
+    };
+    let refilled = match &remedy {
+        Remedy::Copy(value) => Some(value.created()),
+        Remedy::Leave | Remedy::Remove => None,
+    };
+    let Some(turn) = ledger.begin_repair(key, A::LAYER, refilled, &debt.trust) else {
+        return Attempt::Passed;
+    };
+    let outcome = match remedy {
+        Remedy::Leave => {
+            turn.settle(Effect::Confirmed);
+            Ok(())
+        }
+        Remedy::Copy(value) => {
+            let value = for_layer(A::LAYER, value, rules);
+            turn.run(copy_or_remove(owing, key, value)).await
+        }
+        Remedy::Remove => turn.run(remove(owing, key)).await,
+    };
+    match outcome {
+        Ok(()) => Attempt::Succeeded,
+        Err(error) => fail(ledger, key, A::LAYER, &error),
+    }
+}
+
+/// What a layer holds that is trusted.
+async fn look<A: LayerAccess>(
+    layer: &A,
+    key: &CacheKey,
+    trust: &Trust,
+) -> BackendResult<Option<CacheValue<Raw>>> {
+    let (found, _context) = layer.read(key, BoxContext::default()).await;
+    Ok(found?.filter(|value| is_usable(A::LAYER, value, trust)))
+}
+
+/// The value that the other layer can be given, if it is to be given one.
+async fn look_for_copy<B: LayerAccess>(
+    asked: Asked,
+    source: &B,
+    key: &CacheKey,
+    trust: &Trust,
+    rules: Rules,
+) -> BackendResult<Option<CacheValue<Raw>>> {
+    match (asked, B::LAYER, rules.l1_ttl) {
+        // L1's copy has a shorter life than the value was written with.
+        (Asked::Value, CompositionLayer::L1, Some(_)) | (Asked::Nothing, _, _) => Ok(None),
+        (Asked::Value, _, _) => look(source, key, trust).await,
+    }
+}
+
+/// A layer that will never take the value is at least to lose the one it holds.
+async fn copy_or_remove<A: LayerAccess>(
+    layer: &A,
+    key: &CacheKey,
+    value: CacheValue<Raw>,
+) -> BackendResult<()> {
+    match layer.refill(key, value).await {
+        Ok(()) => Ok(()),
+        // By contract the key is absent then.
+        Err(error) if error.kind() == BackendErrorKind::TooLarge => Ok(()),
+        Err(error) if error.is_definite() && !error.is_retryable() => remove(layer, key).await,
+        Err(error) => Err(error),
+    }
+}
+
+async fn remove<A: LayerAccess>(layer: &A, key: &CacheKey) -> BackendResult<()> {
+    layer.remove(key).await.map(drop)
+}
+
+fn fail(ledger: &Ledger, key: &CacheKey, layer: CompositionLayer, error: &BackendError) -> Attempt {
+    tracing::debug!(%key, %layer, %error, "a repair failed");
+    ledger.note_failed_repair(key, layer);
+    Attempt::Failed
+}

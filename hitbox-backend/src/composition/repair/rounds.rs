@@ -1,0 +1,181 @@
+//! Repairs in the background: one task per layer that owes, in rounds.
+//!
+//! A round works through what is owed until something fails. Between rounds nothing runs and nothing
+//! is pending: the next one is registered to be due after the pause, and keeps only a weak reference
+//! to the layers.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use futures::{
+    FutureExt,
+    future::{BoxFuture, join_all},
+};
+use hitbox_core::{CacheKey, Offload};
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{Attempt, attempt};
+use crate::{
+    Backend,
+    composition::{
+        CompositionLayer, RepairPace,
+        layers::{First, LayerAccess, Layers, Second},
+        ledger::{Chore, Claim},
+    },
+};
+
+/// How many keys are repaired at once, after as many have succeeded.
+const MOST_AT_ONCE: usize = 32;
+
+/// After this a round ends, to be continued by the next: background work has a time limit.
+const ROUND: Duration = Duration::from_secs(10);
+
+/// How many keys a round looks up.
+const MOST_IN_A_ROUND: usize = 1_024;
+
+struct Repairer<L1, L2, O> {
+    layers: Weak<Layers<L1, L2>>,
+    offload: Arc<O>,
+    pace: RepairPace,
+}
+
+/// From now on, whatever the layers come to owe is repaired in the background.
+pub(in crate::composition) fn in_background<L1, L2, O>(
+    layers: &Arc<Layers<L1, L2>>,
+    offload: &Arc<O>,
+    pace: RepairPace,
+) where
+    L1: Backend + 'static,
+    L2: Backend + 'static,
+    O: Offload<'static> + 'static,
+{
+    let repairer = Arc::new(Repairer {
+        // The ledger that keeps this belongs to the layers.
+        layers: Arc::downgrade(layers),
+        offload: Arc::clone(offload),
+        pace,
+    });
+    layers.ledger.on_debt(move || Repairer::start(&repairer));
+}
+
+impl<L1, L2, O> Repairer<L1, L2, O>
+where
+    L1: Backend + 'static,
+    L2: Backend + 'static,
+    O: Offload<'static> + 'static,
+{
+    fn start(self: &Arc<Self>) {
+        let Some(layers) = self.layers.upgrade() else {
+            return;
+        };
+        if !self.offload.has_clock() || !self.offload.is_enabled() {
+            return;
+        }
+        for claim in layers.ledger.claim() {
+            let delay = layers.ledger.delay(claim.chore(), self.pace);
+            self.register(claim, delay);
+        }
+    }
+
+    fn register(self: &Arc<Self>, claim: Claim, delay: Duration) {
+        let work = Arc::clone(self).work(claim);
+        self.offload
+            .register_after(delay, "repair of a layer", work);
+    }
+
+    /// One round, and the registration of the next.
+    fn work(self: Arc<Self>, mut claim: Claim) -> BoxFuture<'static, ()> {
+        async move {
+            claim.begin();
+            let chore = claim.chore();
+            match chore {
+                Chore::Repair(CompositionLayer::L1) => self.repair(First, Second).await,
+                Chore::Repair(CompositionLayer::L2) => self.repair(Second, First).await,
+                Chore::Lapses => self.look_at_lapses(),
+            }
+            let Some(layers) = self.layers.upgrade() else {
+                return;
+            };
+            if !layers.ledger.is_due(chore) {
+                return;
+            }
+            if !self.offload.is_enabled() {
+                tracing::warn!(
+                    owed = layers.ledger.owed_len(),
+                    "the background is closed: what layers still owe is repaired as keys are read"
+                );
+                return;
+            }
+            claim.pause();
+            self.register(claim, layers.ledger.delay(chore, self.pace));
+        }
+        .boxed()
+    }
+
+    fn look_at_lapses(&self) {
+        if let Some(layers) = self.layers.upgrade() {
+            layers.ledger.settle_lapsed();
+        }
+    }
+
+    /// Repairs `A` until nothing is owed, something fails, or time is up.
+    async fn repair<A: LayerAccess, B: LayerAccess>(
+        &self,
+        owing: impl Fn(Arc<Layers<L1, L2>>) -> A,
+        other: impl Fn(Arc<Layers<L1, L2>>) -> B,
+    ) {
+        let until = Instant::now() + ROUND;
+        let Some(layers) = self.layers.upgrade() else {
+            return;
+        };
+        let ledger = &layers.ledger;
+        let keys = ledger.repairable(A::LAYER, MOST_IN_A_ROUND);
+        let mut keys = keys.into_iter().peekable();
+        // The first one finds out whether the layer is back.
+        let mut at_once = 1;
+        while keys.peek().is_some() && Instant::now() < until {
+            let batch = keys.by_ref().take(at_once).map(|key| {
+                let (owing, other) = (owing(Arc::clone(&layers)), other(Arc::clone(&layers)));
+                self.attempt_within_time(&layers, key, owing, other)
+            });
+            let outcomes = join_all(batch).await;
+            if outcomes.contains(&Attempt::Failed) {
+                ledger.slow_down(A::LAYER, self.pace);
+                return;
+            }
+            if outcomes.contains(&Attempt::Succeeded) {
+                ledger.note_repaired(A::LAYER);
+                at_once = (2 * at_once).min(MOST_AT_ONCE);
+            }
+        }
+    }
+
+    /// Repairs one key. Whoever comes to wait for the turn meanwhile drives it along.
+    async fn attempt_within_time<A: LayerAccess, B: LayerAccess>(
+        &self,
+        layers: &Layers<L1, L2>,
+        key: CacheKey,
+        owing: A,
+        other: B,
+    ) -> Attempt {
+        let (ledger, rules) = (Arc::clone(&layers.ledger), layers.rules);
+        let timeout = self.pace.timeout();
+        let (tell, told) = oneshot::channel();
+        let keys = vec![key.clone()];
+        let work = async move {
+            let attempt = attempt(&ledger, &key, &owing, &other, rules);
+            let outcome = tokio::time::timeout(timeout, attempt).await;
+            let outcome = outcome.unwrap_or_else(|_elapsed| {
+                tracing::debug!(%key, layer = %A::LAYER, ?timeout, "a repair took too long");
+                ledger.note_failed_repair(&key, A::LAYER);
+                Attempt::Failed
+            });
+            // The round may have been dropped.
+            let _ = tell.send(outcome);
+        };
+        layers.ledger.adopt(keys, work.boxed()).await;
+        told.await.unwrap_or(Attempt::Failed)
+    }
+}
