@@ -2,15 +2,16 @@
 //! waited for again and again.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{alloc::System, num::NonZeroUsize, sync::Mutex};
+use std::{alloc::System, num::NonZeroUsize, sync::Mutex, time::Duration};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt;
 use hitbox_backend::{
-    Backend, Compose, CompositionPolicy,
+    Backend, BackendResult, Compose, CompositionPolicy, DeleteStatus, OffloadManager, ReadOutcome,
     conformance::{Fault, FaultyBackend, MemoryBackend},
 };
-use hitbox_core::{CacheKey, CacheValue, DisabledOffload, Raw};
+use hitbox_core::{BackendLabel, CacheKey, CacheValue, DisabledOffload, Raw};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -65,4 +66,59 @@ fn dropped_waiters_of_one_key_take_bounded_memory() {
         held < 500_000,
         "{held} bytes held by 100,000 dropped futures"
     );
+}
+
+#[test]
+fn repairs_that_fail_take_bounded_memory() {
+    let _guard = ONE_AT_A_TIME.lock();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(fail_again_and_again());
+}
+
+async fn fail_again_and_again() {
+    let (l1, faults) = FaultyBackend::new(MemoryBackend::new());
+    let (l2, _faults) = FaultyBackend::new(Forgetful);
+    let offload = OffloadManager::builder().build().unwrap();
+    let policy = CompositionPolicy::new().record_capacity(NonZeroUsize::new(1_000).unwrap());
+    let cache = l1.compose_with(l2, offload.clone(), policy);
+    faults.writes().always(Fault::FailBeforeEffect);
+    faults.removes().always(Fault::FailBeforeEffect);
+    let region = Region::new(ALLOCATOR);
+    for number in 0..50_000_u32 {
+        let key = CacheKey::from_str("id", number.to_string());
+        cache.write(&key, value()).await.unwrap();
+        if number % 500 == 0 {
+            // Rounds of repairs in between.
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    }
+    let change = region.change();
+    let held = change
+        .bytes_allocated
+        .saturating_sub(change.bytes_deallocated);
+    assert!(held < 3_000_000, "{held} bytes held, record_capacity 1,000");
+    assert!(offload.statistics().deferred <= 3);
+}
+
+/// Takes every write and holds nothing.
+struct Forgetful;
+
+#[async_trait]
+impl Backend for Forgetful {
+    async fn read(&self, _key: &CacheKey) -> ReadOutcome {
+        Ok(None)
+    }
+    async fn write(&self, _key: &CacheKey, _value: CacheValue<Raw>) -> BackendResult<()> {
+        Ok(())
+    }
+    async fn remove(&self, _key: &CacheKey) -> BackendResult<DeleteStatus> {
+        Ok(DeleteStatus::Missing)
+    }
+    fn label(&self) -> BackendLabel {
+        BackendLabel::new_static("forgetful")
+    }
 }

@@ -9,7 +9,7 @@ use hitbox_backend::{
 
 use crate::{
     gates::Verdict,
-    run::{Act, Age, Form, Run, Schedule, Start, Writes},
+    run::{Act, Age, Form, Repairs, Run, Schedule, Start, Writes},
 };
 
 const READ: Act = Act::Read(Form::Single);
@@ -18,14 +18,14 @@ const REMOVE: Act = Act::Remove(Form::Single);
 
 /// Depth-first through all schedules: each choice is remembered with the number of its options.
 #[derive(Default)]
-struct AllSchedules {
-    choices: Vec<(usize, usize)>,
+pub(crate) struct AllSchedules {
+    pub(crate) choices: Vec<(usize, usize)>,
     depth: usize,
 }
 
 impl AllSchedules {
     /// Goes on to the next schedule; false if that was the last.
-    fn advance(&mut self) -> bool {
+    pub(crate) fn advance(&mut self) -> bool {
         self.depth = 0;
         while let Some((choice, options)) = self.choices.pop() {
             if choice + 1 < options {
@@ -64,7 +64,7 @@ where
     let mut schedules = AllSchedules::default();
     let mut explored = 0_u64;
     loop {
-        let mut run = Run::new(policy.clone(), start, Writes::BothLayers);
+        let mut run = Run::new(policy.clone(), start, Writes::BothLayers, Repairs::Never);
         for act in acts {
             run.add(*act);
         }

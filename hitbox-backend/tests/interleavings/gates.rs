@@ -2,8 +2,10 @@
 
 use std::{
     future::poll_fn,
+    mem,
     sync::{Arc, Mutex},
     task::{Poll, Waker},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -18,8 +20,32 @@ use hitbox_core::{BackendLabel, CacheKey, CacheValue, Offload, OffloadKey, Raw};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Proceed,
-    /// At the gate before the effect: fail without it. At the gate after: the answer is lost.
+    /// At the gate before the effect: fail without it, though nobody can tell. At the gate after: the
+    /// answer is lost.
     Fail,
+    /// At the gate before the effect: fail without it, and say so. At the gate after: too late.
+    Refuse,
+}
+
+/// How an operation of a layer fails that a script makes fail, without passing any gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// Without effect, and says so.
+    Refused,
+    /// Without effect, but nobody can tell.
+    Lost,
+    /// With effect, and nobody can tell.
+    AnswerLost,
+}
+
+/// Where a read waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ReadGates {
+    #[default]
+    BeforeAndAfter,
+    /// Its answer is given at once: where every value is held up by something else anyway, the second
+    /// gate only multiplies the schedules.
+    Before,
 }
 
 #[derive(Default)]
@@ -29,6 +55,13 @@ struct State {
     waiting: Vec<(usize, Waker)>,
     opened: Vec<(usize, Verdict)>,
     background: Vec<BoxFuture<'static, ()>>,
+    /// The layers whose next operation fails, and how.
+    script: Vec<(&'static str, Failure)>,
+    /// How much more deferred work is taken; beyond that it is dropped, as an `Offload` may.
+    deferrals_left: usize,
+    reads: ReadGates,
+    /// Deferred work that is not let go to its gate yet.
+    deferred: Vec<BoxFuture<'static, ()>>,
 }
 
 /// The gates of one run, and what has been handed to the background.
@@ -73,7 +106,43 @@ impl Gates {
     }
 
     pub(crate) fn take_background(&self) -> Vec<BoxFuture<'static, ()>> {
-        std::mem::take(&mut self.0.lock().unwrap().background)
+        mem::take(&mut self.0.lock().unwrap().background)
+    }
+
+    /// The next operation of the layer fails.
+    pub(crate) fn fail_next(&self, layer: &'static str, failure: Failure) {
+        self.0.lock().unwrap().script.push((layer, failure));
+    }
+
+    pub(crate) fn set_read_gates(&self, reads: ReadGates) {
+        self.0.lock().unwrap().reads = reads;
+    }
+
+    fn answers_at_once(&self, operation: Operation) -> bool {
+        operation == Operation::Read && self.0.lock().unwrap().reads == ReadGates::Before
+    }
+
+    fn scripted(&self, layer: &'static str) -> Option<Failure> {
+        let script = &mut self.0.lock().unwrap().script;
+        let at = script.iter().position(|(failing, _)| *failing == layer)?;
+        Some(script.remove(at).1)
+    }
+
+    /// What nobody has asked for is forgotten.
+    pub(crate) fn clear_script(&self) {
+        self.0.lock().unwrap().script.clear();
+    }
+
+    /// Takes this much more deferred work.
+    pub(crate) fn allow_deferrals(&self, count: usize) {
+        self.0.lock().unwrap().deferrals_left = count;
+    }
+
+    /// Lets deferred work go to its gate: when that opens is when it is due.
+    pub(crate) fn release_deferred(&self) {
+        let mut state = self.0.lock().unwrap();
+        let deferred = mem::take(&mut state.deferred);
+        state.background.extend(deferred);
     }
 }
 
@@ -97,6 +166,30 @@ impl Offload<'static> for Gates {
         F: Future<Output = ()> + Send + 'static,
     {
         self.0.lock().unwrap().background.push(Box::pin(future));
+    }
+
+    fn register_after<K, F>(&self, delay: Duration, _key: K, future: F)
+    where
+        K: Into<OffloadKey>,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let gates = self.clone();
+        let mut state = self.0.lock().unwrap();
+        // No time passes in a run.
+        if state.deferrals_left == 0 || delay > Duration::ZERO {
+            drop(state);
+            drop(future);
+            return;
+        }
+        state.deferrals_left -= 1;
+        state.deferred.push(Box::pin(async move {
+            gates.pass().await;
+            future.await;
+        }));
+    }
+
+    fn has_clock(&self) -> bool {
+        true
     }
 }
 
@@ -122,10 +215,25 @@ impl GatedLayer {
         effect: impl Future<Output = BackendResult<T>>,
     ) -> BackendResult<T> {
         let failure = || BackendError::new(BackendErrorKind::Unavailable, operation, self.label());
-        if self.gates.pass().await == Verdict::Fail {
-            return Err(failure());
+        let refusal = || BackendError::new(BackendErrorKind::Throttled, operation, self.label());
+        match self.gates.scripted(self.label) {
+            Some(Failure::Refused) => return Err(refusal()),
+            Some(Failure::Lost) => return Err(failure()),
+            Some(Failure::AnswerLost) => {
+                effect.await?;
+                return Err(failure());
+            }
+            None => {}
+        }
+        match self.gates.pass().await {
+            Verdict::Proceed => {}
+            Verdict::Fail => return Err(failure()),
+            Verdict::Refuse => return Err(refusal()),
         }
         let outcome = effect.await;
+        if self.gates.answers_at_once(operation) {
+            return outcome;
+        }
         if self.gates.pass().await == Verdict::Fail {
             return Err(failure());
         }

@@ -10,7 +10,7 @@ use hitbox_backend::{
 
 use crate::{
     gates::Verdict,
-    run::{Act, Age, Form, Run, Schedule, Start, Writes},
+    run::{Act, Age, Form, Repairs, Run, Schedule, Start, Writes},
 };
 
 const RUNS_PER_PAIR: u64 = 2_000;
@@ -24,10 +24,12 @@ struct Dice {
 
 impl Schedule for Dice {
     fn next(&mut self, options: usize) -> (usize, Verdict) {
-        let verdict = if self.random.u32(0..100) < self.failures {
+        let verdict = if self.random.u32(0..100) >= self.failures {
+            Verdict::Proceed
+        } else if self.random.bool() {
             Verdict::Fail
         } else {
-            Verdict::Proceed
+            Verdict::Refuse
         };
         (self.random.usize(0..options), verdict)
     }
@@ -64,7 +66,9 @@ where
     } else {
         Start::Both
     };
-    let mut run = Run::new(policy.refill(refill), start, writes);
+    let repairs = [Repairs::Never, Repairs::ByReads, Repairs::InBackground(6)];
+    let repairs = repairs[random.usize(0..repairs.len())];
+    let mut run = Run::new(policy.refill(refill), start, writes, repairs);
     for _ in 0..random.usize(3..7) {
         run.add(ACTS[random.usize(0..ACTS.len())]);
     }

@@ -3,22 +3,24 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use hitbox_backend::{
     Backend, CompositionBackend, CompositionLayer, CompositionPolicy, CompositionReadPolicy,
-    CompositionWritePolicy, Owed, OwedCause,
+    CompositionWritePolicy, OwedCause, RepairPace, RepairPolicy,
 };
 use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    gates::{GatedLayer, Gates, Verdict},
+    gates::{Failure, GatedLayer, Gates, Verdict},
     history::{Event, History},
 };
 
@@ -58,6 +60,21 @@ pub(crate) enum Writes {
     BothLayers,
     /// A race whose loser is dropped.
     OneLayer,
+}
+
+/// How debts are seen to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repairs {
+    Never,
+    ByReads,
+    /// With so many rounds at most: of more, a schedule could go on for ever.
+    InBackground(usize),
+}
+
+/// Timeouts are made, though no time passes.
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| Builder::new_current_thread().enable_time().build().unwrap())
 }
 
 /// Decides what happens next.
@@ -111,7 +128,22 @@ pub(crate) struct Run<R, W> {
     pub(crate) key: CacheKey,
     old: CacheValue<Raw>,
     writes: Writes,
+    repairs: Repairs,
+    phase: Phase,
     tasks: Vec<Option<Task>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Preparing,
+    Exploring,
+}
+
+const fn label(layer: CompositionLayer) -> &'static str {
+    match layer {
+        CompositionLayer::L1 => "l1",
+        CompositionLayer::L2 => "l2",
+    }
 }
 
 impl<R, W> Run<R, W>
@@ -119,7 +151,12 @@ where
     R: CompositionReadPolicy + 'static,
     W: CompositionWritePolicy + 'static,
 {
-    pub(crate) fn new(policy: CompositionPolicy<R, W>, start: Start, writes: Writes) -> Self {
+    pub(crate) fn new(
+        policy: CompositionPolicy<R, W>,
+        start: Start,
+        writes: Writes,
+        repairs: Repairs,
+    ) -> Self {
         let gates = Gates::default();
         let (l1, l2) = (GatedLayer::new(&gates, "l1"), GatedLayer::new(&gates, "l2"));
         let key = CacheKey::from_str("key", "of the run");
@@ -132,7 +169,18 @@ where
             }
         };
         futures::executor::block_on(begin);
-        let cache = CompositionBackend::new(l1, l2, gates.clone(), policy);
+        let at_once = RepairPace::new()
+            .first_pause(Duration::ZERO)
+            .longest_pause(Duration::ZERO);
+        let repair = match repairs {
+            Repairs::Never => RepairPolicy::Never,
+            Repairs::ByReads => RepairPolicy::OnNextOperation,
+            Repairs::InBackground(rounds) => {
+                gates.allow_deferrals(rounds);
+                RepairPolicy::Background(at_once)
+            }
+        };
+        let cache = CompositionBackend::new(l1, l2, gates.clone(), policy.repair(repair));
         Self {
             gates,
             history: History::default(),
@@ -140,6 +188,8 @@ where
             key,
             old,
             writes,
+            repairs,
+            phase: Phase::Exploring,
             tasks: Vec::new(),
         }
     }
@@ -156,8 +206,19 @@ where
         self.tasks.push(Some(Task::new(Box::pin(future))));
     }
 
+    /// Does this to the end, while an operation of a layer fails. Repairs are not due yet.
+    pub(crate) fn prepare(&mut self, act: Act, failing: CompositionLayer, failure: Failure) {
+        self.gates.fail_next(label(failing), failure);
+        self.phase = Phase::Preparing;
+        self.add(act);
+        self.finish(&mut InOrder);
+        self.phase = Phase::Exploring;
+        self.gates.clear_script();
+    }
+
     /// Runs to the end by `schedule`.
     pub(crate) fn finish(&mut self, schedule: &mut impl Schedule) {
+        let _inside = runtime().enter();
         loop {
             self.run_until_all_wait();
             let waiting = self.gates.waiting();
@@ -189,6 +250,10 @@ where
                     }
                 }
             }
+            match self.phase {
+                Phase::Preparing => {}
+                Phase::Exploring => self.gates.release_deferred(),
+            }
             let background = self.gates.take_background();
             progress |= !background.is_empty();
             self.tasks
@@ -205,26 +270,74 @@ where
         self.add(Act::Read(Form::Single));
         self.finish(&mut InOrder);
         self.history.check()?;
+        self.check_what_layers_hold()?;
+        self.check_each_layer_by_itself()?;
+        self.check_that_debts_end()?;
+        self.check_that_a_write_heals()
+    }
+
+    fn held(&self, layer: CompositionLayer) -> Option<Stamp> {
+        let memory = match layer {
+            CompositionLayer::L1 => &self.cache.l1().memory,
+            CompositionLayer::L2 => &self.cache.l2().memory,
+        };
+        let held = futures::executor::block_on(memory.read(&self.key)).unwrap();
+        held.map(|held| held.created())
+    }
+
+    /// Nothing older than what has settled, unless the layer is on record for it.
+    fn check_what_layers_hold(&self) -> Result<(), String> {
         let floor = self.history.floor();
+        let owed = self.cache.owed();
         for layer in CompositionLayer::BOTH {
-            let owes = self.cache.owed().iter().any(|owed| owed.layer == layer);
-            let memory = match layer {
-                CompositionLayer::L1 => &self.cache.l1().memory,
-                CompositionLayer::L2 => &self.cache.l2().memory,
-            };
-            let held = futures::executor::block_on(memory.read(&self.key)).unwrap();
-            if let Some(held) = held
-                && held.created() < floor
+            let owes = owed.iter().any(|owed| owed.layer == layer);
+            if let Some(held) = self.held(layer)
+                && held < floor
                 && !owes
             {
                 return Err(format!(
-                    "{layer} holds {} though {floor} has settled, and is not on record: {:#?}",
-                    held.created(),
+                    "{layer} holds {held} though {floor} has settled, and is not on record: {}",
                     self.history_text()
                 ));
             }
         }
-        self.check_that_a_write_heals()
+        Ok(())
+    }
+
+    /// What a layer is trusted with shows when the other one does not answer.
+    fn check_each_layer_by_itself(&mut self) -> Result<(), String> {
+        self.gates.allow_deferrals(0);
+        for layer in CompositionLayer::BOTH {
+            self.gates.fail_next(label(layer.other()), Failure::Lost);
+            self.add(Act::Read(Form::Single));
+            self.finish(&mut InOrder);
+            self.gates.clear_script();
+        }
+        self.history.check()
+    }
+
+    /// Repairs that nothing disturbs any more leave nothing owed.
+    fn check_that_debts_end(&mut self) -> Result<(), String> {
+        match self.repairs {
+            Repairs::Never | Repairs::ByReads => return Ok(()),
+            Repairs::InBackground(_) => self.gates.allow_deferrals(8),
+        }
+        // Whoever meets a debt that nobody sees to calls for its repair.
+        self.add(Act::Read(Form::Single));
+        self.finish(&mut InOrder);
+        if self.unconfirmed() > 0 {
+            return Err(format!("debts do not end: {:?}", self.cache.owed()));
+        }
+        self.check_what_layers_hold()?;
+        self.check_each_layer_by_itself()
+    }
+
+    fn unconfirmed(&self) -> usize {
+        let owed = self.cache.owed();
+        let unconfirmed = owed
+            .iter()
+            .filter(|owed| owed.cause == OwedCause::Unconfirmed);
+        unconfirmed.count()
     }
 
     /// Whatever happened: a write that succeeds in both layers is read afterwards, and nothing is
@@ -233,17 +346,11 @@ where
         self.add(Act::Write(Age::New, Form::Single));
         self.finish(&mut InOrder);
         let floor = self.history.floor();
-        let cache = self.cache.clone();
-        let lacking: Vec<_> = [&cache.l1().memory, &cache.l2().memory]
+        let lacking = CompositionLayer::BOTH
             .into_iter()
-            .filter(|memory| {
-                let held = futures::executor::block_on(memory.read(&self.key)).unwrap();
-                held.is_none_or(|held| held.created() != floor)
-            })
-            .collect();
-        let unconfirmed = |owed: &Owed| owed.cause == OwedCause::Unconfirmed;
-        let owed = cache.owed().into_iter().filter(unconfirmed).count();
-        let lacking = lacking.len();
+            .filter(|layer| self.held(*layer) != Some(floor))
+            .count();
+        let owed = self.unconfirmed();
         match self.writes {
             Writes::BothLayers if owed > 0 || lacking > 0 => {
                 return Err(format!(

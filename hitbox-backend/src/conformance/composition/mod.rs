@@ -34,6 +34,7 @@ mod pair;
 mod reads;
 mod refill;
 mod removes;
+mod repair;
 mod scenario;
 mod slow_reads;
 mod stage;
@@ -48,7 +49,7 @@ pub use scenario::Scenario;
 
 use scenario::{Outcome, ensure, scenarios};
 
-const GROUPS: [&[Scenario]; 12] = [
+const GROUPS: [&[Scenario]; 13] = [
     reads::SCENARIOS,
     slow_reads::SCENARIOS,
     expiry::SCENARIOS,
@@ -56,6 +57,7 @@ const GROUPS: [&[Scenario]; 12] = [
     writes::SCENARIOS,
     removes::SCENARIOS,
     owed::SCENARIOS,
+    repair::SCENARIOS,
     late::SCENARIOS,
     cancellation::SCENARIOS,
     bulk::SCENARIOS,

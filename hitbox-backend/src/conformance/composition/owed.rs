@@ -29,10 +29,10 @@ scenarios! { "owed":
     "more is owed than can be remembered" => too_much_is_owed,
 }
 
-const FAILURES: [Fault; 2] = [Fault::FailBeforeEffect, Fault::FailAfterEffect];
+pub(super) const FAILURES: [Fault; 2] = [Fault::FailBeforeEffect, Fault::FailAfterEffect];
 
 /// Every layer with every way in which it can fail.
-fn failures() -> impl Iterator<Item = (CompositionLayer, Fault)> {
+pub(super) fn failures() -> impl Iterator<Item = (CompositionLayer, Fault)> {
     CompositionLayer::BOTH
         .into_iter()
         .flat_map(|side| FAILURES.into_iter().map(move |fault| (side, fault)))
