@@ -8,7 +8,7 @@
 //! Whatever the policies, a composition promises: an expired value is never returned; a value never
 //! outlives the expiry it was written with; once a write or remove has returned, no read that starts
 //! later returns an older value; and a layer that failed a write or remove is bypassed for that key
-//! until it holds what it missed. `docs/guarantees.md` in the repository has these promises with
+//! until it holds what it missed, which the background sees to ([`RepairPolicy`]). `docs/guarantees.md` in the repository has these promises with
 //! their limits, `docs/fences.md` how they are kept.
 //!
 //! A value counts as older by its [`created`](hitbox_core::CacheValue::created) stamp. So a value
@@ -112,7 +112,7 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
     }
 
     /// What the layers owe: the writes and removes that a layer has not confirmed, and for which it
-    /// is bypassed. Looks through the whole record: for monitoring, not for every request.
+    /// is bypassed until a newer one takes their place or a [repair](RepairPolicy) succeeds. Looks through the whole record: for monitoring, not for every request.
     #[must_use]
     pub fn owed(&self) -> Vec<Owed> {
         self.layers.ledger.owed()
@@ -126,6 +126,9 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
 
     /// The stamp at or below which nothing in `layer` is trusted, because it came to owe more keys
     /// than [`record_capacity`](CompositionPolicy::record_capacity); `None` in normal operation.
+    ///
+    /// Such a layer serves again what is written or refilled from then on. Nothing lifts the fence as a
+    /// whole but a new composition.
     #[must_use]
     pub fn distrusted_until(&self, layer: CompositionLayer) -> Option<Stamp> {
         let fence = self.layers.ledger.coarse(layer);
