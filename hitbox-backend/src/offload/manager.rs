@@ -225,7 +225,7 @@ impl Shared {
                 };
                 self.runtime.spawn(async move {
                     sleep(delay).await;
-                    timer.is_due();
+                    timer.hand_over();
                 });
             }
             Deferral::Refused {
@@ -337,7 +337,7 @@ struct Timer {
 }
 
 impl Timer {
-    fn is_due(self) {
+    fn hand_over(self) {
         let work = self.shared.ledger().take_deferred(self.id);
         if let Some((key, future)) = work {
             self.shared.register(key, future);

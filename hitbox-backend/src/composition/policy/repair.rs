@@ -60,7 +60,8 @@ impl RepairPace {
         }
     }
 
-    /// How long after a failure the first repair is tried. Default: 100 milliseconds.
+    /// How long after a failure the first repair is tried. Zero: without any pause, also after more
+    /// failures. Default: 100 milliseconds.
     #[must_use]
     pub const fn first_pause(mut self, pause: Duration) -> Self {
         self.first_pause = pause;
@@ -75,7 +76,8 @@ impl RepairPace {
     }
 
     /// How long the repair of one key in one layer may take before it is dropped and counts as
-    /// failed. A write or remove of the same key may have to wait for as long. Default: 5 seconds.
+    /// failed. A write or remove of the same key may have to wait for as long. To be chosen well below
+    /// the time limit that the background has for all its work. Default: 5 seconds.
     #[must_use]
     pub const fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
