@@ -54,8 +54,8 @@ impl<R: CompositionReadPolicy, O: Offload<'static>> ReadPath<'_, R, O> {
             }
         };
 
-        let unrepaired =
-            (trust.is_limited() && self.repairs_here()).then(|| (l1.clone(), l2.clone()));
+        let owes = trust.is_limited() && self.ledger.owed_len() > 0;
+        let unrepaired = (owes && self.repairs_here()).then(|| (l1.clone(), l2.clone()));
         match self.rules.refill {
             RefillPolicy::Always => self.refill_l1(key, &result, trust, seen_in_l1, l1).await,
             RefillPolicy::Never => {}

@@ -102,10 +102,11 @@ where
                 return;
             }
             if !self.offload.is_enabled() {
-                tracing::warn!(
-                    owed = layers.ledger.owed_len(),
-                    "the background is closed: what layers still owe is repaired as keys are read"
-                );
+                match chore {
+                    Chore::Repair(layer) => tracing::warn!(%layer, owed = layers.ledger.owed_len(),
+                        "the background is closed: what the layer still owes is repaired as keys are read"),
+                    Chore::Lapses => {}
+                }
                 return;
             }
             claim.pause();
