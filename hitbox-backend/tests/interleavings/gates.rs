@@ -55,8 +55,8 @@ struct State {
     waiting: Vec<(usize, Waker)>,
     opened: Vec<(usize, Verdict)>,
     background: Vec<BoxFuture<'static, ()>>,
-    /// The layers whose next operation fails, and how.
-    script: Vec<(&'static str, Failure)>,
+    /// The layers whose next operation of a kind fails, and how.
+    script: Vec<(&'static str, Operation, Failure)>,
     /// How much more deferred work is taken; beyond that it is dropped, as an `Offload` may.
     deferrals_left: usize,
     reads: ReadGates,
@@ -109,9 +109,10 @@ impl Gates {
         mem::take(&mut self.0.lock().unwrap().background)
     }
 
-    /// The next operation of the layer fails.
-    pub(crate) fn fail_next(&self, layer: &'static str, failure: Failure) {
-        self.0.lock().unwrap().script.push((layer, failure));
+    /// The next operation of this kind fails in the layer.
+    pub(crate) fn fail_next(&self, layer: &'static str, operation: Operation, failure: Failure) {
+        let script = &mut self.0.lock().unwrap().script;
+        script.push((layer, operation, failure));
     }
 
     pub(crate) fn set_read_gates(&self, reads: ReadGates) {
@@ -122,10 +123,11 @@ impl Gates {
         operation == Operation::Read && self.0.lock().unwrap().reads == ReadGates::Before
     }
 
-    fn scripted(&self, layer: &'static str) -> Option<Failure> {
+    fn scripted(&self, layer: &'static str, operation: Operation) -> Option<Failure> {
         let script = &mut self.0.lock().unwrap().script;
-        let at = script.iter().position(|(failing, _)| *failing == layer)?;
-        Some(script.remove(at).1)
+        let is_next = |one: &(&str, Operation, Failure)| (one.0, one.1) == (layer, operation);
+        let at = script.iter().position(is_next)?;
+        Some(script.remove(at).2)
     }
 
     /// What nobody has asked for is forgotten.
@@ -216,7 +218,7 @@ impl GatedLayer {
     ) -> BackendResult<T> {
         let failure = || BackendError::new(BackendErrorKind::Unavailable, operation, self.label());
         let refusal = || BackendError::new(BackendErrorKind::Throttled, operation, self.label());
-        match self.gates.scripted(self.label) {
+        match self.gates.scripted(self.label, operation) {
             Some(Failure::Refused) => return Err(refusal()),
             Some(Failure::Lost) => return Err(failure()),
             Some(Failure::AnswerLost) => {

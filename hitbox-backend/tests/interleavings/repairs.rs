@@ -31,7 +31,15 @@ struct Story {
     failing: CompositionLayer,
     failure: Failure,
     beside: &'static [Act],
+    /// Whether what is done meanwhile fails in the same layer.
+    again: Again,
     repairs: Repairs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    Succeeds,
+    Refused,
 }
 
 fn explore<R, W>(policy: &CompositionPolicy<R, W>, story: &Story) -> u64
@@ -44,6 +52,7 @@ where
         failing,
         failure,
         beside,
+        again,
         repairs,
     } = *story;
     let mut schedules = AllSchedules::default();
@@ -54,12 +63,16 @@ where
         run.prepare(failed, failing, failure);
         for act in beside {
             run.add(*act);
+            match again {
+                Again::Succeeds => {}
+                Again::Refused => run.fail_next(*act, failing, Failure::Refused),
+            }
         }
         run.finish(&mut schedules);
         explored += 1;
         if let Err(violation) = run.check() {
             panic!(
-                "{failing} fails {failed:?} ({failure:?}), then {beside:?}, {repairs:?}, schedule {:?}: {violation}",
+                "{failing} fails {failed:?} ({failure:?}), then {beside:?} ({again:?}), {repairs:?}, schedule {:?}: {violation}",
                 schedules.choices
             );
         }
@@ -94,6 +107,7 @@ where
                         failing,
                         failure: *failure,
                         beside,
+                        again: Again::Succeeds,
                         repairs,
                     };
                     explored += explore(&policy, &story);
@@ -122,4 +136,23 @@ repairs_beside_an_operation! {
     sequential_read_optimistic_write: SequentialReadPolicy::new(), OptimisticParallelWritePolicy::new();
     parallel_read_race_write: ParallelReadPolicy::new(), RaceWritePolicy::new();
     race_read_strict_write: RaceReadPolicy::new(), StrictWritePolicy::new();
+}
+
+/// A repair that has seen a value must not give it to a layer that has missed something newer since.
+#[test]
+fn the_layer_fails_again_while_it_is_repaired() {
+    let policy = CompositionPolicy::new().refill(RefillPolicy::Never);
+    let mut explored = 0;
+    for failing in CompositionLayer::BOTH {
+        let story = Story {
+            failed: WRITE,
+            failing,
+            failure: Failure::Refused,
+            beside: &[REMOVE],
+            again: Again::Refused,
+            repairs: Repairs::InBackground(1),
+        };
+        explored += explore(&policy, &story);
+    }
+    println!("{explored} schedules");
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use hitbox_backend::{
     Backend, CompositionBackend, CompositionLayer, CompositionPolicy, CompositionReadPolicy,
-    CompositionWritePolicy, RepairPace, RepairPolicy,
+    CompositionWritePolicy, Operation, RepairPace, RepairPolicy,
 };
 use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 use tokio::runtime::{Builder, Runtime};
@@ -139,7 +139,7 @@ enum Phase {
     Exploring,
 }
 
-pub(crate) const fn label(layer: CompositionLayer) -> &'static str {
+const fn label(layer: CompositionLayer) -> &'static str {
     match layer {
         CompositionLayer::L1 => "l1",
         CompositionLayer::L2 => "l2",
@@ -208,12 +208,22 @@ where
 
     /// Does this to the end, while an operation of a layer fails. Repairs are not due yet.
     pub(crate) fn prepare(&mut self, act: Act, failing: CompositionLayer, failure: Failure) {
-        self.gates.fail_next(label(failing), failure);
+        self.fail_next(act, failing, failure);
         self.phase = Phase::Preparing;
         self.add(act);
         self.finish(&mut InOrder);
         self.phase = Phase::Exploring;
         self.gates.clear_script();
+    }
+
+    /// The next act of this kind fails in this layer.
+    pub(crate) fn fail_next(&self, act: Act, failing: CompositionLayer, failure: Failure) {
+        let operation = match act {
+            Act::Read(_) => Operation::Read,
+            Act::Write(..) => Operation::Write,
+            Act::Remove(_) => Operation::Remove,
+        };
+        self.gates.fail_next(label(failing), operation, failure);
     }
 
     /// Runs to the end by `schedule`.
