@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -11,14 +11,14 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::FutureExt;
+use futures::{FutureExt, future::BoxFuture};
 use hitbox_backend::{
     Backend, BackendError, BackendErrorKind, BackendResult, Compose, CompositionBackend,
     CompositionLayer, CompositionPolicy, DeleteStatus, OffloadManager, Operation, OwedCause,
     ReadOutcome, RefillPolicy,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
-use hitbox_core::{BackendLabel, CacheKey, CacheValue, DisabledOffload, Raw};
+use hitbox_core::{BackendLabel, CacheKey, CacheValue, DisabledOffload, Offload, OffloadKey, Raw};
 use tokio::time::{Instant, sleep};
 
 type Layer = FaultyBackend<Arc<MemoryBackend>>;
@@ -230,6 +230,51 @@ async fn a_layer_that_hangs_costs_the_repair_its_timeout() {
         began.elapsed()
     );
     assert_eq!(held(&memory[0], 0).await, None);
+}
+
+/// Leaves it to the test to run what is due later.
+#[derive(Clone, Default)]
+struct ByHand(Arc<Mutex<Vec<BoxFuture<'static, ()>>>>);
+
+impl Offload<'static> for ByHand {
+    fn register<K, F>(&self, _key: K, _future: F)
+    where
+        K: Into<OffloadKey>,
+        F: Future<Output = ()> + Send + 'static,
+    {
+    }
+    fn register_after<K, F>(&self, _delay: Duration, _key: K, future: F)
+    where
+        K: Into<OffloadKey>,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.0.lock().unwrap().push(future.boxed());
+    }
+    fn has_clock(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_background_that_does_not_go_on_with_a_repair() {
+    let offload = ByHand::default();
+    let (layer1, l1) = FaultyBackend::new(MemoryBackend::new());
+    let cache = layer1.compose(MemoryBackend::new(), offload.clone());
+    l1.writes().next(1, Fault::FailBeforeEffect);
+    cache.write(&key(0), value("new")).await.unwrap();
+    l1.writes().next(1, Fault::HangBeforeEffect);
+    let mut rounds = std::mem::take(&mut *offload.0.lock().unwrap());
+    for round in &mut rounds {
+        let _pending = round.now_or_never();
+    }
+    l1.writes().wait_until_hanging(1).await;
+    l1.heal();
+    // The repair could go on now, but nobody runs it.
+    let began = Instant::now();
+    cache.remove(&key(0)).await.unwrap();
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    drop(rounds);
+    assert_eq!(cache.read(&key(0)).await.unwrap(), None);
 }
 
 #[tokio::test(start_paused = true)]
