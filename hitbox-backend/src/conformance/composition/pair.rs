@@ -124,18 +124,18 @@ fn parts<A: Backend + 'static, B: Backend + 'static>(
 
     let (watched_l1, faults_l1, journal_l1) = WatchedLayer::new(Arc::clone(l1), L1, settings.bulk);
     let (watched_l2, faults_l2, journal_l2) = WatchedLayer::new(Arc::clone(l2), L2, settings.bulk);
-    let composed = match arrangement.mode {
+    let cache = match arrangement.mode {
         Mode::Static => compose(watched_l1, watched_l2, offload, arrangement, settings),
         Mode::Dyn => {
             let (l1, l2) = (dynamic(watched_l1), dynamic(watched_l2));
-            let cache = compose(l1, l2, offload, arrangement, settings).cache;
-            let (top, bottom) = (dynamic(MemoryBackend::new()), Arc::clone(&cache));
-            let bottom: Arc<dyn Backend> = bottom;
-            Composed {
-                cache,
-                beneath_memory: compose(top, bottom, offload, arrangement, settings).cache,
-            }
+            compose(l1, l2, offload, arrangement, settings)
         }
+    };
+    // As `dyn` in any case: by types, each pair would be another composition to compile.
+    let (top, bottom) = (dynamic(MemoryBackend::new()), dynamic(Arc::clone(&cache)));
+    let composed = Composed {
+        cache,
+        beneath_memory: compose(top, bottom, offload, arrangement, settings),
     };
     Parts {
         composed,
@@ -164,7 +164,7 @@ fn compose<A: Backend + 'static, B: Backend + 'static>(
     offload: &OffloadManager,
     arrangement: Arrangement,
     settings: Settings,
-) -> Composed {
+) -> Arc<dyn Composition> {
     let mut policy = CompositionPolicy::new()
         .refill(settings.refill)
         .repair(settings.repair.unwrap_or(RepairPolicy::Never));
@@ -175,11 +175,5 @@ fn compose<A: Backend + 'static, B: Backend + 'static>(
         policy = policy.record_capacity(keys);
     }
     let policy = policy.read(arrangement.read).write(arrangement.write);
-    let cache = Arc::new(l1.compose_with(l2, offload.clone(), policy.clone()));
-    let beneath_memory =
-        MemoryBackend::new().compose_with(Arc::clone(&cache), offload.clone(), policy);
-    Composed {
-        cache,
-        beneath_memory: Arc::new(beneath_memory),
-    }
+    Arc::new(l1.compose_with(l2, offload.clone(), policy))
 }
