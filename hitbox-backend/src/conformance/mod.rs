@@ -139,6 +139,7 @@ mod context;
 mod corruption;
 mod expiry;
 mod faulty;
+mod history;
 mod keys;
 mod limits;
 mod memory;
@@ -152,6 +153,7 @@ mod trial;
 mod typed;
 
 pub use faulty::{Fault, Faults, FaultyBackend, Switch};
+pub use history::{Event, History};
 pub use memory::MemoryBackend;
 pub use report::{CheckOutcome, Report};
 pub use subject::Subject;
