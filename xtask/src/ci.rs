@@ -234,9 +234,9 @@ mod tests {
     #[test]
     fn steps_after_a_failure_are_run_only_when_asked() {
         let before = ["passed", "passed", "passed", "not run", "FAILED"];
-        let stopped = [&before[..], &["not reached"; 3]].concat();
+        let stopped = [&before[..], &["not reached"; 4]].concat();
         assert_eq!(outcomes(OnFailure::Stop), stopped);
-        let kept_going = [&before[..], &["passed"; 3]].concat();
+        let kept_going = [&before[..], &["passed"; 4]].concat();
         assert_eq!(outcomes(OnFailure::KeepGoing), kept_going);
     }
 

@@ -3,6 +3,7 @@
 mod ci;
 mod example;
 mod integration;
+mod model;
 mod table;
 mod workspace;
 
@@ -19,6 +20,7 @@ Tasks:
   ci           Check everything that must hold before a change is merged
   example      Run an example together with the server that it needs
   integration  Run every composition of two backends through the scenarios
+  model        Check a composition of faulty layers against a reference model
 
 `cargo xtask <TASK> --help` tells more about a task.
 ";
@@ -54,6 +56,7 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<Verdict, Failure> {
             Some("ci") => ci::run(arguments),
             Some("example") => example::run(arguments),
             Some("integration") => integration::run(arguments),
+            Some("model") => model::run(arguments),
             Some(_) | None => {
                 let unknown = format!("there is no task {}", task.display());
                 Err(lexopt::Error::from(unknown).into())

@@ -1,6 +1,7 @@
 mod deny;
 mod features;
 mod integration;
+mod model;
 
 use super::{OnFailure, Outcome, Report, Session, command};
 use crate::Failure;
@@ -50,6 +51,11 @@ pub(super) const STEPS: &[Step] = &[
         name: "integration",
         about: "what `cargo xtask integration` runs",
         run: integration::run,
+    },
+    Step {
+        name: "model",
+        about: "histories of calls, failures and time against a reference model",
+        run: model::run,
     },
     Step {
         name: "deny",

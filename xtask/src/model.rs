@@ -1,0 +1,264 @@
+//! `cargo xtask model`.
+
+mod audit;
+mod campaign;
+mod composed;
+mod execution;
+mod finding;
+mod keys;
+mod laboratory;
+mod layer;
+mod plan;
+mod reference;
+mod scene;
+mod setting;
+mod shrink;
+mod step;
+mod store;
+mod summary;
+mod task;
+mod world;
+
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use hitbox_backend::conformance::composition::{ReadKind, WriteKind};
+use lexopt::{Arg, Parser, ValueExt};
+
+use crate::{Failure, Verdict};
+use campaign::{Extent, Field};
+use setting::{LayerKind, PolicyPair};
+pub(crate) use summary::Summary;
+
+const HELP: &str = "\
+Lets tasks call a composition of two faulty layers in random histories, and checks every answer
+against a reference model: what may be read after what has been written, removed, failed, dropped
+and lost. Runs under every read and write policy.
+
+Usage: cargo xtask model [OPTIONS]
+
+Options:
+      --operations N   Operations for each pair of policies (default 200,000)
+      --minutes N      Go on for this long instead
+      --seed S         Start from this seed (default: drawn from the clock, and printed)
+      --read POLICY    With this read policy only: sequential, race, parallel
+      --write POLICY   With this write policy only: sequential, optimistic, race, strict
+      --layers KIND    With these layers only: memory, moka, sled (default: all, mostly memory)
+      --json FILE      Write the totals to FILE
+  -h, --help           Print this
+
+An operation is a read, write or remove, single or in bulk, or what disturbs it: time that passes, a
+failure, a healing, a dropped call, a restart, an eviction, an effect that arrives late.
+
+A history that breaks a rule is shortened and printed, with the command that repeats it. A history is
+decided by its seed, its policies and its layers alone.
+";
+
+/// The layers other than memory get this part of the operations: they are slower, and add little to
+/// what the composition itself can do wrong.
+const SHARE_OF_MOKA: f64 = 0.05;
+const SHARE_OF_SLED: f64 = 0.01;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Options {
+    operations: u64,
+    minutes: Option<f64>,
+    seed: Option<u64>,
+    read: Option<ReadKind>,
+    write: Option<WriteKind>,
+    layers: Option<LayerKind>,
+    json: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            operations: 200_000,
+            minutes: None,
+            seed: None,
+            read: None,
+            write: None,
+            layers: None,
+            json: None,
+        }
+    }
+}
+
+pub(crate) fn run(arguments: Parser) -> Result<Verdict, Failure> {
+    let Some(options) = parse(arguments)? else {
+        print!("{HELP}");
+        return Ok(Verdict::Passed);
+    };
+    let summary = check(&options)?;
+    if let Some(file) = &options.json {
+        fs::write(file, summary.to_json())
+            .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    }
+    Ok(match summary.violations() {
+        0 => Verdict::Passed,
+        _ => Verdict::Failed,
+    })
+}
+
+/// Runs the histories that are asked for, and prints what was found.
+pub(crate) fn check(options: &Options) -> Result<Summary, Failure> {
+    let seed = options.seed.unwrap_or_else(seed_from_the_clock);
+    println!("model: seed {seed}");
+    let began = Instant::now();
+    let extent = match options.minutes {
+        None => Extent::Operations(options.operations),
+        Some(minutes) => Extent::Until(began + Duration::from_secs_f64(minutes * 60.0)),
+    };
+    let fields = campaign::run(fields(options), seed, extent)?;
+    let summary = Summary::new(seed, fields, began.elapsed());
+    print!("{summary}");
+    Ok(summary)
+}
+
+fn seed_from_the_clock() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    // Seeds follow one upon the other: runs of the same day must not share them.
+    now.map_or(0, |now| now.as_micros() as u64)
+}
+
+fn fields(options: &Options) -> Vec<Field> {
+    let pairs = PolicyPair::all().filter(|pair| {
+        options.read.is_none_or(|read| read == pair.read)
+            && options.write.is_none_or(|write| write == pair.write)
+    });
+    let shares = match options.layers {
+        Some(layers) => vec![(layers, 1.0)],
+        None => vec![
+            (LayerKind::Sled, SHARE_OF_SLED),
+            (LayerKind::Moka, SHARE_OF_MOKA),
+            (LayerKind::Memory, 1.0),
+        ],
+    };
+    let of_pair = |pair| {
+        let field = |(layers, share): &(_, _)| Field::new(pair, *layers, *share);
+        shares.iter().map(field).collect::<Vec<_>>()
+    };
+    pairs.flat_map(of_pair).collect()
+}
+
+/// The options, or `None` if help is asked for.
+fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Error> {
+    let mut options = Options::default();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Arg::Short('h') | Arg::Long("help") => return Ok(None),
+            Arg::Long("operations") => options.operations = arguments.value()?.parse()?,
+            Arg::Long("minutes") => options.minutes = Some(minutes(&arguments.value()?.string()?)?),
+            Arg::Long("seed") => options.seed = Some(arguments.value()?.parse()?),
+            Arg::Long("read") => {
+                let name = arguments.value()?.string()?;
+                options.read = Some(named(&name, ReadKind::ALL, ReadKind::as_str)?);
+            }
+            Arg::Long("write") => {
+                let name = arguments.value()?.string()?;
+                options.write = Some(named(&name, WriteKind::ALL, WriteKind::as_str)?);
+            }
+            Arg::Long("layers") => {
+                let name = arguments.value()?.string()?;
+                options.layers = Some(named(&name, LayerKind::ALL, LayerKind::as_str)?);
+            }
+            Arg::Long("json") => options.json = Some(PathBuf::from(arguments.value()?)),
+            Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(argument.unexpected()),
+        }
+    }
+    Ok(Some(options))
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    let minutes = text.parse().ok();
+    // A century: more overflows what can be waited for.
+    let bounded = minutes.filter(|minutes| (0.0..52_560_000.0).contains(minutes));
+    bounded.ok_or_else(|| format!("{text:?} is not a number of minutes"))
+}
+
+fn named<T: Copy, const N: usize>(
+    name: &str,
+    all: [T; N],
+    name_of: fn(T) -> &'static str,
+) -> Result<T, String> {
+    let found = all.into_iter().find(|one| name_of(*one) == name);
+    found.ok_or_else(|| {
+        let names = all.map(name_of).join(", ");
+        format!("there is no {name:?}; there are: {names}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{laboratory::Laboratory, plan::Plan, world::Telling, *};
+
+    fn parsed(arguments: &[&str]) -> Result<Option<Options>, String> {
+        parse(Parser::from_args(arguments)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_replay_is_one_history() {
+        let arguments = [
+            "--read=race",
+            "--write=strict",
+            "--layers=moka",
+            "--seed=7",
+            "--operations=1",
+        ];
+        let options = parsed(&arguments).unwrap().unwrap();
+        let fields = fields(&options);
+        assert_eq!(fields.len(), 1);
+        assert_eq!(fields[0].layers, LayerKind::Moka);
+        assert_eq!(fields[0].policies.to_string(), "race/strict");
+        let extent = Extent::Operations(options.operations);
+        let done = campaign::run(fields, options.seed.unwrap(), extent).unwrap();
+        assert_eq!(done[0].totals.histories, 1);
+    }
+
+    #[test]
+    fn an_unknown_policy_is_answered_with_the_known_ones() {
+        let error = parsed(&["--write", "optimist"]).unwrap_err();
+        assert!(
+            error.contains("sequential, optimistic, race, strict"),
+            "{error}"
+        );
+        assert!(parsed(&["--minutes", "-1"]).is_err());
+        assert!(parsed(&["--minutes", "0.5", "--help"]).unwrap().is_none());
+    }
+
+    #[test]
+    fn every_pair_runs_over_every_kind_of_layers() {
+        let fields = fields(&Options::default());
+        assert_eq!(fields.len(), 12 * LayerKind::ALL.len());
+    }
+
+    /// The same in every detail that a trace shows, by another thread, too.
+    #[test]
+    fn the_same_seed_has_the_same_history() {
+        let traces = || {
+            let laboratory = Laboratory::new().unwrap();
+            let mut traces = Vec::new();
+            for layers in LayerKind::ALL {
+                for (seed, policies) in PolicyPair::all().enumerate() {
+                    let plan = Plan::new(policies, layers, seed as u64);
+                    traces.extend(laboratory.run(&plan, Telling::Traced).unwrap().trace);
+                }
+            }
+            traces
+        };
+        let other = std::thread::spawn(traces);
+        let (one, two) = (traces(), other.join().unwrap());
+        assert!(one.len() > 1_000);
+        let differs = one.iter().zip(&two).position(|(one, two)| one != two);
+        assert_eq!(
+            differs,
+            None,
+            "{:?}",
+            differs.map(|at| (&one[at], &two[at]))
+        );
+        assert_eq!(one.len(), two.len());
+    }
+}

@@ -1,0 +1,172 @@
+//! Many histories under every pair of policies.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Instant,
+};
+
+use super::{
+    execution::Counts,
+    finding::Finding,
+    laboratory::Laboratory,
+    plan::Plan,
+    setting::{LayerKind, PolicyPair},
+    world::Telling,
+};
+use crate::Failure;
+
+/// So often a history happens twice, to see that it comes out the same.
+const REPEATED: u64 = 64;
+
+/// Operations between two looks at the clock.
+const TURN: u64 = 10_000;
+
+/// How long to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Until a pair of policies has had this many operations, with layers of these kinds.
+    Operations(u64),
+    Until(Instant),
+}
+
+/// A pair of policies over layers of one kind, and how far it has got.
+#[derive(Clone, Debug)]
+pub(super) struct Field {
+    pub(super) policies: PolicyPair,
+    pub(super) layers: LayerKind,
+    /// Out of as many operations as a pair is to have.
+    pub(super) share: f64,
+    pub(super) totals: Totals,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Totals {
+    pub(super) histories: u64,
+    pub(super) counts: Counts,
+    pub(super) findings: Vec<Finding>,
+    /// Of everything that has happened: the same seed has the same.
+    pub(super) digest: u64,
+}
+
+impl Totals {
+    pub(super) fn operations(&self) -> u64 {
+        self.counts.calls + self.counts.disturbances
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.histories += other.histories;
+        self.counts.calls += other.counts.calls;
+        self.counts.disturbances += other.counts.disturbances;
+        self.counts.reads_checked += other.counts.reads_checked;
+        self.findings.extend(other.findings.iter().cloned());
+        self.mix(other.digest);
+    }
+
+    fn mix(&mut self, digest: u64) {
+        self.digest = (self.digest ^ digest).wrapping_mul(0x0100_0000_01b3);
+    }
+}
+
+impl Field {
+    pub(super) fn new(policies: PolicyPair, layers: LayerKind, share: f64) -> Self {
+        Self {
+            policies,
+            layers,
+            share,
+            totals: Totals::default(),
+        }
+    }
+
+    /// Goes on to `operations`, or to the first finding.
+    fn advance(
+        &mut self,
+        laboratory: &Laboratory,
+        seed: u64,
+        operations: u64,
+    ) -> Result<(), Failure> {
+        while self.totals.operations() < operations && self.totals.findings.is_empty() {
+            let seed = seed.wrapping_add(self.totals.histories);
+            let plan = Plan::new(self.policies, self.layers, seed);
+            let outcome = laboratory.run(&plan, Telling::Silent)?;
+            self.totals.histories += 1;
+            self.totals.counts.calls += outcome.counts.calls;
+            self.totals.counts.disturbances += outcome.counts.disturbances;
+            self.totals.counts.reads_checked += outcome.counts.reads_checked;
+            self.totals.mix(outcome.digest);
+            if let Some(violation) = outcome.violation {
+                let finding = Finding::new(laboratory, seed, &plan, violation)?;
+                self.totals.findings.push(finding);
+            } else if seed.is_multiple_of(REPEATED) {
+                let again = laboratory.run(&plan, Telling::Silent)?;
+                if again.digest != outcome.digest {
+                    self.totals
+                        .findings
+                        .push(Finding::not_repeatable(seed, &plan));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn target(&self, extent: Extent) -> Option<u64> {
+        match extent {
+            Extent::Operations(operations) => {
+                // Rounding is of no account.
+                let target = (operations as f64 * self.share).ceil() as u64;
+                (self.totals.operations() < target).then_some(target)
+            }
+            Extent::Until(end) if Instant::now() < end => {
+                let turn = (TURN as f64 * self.share).ceil() as u64;
+                Some(self.totals.operations() + turn)
+            }
+            Extent::Until(_) => None,
+        }
+    }
+}
+
+/// Fields that are not done, and those that are.
+struct Progress {
+    waiting: VecDeque<Field>,
+    done: Vec<Field>,
+}
+
+/// Takes every field as far as `extent` says, on all processors.
+pub(super) fn run(fields: Vec<Field>, seed: u64, extent: Extent) -> Result<Vec<Field>, Failure> {
+    let progress = Mutex::new(Progress {
+        waiting: fields.into(),
+        done: Vec::new(),
+    });
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(|| work(&progress, seed, extent)))
+            .collect();
+        workers.into_iter().try_for_each(|worker| {
+            let panicked = |_| Failure::from("a history has panicked");
+            worker.join().map_err(panicked)?
+        })
+    })?;
+    let progress = progress.into_inner();
+    Ok(progress.unwrap_or_else(PoisonError::into_inner).done)
+}
+
+/// Until nothing is waiting. A field that another thread has in hand is left to that one.
+fn work(progress: &Mutex<Progress>, seed: u64, extent: Extent) -> Result<(), Failure> {
+    let laboratory = Laboratory::new()?;
+    let lock = || progress.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let Some(mut field) = lock().waiting.pop_front() else {
+            return Ok(());
+        };
+        match field.target(extent) {
+            Some(target) if field.totals.findings.is_empty() => {
+                field.advance(&laboratory, seed, target)?;
+                // Back to the end: all get their turn.
+                lock().waiting.push_back(field);
+            }
+            Some(_) | None => lock().done.push(field),
+        }
+    }
+}

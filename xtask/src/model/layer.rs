@@ -1,0 +1,285 @@
+//! A layer whose every operation waits to be let on, and fails as the history says.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hitbox_backend::{
+    Backend, BackendError, BackendErrorKind, BackendResult, CompositionLayer, DeleteStatus,
+    Operation, ReadOutcome,
+};
+use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
+
+use super::{
+    step::Fault,
+    store::Store,
+    world::{Cause, Phase, World},
+};
+
+/// What a layer is asked to do with one key.
+#[derive(Clone)]
+pub(super) struct Request {
+    pub(super) key: CacheKey,
+    pub(super) change: Change,
+}
+
+#[derive(Clone)]
+pub(super) enum Change {
+    /// None: to read.
+    Read,
+    Write(CacheValue<Raw>),
+    /// A copy of what another layer has.
+    Refill(CacheValue<Raw>),
+    Remove,
+}
+
+/// What a layer says to it.
+pub(super) struct Answer {
+    found: Option<CacheValue<Raw>>,
+    removed: DeleteStatus,
+}
+
+impl Answer {
+    const NOTHING: Self = Self {
+        found: None,
+        removed: DeleteStatus::Missing,
+    };
+}
+
+impl Request {
+    pub(super) fn changes(&self) -> bool {
+        !matches!(self.change, Change::Read)
+    }
+
+    fn operation(&self) -> Operation {
+        match self.change {
+            Change::Read => Operation::Read,
+            Change::Write(_) | Change::Refill(_) => Operation::Write,
+            Change::Remove => Operation::Remove,
+        }
+    }
+
+    /// Refills are not counted: they are nobody's answer.
+    fn cause(&self, call: usize) -> Option<Cause> {
+        match &self.change {
+            Change::Read | Change::Remove => Some(Cause::Call(call)),
+            Change::Write(value) => Some(Cause::Write(value.created())),
+            Change::Refill(_) => None,
+        }
+    }
+
+    pub(super) fn apply(&self, store: &Store) -> BackendResult<Answer> {
+        match &self.change {
+            Change::Read => store.read(&self.key).map(|found| Answer {
+                found,
+                ..Answer::NOTHING
+            }),
+            Change::Write(value) | Change::Refill(value) => store
+                .write(&self.key, value.clone())
+                .map(|()| Answer::NOTHING),
+            Change::Remove => store.remove(&self.key).map(|removed| Answer {
+                removed,
+                ..Answer::NOTHING
+            }),
+        }
+    }
+}
+
+impl World {
+    pub(super) fn name_of(&self, request: &Request) -> String {
+        let key = self.number_of(&request.key);
+        match &request.change {
+            Change::Read => format!("read k{key}"),
+            Change::Write(value) => format!("write k{key} {}", name_of(value)),
+            Change::Refill(value) => format!("refill k{key} {}", name_of(value)),
+            Change::Remove => format!("remove k{key}"),
+        }
+    }
+}
+
+/// The payload: it says which key and which write the value is of.
+pub(super) fn name_of(value: &CacheValue<Raw>) -> String {
+    String::from_utf8_lossy(value.data().payload()).into_owned()
+}
+
+pub(super) struct ModelLayer {
+    layer: CompositionLayer,
+    world: Arc<World>,
+}
+
+impl ModelLayer {
+    pub(super) fn new(layer: CompositionLayer, world: &Arc<World>) -> Self {
+        Self {
+            layer,
+            world: Arc::clone(world),
+        }
+    }
+
+    async fn ask(&self, requests: &[Request]) -> Vec<BackendResult<Answer>> {
+        let (world, layer) = (&*self.world, self.layer);
+        let call = world.current_call();
+        let fault = world.pass(layer, Phase::BeforeEffect, requests).await;
+        let mut answers: Vec<_> = requests
+            .iter()
+            .enumerate()
+            .map(|(at, request)| {
+                let strikes = fault.filter(|fault| fault.strikes(at, requests.len()));
+                match strikes {
+                    Some(struck) => self.fail(request, struck.fault),
+                    None => request.apply(world.store(layer)),
+                }
+            })
+            .collect();
+        let lost = world.pass(layer, Phase::BeforeAnswer, requests).await;
+        for (at, (request, answer)) in requests.iter().zip(&mut answers).enumerate() {
+            if lost.is_some_and(|lost| lost.strikes(at, requests.len())) {
+                *answer = Err(self.failure(request, BackendErrorKind::Unavailable));
+            }
+            self.note(request, call, answer);
+        }
+        answers
+    }
+
+    /// Fails before the effect.
+    fn fail(&self, request: &Request, fault: Fault) -> BackendResult<Answer> {
+        let (world, layer) = (&*self.world, self.layer);
+        let kind = match (fault, &request.change) {
+            (Fault::Refused, _) => BackendErrorKind::Throttled,
+            (Fault::TooLarge, Change::Write(_) | Change::Refill(_)) => {
+                world.store(layer).remove(&request.key)?;
+                BackendErrorKind::TooLarge
+            }
+            (Fault::Late, Change::Write(_) | Change::Refill(_) | Change::Remove) => {
+                world.delay(layer, request.clone());
+                BackendErrorKind::Unavailable
+            }
+            (Fault::Unavailable, _)
+            | (Fault::TooLarge, Change::Read | Change::Remove)
+            | (Fault::Late, Change::Read) => BackendErrorKind::Unavailable,
+        };
+        Err(self.failure(request, kind))
+    }
+
+    fn failure(&self, request: &Request, kind: BackendErrorKind) -> BackendError {
+        BackendError::new(kind, request.operation(), self.label())
+    }
+
+    fn note(&self, request: &Request, call: usize, answer: &BackendResult<Answer>) {
+        let (world, layer) = (&*self.world, self.layer);
+        let key = world.number_of(&request.key);
+        if let Some(cause) = request.cause(call) {
+            world.count(key, cause, layer, answer.is_err());
+        }
+        let outcome = match answer {
+            Ok(Answer { found: Some(_), .. }) => 1,
+            Ok(Answer {
+                removed: DeleteStatus::Deleted(_),
+                ..
+            }) => 2,
+            Ok(Answer { .. }) => 3,
+            Err(_) => 4,
+        };
+        world.tell(outcome << 8 | (key as u64) << 1 | layer as u64, || {
+            let request = world.name_of(request);
+            let outcome = match answer {
+                Ok(Answer {
+                    found: Some(value), ..
+                }) => name_of(value),
+                Ok(Answer { .. }) => String::from("ok"),
+                Err(error) => error.to_string(),
+            };
+            format!("      {layer} {request}: {outcome}")
+        });
+    }
+
+    async fn ask_one(&self, key: &CacheKey, change: Change) -> BackendResult<Answer> {
+        let request = Request {
+            key: key.clone(),
+            change,
+        };
+        let answers = self.ask(&[request]).await;
+        answers.into_iter().next().unwrap_or(Ok(Answer::NOTHING))
+    }
+
+    async fn ask_many(
+        &self,
+        changes: impl IntoIterator<Item = (CacheKey, Change)>,
+    ) -> Vec<BackendResult<Answer>> {
+        let requests = changes
+            .into_iter()
+            .map(|(key, change)| Request { key, change });
+        let requests: Vec<_> = requests.collect();
+        self.ask(&requests).await
+    }
+}
+
+fn found(answer: Answer) -> Option<CacheValue<Raw>> {
+    answer.found
+}
+
+#[async_trait]
+impl Backend for ModelLayer {
+    async fn read(&self, key: &CacheKey) -> ReadOutcome {
+        self.ask_one(key, Change::Read).await.map(found)
+    }
+
+    async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        self.ask_one(key, Change::Write(value)).await.map(drop)
+    }
+
+    async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        self.ask_one(key, Change::Refill(value)).await.map(drop)
+    }
+
+    async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
+        let answer = self.ask_one(key, Change::Remove).await;
+        answer.map(|answer| answer.removed)
+    }
+
+    async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
+        let reads = keys.iter().map(|key| (key.clone(), Change::Read));
+        let answers = self.ask_many(reads.collect::<Vec<_>>()).await;
+        answers
+            .into_iter()
+            .map(|answer| answer.map(found))
+            .collect()
+    }
+
+    async fn write_many(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<BackendResult<()>> {
+        let writes = entries
+            .into_iter()
+            .map(|(key, value)| (key, Change::Write(value)));
+        let answers = self.ask_many(writes).await;
+        answers.into_iter().map(|answer| answer.map(drop)).collect()
+    }
+
+    async fn refill_many(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<BackendResult<()>> {
+        let refills = entries
+            .into_iter()
+            .map(|(key, value)| (key, Change::Refill(value)));
+        let answers = self.ask_many(refills).await;
+        answers.into_iter().map(|answer| answer.map(drop)).collect()
+    }
+
+    async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
+        let removes = keys.iter().map(|key| (key.clone(), Change::Remove));
+        let answers = self.ask_many(removes.collect::<Vec<_>>()).await;
+        let removed = |answer: Answer| answer.removed;
+        answers
+            .into_iter()
+            .map(|answer| answer.map(removed))
+            .collect()
+    }
+
+    fn label(&self) -> BackendLabel {
+        BackendLabel::new_static(match self.layer {
+            CompositionLayer::L1 => "l1",
+            CompositionLayer::L2 => "l2",
+        })
+    }
+}

@@ -1,0 +1,182 @@
+//! Histories to try, from seeds.
+
+use fastrand::Rng;
+use hitbox_backend::CompositionLayer;
+
+use super::{
+    setting::{LayerKind, Loads, PolicyPair, Setting},
+    step::{Act, Age, Draft, Fault, Faulted, Late, Step, Thoroughness},
+};
+
+/// So long that several failures meet, and so short that a failed history is quickly shrunk.
+const STEPS: usize = 240;
+
+/// Steps between two audits.
+const EPISODE: usize = 60;
+
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) setting: Setting,
+    pub(super) steps: Vec<Step>,
+}
+
+impl Plan {
+    pub(super) fn new(policies: PolicyPair, layers: LayerKind, seed: u64) -> Self {
+        // Each pair of policies gets histories of its own.
+        let place = 16 * (policies.read as u64) + 4 * (policies.write as u64) + layers as u64;
+        let mut random = Rng::with_seed(seed ^ place << 56);
+        let setting = Setting::draw(policies, layers, &mut random);
+        let weather = Weather::draw(&mut random);
+        let mut steps = Vec::with_capacity(STEPS + STEPS / EPISODE);
+        for at in 1..=STEPS {
+            steps.push(weather.step(&setting, &mut random));
+            if at % EPISODE == 0 {
+                let last = at == STEPS;
+                steps.push(Step::Audit(if last || random.u8(0..4) == 0 {
+                    Thoroughness::Write
+                } else {
+                    Thoroughness::Look
+                }));
+            }
+        }
+        Self { setting, steps }
+    }
+}
+
+/// How much goes wrong, out of 1,000.
+struct Weather {
+    faults: u32,
+    cancels: u32,
+    breaks: u32,
+}
+
+impl Weather {
+    fn draw(random: &mut Rng) -> Self {
+        let mut one_of = |rates: [u32; 4]| rates[random.usize(0..rates.len())];
+        Self {
+            faults: one_of([0, 30, 100, 300]),
+            cancels: one_of([0, 5, 20, 40]),
+            breaks: one_of([0, 0, 10, 20]),
+        }
+    }
+
+    fn step(&self, setting: &Setting, random: &mut Rng) -> Step {
+        // Gates are opened about as often as calls need to get through.
+        const CALLS: u32 = 260;
+        const RARE: u32 = 10;
+        let weighted = [
+            (CALLS, Kind::Call),
+            (self.cancels, Kind::Cancel),
+            (self.breaks, Kind::Break),
+            (self.breaks * 2, Kind::Heal),
+            (RARE * 3, Kind::Advance),
+            (RARE, Kind::Expiry),
+            (RARE, Kind::Restart),
+            (RARE * 2, Kind::Evict),
+            (RARE * 2, Kind::Arrive),
+        ];
+        let mut dice = random.u32(0..1_000);
+        for (weight, kind) in weighted {
+            if dice < weight {
+                return self.rarer(kind, setting, random);
+            }
+            dice -= weight;
+        }
+        let fault = (random.u32(0..1_000) < self.faults).then(|| Faulted {
+            fault: Fault::ALL[random.usize(0..Fault::ALL.len())],
+            keys: random.u8(..),
+        });
+        Step::Open {
+            pick: random.usize(0..64),
+            fault,
+        }
+    }
+
+    fn rarer(&self, kind: Kind, setting: &Setting, random: &mut Rng) -> Step {
+        let layer = CompositionLayer::BOTH[random.usize(0..2)];
+        match kind {
+            Kind::Call => Step::Call(draw_act(setting, random)),
+            Kind::Cancel => Step::Cancel {
+                pick: random.usize(0..64),
+                late: match random.bool() {
+                    true => Late::Possible,
+                    false => Late::Never,
+                },
+            },
+            Kind::Break => Step::Break(layer),
+            Kind::Heal => Step::Heal(layer),
+            Kind::Advance => Step::Advance {
+                millis: draw_millis(setting, random),
+            },
+            Kind::Expiry => Step::AdvanceToExpiry,
+            Kind::Restart => Step::Restart(layer),
+            Kind::Evict => Step::Evict {
+                layer,
+                key: random.usize(0..setting.keys),
+            },
+            Kind::Arrive => Step::Arrive {
+                pick: random.usize(0..64),
+            },
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Call,
+    Cancel,
+    Break,
+    Heal,
+    Advance,
+    Expiry,
+    Restart,
+    Evict,
+    Arrive,
+}
+
+fn draw_act(setting: &Setting, random: &mut Rng) -> Act {
+    let key = random.usize(0..setting.keys);
+    // A bulk operation has the key, and perhaps others.
+    let keys = 1 << key | random.u8(0..1 << setting.keys);
+    match random.u8(0..20) {
+        0..7 => Act::Read { key },
+        7..9 => Act::ReadMany { keys },
+        9..14 => Act::Write {
+            key,
+            draft: draw_draft(setting, random),
+        },
+        14..16 => Act::WriteMany {
+            keys,
+            draft: draw_draft(setting, random),
+        },
+        16..19 => Act::Remove { key },
+        _ => Act::RemoveMany { keys },
+    }
+}
+
+fn draw_draft(setting: &Setting, random: &mut Rng) -> Draft {
+    let mut life = || (random.u8(0..3) > 0).then(|| draw_millis(setting, random));
+    let (expire, stale) = (life(), life());
+    let pick = random.usize(0..64);
+    let age = match (setting.loads, random.u8(0..6)) {
+        (Loads::Overlapping, 0..2) => Age::Loaded { pick },
+        (Loads::Overlapping, 2) => Age::Again { pick },
+        (Loads::Overlapping, _) | (Loads::Immediate, _) => Age::New,
+    };
+    Draft { expire, stale, age }
+}
+
+/// Some time: often short, sometimes longer than anything is remembered.
+fn draw_millis(setting: &Setting, random: &mut Rng) -> u64 {
+    let millis = match random.u8(0..8) {
+        0..3 => random.u64(1..1_000),
+        3..6 => random.u64(1_000..10_000),
+        _ => random.u64(10_000..90_000),
+    };
+    match setting.layers {
+        LayerKind::Memory => millis,
+        // moka expires by the real clock, which stands almost still in a history: what it keeps
+        // must not be about to expire.
+        LayerKind::Moka | LayerKind::Sled => millis.next_multiple_of(500),
+    }
+}
