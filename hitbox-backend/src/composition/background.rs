@@ -8,6 +8,7 @@
 use std::{
     mem,
     sync::{Arc, Mutex, PoisonError},
+    task::Context,
 };
 
 use futures::{
@@ -76,6 +77,21 @@ impl<'a, O: Offload<'static>> Background<'a, O> {
         if futures::poll!(&mut together).is_pending() {
             self.offload.register("bulk", ledger.adopt(keys, together));
         }
+    }
+
+    /// Goes on with what has been left so far, and drops what has ended. Whether any of it has.
+    pub(super) fn poll_left(&self, context: &mut Context<'_>) -> bool {
+        let mut left = self.take();
+        let before = left.len();
+        left.retain_mut(|left| left.work.poll_unpin(context).is_pending());
+        let ended = left.len() < before;
+        let mut collected = self
+            .collected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        left.append(&mut collected);
+        *collected = left;
+        ended
     }
 
     fn take(&self) -> Vec<Left> {

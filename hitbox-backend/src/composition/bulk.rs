@@ -18,7 +18,7 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload, Raw};
 
 use super::{
     CompositionBackend, CompositionReadPolicy, CompositionWritePolicy, background::Background,
-    layers::Handle, ledger::Origin, mutate,
+    layers::Handle, ledger::Origin, mutate, read,
 };
 use crate::{Backend, BackendResult, DeleteStatus, ReadOutcome};
 use gather::InBulk;
@@ -39,9 +39,9 @@ where
         let (l1, l2) = (InBulk::new(self.first()), InBulk::new(self.second()));
         let background = Background::new(&*self.offload);
         let path = self.read_path(&background);
-        let mut contexts = contexts.iter_mut();
+        let mut each = contexts.iter_mut();
         let singles = join_all(keys.iter().map(|key| {
-            let context = contexts.next();
+            let context = each.next();
             let (path, l1, l2) = (&path, l1.clone(), l2.clone());
             async move {
                 match context {
@@ -50,8 +50,16 @@ where
                 }
             }
         }));
-        let (outcomes, bulks) = drive(singles, &l1, &l2).await;
+        let (mut outcomes, bulks) = drive(singles, &l1, &l2, &background).await;
         background.hand_over_bulk(&self.layers.ledger, bulks).await;
+        // The last key may have been waited for since the others were answered.
+        let mut contexts = contexts.iter_mut();
+        for outcome in &mut outcomes {
+            let context = contexts.next();
+            if let Ok(found) = outcome {
+                read::look_again(found, context);
+            }
+        }
         outcomes
     }
 
@@ -67,7 +75,7 @@ where
             let (path, l1, l2) = (&path, l1.clone(), l2.clone());
             async move { path.write(&key, value, origin, l1, l2).await }
         }));
-        let (outcomes, bulks) = drive(singles, &l1, &l2).await;
+        let (outcomes, bulks) = drive(singles, &l1, &l2, &background).await;
         background.hand_over_bulk(&self.layers.ledger, bulks).await;
         outcomes
     }
@@ -82,16 +90,18 @@ where
             mutate::remove(ledger, &self.label, key, l1.clone(), l2.clone())
         }));
         // A remove waits for both layers: nothing is left for the background.
-        drive(singles, &l1, &l2).await.0
+        let background = Background::new(&*self.offload);
+        drive(singles, &l1, &l2, &background).await.0
     }
 }
 
 /// Runs the single operations, and the bulk operations that they wait for. Returns the bulk
 /// operations that are still under way in the end: those that a race has left behind.
-async fn drive<T, A: Handle, B: Handle>(
+async fn drive<T, A: Handle, B: Handle, O: Offload<'static>>(
     singles: impl Future<Output = T>,
     l1: &InBulk<A>,
     l2: &InBulk<B>,
+    background: &Background<'_, O>,
 ) -> (T, BoxFuture<'static, ()>) {
     // Also when this future is dropped: nobody may wait for a bulk operation that nobody sends.
     let _close = CloseOnDrop(l1, l2);
@@ -106,6 +116,11 @@ async fn drive<T, A: Handle, B: Handle>(
             bulks.extend(l1.start());
             bulks.extend(l2.start());
             let nothing_new = bulks.len() == before;
+            // What single operations have left may hold, or have borrowed work that holds, what
+            // others of this bulk wait for.
+            if background.poll_left(context) {
+                continue;
+            }
             match bulks.poll_next_unpin(context) {
                 Poll::Ready(Some(())) => {}
                 Poll::Ready(None) | Poll::Pending if nothing_new => return Poll::Pending,

@@ -167,12 +167,26 @@ impl<R: CompositionReadPolicy, O: Offload<'static>> ReadPath<'_, R, O> {
             ResponseSource::Upstream => self.label.clone(),
         };
         context.set_source(ResponseSource::Backend(source));
-        context.set_status(if value.is_stale() {
-            CacheStatus::Stale
-        } else {
-            CacheStatus::Hit
-        });
+        context.set_status(status_of(&value));
         Some(value)
+    }
+}
+
+/// Brings an answer up to date that others have been waited for since: what has expired is a miss.
+pub(super) fn look_again(found: &mut Option<CacheValue<Raw>>, context: Option<&mut BoxContext>) {
+    *found = found.take().filter(|value| !value.is_expired());
+    match (found, context) {
+        (Some(value), Some(context)) => context.set_status(status_of(value)),
+        (None, Some(context)) => mark_miss(context),
+        (Some(_) | None, None) => {}
+    }
+}
+
+fn status_of(value: &CacheValue<Raw>) -> CacheStatus {
+    if value.is_stale() {
+        CacheStatus::Stale
+    } else {
+        CacheStatus::Hit
     }
 }
 

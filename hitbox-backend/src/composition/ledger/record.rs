@@ -108,6 +108,9 @@ pub(super) struct LayerState {
     pub(super) vouched: Option<Stamp>,
     /// An operation on the layer is under way; the others wait here for their turn.
     pub(super) busy: bool,
+    /// Since it began, something has ceased to be able to arrive late: it may have arrived after
+    /// this operation took effect, so that its success does not show what the layer holds.
+    pub(super) lapsed_beneath: bool,
     pub(super) waiting: VecDeque<(u64, mpsc::UnboundedSender<Handoff>)>,
 }
 
@@ -133,7 +136,11 @@ impl LayerState {
     /// The layer has taken the newest change. What may still arrive late is older than that, and
     /// what it was asked to hold must be trusted from now on.
     pub(super) fn confirm(&mut self, newest: Option<Change>) {
-        self.debt = Debt::None;
+        self.debt = if self.lapsed_beneath {
+            Debt::Unverified
+        } else {
+            Debt::None
+        };
         self.attempts = 0;
         if let Some(newest) = newest {
             self.fence = newest.outdates();
@@ -225,6 +232,7 @@ impl Record {
         let remembers = self.remembers();
         let state = &mut self.layers[layer as usize];
         state.unsettled_until = None;
+        state.lapsed_beneath = state.busy;
         if remembers && state.debt == Debt::None {
             state.debt = Debt::Unverified;
         }

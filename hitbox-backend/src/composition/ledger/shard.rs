@@ -219,7 +219,9 @@ impl Shard {
         layer: CompositionLayer,
         standing: &mut Standing,
     ) -> Option<Waiter> {
-        let waiting = &mut self.layer_mut(key, layer).waiting;
+        let state = self.layer_mut(key, layer);
+        state.lapsed_beneath = false;
+        let waiting = &mut state.waiting;
         let mut next = waiting.pop_front();
         // Those who were dropped while they waited are passed over here, in a loop: a turn handed
         // to each of them would come back one drop deeper in the stack every time.

@@ -1,0 +1,35 @@
+//! A write that failed without an answer takes effect after all, and stays in the layer.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{sync::Arc, time::Duration};
+
+use hitbox_backend::{
+    Backend, Compose,
+    conformance::{Fault, FaultyBackend, MemoryBackend},
+};
+use hitbox_core::{CacheKey, CacheValue, DisabledOffload, Raw};
+
+#[tokio::test(start_paused = true)]
+async fn what_has_arrived_late_is_not_served_when_nothing_can_arrive_any_more() {
+    let memory = [(); 2].map(|()| Arc::new(MemoryBackend::new()));
+    let (l2, faults) = FaultyBackend::new(Arc::clone(&memory[1]));
+    let cache = Arc::clone(&memory[0]).compose(l2, DisabledOffload);
+    let key = CacheKey::from_str("key", "k");
+    let value = |payload: u8| CacheValue::new(Raw::from(vec![payload]), None, None);
+
+    let old = value(1);
+    faults.writes().next(1, Fault::FailBeforeEffect);
+    cache.write(&key, old.clone()).await.unwrap();
+    let new = value(2);
+    cache.write(&key, new).await.unwrap();
+
+    tokio::time::advance(Duration::from_secs(30)).await;
+    memory[1].write(&key, old).await.unwrap();
+    // L1 evicts.
+    memory[0].remove(&key).await.unwrap();
+    assert_eq!(cache.read(&key).await.unwrap(), None);
+
+    tokio::time::advance(Duration::from_secs(31)).await;
+    assert_eq!(cache.read(&key).await.unwrap(), None);
+}
