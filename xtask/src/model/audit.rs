@@ -76,11 +76,11 @@ impl Execution {
             self.check_a_read(key)?;
         }
         if thoroughness == Thoroughness::Write {
+            // What may still arrive stays on record whatever is written meanwhile.
+            self.advance(ALL_LATE).await?;
             for key in 0..self.plan.setting.keys {
                 self.check_a_write(key)?;
             }
-            self.advance(ALL_LATE).await?;
-            self.check_nothing_is_late()?;
         }
         self.scene.world.stir_up();
         Ok(())
@@ -116,16 +116,6 @@ impl Execution {
                 Err(format!("{} keys are owed, over {capacity}", keys.len()))
             }
             Memory::Ample | Memory::OwesFew(_) | Memory::ForgetsQuiet => Ok(()),
-        }
-    }
-
-    fn check_nothing_is_late(&self) -> Result<(), Violation> {
-        let owed = self.scene.composed.owed();
-        match owed.iter().find(|owed| owed.cause == OwedCause::LateEffect) {
-            Some(owed) => Err(format!(
-                "nothing can arrive any more, but on record is {owed:?}"
-            )),
-            None => Ok(()),
         }
     }
 
@@ -243,8 +233,7 @@ impl Execution {
             .into_iter()
             .filter(|layer| held.stamp(*layer) != written)
             .count();
-        let unconfirmed = |owed: &&Owed| owed.cause == OwedCause::Unconfirmed;
-        let owed = self.owed(key).iter().filter(unconfirmed).count();
+        let owed = self.owed(key).len();
         let allowed = match self.plan.setting.writes_both_layers() {
             true => 0,
             false => 1,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use hitbox_backend::{
     Backend, CompositionBackend, CompositionLayer, CompositionPolicy, CompositionReadPolicy,
-    CompositionWritePolicy, Owed, RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy,
+    CompositionWritePolicy, Owed, RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy, RepairPolicy,
     conformance::composition::{ReadKind, WriteKind},
 };
 use hitbox_core::{Offload, OffloadKey, Stamp};
@@ -94,7 +94,8 @@ where
     R: CompositionReadPolicy + 'static,
     W: CompositionWritePolicy + 'static,
 {
-    let mut policy = policy.refill(setting.refill);
+    // Without repairs, what is owed stays owed, and an audit knows what a read must find.
+    let mut policy = policy.refill(setting.refill).repair(RepairPolicy::Never);
     if let Some(l1_ttl) = setting.l1_ttl {
         policy = policy.l1_ttl(l1_ttl);
     }
