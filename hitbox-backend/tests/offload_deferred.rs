@@ -97,7 +97,10 @@ fn deferred_work_ends_with_its_runtime() {
     defer_holding(&offload, &held);
     drop(runtime);
     assert_eq!((alive(&held), offload.statistics().abandoned), (0, 1));
-    // There is no runtime left to wait for its time in.
+    // There is no runtime left to wait for its time in, and who asks is told so.
+    assert!(!offload.is_enabled());
     defer_holding(&offload, &held);
-    assert_eq!((alive(&held), offload.statistics().abandoned), (0, 2));
+    let now = offload.statistics();
+    assert_eq!((alive(&held), now.abandoned), (0, 1));
+    assert_eq!(now.rejected_closed, 1);
 }

@@ -34,8 +34,8 @@ impl OffloadManagerBuilder {
         self
     }
 
-    /// How many more may wait for their turn; what comes beyond is dropped. Zero: nothing waits.
-    /// Default: 8,192.
+    /// How many more may wait for their turn; what comes beyond is dropped. Zero: nothing waits,
+    /// and nothing can be registered to be due later. Default: 8,192.
     #[must_use]
     pub const fn max_pending(mut self, futures: usize) -> Self {
         self.max_pending = futures;

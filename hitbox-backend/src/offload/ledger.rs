@@ -153,22 +153,20 @@ impl Ledger {
         }
     }
 
-    /// Deferred work that is due; `None` if the manager was closed before it was.
-    pub(super) fn take_deferred(
+    /// Admits deferred work that is due; `None` if the manager was closed before it was. In one step:
+    /// work must not be out of the books at the moment when the manager is closed.
+    pub(super) fn admit_deferred(
         &mut self,
         id: DeferredId,
-    ) -> Option<(OffloadKey, BoxFuture<'static, ()>)> {
-        self.deferred.remove(&id)
+        max_running: usize,
+        max_pending: usize,
+    ) -> Option<Admission> {
+        let (key, future) = self.deferred.remove(&id)?;
+        Some(self.admit(key, future, max_running, max_pending))
     }
 
-    /// Takes deferred work that will never be due. Its future is for the caller to drop.
-    pub(super) fn give_up_deferred(&mut self, id: DeferredId) -> Option<BoxFuture<'static, ()>> {
-        let (key, future) = self.deferred.remove(&id)?;
-        self.counts.abandoned += 1;
-        if let Some(report) = &mut self.closing {
-            report.unfinished.push(key);
-        }
-        Some(future)
+    pub(super) fn is_deferred(&self, id: DeferredId) -> bool {
+        self.deferred.contains_key(&id)
     }
 
     /// Admits nothing from now on. What was deferred is due at once; the tasks that this lets start

@@ -167,8 +167,9 @@ impl Offload<'static> for OffloadManager {
         !self.shared.ledger().is_closed()
     }
 
+    /// Unless nothing may wait: what is due later waits, too.
     fn has_clock(&self) -> bool {
-        true
+        self.shared.limits.max_pending > 0
     }
 }
 
@@ -196,6 +197,10 @@ impl Shared {
             task_timeout: _,
         } = self.limits;
         let admission = self.ledger().admit(key, future, max_running, max_pending);
+        self.see_to(admission);
+    }
+
+    fn see_to(self: &Arc<Self>, admission: Admission) {
         match admission {
             Admission::Start(task) => self.start(task),
             Admission::Queued => {}
@@ -338,19 +343,28 @@ struct Timer {
 
 impl Timer {
     fn hand_over(self) {
-        let work = self.shared.ledger().take_deferred(self.id);
-        if let Some((key, future)) = work {
-            self.shared.register(key, future);
+        let Limits {
+            max_running,
+            max_pending,
+            task_timeout: _,
+        } = self.shared.limits;
+        let admission = self
+            .shared
+            .ledger()
+            .admit_deferred(self.id, max_running, max_pending);
+        if let Some(admission) = admission {
+            self.shared.see_to(admission);
         }
     }
 }
 
 impl Drop for Timer {
-    /// Finds nothing after the work was due. Else the runtime is gone, and the work with it.
+    /// Work that is still deferred will never be due: the runtime is gone, and with it all that could
+    /// run anything.
     fn drop(&mut self) {
-        let work = self.shared.ledger().give_up_deferred(self.id);
-        if let Some(future) = work {
-            discard("deferred", future);
+        let is_deferred = self.shared.ledger().is_deferred(self.id);
+        if is_deferred {
+            self.shared.abandon_pending();
         }
     }
 }
