@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+/// A longer pause could not be added to an instant.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+
 /// How a layer comes to hold what it missed: a write or remove that failed there, was dropped, or was
 /// not tried.
 ///
@@ -93,7 +96,7 @@ impl RepairPace {
         let doubled = self
             .first_pause
             .saturating_mul(2_u32.saturating_pow(failures));
-        let longest = self.longest_pause.max(self.first_pause);
+        let longest = self.longest_pause.max(self.first_pause).min(FOR_EVER);
         doubled.min(longest).mul_f64(1.0 - fastrand::f64() / 2.0)
     }
 }
