@@ -216,8 +216,8 @@ impl Ledger {
         self.pending.is_due(chore)
     }
 
-    /// A repair has succeeded: the layer is back.
-    pub(in crate::composition) fn note_repaired(&self, layer: CompositionLayer) {
+    /// The layer is back, or owes nothing any more: what comes next has a first pause again.
+    pub(in crate::composition) fn forget_failures(&self, layer: CompositionLayer) {
         *self.tries(layer) = Tries::default();
     }
 
@@ -246,9 +246,13 @@ impl Ledger {
                 .filter_map(|shard| lock(shard).next_lapse())
                 .min(),
         };
-        match due {
-            Some(due) => due.saturating_duration_since(Instant::now()),
-            None => pace.pause(0),
+        let until_due = due.map(|due| due.saturating_duration_since(Instant::now()));
+        match (chore, until_due) {
+            // Never at once, however long it has been due: a round that had to pass everything over
+            // would be followed by the next without a pause.
+            (Chore::Repair(_), Some(until_due)) => until_due.max(pace.pause(0)),
+            (Chore::Lapses, Some(until_due)) => until_due,
+            (Chore::Repair(_) | Chore::Lapses, None) => pace.pause(0),
         }
     }
 

@@ -22,7 +22,7 @@ use crate::{
     composition::{
         CompositionLayer, RepairPace,
         layers::{First, LayerAccess, Layers, Second},
-        ledger::{Chore, Claim},
+        ledger::{Chore, Claim, Ledger},
     },
 };
 
@@ -34,6 +34,28 @@ const ROUND: Duration = Duration::from_secs(10);
 
 /// How many keys a round looks up.
 const MOST_IN_A_ROUND: usize = 1_024;
+
+/// Keys that are being repaired. If the background drops the round, at a time limit that is too short
+/// or because a layer has panicked, these repairs count as failed: else the next round would come at
+/// once, and begin with the same keys.
+struct UnderWay<'a> {
+    ledger: &'a Ledger,
+    layer: CompositionLayer,
+    pace: RepairPace,
+    keys: Vec<CacheKey>,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if self.keys.is_empty() {
+            return;
+        }
+        for key in &self.keys {
+            self.ledger.note_failed_repair(key, self.layer);
+        }
+        self.ledger.slow_down(self.layer, self.pace);
+    }
+}
 
 struct Repairer<L1, L2, O> {
     layers: Weak<Layers<L1, L2>>,
@@ -99,6 +121,10 @@ where
                 return;
             };
             if !layers.ledger.is_due(chore) {
+                match chore {
+                    Chore::Repair(layer) => layers.ledger.forget_failures(layer),
+                    Chore::Lapses => {}
+                }
                 return;
             }
             if !self.offload.is_enabled() {
@@ -137,17 +163,24 @@ where
         // The first one finds out whether the layer is back.
         let mut at_once = 1;
         while keys.peek().is_some() && Instant::now() < until {
-            let batch = keys.by_ref().take(at_once).map(|key| {
+            let mut under_way = UnderWay {
+                ledger,
+                layer: A::LAYER,
+                pace: self.pace,
+                keys: keys.by_ref().take(at_once).collect(),
+            };
+            let batch = under_way.keys.iter().cloned().map(|key| {
                 let (owing, other) = (owing(Arc::clone(&layers)), other(Arc::clone(&layers)));
                 self.attempt_within_time(&layers, key, owing, other)
             });
             let outcomes = join_all(batch).await;
+            under_way.keys.clear();
             if outcomes.contains(&Attempt::Failed) {
                 ledger.slow_down(A::LAYER, self.pace);
                 return;
             }
             if outcomes.contains(&Attempt::Succeeded) {
-                ledger.note_repaired(A::LAYER);
+                ledger.forget_failures(A::LAYER);
                 at_once = (2 * at_once).min(MOST_AT_ONCE);
             }
         }
@@ -165,10 +198,15 @@ where
         let timeout = self.pace.timeout();
         let (tell, told) = oneshot::channel();
         let keys = vec![key.clone()];
+        let attempt = {
+            let (ledger, key) = (Arc::clone(&ledger), key.clone());
+            async move { attempt(&ledger, &key, &owing, &other, rules).await }
+        };
+        // Made here, inside the runtime of the background: whoever drives the work along need not be
+        // in any.
+        let attempt = tokio::time::timeout(timeout, attempt);
         let work = async move {
-            let attempt = attempt(&ledger, &key, &owing, &other, rules);
-            let outcome = tokio::time::timeout(timeout, attempt).await;
-            let outcome = outcome.unwrap_or_else(|_elapsed| {
+            let outcome = attempt.await.unwrap_or_else(|_elapsed| {
                 tracing::debug!(%key, layer = %A::LAYER, ?timeout, "a repair took too long");
                 ledger.note_failed_repair(&key, A::LAYER);
                 Attempt::Failed
