@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Weak,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering, fence},
 };
 
 use hitbox_core::CacheKey;
@@ -120,6 +120,9 @@ impl Drop for Claim {
             return;
         };
         ledger.pending.claimed[self.chore.index()].store(false, Ordering::Release);
+        // If something comes to be owed at this very moment, either it is seen here, or whoever owes
+        // it sees that nobody has the claim any more.
+        fence(Ordering::SeqCst);
         match self.progress {
             // Refused or dropped by the background. Whoever meets the debt next tries again; to try
             // at once would be to meet the same end.
@@ -141,7 +144,12 @@ impl Ledger {
     pub(super) fn call_for_repairs(&self) {
         let pending = &self.pending;
         let is_open = |chore: &Chore| {
-            pending.is_due(*chore) && !pending.claimed[chore.index()].load(Ordering::Acquire)
+            if !pending.is_due(*chore) {
+                return false;
+            }
+            // The counterpart of the one where a claim is given back.
+            fence(Ordering::SeqCst);
+            !pending.claimed[chore.index()].load(Ordering::Acquire)
         };
         if let Some(call) = pending.call.get()
             && Chore::ALL.iter().any(is_open)
