@@ -42,11 +42,20 @@ pub(in crate::composition) enum Asked {
     Nothing,
 }
 
-/// What a layer owes of a key, as a repair sees it when it begins.
-#[derive(Clone, Copy, Debug)]
+/// What a layer owes of a key, as a repair sees it when it begins. As long as this is held, no other
+/// repair of the key in the layer begins: reads that repair would else pile up on a layer that hangs.
 pub(in crate::composition) struct Debt {
     pub(in crate::composition) asked: Asked,
     pub(in crate::composition) trust: Trust,
+    ledger: Arc<Ledger>,
+    key: CacheKey,
+    layer: CompositionLayer,
+}
+
+impl Drop for Debt {
+    fn drop(&mut self) {
+        self.ledger.shard(&self.key).end_look(&self.key, self.layer);
+    }
 }
 
 /// How repairs of a layer have gone.
@@ -174,14 +183,20 @@ impl Ledger {
     /// What `layer` owes of `key`; `None` if nothing, or if there is something under way that may yet
     /// settle it.
     pub(in crate::composition) fn debt(
-        &self,
+        self: &Arc<Self>,
         key: &CacheKey,
         layer: CompositionLayer,
     ) -> Option<Debt> {
         let trust = self.trust(key);
         // After the fences: whatever ends in between counts as having ended since.
-        let asked = self.shard(key).repairable(key, layer)?;
-        Some(Debt { asked, trust })
+        let asked = self.shard(key).begin_look(key, layer)?;
+        Some(Debt {
+            asked,
+            trust,
+            ledger: Arc::clone(self),
+            key: key.clone(),
+            layer,
+        })
     }
 
     /// The right to repair `key` in `layer`, under the terms of a refill.

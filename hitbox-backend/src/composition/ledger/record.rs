@@ -106,6 +106,8 @@ pub(super) struct LayerState {
     /// Only values above this can be in the layer, apart from late effects: it has confirmed a
     /// write, a remove or a refill. That also holds where a coarse fence distrusts the rest.
     pub(super) vouched: Option<Stamp>,
+    /// A repair has set out to look at the layers. Another would find the same.
+    pub(super) looked_at: bool,
     /// An operation on the layer is under way; the others wait here for their turn.
     pub(super) busy: bool,
     /// Since it began, something has ceased to be able to arrive late: it may have arrived after

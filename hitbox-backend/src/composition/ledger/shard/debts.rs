@@ -33,6 +33,27 @@ impl Shard {
         })
     }
 
+    /// The same for a repair that sets out now, unless another has.
+    pub(in super::super) fn begin_look(
+        &mut self,
+        key: &CacheKey,
+        layer: CompositionLayer,
+    ) -> Option<Asked> {
+        let asked = self.repairable(key, layer)?;
+        let state = &mut self.records.get_mut(key)?.layers[layer as usize];
+        if state.looked_at {
+            return None;
+        }
+        state.looked_at = true;
+        Some(asked)
+    }
+
+    pub(in super::super) fn end_look(&mut self, key: &CacheKey, layer: CompositionLayer) {
+        if let Some(record) = self.records.get_mut(key) {
+            record.layers[layer as usize].looked_at = false;
+        }
+    }
+
     pub(in super::super) fn list_repairable(
         &self,
         layer: CompositionLayer,
