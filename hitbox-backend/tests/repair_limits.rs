@@ -2,16 +2,24 @@
 //! turn that somebody else holds, and reads that all find the same.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use hitbox_backend::{
-    Backend, Compose, CompositionBackend, CompositionPolicy, CompositionReadPolicy, OffloadManager,
-    OptimisticParallelWritePolicy, OwedCause, RaceReadPolicy, RefillPolicy, RepairPace,
-    RepairPolicy,
+    Backend, BackendError, BackendErrorKind, BackendResult, Compose, CompositionBackend,
+    CompositionPolicy, CompositionReadPolicy, DeleteStatus, OffloadManager, Operation,
+    OptimisticParallelWritePolicy, OwedCause, RaceReadPolicy, ReadOutcome, RefillPolicy,
+    RepairPace, RepairPolicy,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
-use hitbox_core::{CacheKey, CacheValue, Offload, Raw};
+use hitbox_core::{BackendLabel, CacheKey, CacheValue, Offload, Raw};
 use tokio::{runtime, time::sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -105,6 +113,41 @@ async fn a_round_that_the_background_drops_has_failed() {
     for number in 0..3 {
         assert!(holds(&memory, number).await);
     }
+}
+
+/// Fails its first write, and panics at every later one.
+#[derive(Default)]
+struct Panics(AtomicBool);
+
+#[async_trait]
+impl Backend for Panics {
+    async fn read(&self, _key: &CacheKey) -> ReadOutcome {
+        Ok(None)
+    }
+    async fn write(&self, _key: &CacheKey, _value: CacheValue<Raw>) -> BackendResult<()> {
+        assert!(!self.0.swap(true, Ordering::SeqCst), "meant by the test");
+        let (kind, label) = (BackendErrorKind::Unavailable, self.label());
+        Err(BackendError::new(kind, Operation::Write, label))
+    }
+    async fn remove(&self, _key: &CacheKey) -> BackendResult<DeleteStatus> {
+        Ok(DeleteStatus::Missing)
+    }
+    fn label(&self) -> BackendLabel {
+        BackendLabel::new_static("panics")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repair_that_panics_has_failed() {
+    let offload = OffloadManager::builder().build().unwrap();
+    let l1 = Panics::default();
+    let cache = l1.compose_with(MemoryBackend::new(), offload.clone(), without_refill());
+    cache.write(&key(0), value()).await.unwrap();
+    sleep(600 * SECOND).await;
+    let panicked = offload.statistics().panicked;
+    assert!((20..60).contains(&panicked), "{panicked} in ten minutes");
+    assert_eq!(u64::from(cache.owed()[0].attempts), panicked);
+    assert!(cache.read(&key(0)).await.unwrap().is_some());
 }
 
 #[tokio::test(start_paused = true)]
