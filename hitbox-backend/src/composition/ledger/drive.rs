@@ -49,8 +49,8 @@ impl Work {
     pub(super) fn borrow(self: &Arc<Self>) -> Option<Borrowed> {
         let mut state = match self.0.try_lock() {
             Ok(state) => state,
-            Err(TryLockError::Poisoned(state)) => state.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
+            // Poisoned: it has panicked, and would again in the hands of the borrower.
+            Err(TryLockError::Poisoned(_) | TryLockError::WouldBlock) => return None,
         };
         let future = state.future.take()?;
         Some(Borrowed {
@@ -196,5 +196,27 @@ impl Drop for Adopted {
         for key in &*self.keys {
             self.ledger.shard(key).remove_driver(key, self.id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    #[test]
+    fn work_that_has_panicked_is_not_driven_on() {
+        let panics = async { panic!("meant by the test") };
+        let work = Arc::new(Work(Mutex::new(State {
+            future: Some(panics.boxed()),
+            progress: Progress::Open,
+            waker: None,
+        })));
+        let mut background = InBackground(Arc::clone(&work));
+        // As long as nobody has dropped it.
+        let polled = catch_unwind(AssertUnwindSafe(|| (&mut background).now_or_never()));
+        assert!(polled.is_err());
+        assert!(work.borrow().is_none());
     }
 }
