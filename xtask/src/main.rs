@@ -2,6 +2,7 @@
 
 mod ci;
 mod example;
+mod faults;
 mod integration;
 mod model;
 mod table;
@@ -19,6 +20,7 @@ Usage: cargo xtask <TASK> [OPTIONS]
 Tasks:
   ci           Check everything that must hold before a change is merged
   example      Run an example together with the server that it needs
+  faults       Put real faults to servers, disks, clocks and runtimes
   integration  Run every composition of two backends through the scenarios
   model        Check a composition of faulty layers against a reference model
 
@@ -55,6 +57,7 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<Verdict, Failure> {
         Arg::Value(task) => match task.to_str() {
             Some("ci") => ci::run(arguments),
             Some("example") => example::run(arguments),
+            Some("faults") => faults::run(arguments),
             Some("integration") => integration::run(arguments),
             Some("model") => model::run(arguments),
             Some(_) | None => {
