@@ -1,4 +1,5 @@
 mod deny;
+mod faults;
 mod features;
 mod integration;
 mod model;
@@ -56,6 +57,11 @@ pub(super) const STEPS: &[Step] = &[
         name: "model",
         about: "histories of calls, failures and time against a reference model",
         run: model::run,
+    },
+    Step {
+        name: "faults",
+        about: "what `cargo xtask faults` does",
+        run: faults::run,
     },
     Step {
         name: "deny",
