@@ -26,6 +26,7 @@ use hitbox_backend::{
     stored_form,
 };
 use hitbox_core::{CacheContext, CacheKey, CacheValue, CompressorId, Encoding, FormatId, Raw};
+use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 use serde::{Deserialize, Deserializer, Serialize, de::Visitor};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -212,23 +213,65 @@ fn compressed(compressor: CompressorId) -> Encoding {
     }
 }
 
-/// Growing the buffer up to the limit counts twice; the codecs have buffers of their own.
+/// What a miss may allocate at most, whatever the payload claims: the payload up to the limit,
+/// once more while its buffer grows, and what the codecs keep for themselves.
+const fn bound(limit: usize) -> usize {
+    2 * limit + MIB
+}
+
 #[test]
 fn decompression_bombs() {
-    let limit = MIB;
-    let codecs: [(&dyn Compressor, usize); 3] = [
-        (&GzipCompressor::default(), 256 * KIB),
-        (&ZstdCompressor::default(), 256 * KIB),
-        // Two of its largest blocks.
-        (&Lz4Compressor, 9 * MIB),
+    let codecs: [&dyn Compressor; 3] = [
+        &GzipCompressor::default(),
+        &ZstdCompressor::default(),
+        &Lz4Compressor,
     ];
-    for (codec, own_buffers) in codecs {
+    for codec in codecs {
         let payload = bomb(codec);
-        assert!(payload.len() < limit, "{codec:?}: {} bytes", payload.len());
         let encoding = compressed(codec.id());
-        let most = 2 * limit + own_buffers;
-        assert_cheap_miss::<String>(&payload, encoding, limit, Rejection::TooLarge, most);
+        for limit in [MIB, 64 * KIB, 0] {
+            assert_cheap_miss::<String>(
+                &payload,
+                encoding,
+                limit,
+                Rejection::TooLarge,
+                bound(limit),
+            );
+        }
     }
+}
+
+/// The decoder makes room for blocks before it reads one: they have to be refused from the frame's
+/// header.
+#[test]
+fn lz4_blocks_beyond_the_limit() {
+    let encoding = compressed(CompressorId::LZ4);
+    let sizes = [BlockSize::Max1MB, BlockSize::Max4MB];
+    for (size, mode) in sizes
+        .into_iter()
+        .zip([BlockMode::Independent, BlockMode::Linked])
+    {
+        let info = FrameInfo::new().block_size(size).block_mode(mode);
+        let payload = lz4_frame(info, b"\x04tiny");
+        assert_cheap_miss::<String>(&payload, encoding, 0, Rejection::Compression, 64 * KIB);
+    }
+    // A block of five literals. The encoder does not write such frames.
+    let legacy = b"\x02\x21\x4c\x18\x06\0\0\0\x50\x04tiny";
+    assert_cheap_miss::<String>(legacy, encoding, 0, Rejection::Compression, 64 * KIB);
+    // The largest that are read.
+    let info = FrameInfo::new()
+        .block_size(BlockSize::Max256KB)
+        .block_mode(BlockMode::Linked);
+    let bomb = lz4_frame(info, &vec![0; 32 * MIB]);
+    for limit in [MIB, 64 * KIB, 0] {
+        assert_cheap_miss::<String>(&bomb, encoding, limit, Rejection::TooLarge, bound(limit));
+    }
+}
+
+fn lz4_frame(info: FrameInfo, content: &[u8]) -> Vec<u8> {
+    let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// The same without the size in the frame, so that only decompressing shows it.
@@ -238,8 +281,7 @@ fn zstd_bomb_of_unknown_size() {
     let encoding = compressed(CompressorId::ZSTD);
     // The streaming encoder asks for a window of 2 MiB, which a limit below does not warrant.
     let limit = 4 * MIB;
-    let most = 2 * limit + 256 * KIB;
-    assert_cheap_miss::<String>(&payload, encoding, limit, Rejection::TooLarge, most);
+    assert_cheap_miss::<String>(&payload, encoding, limit, Rejection::TooLarge, bound(limit));
 }
 
 /// The window is the codec's own memory, which the allocator here does not see: it has to be
