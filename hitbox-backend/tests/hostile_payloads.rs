@@ -201,6 +201,26 @@ fn nested_claims() {
     assert_cheap_miss::<Tree>(&payload, encoding, MIB, Rejection::Undecodable, 64 * KIB);
 }
 
+#[derive(Serialize, Deserialize)]
+struct Wide {
+    weights: [u64; 8],
+    branches: Vec<Wide>,
+}
+
+/// Every level claims as many as the payload has bytes, which none of them may by itself exceed.
+#[test]
+fn nested_claims_within_the_payload() {
+    for (format, length) in [
+        (FormatId::BINCODE, vec![251, 0x08, 0x02]),
+        (FormatId::POSTCARD, postcard_length(520)),
+    ] {
+        let payload = [vec![1; 8], length].concat().repeat(50);
+        let encoding = encoded(format);
+        let bound = 128 * KIB;
+        assert_cheap_miss::<Wide>(&payload, encoding, MIB, Rejection::Undecodable, bound);
+    }
+}
+
 fn bomb(codec: &dyn Compressor) -> Vec<u8> {
     codec.compress(&vec![0; 32 * MIB]).unwrap()
 }

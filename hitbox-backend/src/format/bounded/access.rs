@@ -8,6 +8,8 @@ use super::{Bounded, Length};
 pub(super) struct Elements<'l, A> {
     access: Bounded<'l, A>,
     budget: Budget,
+    /// For how many elements a collection may reserve room before it has them.
+    room: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -24,18 +26,23 @@ impl<'l, A> Elements<'l, A> {
         length: Length,
         size_hint: impl FnOnce(&A) -> Option<usize>,
     ) -> Result<Self, E> {
-        let budget = match (length, size_hint(&access.inner)) {
-            (Length::Fixed, _) => Budget::Settled,
+        let limits = access.limits;
+        let (budget, room) = match (length, size_hint(&access.inner)) {
+            (Length::Fixed, _) => (Budget::Settled, limits.payload_length),
             // The whole length before the first element: collections reserve room for what is
             // claimed, and nested ones could each claim all that is left.
             (Length::Claimed, Some(claimed)) => {
-                access.limits.take_elements(claimed)?;
-                Budget::Settled
+                limits.take_elements(claimed)?;
+                (Budget::Settled, limits.take_room(claimed))
             }
             // postcard keeps a length to itself that is longer than the payload.
-            (Length::Claimed, None) => Budget::Each,
+            (Length::Claimed, None) => (Budget::Each, 0),
         };
-        Ok(Self { access, budget })
+        Ok(Self {
+            access,
+            budget,
+            room,
+        })
     }
 
     fn next<E: Error>(&self) -> Result<(), E> {
@@ -45,9 +52,8 @@ impl<'l, A> Elements<'l, A> {
         }
     }
 
-    /// The length to reserve room for: elements that need room mostly take a byte at least.
     fn capacity(&self, claimed: Option<usize>) -> Option<usize> {
-        claimed.map(|claimed| claimed.min(self.access.limits.payload_length))
+        claimed.map(|claimed| claimed.min(self.room))
     }
 }
 

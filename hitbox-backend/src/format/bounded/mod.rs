@@ -58,6 +58,7 @@ pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
         payload_length: payload.len(),
         // An element that takes bytes takes at least one that no other element counts.
         elements_left: Cell::new(payload.len().saturating_add(EMPTY_ELEMENTS)),
+        room_left: Cell::new(payload.len()),
         finding: Cell::new(None),
     };
     let outcome = read(Bounded {
@@ -77,6 +78,7 @@ struct Limits {
     kinds: Kinds,
     payload_length: usize,
     elements_left: Cell<usize>,
+    room_left: Cell<usize>,
     finding: Cell<Option<&'static str>>,
 }
 
@@ -89,6 +91,16 @@ impl Limits {
             .ok_or_else(|| E::custom("more elements claimed than the payload can hold"))?;
         self.elements_left.set(left);
         Ok(())
+    }
+
+    /// For how many of `claimed` elements room may be reserved: for all of an honest payload, whose
+    /// elements take a byte each where they need room. Nested claims share it: each level that
+    /// reserves for the whole payload would multiply what one may.
+    fn take_room(&self, claimed: usize) -> usize {
+        let left = self.room_left.get();
+        let room = claimed.min(left);
+        self.room_left.set(left - room);
+        room
     }
 }
 
