@@ -21,7 +21,8 @@ use std::{
 use byte_store::ByteStore;
 use bytes::Bytes;
 use hitbox_backend::{
-    BincodeFormat, CacheBackend, Cacheable, Compressor, Format, PostcardFormat, Rejection,
+    BincodeFormat, CacheBackend, Cacheable, Compressor, Format, JsonFormat, PostcardFormat,
+    Rejection,
     compression::{GzipCompressor, Lz4Compressor, NoCompression, ZstdCompressor},
     stored_form,
 };
@@ -185,6 +186,34 @@ fn deep_nesting() {
         64 * KIB,
     );
     assert_cheap_miss::<Link>(b"1", json, MIB, Rejection::Undecodable, 64 * KIB);
+}
+
+/// Formats from outside may hand on to one of hitbox's, through the erased interface.
+#[track_caller]
+fn assert_cheap_refusal<T: Cacheable>(format: &dyn Format, payload: &[u8]) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let region = Region::new(ALLOCATOR);
+    let outcome = format.decode(payload, &mut |deserializer| {
+        T::deserialize(deserializer).map(|_| ())
+    });
+    let allocated = region.change().bytes_allocated;
+    assert!(outcome.is_err());
+    assert!(allocated <= 256 * KIB, "{allocated} bytes allocated");
+}
+
+#[test]
+fn deep_nesting_behind_an_erased_format() {
+    // Not so deep that a failure takes the machine with it.
+    let ones = [1; 16];
+    for format in [&BincodeFormat as &dyn Format, &PostcardFormat] {
+        for payload in [&ones[..], &[1; 1_000]] {
+            assert_cheap_refusal::<Node>(format, payload);
+            assert_cheap_refusal::<Link>(format, payload);
+            assert_cheap_refusal::<Expression>(format, payload);
+            assert_cheap_refusal::<Tree>(format, payload);
+        }
+    }
+    assert_cheap_refusal::<Tree>(&JsonFormat, &[b'['; 1_000]);
 }
 
 /// Every level claims all that it may, and would have room reserved for it.

@@ -93,6 +93,17 @@ impl Limits {
         Ok(())
     }
 
+    /// The error of a level, as the level above is to see it. bincode quotes the message of an error
+    /// that comes through an erased deserializer, quotation marks and backslashes escaped: every
+    /// level of nesting would double it.
+    fn shortened<E: Error>(&self, error: E) -> E {
+        match self.kinds {
+            Kinds::FromType => E::custom("it does not fit the type"),
+            // The kind of error is looked at, and the message does not grow.
+            Kinds::FromPayload => error,
+        }
+    }
+
     /// For how many of `claimed` elements room may be reserved: for all of an honest payload, whose
     /// elements take a byte each where they need room. Nested claims share it: each level that
     /// reserves for the whole payload would multiply what one may.
@@ -240,7 +251,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
         let visitor = self.visitor(visitor, Length::Fixed);
-        self.inner.deserialize_option(visitor)
+        let outcome = self.inner.deserialize_option(visitor);
+        outcome.map_err(|error| self.limits.shortened(error))
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(
@@ -257,13 +269,15 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         visitor: V,
     ) -> Result<V::Value, D::Error> {
         let visitor = self.visitor(visitor, Length::Fixed);
-        self.inner.deserialize_newtype_struct(name, visitor)
+        let outcome = self.inner.deserialize_newtype_struct(name, visitor);
+        outcome.map_err(|error| self.limits.shortened(error))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
         let this = self.into_container()?;
         let visitor = this.visitor(visitor, Length::Claimed);
-        this.inner.deserialize_seq(visitor)
+        let outcome = this.inner.deserialize_seq(visitor);
+        outcome.map_err(|error| this.limits.shortened(error))
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(
@@ -272,7 +286,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         visitor: V,
     ) -> Result<V::Value, D::Error> {
         let visitor = self.visitor(visitor, Length::Fixed);
-        self.inner.deserialize_tuple(length, visitor)
+        let outcome = self.inner.deserialize_tuple(length, visitor);
+        outcome.map_err(|error| self.limits.shortened(error))
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -282,13 +297,15 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         visitor: V,
     ) -> Result<V::Value, D::Error> {
         let visitor = self.visitor(visitor, Length::Fixed);
-        self.inner.deserialize_tuple_struct(name, length, visitor)
+        let outcome = self.inner.deserialize_tuple_struct(name, length, visitor);
+        outcome.map_err(|error| self.limits.shortened(error))
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
         let this = self.into_container()?;
         let visitor = this.visitor(visitor, Length::Claimed);
-        this.inner.deserialize_map(visitor)
+        let outcome = this.inner.deserialize_map(visitor);
+        outcome.map_err(|error| this.limits.shortened(error))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -298,7 +315,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         visitor: V,
     ) -> Result<V::Value, D::Error> {
         let visitor = self.visitor(visitor, Length::Fixed);
-        self.inner.deserialize_struct(name, fields, visitor)
+        let outcome = self.inner.deserialize_struct(name, fields, visitor);
+        outcome.map_err(|error| self.limits.shortened(error))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -308,7 +326,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         visitor: V,
     ) -> Result<V::Value, D::Error> {
         let visitor = self.visitor(visitor, Length::Fixed);
-        self.inner.deserialize_enum(name, variants, visitor)
+        let outcome = self.inner.deserialize_enum(name, variants, visitor);
+        outcome.map_err(|error| self.limits.shortened(error))
     }
 
     fn is_human_readable(&self) -> bool {
