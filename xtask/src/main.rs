@@ -3,6 +3,7 @@
 mod ci;
 mod example;
 mod faults;
+mod fuzz;
 mod integration;
 mod model;
 mod table;
@@ -21,6 +22,7 @@ Tasks:
   ci           Check everything that must hold before a change is merged
   example      Run an example together with the server that it needs
   faults       Put real faults to servers, disks, clocks and runtimes
+  fuzz         Feed hostile bytes to whatever reads stored bytes
   integration  Run every composition of two backends through the scenarios
   model        Check a composition of faulty layers against a reference model
 
@@ -58,6 +60,7 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<Verdict, Failure> {
             Some("ci") => ci::run(arguments),
             Some("example") => example::run(arguments),
             Some("faults") => faults::run(arguments),
+            Some("fuzz") => fuzz::run(arguments),
             Some("integration") => integration::run(arguments),
             Some("model") => model::run(arguments),
             Some(_) | None => {

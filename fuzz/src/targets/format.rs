@@ -1,0 +1,127 @@
+//! What must hold for every value format.
+
+use bytes::Bytes;
+use hitbox_backend::{Cacheable, Format};
+use hitbox_core::{CacheValue, CompressorId, Encoding, Raw};
+
+use crate::{
+    Observed, Seed,
+    shelf::{Contents, Shelf},
+    values::{self, Headers, Record, Tree},
+};
+
+/// For payloads. Low: the values themselves take up to a hundred times as much, and what a false
+/// length makes a decoder allocate has to show beside that.
+pub(crate) const LIMIT: usize = 8 * 1024;
+
+/// In bytes. Elements that take none are counted one by one, up to 65,536 of them: what begins any
+/// other payload would be taken for such a number most of the time.
+const LONGEST_UNITS: usize = 16;
+
+/// Reads the payload as each of several types.
+pub(crate) fn run(format: &'static dyn Format, payload: &[u8]) -> Observed {
+    let mut reading = Reading {
+        format,
+        payload: Bytes::copy_from_slice(payload),
+        observed: Observed::default(),
+    };
+    reading.check::<String>();
+    reading.check::<Vec<u8>>();
+    if payload.len() <= LONGEST_UNITS {
+        reading.check::<Vec<()>>();
+    }
+    reading.check::<Record>();
+    reading.check::<Tree>();
+    reading.check::<Headers>();
+    reading.observed
+}
+
+struct Reading {
+    format: &'static dyn Format,
+    payload: Bytes,
+    observed: Observed,
+}
+
+impl Reading {
+    fn check<T: Cacheable + PartialEq>(&mut self) {
+        let shelf = self.shelf(self.payload.clone(), LIMIT);
+        let found = self.observed.bounded(LIMIT, || shelf.get::<T>());
+        self.observed.count(found.as_ref());
+        assert_eq!(shelf.rejected(), u64::from(found.is_none()));
+
+        if self.payload.len() <= LIMIT {
+            // Formats from outside, and formats behind a `dyn`, are decoded on another path.
+            let (format, payload) = (self.format, &self.payload);
+            let erased = self
+                .observed
+                .bounded(LIMIT, || erased::<T>(format, payload));
+            let typed = found.as_ref().map(|value| &**value.data());
+            assert!(erased.as_ref() == typed, "the paths disagree");
+        }
+        if let Some(value) = found {
+            self.comes_back(&**value.data());
+        }
+    }
+
+    /// What decodes can be written, and read again.
+    fn comes_back<T: Cacheable + PartialEq>(&self, object: &T) {
+        let payload = self
+            .format
+            .encode(object)
+            .unwrap_or_else(|error| panic!("decoded, but not encoded: {error}"));
+        let shelf = self.shelf(Bytes::from(payload), usize::MAX);
+        let again = shelf.get::<T>();
+        let again = again.as_ref().map(|value| &**value.data());
+        assert!(again == Some(object), "another value after a round trip");
+    }
+
+    fn shelf(&self, payload: Bytes, limit: usize) -> Shelf {
+        let encoding = Encoding {
+            format: self.format.id(),
+            compressor: CompressorId::NONE,
+            shape: 0,
+        };
+        let value = CacheValue::new(Raw::new(payload, encoding), None, None);
+        Shelf::new(Contents::Payload(value), self.format, limit)
+    }
+}
+
+fn erased<T: Cacheable>(format: &dyn Format, payload: &[u8]) -> Option<T> {
+    let mut decoded = None;
+    let outcome = format.decode(payload, &mut |deserializer| {
+        decoded = Some(T::deserialize(deserializer)?);
+        Ok(())
+    });
+    // Bytes left over show after the value.
+    outcome.ok().and(decoded)
+}
+
+pub(super) fn seeds(format: &dyn Format) -> Vec<Seed> {
+    payloads(format)
+        .into_iter()
+        .map(|(name, payload)| (name.to_owned(), payload))
+        .collect()
+}
+
+/// Values of the types that payloads are read as.
+pub(super) fn payloads(format: &dyn Format) -> [(&'static str, Vec<u8>); 7] {
+    let text = "All work and no cache makes a dull service. é".to_owned();
+    [
+        ("string", encoded(format, &text)),
+        ("string-empty", encoded(format, &String::new())),
+        (
+            "bytes",
+            encoded(format, &(0..=u8::MAX).collect::<Vec<u8>>()),
+        ),
+        ("units", encoded(format, &vec![(); 300])),
+        ("record", encoded(format, &values::record())),
+        ("tree", encoded(format, &values::tree())),
+        ("headers", encoded(format, &values::headers())),
+    ]
+}
+
+fn encoded<T: Cacheable>(format: &dyn Format, object: &T) -> Vec<u8> {
+    format
+        .encode(object)
+        .unwrap_or_else(|error| panic!("a seed that cannot be encoded: {error}"))
+}

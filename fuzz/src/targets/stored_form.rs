@@ -1,0 +1,78 @@
+//! The header of the stored form.
+
+use bytes::Bytes;
+use chrono::DateTime;
+use hitbox_backend::{
+    Rejection,
+    compression::NoCompression,
+    stored_form::{self, HEADER_LENGTH, Header},
+};
+
+use super::forge;
+use crate::{Observed, Target};
+
+pub(crate) const TARGET: Target = Target {
+    name: "stored_form",
+    about: "the header of a stored form",
+    run,
+    adapt: forge::header,
+    seeds: forge::seeds,
+    tokens: &[
+        b"\x89HB\n\x01",
+        // The first millisecond after the last that a calendar has, and the last before the first.
+        b"\x80\x8e\xda\x1d\x30\xd1\x1d\0",
+        b"\xff\x73\xa6\x7c\x7c\xe2\xe2\xff",
+    ],
+};
+
+/// Decodes the bytes as a stored form.
+///
+/// # Panics
+///
+/// If they are not rejected for the reason that `docs/stored-form.md` gives, or if a value is not
+/// stored as the very same bytes again.
+pub fn run(stored: &[u8]) -> Observed {
+    let mut observed = Observed::default();
+    let stored = Bytes::copy_from_slice(stored);
+    let outcome = observed.bounded(0, || stored_form::decode(&stored));
+    observed.count(outcome.as_ref().ok());
+    assert_eq!(outcome.as_ref().err(), due(&stored).as_ref());
+    assert_eq!(Header::parse(&stored).err(), due(&stored));
+    if let Ok(value) = outcome {
+        let again = stored_form::encode(&value, &NoCompression);
+        let again = again.unwrap_or_else(|error| panic!("decoded, but not encoded: {error}"));
+        assert_eq!(again, stored, "stored otherwise");
+    }
+    observed
+}
+
+/// Why the bytes are to be rejected, as the documentation has it.
+fn due(stored: &[u8]) -> Option<Rejection> {
+    if !stored.starts_with(b"\x89HB\n") {
+        return Some(Rejection::Foreign);
+    }
+    if stored.get(4).is_some_and(|version| *version != 1) {
+        return Some(Rejection::Version);
+    }
+    if stored.len() < HEADER_LENGTH {
+        return Some(Rejection::Malformed);
+    }
+    let mut unsealed = stored.to_vec();
+    unsealed[8..12].fill(0);
+    if crc32fast::hash(&unsealed).to_le_bytes() != stored[8..12] {
+        return Some(Rejection::Checksum);
+    }
+    let flags = stored[7];
+    let times = [(0b01, &stored[24..32]), (0b10, &stored[32..40])];
+    let in_order = flags < 4
+        && times.into_iter().all(|(flag, time)| {
+            if flags & flag == 0 {
+                time == [0; 8]
+            } else {
+                <[u8; 8]>::try_from(time).is_ok_and(|time| {
+                    DateTime::from_timestamp_millis(i64::from_le_bytes(time)).is_some()
+                })
+            }
+        });
+    (!in_order).then_some(Rejection::Malformed)
+}

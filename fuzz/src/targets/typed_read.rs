@@ -1,0 +1,60 @@
+//! A typed read, from the stored form to the object.
+
+use bytes::Bytes;
+use hitbox_backend::{BincodeFormat, Cacheable, stored_form};
+
+use super::forge;
+use crate::{
+    Observed, Target,
+    shelf::{Contents, Shelf},
+    targets::format::LIMIT,
+    values::{Headers, Record, Tree},
+};
+
+pub(crate) const TARGET: Target = Target {
+    name: "typed_read",
+    about: "a stored form, read as several types",
+    run,
+    adapt: forge::whole,
+    seeds: forge::seeds,
+    tokens: &[
+        b"\xfd\0\0\0\0\x01\0\0\0",
+        b"\xff\xff\xff\xff\x0f",
+        b"[[[[[[[[",
+        b"\"\\u0000\"",
+    ],
+};
+
+/// Reads the bytes, as the store of a backend has them, as several types.
+///
+/// # Panics
+///
+/// On anything but a hit or a miss with its one reason, and on an allocation beyond the limit.
+pub fn run(stored: &[u8]) -> Observed {
+    let mut observed = Observed::default();
+    let stored = Bytes::copy_from_slice(stored);
+    check::<String>(&stored, &mut observed);
+    check::<Record>(&stored, &mut observed);
+    check::<Tree>(&stored, &mut observed);
+    check::<Headers>(&stored, &mut observed);
+    observed
+}
+
+fn check<T: Cacheable>(stored: &Bytes, observed: &mut Observed) {
+    let shelf = Shelf::new(Contents::Stored(stored.clone()), &BincodeFormat, LIMIT);
+    let found = observed.bounded(LIMIT, || shelf.get::<T>());
+    observed.count(found.as_ref());
+    let value = stored_form::decode(stored).ok();
+    // An expired value is a miss like any other.
+    let expired = value.as_ref().is_some_and(|value| value.is_expired());
+    let rejected = u64::from(found.is_none() && !expired);
+    assert_eq!(shelf.rejected(), rejected);
+    if let Some(found) = found {
+        assert!(!found.is_expired(), "an expired value");
+        let times = value.map(|value| (value.expire(), value.stale(), value.created()));
+        assert_eq!(
+            times,
+            Some((found.expire(), found.stale(), found.created()))
+        );
+    }
+}
