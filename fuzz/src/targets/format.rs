@@ -1,5 +1,7 @@
 //! What must hold for every value format.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use hitbox_backend::{Cacheable, Format};
 use hitbox_core::{CacheValue, CompressorId, Encoding, Raw};
@@ -14,10 +16,6 @@ use crate::{
 /// length makes a decoder allocate has to show beside that.
 pub(crate) const LIMIT: usize = 8 * 1024;
 
-/// In bytes. Elements that take none are counted one by one, up to 65,536 of them: what begins any
-/// other payload would be taken for such a number most of the time.
-const LONGEST_UNITS: usize = 16;
-
 /// Reads the payload as each of several types.
 pub(crate) fn run(format: &'static dyn Format, payload: &[u8]) -> Observed {
     let mut reading = Reading {
@@ -27,9 +25,8 @@ pub(crate) fn run(format: &'static dyn Format, payload: &[u8]) -> Observed {
     };
     reading.check::<String>();
     reading.check::<Vec<u8>>();
-    if payload.len() <= LONGEST_UNITS {
-        reading.check::<Vec<()>>();
-    }
+    // Elements that take no bytes are read one by one, up to 65,536 of them: not on both paths.
+    let _units = reading.read::<Vec<()>>();
     reading.check::<Record>();
     reading.check::<Tree>();
     reading.check::<Headers>();
@@ -43,12 +40,16 @@ struct Reading {
 }
 
 impl Reading {
-    fn check<T: Cacheable + PartialEq>(&mut self) {
+    fn read<T: Cacheable>(&mut self) -> Option<CacheValue<Arc<T>>> {
         let shelf = self.shelf(self.payload.clone(), LIMIT);
         let found = self.observed.bounded(LIMIT, || shelf.get::<T>());
         self.observed.count(found.as_ref());
         assert_eq!(shelf.rejected(), u64::from(found.is_none()));
+        found
+    }
 
+    fn check<T: Cacheable + PartialEq>(&mut self) {
+        let found = self.read::<T>();
         if self.payload.len() <= LIMIT {
             // Formats from outside, and formats behind a `dyn`, are decoded on another path.
             let (format, payload) = (self.format, &self.payload);
