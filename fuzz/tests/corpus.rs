@@ -3,6 +3,11 @@
 //! `HITBOX_WRITE_CORPUS=1 cargo test -p hitbox-fuzz --test corpus` writes what is generated. Files
 //! with other names stay as they are: inputs that a fuzzer has found.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy's exception for tests does not reach the functions they share"
+)]
+
 use std::{fs, path::PathBuf};
 
 use hitbox_fuzz::{Seed, TARGETS, Target, corpus};

@@ -8,7 +8,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-const EXECUTIONS: u64 = 20_000;
+const EXECUTIONS: u64 = 5_000;
 
 /// One test for all: the counters of the allocator are the process's.
 #[test]

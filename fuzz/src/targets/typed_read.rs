@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use hitbox_backend::{BincodeFormat, Cacheable, stored_form};
+use hitbox_core::CacheValue;
 
 use super::forge;
 use crate::{
@@ -46,7 +47,7 @@ fn check<T: Cacheable>(stored: &Bytes, observed: &mut Observed) {
     observed.count(found.as_ref());
     let value = stored_form::decode(stored).ok();
     // An expired value is a miss like any other.
-    let expired = value.as_ref().is_some_and(|value| value.is_expired());
+    let expired = value.as_ref().is_some_and(CacheValue::is_expired);
     let rejected = u64::from(found.is_none() && !expired);
     assert_eq!(shelf.rejected(), rejected);
     if let Some(found) = found {
