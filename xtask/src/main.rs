@@ -6,6 +6,7 @@ mod faults;
 mod fuzz;
 mod integration;
 mod model;
+mod mutants;
 mod table;
 mod workspace;
 
@@ -25,6 +26,7 @@ Tasks:
   fuzz         Feed hostile bytes to whatever reads stored bytes
   integration  Run every composition of two backends through the scenarios
   model        Check a composition of faulty layers against a reference model
+  mutants      Break what upholds each guarantee, and see that a check fails
 
 `cargo xtask <TASK> --help` tells more about a task.
 ";
@@ -63,6 +65,7 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<Verdict, Failure> {
             Some("fuzz") => fuzz::run(arguments),
             Some("integration") => integration::run(arguments),
             Some("model") => model::run(arguments),
+            Some("mutants") => mutants::run(arguments),
             Some(_) | None => {
                 let unknown = format!("there is no task {}", task.display());
                 Err(lexopt::Error::from(unknown).into())

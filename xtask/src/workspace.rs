@@ -34,6 +34,11 @@ impl Workspace {
         Ok(Self { root, metadata })
     }
 
+    /// Where it is.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// `cargo` with these arguments, to be run at the root of the workspace.
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
         cargo_in(&self.root, arguments)
@@ -60,7 +65,8 @@ impl Workspace {
     }
 }
 
-fn cargo_in(root: &Path, arguments: &[&str]) -> Command {
+/// `cargo` with these arguments, to be run in this directory.
+pub(crate) fn cargo_in(root: &Path, arguments: &[&str]) -> Command {
     // Set by the cargo that runs this program: the same toolchain for all steps.
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
