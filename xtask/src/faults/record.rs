@@ -8,6 +8,7 @@ const SHOWN_VIOLATIONS: usize = 5;
 pub(super) struct Record {
     seen: BTreeMap<String, u64>,
     worst: Duration,
+    notes: Vec<String>,
     lost: Vec<String>,
     recovery: Option<Duration>,
     violations: Vec<String>,
@@ -17,6 +18,11 @@ impl Record {
     /// One more call ended like this: `hit`, `miss`, `ok`, or the kind of an error.
     pub(super) fn saw(&mut self, what: impl Into<String>) {
         *self.seen.entry(what.into()).or_default() += 1;
+    }
+
+    /// Something else that is worth knowing.
+    pub(super) fn noted(&mut self, what: impl Into<String>) {
+        self.notes.push(what.into());
     }
 
     pub(super) fn took(&mut self, call: Duration) {
@@ -80,6 +86,7 @@ impl Record {
     pub(super) fn absorb_afterwards(&mut self, other: Self) {
         self.worst = self.worst.max(other.worst);
         self.recovery = self.recovery.max(other.recovery);
+        self.notes.extend(other.notes);
         self.lost.extend(other.lost);
         self.violations.extend(other.violations);
     }
@@ -96,7 +103,7 @@ impl Record {
     }
 }
 
-/// The counts: `hit 3, miss 1`.
+/// The counts, `hit 3, miss 1`, and the notes.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.seen.is_empty() {
@@ -105,6 +112,9 @@ impl fmt::Display for Record {
         for (index, (what, times)) in self.seen.iter().enumerate() {
             let comma = if index == 0 { "" } else { ", " };
             write!(f, "{comma}{what} {times}")?;
+        }
+        for note in &self.notes {
+            write!(f, "; {note}")?;
         }
         Ok(())
     }
