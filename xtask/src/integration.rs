@@ -17,7 +17,7 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use lexopt::{Arg, Parser, ValueExt};
@@ -146,8 +146,9 @@ pub(crate) fn run_cases(
             }
         }
     });
-    // A case that missed its deadline may never give its thread back.
-    runtime.shutdown_background();
+    // Ends the cases that were interrupted, and with them servers and directories. Not for ever: a
+    // case that missed its deadline may never give its thread back.
+    runtime.shutdown_timeout(Duration::from_secs(2));
     let outcomes = Outcomes::new(ended?, began.elapsed());
     print!("{outcomes}");
     Ok(outcomes)
