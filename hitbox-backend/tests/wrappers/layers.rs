@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use hitbox_backend::{
     Backend, BackendError, BackendErrorKind, BackendExt, BackendResult, CircuitBreakerConfig,
     Compose, CompositionPolicy, DeleteStatus, Operation, OwedCause, ParallelReadPolicy,
-    ReadOutcome, RefillPolicy, RetryConfig, StrictWritePolicy,
+    ReadOutcome, RefillPolicy, RepairPolicy, RetryConfig, StrictWritePolicy,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, DisabledOffload, Raw};
@@ -63,7 +63,10 @@ async fn a_write_or_remove_that_was_skipped_is_owed_and_what_it_missed_is_not_se
     let (l2, faults) = guarded();
     // Memory that forgets stands for one that evicts: only L2 could still answer.
     let (l1, l1_faults) = FaultyBackend::new(MemoryBackend::new());
-    let policy = CompositionPolicy::new().refill(RefillPolicy::Never);
+    // What is owed is looked at; a read would repair it.
+    let policy = CompositionPolicy::new()
+        .refill(RefillPolicy::Never)
+        .repair(RepairPolicy::Never);
     let cache = l1.compose_with(l2, DisabledOffload, policy);
     let (changed, removed, untouched) = (key("changed"), key("removed"), key("untouched"));
     for key in [&changed, &removed, &untouched] {
