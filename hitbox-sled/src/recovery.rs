@@ -4,7 +4,8 @@ use std::{
     io,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use hitbox_backend::{BackendError, BackendResult, Operation};
@@ -15,6 +16,13 @@ use crate::{
     error, rebuild,
     store::Store,
 };
+
+/// How long to wait for sled's own lock, once ours is held.
+//
+// Dropping a database does not end the work that it gave to sled's thread pool, and such work keeps
+// the locked file open: usually for less than a millisecond, longer on a busy machine.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
 /// What the files are opened with.
 #[derive(Clone, Debug)]
@@ -87,11 +95,9 @@ fn attempt(
         Ok(Err(cause)) if error::is_damage(&cause) => {
             Err(Failure::Damaged("an error that sled returned"))
         }
-        // What sled returns when another handle holds its files; the system's own errors are never
-        // of this kind. Our lock is ours by now, so it is one that had to be given up.
-        Ok(Err(sled::Error::Io(cause))) if cause.kind() == io::ErrorKind::Other => Err(
-            Failure::Failed(error::locked(label, directory.path()).with_source(cause)),
-        ),
+        Ok(Err(sled::Error::Io(cause))) if is_held(&cause) => Err(Failure::Failed(
+            error::locked(label, directory.path()).with_source(cause),
+        )),
         Ok(Err(cause)) => Err(Failure::Failed(error::from_sled(
             cause,
             Operation::Open,
@@ -115,12 +121,30 @@ pub(crate) fn open_files(path: &Path, settings: &OpenSettings) -> sled::Result<S
     let flush_every = settings
         .flush_every
         .map(|every| u64::try_from(every.as_millis()).unwrap_or(u64::MAX).max(1));
-    let database = sled::Config::new()
+    let config = sled::Config::new()
         .path(path)
         .cache_capacity(settings.cache_capacity)
-        .flush_every_ms(flush_every)
-        .open()?;
+        .flush_every_ms(flush_every);
+    let database = open_when_released(&config)?;
     let store = Store::new(database, settings.max_bytes)?;
     store.reconcile(clock::now())?;
     Ok(store)
+}
+
+fn open_when_released(config: &sled::Config) -> sled::Result<sled::Db> {
+    let begun = Instant::now();
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(cause)) if is_held(&cause) && begun.elapsed() < LOCK_PATIENCE => {
+                thread::sleep(LOCK_PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Whether sled says that another handle holds its files. The system's own errors are never of this
+/// kind.
+fn is_held(cause: &io::Error) -> bool {
+    cause.kind() == io::ErrorKind::Other
 }

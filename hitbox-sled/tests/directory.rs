@@ -6,6 +6,7 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -105,6 +106,29 @@ async fn a_directory_that_is_held_is_refused_with_advice() {
         backend.write(&key(0), value(10)).await.unwrap();
         drop(backend);
     }
+}
+
+#[test]
+fn files_that_the_last_owner_has_not_let_go_of_are_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(builder(directory.path()).build().unwrap());
+    // What work of a dropped database does, in sled's thread pool.
+    let held = fs::File::open(directory.path().join("data/db")).unwrap();
+    held.lock().unwrap();
+
+    let error = refused(builder(directory.path()).build());
+    assert_eq!(error.kind(), BackendErrorKind::Unavailable);
+    assert!(error.to_string().contains("holds this directory"));
+
+    let opening = thread::spawn({
+        let builder = builder(directory.path());
+        move || builder.build()
+    });
+    // By then an opening that does not wait for the lock has been refused.
+    thread::sleep(Duration::from_millis(100));
+    assert!(!opening.is_finished());
+    drop(held);
+    opening.join().unwrap().unwrap();
 }
 
 #[tokio::test]
