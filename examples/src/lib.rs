@@ -1,4 +1,4 @@
-//! Runnable programs, one per deployment.
+//! Runnable programs that need no server. Those that need one are in `servers`.
 
 /// The README's example is compiled with the documentation tests.
 #[cfg(doctest)]

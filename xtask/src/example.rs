@@ -61,6 +61,15 @@ const EXAMPLES: &[Example] = &[
     },
 ];
 
+impl Example {
+    fn package(&self) -> &'static str {
+        match self.wants {
+            Wanted::Nothing => "hitbox-examples",
+            Wanted::Redis | Wanted::DynamoDb => "hitbox-server-examples",
+        }
+    }
+}
+
 enum Request {
     Help,
     List,
@@ -104,7 +113,7 @@ fn list(output: &mut impl Write) -> io::Result<()> {
 
 fn execute(example: &Example, arguments: &[OsString]) -> Result<Verdict, Failure> {
     let workspace = Workspace::load()?;
-    let selected = ["--package", "hitbox-examples", "--example", example.name];
+    let selected = ["--package", example.package(), "--example", example.name];
     // Before the server is started, since this may take minutes.
     let mut build = workspace.cargo(&["build"]);
     if !build.args(selected).status()?.success() {

@@ -5,7 +5,7 @@ use std::{
     process::Command,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Failure;
 
@@ -97,7 +97,7 @@ fn root() -> PathBuf {
 
 fn libraries(metadata: &Value) -> Vec<Library> {
     let packages = metadata["packages"].as_array().into_iter().flatten();
-    let libraries = packages.filter(|package| has_library(package));
+    let libraries = packages.filter(|package| is_published(package) && has_library(package));
     libraries
         .map(|package| Library {
             name: package["name"].as_str().unwrap_or_default().to_owned(),
@@ -109,6 +109,11 @@ fn libraries(metadata: &Value) -> Vec<Library> {
         .collect()
 }
 
+/// Whether others build it, with features that they choose.
+fn is_published(package: &Value) -> bool {
+    package["publish"] != json!([])
+}
+
 fn has_library(package: &Value) -> bool {
     let targets = package["targets"].as_array().into_iter().flatten();
     let mut kinds = targets.flat_map(|target| target["kind"].as_array().into_iter().flatten());
@@ -117,12 +122,10 @@ fn has_library(package: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
-    fn libraries_are_the_packages_with_a_library_target() {
+    fn libraries_are_the_published_packages_with_a_library_target() {
         let metadata = json!({ "packages": [
             {
                 "name": "cache",
@@ -130,6 +133,7 @@ mod tests {
                 "targets": [{ "kind": ["test"] }, { "kind": ["lib"] }],
             },
             { "name": "tool", "features": {}, "targets": [{ "kind": ["bin"] }] },
+            { "name": "ours", "publish": [], "features": {}, "targets": [{ "kind": ["lib"] }] },
         ]});
         let expected = Library {
             name: "cache".into(),

@@ -21,8 +21,9 @@ pub(crate) fn program(name: &str) -> PathBuf {
     let newer = sources.split_whitespace().skip(1).find(newer);
     assert!(
         built.is_some() && newer.is_none(),
-        "{} is not there or older than {newer:?}: run `cargo test -p hitbox-examples`",
-        example.display()
+        "{} is not there or older than {newer:?}: run `cargo test -p {package}`",
+        example.display(),
+        package = env!("CARGO_PKG_NAME")
     );
     example
 }

@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a step that fails is to fail the test")]
 
+#[path = "../../tests/program/mod.rs"]
 mod program;
 mod running;
 
