@@ -248,7 +248,7 @@ impl RedisBackendBuilder {
         if connect.is_zero() || connect >= self.deadline {
             return Err("`connect_timeout` must be more than zero and less than `deadline`");
         }
-        // Were it the deadline that ended every wait, nobody would notice a silent connection.
+        // Else it would not be a limit at all.
         if response.is_zero() || response >= self.deadline {
             return Err("`response_timeout` must be more than zero and less than `deadline`");
         }

@@ -71,14 +71,19 @@ impl Cluster {
     }
 
     /// The reply to a command on one key.
-    pub(crate) async fn reply(&self, key: &str, command: &Cmd) -> Result<Value, Failure> {
-        let slots = self.slots().await?;
+    pub(crate) async fn reply(
+        &self,
+        key: &str,
+        command: &Cmd,
+        until: Instant,
+    ) -> Result<Value, Failure> {
+        let slots = self.slots(until).await?;
         let Some(master) = slots.master_of(slot_of(key)) else {
             self.refresh_soon();
             return Err(Failure::NoNode);
         };
-        let reply = self.link(master)?.send(command).await;
-        self.follow(reply.map_err(Failure::from), command).await
+        let reply = self.link(master)?.send(command, until).await;
+        self.follow(reply, command, until).await
     }
 
     /// The replies to commands, in their order: one pipeline for each node. Nodes that do not answer
@@ -88,10 +93,9 @@ impl Cluster {
         commands: Vec<KeyCommand>,
         until: Instant,
     ) -> Vec<Result<Value, Failure>> {
-        let slots = match timeout_at(until, self.slots()).await {
-            Ok(Ok(slots)) => slots,
-            Ok(Err(failure)) => return vec![Err(failure); commands.len()],
-            Err(elapsed) => return vec![Err(elapsed.into()); commands.len()],
+        let slots = match self.slots(until).await {
+            Ok(slots) => slots,
+            Err(failure) => return vec![Err(failure); commands.len()],
         };
         let mut replies = vec![Err(Failure::NoNode); commands.len()];
         let mut by_master: HashMap<&NodeAddress, Vec<(usize, Cmd)>> = HashMap::new();
@@ -123,31 +127,37 @@ impl Cluster {
         };
         let mut followed = Vec::with_capacity(batch.len());
         for ((index, command), reply) in batch.into_iter().zip(replies) {
-            let reply = match timeout_at(until, self.follow(reply, &command)).await {
-                Ok(reply) => reply,
-                Err(elapsed) => Err(elapsed.into()),
-            };
-            followed.push((index, reply));
+            followed.push((index, self.follow(reply, &command, until).await));
         }
         followed
     }
 
     /// The reply as it is, or if it names another node, that node's.
-    async fn follow(&self, reply: Result<Value, Failure>, command: &Cmd) -> Result<Value, Failure> {
+    async fn follow(
+        &self,
+        reply: Result<Value, Failure>,
+        command: &Cmd,
+        until: Instant,
+    ) -> Result<Value, Failure> {
         let error = match reply {
             Err(Failure::Redis(error)) => error,
+            Err(silence @ (Failure::NoReply | Failure::Deadline)) => {
+                // Another node may have taken over from one that does not answer.
+                self.refresh_soon();
+                return Err(silence);
+            }
             other => return other,
         };
         match Redirect::of(&error) {
             Some(Redirect::Moved(address)) => {
                 self.refresh_soon();
-                Ok(self.link(&address)?.send(command).await?)
+                self.link(&address)?.send(command, until).await
             }
             Some(Redirect::Ask(address)) => {
                 let mut asking = Pipeline::with_capacity(2);
                 asking.ignore_errors();
                 asking.cmd("ASKING").add_command(command.clone());
-                let mut replies = self.link(&address)?.send(&asking).await?;
+                let mut replies = self.link(&address)?.send(&asking, until).await?;
                 Ok(replies.pop().ok_or(Failure::UnexpectedReply)??)
             }
             None => {
@@ -160,14 +170,14 @@ impl Cluster {
     }
 
     /// Who has which slot, as far as known; asks if nothing is known yet.
-    async fn slots(&self) -> Result<Arc<SlotMap>, Failure> {
+    async fn slots(&self, until: Instant) -> Result<Arc<SlotMap>, Failure> {
         let known = self.known_slots();
         if !known.is_empty() {
             return Ok(known);
         }
-        let _one_at_a_time = self.shared.refreshing.lock().await;
+        let _one_at_a_time = timeout_at(until, self.shared.refreshing.lock()).await?;
         if self.known_slots().is_empty() {
-            self.refresh().await?;
+            self.refresh(until).await?;
         }
         Ok(self.known_slots())
     }
@@ -178,7 +188,7 @@ impl Cluster {
     }
 
     /// Asks the nodes who has which slot; the first answer counts.
-    pub(crate) async fn refresh(&self) -> Result<(), Failure> {
+    pub(crate) async fn refresh(&self, until: Instant) -> Result<(), Failure> {
         let known = self.known_slots();
         let mut nodes: Vec<&NodeAddress> = known.masters().chain(&self.shared.seeds).collect();
         nodes.sort_unstable_by_key(|node| (&node.host, node.port));
@@ -187,7 +197,7 @@ impl Cluster {
             Box::pin(async move {
                 let mut question = redis::cmd("CLUSTER");
                 question.arg("SLOTS");
-                let reply = self.link(node)?.send(&question).await?;
+                let reply = self.link(node)?.send(&question, until).await?;
                 SlotMap::parse(reply, &node.host)
             })
         });
@@ -209,7 +219,8 @@ impl Cluster {
             let cluster = self.clone();
             tokio::spawn(async move {
                 // A failure leaves what was known; the next command that fails tries again.
-                let _outcome = cluster.refresh().await;
+                let until = Instant::now() + cluster.shared.settings.limits.longest();
+                let _outcome = cluster.refresh(until).await;
                 sleep(REFRESH_PAUSE).await;
                 drop(turn);
             });
@@ -268,7 +279,7 @@ impl Redirect {
 }
 
 /// Whether another node may have taken over: after a connection failed, and when a master that was
-/// has become a replica.
+/// has become a replica. Silence says so, too, but is no error of the client's.
 fn says_that_masters_changed(error: &RedisError) -> bool {
     error.is_io_error()
         || matches!(

@@ -15,13 +15,22 @@ pub(crate) struct Limits {
     pub(crate) response: Duration,
 }
 
+#[cfg(feature = "cluster")]
+impl Limits {
+    /// For a connection and a reply over it.
+    pub(crate) fn longest(self) -> Duration {
+        self.connect + self.response
+    }
+}
+
 /// Opens a connection that many tasks can send on at a time.
 pub(crate) async fn connect(client: &Client, limits: Limits) -> RedisResult<MultiplexedConnection> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(limits.connect))
-        .set_response_timeout(Some(limits.response));
+        // The link has a timer for each request already; another would cost each as much again.
+        .set_response_timeout(None);
     let connecting = client.get_multiplexed_async_connection_with_config(&config);
-    // Also here: the client's own limit is not for the name look-up.
+    // Also here: the client's own limit is not for the name look-up, nor for the login.
     match timeout(limits.connect, connecting).await {
         Ok(outcome) => outcome,
         Err(_elapsed) => Err(RedisError::from(io::Error::new(

@@ -1,12 +1,17 @@
 use hitbox_backend::{BackendError, BackendErrorKind, Operation};
 use hitbox_core::BackendLabel;
 use redis::{ErrorKind, RedisError};
+use tokio::time::Instant;
+
+const NO_REPLY: &str = "the server did not answer in time";
 
 /// Why an operation failed.
 #[derive(Clone, Debug)]
 pub(crate) enum Failure {
     /// The overall deadline passed.
     Deadline,
+    /// The server took longer over its reply than it may.
+    NoReply,
     /// The client, or the server, said so.
     Redis(RedisError),
     /// A reply of a type that the command does not have.
@@ -17,11 +22,20 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// There was no reply by `reply_by`, which is the deadline or earlier.
+    pub(crate) fn no_reply(reply_by: Instant, deadline: Instant) -> Self {
+        if reply_by < deadline {
+            Self::NoReply
+        } else {
+            Self::Deadline
+        }
+    }
+
     /// Whether the key holds something that is not a string: another program's.
     pub(crate) fn is_wrong_type(&self) -> bool {
         match self {
             Self::Redis(error) => error.code() == Some("WRONGTYPE"),
-            Self::Deadline | Self::UnexpectedReply => false,
+            Self::Deadline | Self::NoReply | Self::UnexpectedReply => false,
             #[cfg(feature = "cluster")]
             Self::NoNode => false,
         }
@@ -40,6 +54,7 @@ impl Failure {
                 BackendErrorKind::Timeout,
                 "not done within the deadline".to_owned(),
             ),
+            Self::NoReply => new(BackendErrorKind::Timeout, NO_REPLY.to_owned()),
             Self::UnexpectedReply => new(
                 BackendErrorKind::Internal,
                 "the server's reply does not fit the command".to_owned(),
@@ -88,7 +103,7 @@ fn classify(error: &RedisError) -> (BackendErrorKind, String) {
 
     let kind = error.kind();
     let (kind, detail) = if error.is_timeout() {
-        (Kind::Timeout, "the server did not answer in time")
+        (Kind::Timeout, NO_REPLY)
     } else if error.is_io_error() {
         (Kind::Unavailable, "the connection failed")
     } else if kind == ErrorKind::AuthenticationFailed {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use redis::{Cmd, Pipeline, Value};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
@@ -40,30 +40,25 @@ impl Exchange {
     }
 
     pub(crate) async fn ping(&self) -> Result<(), Failure> {
-        let pinging = async {
-            match &self.target {
-                Target::Server(link) => link.send(&commands::ping()).await.map(drop)?,
-                // Which nodes there are is what a cluster has to know before anything else.
-                #[cfg(feature = "cluster")]
-                Target::Cluster(cluster) => cluster.refresh().await?,
-            }
-            Ok(())
-        };
-        timeout_at(self.until(), pinging).await?
+        let until = self.until();
+        match &self.target {
+            Target::Server(link) => link.send(&commands::ping(), until).await.map(drop),
+            // Which nodes there are is what a cluster has to know before anything else.
+            #[cfg(feature = "cluster")]
+            Target::Cluster(cluster) => cluster.refresh(until).await,
+        }
     }
 
     /// The reply to a command on one key.
     pub(crate) async fn reply(&self, key: &str, command: &Cmd) -> Result<Value, Failure> {
-        let replying = async {
-            match &self.target {
-                Target::Server(link) => Ok(link.send(command).await?),
-                #[cfg(feature = "cluster")]
-                Target::Cluster(cluster) => cluster.reply(key, command).await,
-            }
-        };
+        let until = self.until();
         #[cfg(not(feature = "cluster"))]
         let _one_server_has_all_keys = key;
-        timeout_at(self.until(), replying).await?
+        match &self.target {
+            Target::Server(link) => link.send(command, until).await,
+            #[cfg(feature = "cluster")]
+            Target::Cluster(cluster) => cluster.reply(key, command, until).await,
+        }
     }
 
     /// The values under `keys`, as GET replies them.
@@ -72,10 +67,8 @@ impl Exchange {
             Target::Server(link) => {
                 let count = keys.len();
                 let command = commands::get_many(keys.iter().map(String::as_str));
-                let values = timeout_at(self.until(), link.send(&command))
-                    .await
-                    .map_err(Failure::from)
-                    .and_then(|reply| commands::found_many(reply?, count));
+                let reply = link.send(&command, self.until()).await;
+                let values = reply.and_then(|reply| commands::found_many(reply, count));
                 match values {
                     Ok(values) => values.into_iter().map(Ok).collect(),
                     Err(failure) => vec![Err(failure); count],
@@ -128,14 +121,13 @@ pub(crate) async fn pipeline(
     for command in commands {
         pipeline.add_command(command);
     }
-    let failure = match timeout_at(until, link.send(&pipeline)).await {
-        Ok(Ok(replies)) if replies.len() == count => {
+    let failure = match link.send(&pipeline, until).await {
+        Ok(replies) if replies.len() == count => {
             let replies = replies.into_iter();
             return replies.map(|reply| reply.map_err(Failure::from)).collect();
         }
-        Ok(Ok(_)) => Failure::UnexpectedReply,
-        Ok(Err(error)) => Failure::from(error),
-        Err(elapsed) => Failure::from(elapsed),
+        Ok(_) => Failure::UnexpectedReply,
+        Err(failure) => failure,
     };
     vec![Err(failure); count]
 }

@@ -13,7 +13,7 @@ use hitbox_core::BackendLabel;
 use redis::{Client, RedisError, RedisResult, aio::MultiplexedConnection};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout_at},
 };
 
 use crate::{
@@ -86,10 +86,14 @@ impl Link {
 
     /// Sends a request, and once again if the connection turns out to be broken: all that a cache
     /// asks of a server may be done twice.
-    pub(crate) async fn send<R: Request>(&self, request: &R) -> RedisResult<R::Reply> {
-        match self.send_once(request).await? {
+    pub(crate) async fn send<R: Request>(
+        &self,
+        request: &R,
+        until: Instant,
+    ) -> Result<R::Reply, Failure> {
+        match self.send_once(request, until).await? {
             Ok(reply) => Ok(reply),
-            Err(_broken) => self.send_once(request).await?,
+            Err(_broken) => Ok(self.send_once(request, until).await??),
         }
     }
 
@@ -97,23 +101,33 @@ impl Link {
     async fn send_once<R: Request>(
         &self,
         request: &R,
-    ) -> RedisResult<Result<R::Reply, RedisError>> {
-        let session = self.session().await?;
-        let mut connection = session.connection.clone();
-        let error = match request.send(&mut connection).await {
-            Ok(reply) => {
+        until: Instant,
+    ) -> Result<Result<R::Reply, RedisError>, Failure> {
+        let mut session = match self.session_at_once() {
+            Some(session) => session?,
+            None => timeout_at(until, self.session()).await??,
+        };
+        // One timer for both limits: there is a request per read, and a timer costs a lock.
+        let reply_by = until.min(Instant::now() + self.shared.settings.limits.response);
+        let replying = request.send(&mut session.connection);
+        let error = match timeout_at(reply_by, replying).await {
+            Ok(Ok(reply)) => {
                 session.silence.end();
                 return Ok(Ok(reply));
             }
-            Err(error) => error,
+            Ok(Err(error)) => error,
+            Err(_elapsed) => {
+                self.note_silence(&session);
+                return Err(Failure::no_reply(reply_by, until));
+            }
         };
         if error.is_timeout() {
             self.note_silence(&session);
-            Err(error)
+            Err(error.into())
         } else if !error.is_unrecoverable_error() {
             // The server's own words: it answers.
             session.silence.end();
-            Err(error)
+            Err(error.into())
         } else {
             self.replace(&session);
             Ok(Err(error))
@@ -133,12 +147,19 @@ impl Link {
         });
     }
 
+    /// `None` where an attempt to connect has to be waited for.
+    fn session_at_once(&self) -> Option<RedisResult<Session>> {
+        match &*self.shared.state.borrow() {
+            State::Up(session) => Some(Ok(session.clone())),
+            State::Down(error) => Some(Err(error.clone())),
+            State::Idle | State::Connecting => None,
+        }
+    }
+
     async fn session(&self) -> RedisResult<Session> {
         loop {
-            match &*self.shared.state.borrow() {
-                State::Up(session) => return Ok(session.clone()),
-                State::Down(error) => return Err(error.clone()),
-                State::Idle | State::Connecting => {}
+            if let Some(session) = self.session_at_once() {
+                return session;
             }
             self.open_if(|state| matches!(state, State::Idle));
             let mut states = self.shared.state.subscribe();

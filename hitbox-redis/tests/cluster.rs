@@ -141,6 +141,25 @@ async fn the_keys_of_the_other_nodes_stay_usable_while_one_hangs() {
     timeout(Duration::from_secs(10), healed).await.unwrap();
 }
 
+/// Another one may have taken over from it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_silent_makes_it_ask_who_has_the_slots() {
+    let cluster = RedisCluster::start().await.unwrap();
+    let cache = builder(&cluster).connect().await.unwrap();
+    assert_eq!(count(cache.write_many(entries())).await, KEYS);
+    let mut observer = Observer::connect(&cluster.urls()[0]).await;
+    let questions = async |observer: &mut Observer| {
+        let commands = observer.commands().await;
+        commands.get("cluster|slots").copied().unwrap_or_default()
+    };
+    let before = questions(&mut observer).await;
+    cluster.pause_master(1).unwrap();
+    assert_most(count(cache.read_many(&keys())).await);
+    let asked = async { while questions(&mut observer).await == before {} };
+    timeout(Duration::from_secs(10), asked).await.unwrap();
+    cluster.resume_master(1).unwrap();
+}
+
 /// A key, its slot by the server's reckoning, the URL of the node that has it and of another.
 async fn place(cluster: &RedisCluster) -> (CacheKey, String, [Observer; 2]) {
     let urls = cluster.urls();
