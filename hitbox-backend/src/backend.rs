@@ -1,7 +1,10 @@
+use std::fmt;
+
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, CompressorId, FormatId, Raw,
-    ResponseSource,
+    ResponseSource, clock::Moment,
 };
 
 use crate::{
@@ -12,6 +15,47 @@ use crate::{
 
 /// The answer to a read: a live value, or `None` for a miss.
 pub type ReadOutcome = BackendResult<Option<CacheValue<Raw>>>;
+
+/// How far [`Backend::begin_read`] got.
+pub enum Reading<'a> {
+    /// To the end: nothing had to be waited for.
+    Answered(ReadOutcome),
+    /// Part of the way; the future does the rest. Dropping it is safe.
+    Begun(BoxFuture<'a, ReadOutcome>),
+    /// Nowhere, and nothing has been done: [`Backend::read_with`] is to be called.
+    NotBegun,
+}
+
+impl fmt::Debug for Reading<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answered(outcome) => f.debug_tuple("Answered").field(outcome).finish(),
+            Self::Begun(_) => f.write_str("Begun"),
+            Self::NotBegun => f.write_str("NotBegun"),
+        }
+    }
+}
+
+/// How far [`Backend::begin_write`] got.
+pub enum Writing<'a> {
+    /// To the end: nothing had to be waited for.
+    Answered(BackendResult<()>),
+    /// Part of the way; the future does the rest. Dropping it leaves the old value or the new one.
+    Begun(BoxFuture<'a, BackendResult<()>>),
+    /// Nowhere, and nothing has been done: this is the value, for [`Backend::write`].
+    NotBegun(CacheValue<Raw>),
+}
+
+/// Shows no values.
+impl fmt::Debug for Writing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answered(outcome) => f.debug_tuple("Answered").field(outcome).finish(),
+            Self::Begun(_) => f.write_str("Begun"),
+            Self::NotBegun(_) => f.write_str("NotBegun"),
+        }
+    }
+}
 
 /// A place where cached values are kept.
 ///
@@ -94,6 +138,49 @@ pub trait Backend: Send + Sync {
         let outcome = self.read(key).await;
         note_outcome(context, &outcome, || self.label());
         outcome
+    }
+
+    /// [`read_with`](Self::read_with) as far as it goes without waiting. `moment` is the time that
+    /// life times are measured against.
+    ///
+    /// Typed access and compositions ask this first, so a backend that keeps values in process can
+    /// answer without a future, which would cost about as much as looking the value up; and one that
+    /// reads in place what is on a local disk. Default: [`NotBegun`](Reading::NotBegun), the right
+    /// one for all others.
+    fn begin_read<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        context: &'a mut BoxContext,
+        moment: &Moment,
+    ) -> Reading<'a> {
+        let _ = (key, context, moment);
+        Reading::NotBegun
+    }
+
+    /// [`write`](Self::write) as far as it goes without waiting.
+    ///
+    /// Typed access and compositions ask this first, as they do with
+    /// [`begin_read`](Self::begin_read). Default: [`NotBegun`](Writing::NotBegun), the right one for
+    /// all backends that have to wait. Others override [`writes_at_once`](Self::writes_at_once)
+    /// too.
+    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+        let _ = key;
+        Writing::NotBegun(value)
+    }
+
+    /// [`refill`](Self::refill) as far as it goes without waiting. Default:
+    /// [`begin_write`](Self::begin_write); a backend that overrides `refill` overrides this too.
+    fn begin_refill<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+        self.begin_write(key, value)
+    }
+
+    /// Whether [`begin_write`](Self::begin_write) and [`begin_refill`](Self::begin_refill) can be
+    /// expected to answer. Default: no.
+    ///
+    /// A composition begins with neither layer unless both say so: what one has done at once would
+    /// have to be done again where the other has to be waited for.
+    fn writes_at_once(&self) -> bool {
+        false
     }
 
     /// Stores a value that another backend holds already: what a composition does to its first
@@ -209,6 +296,48 @@ pub trait Backend: Send + Sync {
     }
 }
 
+/// Reads by [`Backend::begin_read`] and what that leaves to do.
+pub(crate) async fn read_through<B: Backend + ?Sized>(
+    backend: &B,
+    key: &CacheKey,
+    context: &mut BoxContext,
+) -> ReadOutcome {
+    match backend.begin_read(key, context, &Moment::default()) {
+        Reading::Answered(outcome) => return outcome,
+        Reading::Begun(rest) => return rest.await,
+        Reading::NotBegun => {}
+    }
+    backend.read_with(key, context).await
+}
+
+/// Writes by [`Backend::begin_write`] and what that leaves to do.
+pub(crate) async fn write_through<B: Backend + ?Sized>(
+    backend: &B,
+    key: &CacheKey,
+    value: CacheValue<Raw>,
+) -> BackendResult<()> {
+    let value = match backend.begin_write(key, value) {
+        Writing::Answered(outcome) => return outcome,
+        Writing::Begun(rest) => return rest.await,
+        Writing::NotBegun(value) => value,
+    };
+    backend.write(key, value).await
+}
+
+/// Refills by [`Backend::begin_refill`] and what that leaves to do.
+pub(crate) async fn refill_through<B: Backend + ?Sized>(
+    backend: &B,
+    key: &CacheKey,
+    value: CacheValue<Raw>,
+) -> BackendResult<()> {
+    let value = match backend.begin_refill(key, value) {
+        Writing::Answered(outcome) => return outcome,
+        Writing::Begun(rest) => return rest.await,
+        Writing::NotBegun(value) => value,
+    };
+    backend.refill(key, value).await
+}
+
 /// The trace event of a rejection, for adapters that override [`Backend::reject`] to count too.
 pub fn trace_rejection(label: &BackendLabel, key: &CacheKey, rejection: Rejection) {
     tracing::warn!(backend = %label, %key, reason = %rejection, "stored bytes not served");
@@ -222,8 +351,19 @@ pub fn note_outcome(
     outcome: &ReadOutcome,
     label: impl FnOnce() -> BackendLabel,
 ) {
+    note_outcome_at(context, outcome, label, &Moment::default());
+}
+
+/// [`note_outcome`] at a moment, for adapters that implement [`Backend::begin_read`].
+#[inline]
+pub fn note_outcome_at(
+    context: &mut BoxContext,
+    outcome: &ReadOutcome,
+    label: impl FnOnce() -> BackendLabel,
+    moment: &Moment,
+) {
     let status = match outcome {
-        Ok(Some(value)) if value.is_stale() => CacheStatus::Stale,
+        Ok(Some(value)) if value.is_stale_at(moment) => CacheStatus::Stale,
         Ok(Some(_)) => CacheStatus::Hit,
         Ok(None) | Err(_) => CacheStatus::Miss,
     };

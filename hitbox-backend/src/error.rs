@@ -166,8 +166,13 @@ impl BackendError {
     /// The same failure as that of this layer of a composition.
     #[must_use]
     pub(crate) fn in_layer(mut self, layer: CompositionLayer) -> Self {
-        self.inner.layers.insert(0, layer);
+        self.pass_layer(layer);
         self
+    }
+
+    /// Notes that the failure came through this layer of a composition.
+    pub(crate) fn pass_layer(&mut self, layer: CompositionLayer) {
+        self.inner.layers.insert(0, layer);
     }
 
     /// Which layer of the composition that was called has failed; `None` if it was no composition.

@@ -6,11 +6,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, CompressorId, FormatId, Raw};
+use hitbox_core::{
+    BackendLabel, BoxContext, CacheKey, CacheValue, CompressorId, FormatId, Raw, clock::Moment,
+};
 
 use crate::{
-    Backend, BackendResult, CacheKeyFormat, Capabilities, DeleteStatus, ReadOutcome, Rejection,
-    compression::Compressor, format::Format,
+    Backend, BackendResult, CacheKeyFormat, Capabilities, DeleteStatus, ReadOutcome, Reading,
+    Rejection, Writing, compression::Compressor, format::Format,
 };
 
 macro_rules! forward_backend {
@@ -28,6 +30,27 @@ macro_rules! forward_backend {
             }
             async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
                 (**self).read_with(key, context).await
+            }
+            fn begin_read<'a>(
+                &'a self,
+                key: &'a CacheKey,
+                context: &'a mut BoxContext,
+                moment: &Moment,
+            ) -> Reading<'a> {
+                (**self).begin_read(key, context, moment)
+            }
+            fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+                (**self).begin_write(key, value)
+            }
+            fn begin_refill<'a>(
+                &'a self,
+                key: &'a CacheKey,
+                value: CacheValue<Raw>,
+            ) -> Writing<'a> {
+                (**self).begin_refill(key, value)
+            }
+            fn writes_at_once(&self) -> bool {
+                (**self).writes_at_once()
             }
             async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
                 (**self).refill(key, value).await

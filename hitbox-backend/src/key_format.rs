@@ -31,7 +31,7 @@ impl CacheKeyFormat {
     pub fn encode<'k>(&self, key: &'k CacheKey) -> Cow<'k, str> {
         match &self.namespace {
             None => Cow::Borrowed(key.as_text()),
-            Some(namespace) => Cow::Owned(format!("{namespace}{}", key.as_text())),
+            Some(namespace) => Cow::Owned([namespace, key.as_text()].concat()),
         }
     }
 

@@ -60,17 +60,22 @@ mod forward;
 mod key_format;
 pub mod offload;
 mod rejection;
+#[cfg(all(test, hitbox_schedules))]
+mod schedules;
 pub mod stored_form;
+mod sync;
 mod typed;
 pub mod wrapper;
 
-pub use backend::{Backend, ReadOutcome, note_outcome, trace_rejection};
+pub use backend::{
+    Backend, ReadOutcome, Reading, Writing, note_outcome, note_outcome_at, trace_rejection,
+};
 pub use capabilities::Capabilities;
 pub use composition::{
     Compose, CompositionBackend, CompositionLayer, CompositionPolicy, CompositionReadPolicy,
-    CompositionWritePolicy, OptimisticParallelWritePolicy, Owed, OwedCause, ParallelReadPolicy,
-    RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy, ReadResult, RefillPolicy, RepairPace,
-    RepairPolicy, SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy,
+    CompositionWritePolicy, FoundAtOnce, OptimisticParallelWritePolicy, Owed, OwedCause,
+    ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy, ReadResult, RefillPolicy,
+    RepairPace, RepairPolicy, SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy,
 };
 pub use compression::Compressor;
 pub use delete_status::DeleteStatus;

@@ -7,7 +7,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, Rejection,
-    compression::CompressionError, format,
+    backend::{read_through, write_through},
+    compression::CompressionError,
+    format,
 };
 
 /// A type that can be cached: serde reads and writes it, and it may cross threads.
@@ -60,7 +62,7 @@ pub trait CacheBackend: Backend {
         context: &mut BoxContext,
     ) -> impl Future<Output = GetOutcome<T>> + Send {
         async move {
-            let outcome = self.read_with(key, context).await;
+            let outcome = read_through(self, key, context).await;
             typed_outcome(self, key, context, outcome)
         }
     }
@@ -79,7 +81,7 @@ pub trait CacheBackend: Backend {
         key: &CacheKey,
         value: CacheValue<Arc<T>>,
     ) -> impl Future<Output = BackendResult<()>> + Send {
-        async move { self.write(key, encode(self, value)?).await }
+        async move { write_through(self, key, encode(self, value)?).await }
     }
 
     /// Removes what is stored under `key`.
@@ -193,7 +195,10 @@ fn object_of<B: Backend + ?Sized, T: Cacheable>(
         return Ok(object);
     }
     let object = Arc::new(decode::<B, T>(backend, raw)?);
-    raw.remember(Arc::clone(&object));
+    // A byte store keeps none of it: nobody would look.
+    if raw.is_shared() {
+        raw.remember(Arc::clone(&object));
+    }
     Ok(object)
 }
 

@@ -13,14 +13,15 @@ use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use hitbox_backend::{
     Backend, BackendError, BackendErrorKind, BackendResult, Compose, CompositionLayer,
-    CompositionPolicy, DeleteStatus, OffloadManager, Operation, RaceWritePolicy, ReadOutcome,
-    RefillPolicy, SequentialWritePolicy,
+    CompositionPolicy, DeleteStatus, OffloadManager, Operation, RaceReadPolicy, RaceWritePolicy,
+    ReadOutcome, RefillPolicy, SequentialWritePolicy,
     conformance::{Fault, FaultyBackend, MemoryBackend},
 };
 use hitbox_core::{
     BackendLabel, CacheContext, CacheKey, CacheStatus, CacheValue, DisabledOffload, Offload,
     OffloadKey, Raw, Stamp,
 };
+use tokio::sync::{Notify, Semaphore};
 
 fn key(number: usize) -> CacheKey {
     CacheKey::from_str("number", number.to_string())
@@ -154,6 +155,47 @@ async fn a_remove_does_not_wait_for_an_offload_that_runs_things_later() {
         removed.is_ok(),
         "the remove hangs for as long as the refill is not run"
     );
+}
+
+/// Memory whose writes wait until they are let go.
+#[derive(Default)]
+struct Held {
+    inner: MemoryBackend,
+    let_go: Notify,
+}
+
+#[async_trait]
+impl Backend for Held {
+    async fn read(&self, key: &CacheKey) -> ReadOutcome {
+        self.inner.read(key).await
+    }
+    async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        self.let_go.notified().await;
+        self.inner.write(key, value).await
+    }
+    async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
+        self.inner.remove(key).await
+    }
+    fn label(&self) -> BackendLabel {
+        "held".into()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_of_the_background_that_is_given_back_is_driven_by_the_next_who_waits() {
+    let cache = Held::default().compose(MemoryBackend::new(), Later::default());
+    cache.l2().write(&key(0), value("v")).await.unwrap();
+    cache.read(&key(0)).await.unwrap();
+    let key = key(0);
+    let mut first = cache.remove(&key);
+    let mut second = cache.remove(&key);
+    // The first one drives the refill, which has the turn; the second one finds it taken.
+    assert!((&mut first).now_or_never().is_none());
+    assert!((&mut second).now_or_never().is_none());
+    drop(first);
+    cache.l1().let_go.notify_one();
+    let removed = tokio::time::timeout(Duration::from_secs(3_600), second).await;
+    assert!(removed.is_ok(), "nobody drives the refill any more");
 }
 
 #[tokio::test]
@@ -466,4 +508,74 @@ async fn an_error_of_a_remove_names_the_layer_that_failed() {
     f2.removes().next(1, Fault::FailBeforeEffect);
     let in_l2 = cache.remove(&key(0)).await.unwrap_err().to_string();
     assert_ne!(in_l1, in_l2);
+}
+
+/// Memory whose writes wait until they are let on.
+struct Gated {
+    inner: MemoryBackend,
+    begun: Semaphore,
+    open: Semaphore,
+}
+
+#[async_trait]
+impl Backend for Gated {
+    async fn read(&self, key: &CacheKey) -> ReadOutcome {
+        self.inner.read(key).await
+    }
+    async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        self.begun.add_permits(1);
+        let _open = self.open.acquire().await.unwrap();
+        self.inner.write(key, value).await
+    }
+    async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
+        self.inner.remove(key).await
+    }
+    fn label(&self) -> BackendLabel {
+        "gated".into()
+    }
+}
+
+/// Answers reads when the writes of the other one have begun, and lets them on.
+struct Opening {
+    inner: MemoryBackend,
+    gated: Arc<Gated>,
+}
+
+#[async_trait]
+impl Backend for Opening {
+    async fn read(&self, key: &CacheKey) -> ReadOutcome {
+        let _begun = self.gated.begun.acquire().await.unwrap();
+        self.gated.open.add_permits(1);
+        self.inner.read(key).await
+    }
+    async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        self.inner.write(key, value).await
+    }
+    async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
+        self.inner.remove(key).await
+    }
+    fn label(&self) -> BackendLabel {
+        "opening".into()
+    }
+}
+
+/// The read of a composed L1 loses the race while it refills a layer of its own, and holds that one's
+/// turn. The refill of L1 that follows waits for the turn.
+#[tokio::test(start_paused = true)]
+async fn a_refill_without_a_background_does_not_wait_for_a_loser_that_nobody_drives() {
+    let gated = Arc::new(Gated {
+        inner: MemoryBackend::new(),
+        begun: Semaphore::new(0),
+        open: Semaphore::new(0),
+    });
+    let (deepest, inner) = (MemoryBackend::new(), MemoryBackend::new());
+    deepest.write(&key(1), value("v")).await.unwrap();
+    inner.write(&key(1), value("v")).await.unwrap();
+    let l1 = Arc::clone(&gated).compose(deepest, DisabledOffload);
+    let l2 = Opening { inner, gated };
+    let policy = CompositionPolicy::new().read(RaceReadPolicy::new());
+    let cache = l1.compose_with(l2, DisabledOffload, policy);
+    let read = tokio::time::timeout(Duration::from_secs(5), cache.read(&key(1))).await;
+    let found = read.expect("nobody else holds it up").unwrap();
+    assert_eq!(text(&found), Some("v"));
 }

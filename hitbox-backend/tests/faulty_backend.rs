@@ -96,7 +96,7 @@ async fn bulk_operations_fail_key_by_key() {
     let mut contexts = vec![BoxContext::default(); 3];
     let outcomes = backend.read_many_with(&keys, &mut contexts).await;
     assert!(outcomes[0].is_err() && outcomes[1].is_ok() && outcomes[2].is_ok());
-    let statuses: Vec<_> = contexts.iter().map(|context| context.status()).collect();
+    let statuses: Vec<_> = contexts.iter().map(BoxContext::status).collect();
     let (hit, miss) = (CacheStatus::Hit, CacheStatus::Miss);
     assert_eq!(statuses, [miss, hit, miss]);
 }

@@ -12,12 +12,13 @@ use async_trait::async_trait;
 use hitbox_backend::{
     Backend, BackendError, BackendErrorKind, BackendExt, BackendResult, CacheKeyFormat,
     Capabilities, CircuitBreakerConfig, Compressor, DeleteStatus, Format, Operation, ReadOutcome,
-    Rejection, RetryConfig,
+    Reading, Rejection, RetryConfig, Writing,
     compression::{CompressionError, NoCompression},
     format::{BincodeFormat, FormatError, Visit},
 };
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, CompressorId, FormatId, Raw,
+    clock::Moment,
 };
 
 /// Notes the name of every method that is called, and answers each in a way no default does.
@@ -107,6 +108,27 @@ impl Backend for Recorder {
         self.note("read_with");
         context.set_status(CacheStatus::Stale);
         Ok(Some(value(4)))
+    }
+    fn begin_read<'a>(
+        &'a self,
+        _key: &'a CacheKey,
+        _context: &'a mut BoxContext,
+        _moment: &Moment,
+    ) -> Reading<'a> {
+        self.note("begin_read");
+        Reading::Answered(Ok(Some(value(8))))
+    }
+    fn begin_write<'a>(&'a self, _key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+        self.note("begin_write");
+        Writing::NotBegun(value)
+    }
+    fn begin_refill<'a>(&'a self, _key: &'a CacheKey, _value: CacheValue<Raw>) -> Writing<'a> {
+        self.note("begin_refill");
+        Writing::Answered(Ok(()))
+    }
+    fn writes_at_once(&self) -> bool {
+        self.note("writes_at_once");
+        true
     }
     async fn refill(&self, _key: &CacheKey, _value: CacheValue<Raw>) -> BackendResult<()> {
         self.note("refill");
@@ -252,26 +274,50 @@ fn payloads(outcomes: impl IntoIterator<Item = ReadOutcome>) -> Vec<u8> {
     outcomes.into_iter().map(payload).collect()
 }
 
+/// As [`assert_forwards`], and reads and writes are begun in the backend itself.
+async fn assert_points_to<B: Backend>(backend: B, recorder: &Recorder) {
+    let (key, mut context) = (CacheKey::from_str("a", "1"), BoxContext::default());
+    let Reading::Answered(outcome) = backend.begin_read(&key, &mut context, &Moment::default())
+    else {
+        panic!("not answered at once");
+    };
+    assert_eq!(payloads([outcome]), [8]);
+    assert_eq!(recorder.take_calls(), ["begin_read"]);
+    let Writing::NotBegun(given_back) = backend.begin_write(&key, value(9)) else {
+        panic!("begun");
+    };
+    assert_eq!(given_back.data().as_ref(), [9]);
+    assert_eq!(recorder.take_calls(), ["begin_write"]);
+    assert!(matches!(
+        backend.begin_refill(&key, value(9)),
+        Writing::Answered(Ok(()))
+    ));
+    assert_eq!(recorder.take_calls(), ["begin_refill"]);
+    assert!(backend.writes_at_once());
+    assert_eq!(recorder.take_calls(), ["writes_at_once"]);
+    assert_forwards(backend, recorder).await;
+}
+
 #[tokio::test]
 async fn through_references() {
     let recorder = Recorder::new();
-    assert_forwards(&recorder, &recorder).await;
-    assert_forwards(&&recorder, &recorder).await;
-    assert_forwards(&recorder as &dyn Backend, &recorder).await;
+    assert_points_to(&recorder, &recorder).await;
+    assert_points_to(&&recorder, &recorder).await;
+    assert_points_to(&recorder as &dyn Backend, &recorder).await;
 }
 
 #[tokio::test]
 async fn through_boxes() {
     let recorder: &'static Recorder = Box::leak(Box::new(Recorder::new()));
-    assert_forwards(Box::new(recorder), recorder).await;
-    assert_forwards(Box::new(recorder) as Box<dyn Backend>, recorder).await;
+    assert_points_to(Box::new(recorder), recorder).await;
+    assert_points_to(Box::new(recorder) as Box<dyn Backend>, recorder).await;
 }
 
 #[tokio::test]
 async fn through_arcs() {
     let recorder = Arc::new(Recorder::new());
-    assert_forwards(Arc::clone(&recorder), &recorder).await;
-    assert_forwards(Arc::clone(&recorder) as Arc<dyn Backend>, &recorder).await;
+    assert_points_to(Arc::clone(&recorder), &recorder).await;
+    assert_points_to(Arc::clone(&recorder) as Arc<dyn Backend>, &recorder).await;
 }
 
 #[tokio::test]
@@ -280,7 +326,7 @@ async fn through_nested_pointers() {
     let shared: Arc<dyn Backend> = recorder.clone();
     let boxed: Box<dyn Backend> = Box::new(shared);
     let nested: Arc<Box<dyn Backend>> = Arc::new(boxed);
-    assert_forwards(&nested, &recorder).await;
+    assert_points_to(&nested, &recorder).await;
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use std::{
     fmt,
     io::{self, Read, Write},
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -34,8 +34,11 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// The counters are the process's: one test at a time.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// The counters are the process's: one test at a time, also while it makes up its payloads.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static RUNNING: Mutex<()> = Mutex::new(());
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -51,7 +54,6 @@ fn assert_cheap_miss<T: Cacheable>(
     reason: Rejection,
     most_allocated: usize,
 ) {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let raw = Raw::new(Bytes::copy_from_slice(payload), encoding);
     let value = CacheValue::new(raw, None, None);
     let store = ByteStore::new(&BincodeFormat).with_largest_decoded(limit);
@@ -126,6 +128,7 @@ impl<'de> Deserialize<'de> for ByteBuffer {
 
 #[test]
 fn lengths_that_the_payload_does_not_have() {
+    let _alone = one_at_a_time();
     for length in [1 << 20, 1 << 33, 1 << 46, u64::MAX] {
         assert_claim_refused::<String>(length);
         assert_claim_refused::<Box<str>>(length);
@@ -140,6 +143,7 @@ fn lengths_that_the_payload_does_not_have() {
 
 #[test]
 fn elements_that_take_no_bytes() {
+    let _alone = one_at_a_time();
     for length in [1 << 17, 1 << 33, u64::MAX] {
         assert_claim_refused::<Vec<()>>(length);
         assert_claim_refused::<BTreeMap<(), ()>>(length);
@@ -166,6 +170,7 @@ enum Expression {
 
 #[test]
 fn deep_nesting() {
+    let _alone = one_at_a_time();
     let ones = vec![1; MIB];
     for format in [FormatId::BINCODE, FormatId::POSTCARD] {
         let encoding = encoded(format);
@@ -191,7 +196,6 @@ fn deep_nesting() {
 /// Formats from outside may hand on to one of hitbox's, through the erased interface.
 #[track_caller]
 fn assert_cheap_refusal<T: Cacheable>(format: &dyn Format, payload: &[u8]) {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let region = Region::new(ALLOCATOR);
     let outcome = format.decode(payload, &mut |deserializer| {
         T::deserialize(deserializer).map(|_| ())
@@ -203,6 +207,7 @@ fn assert_cheap_refusal<T: Cacheable>(format: &dyn Format, payload: &[u8]) {
 
 #[test]
 fn deep_nesting_behind_an_erased_format() {
+    let _alone = one_at_a_time();
     // Not so deep that a failure takes the machine with it.
     let ones = [1; 16];
     for format in [&BincodeFormat as &dyn Format, &PostcardFormat] {
@@ -219,6 +224,7 @@ fn deep_nesting_behind_an_erased_format() {
 /// Every level claims all that it may, and would have room reserved for it.
 #[test]
 fn nested_claims() {
+    let _alone = one_at_a_time();
     let level = bincode_length(60_000);
     let payload: Vec<u8> = level
         .iter()
@@ -239,6 +245,7 @@ struct Wide {
 /// Every level claims as many as the payload has bytes, which none of them may by itself exceed.
 #[test]
 fn nested_claims_within_the_payload() {
+    let _alone = one_at_a_time();
     for (format, length) in [
         (FormatId::BINCODE, vec![251, 0x08, 0x02]),
         (FormatId::POSTCARD, postcard_length(520)),
@@ -270,6 +277,7 @@ const fn bound(limit: usize) -> usize {
 
 #[test]
 fn decompression_bombs() {
+    let _alone = one_at_a_time();
     let codecs: [&dyn Compressor; 3] = [
         &GzipCompressor::default(),
         &ZstdCompressor::default(),
@@ -294,6 +302,7 @@ fn decompression_bombs() {
 /// header.
 #[test]
 fn lz4_blocks_beyond_the_limit() {
+    let _alone = one_at_a_time();
     let encoding = compressed(CompressorId::LZ4);
     let sizes = [BlockSize::Max1MB, BlockSize::Max4MB];
     for (size, mode) in sizes
@@ -326,6 +335,7 @@ fn lz4_frame(info: FrameInfo, content: &[u8]) -> Vec<u8> {
 /// The same without the size in the frame, so that only decompressing shows it.
 #[test]
 fn zstd_bomb_of_unknown_size() {
+    let _alone = one_at_a_time();
     let payload = zstd::stream::encode_all(io::repeat(0).take(32 * MIB as u64), 3).unwrap();
     let encoding = compressed(CompressorId::ZSTD);
     // The streaming encoder asks for a window of 2 MiB, which a limit below does not warrant.
@@ -337,6 +347,7 @@ fn zstd_bomb_of_unknown_size() {
 /// refused from the frame's header.
 #[test]
 fn zstd_window_beyond_the_limit() {
+    let _alone = one_at_a_time();
     let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
     encoder.window_log(27).unwrap();
     encoder.write_all(b"\x04tiny").unwrap();
@@ -347,6 +358,7 @@ fn zstd_window_beyond_the_limit() {
 
 #[test]
 fn payloads_over_the_limit_are_not_decoded() {
+    let _alone = one_at_a_time();
     let payload = BincodeFormat.encode(&"x".repeat(2 * MIB)).unwrap();
     let encoding = encoded(FormatId::BINCODE);
     assert_cheap_miss::<String>(&payload, encoding, MIB, Rejection::TooLarge, 16 * KIB);

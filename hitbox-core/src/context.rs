@@ -118,6 +118,9 @@ impl Context for CacheContext {
 }
 
 /// Any [`Context`]. The usual one is stored inline, any other behind a box.
+///
+/// It derefs to the context within. The four methods that every read calls are its own besides, so
+/// that the usual context costs no call through a table.
 #[derive(Debug)]
 pub struct BoxContext(Repr);
 
@@ -132,15 +135,55 @@ impl BoxContext {
     pub fn new(context: impl Context + 'static) -> Self {
         Self(Repr::Boxed(Box::new(context)))
     }
+
+    /// [`Context::status`].
+    #[inline]
+    #[must_use]
+    pub fn status(&self) -> CacheStatus {
+        match &self.0 {
+            Repr::Inline(context) => context.status,
+            Repr::Boxed(context) => context.status(),
+        }
+    }
+
+    /// [`Context::set_status`].
+    #[inline]
+    pub fn set_status(&mut self, status: CacheStatus) {
+        match &mut self.0 {
+            Repr::Inline(context) => context.status = status,
+            Repr::Boxed(context) => context.set_status(status),
+        }
+    }
+
+    /// [`Context::source`].
+    #[inline]
+    #[must_use]
+    pub fn source(&self) -> &ResponseSource {
+        match &self.0 {
+            Repr::Inline(context) => &context.source,
+            Repr::Boxed(context) => context.source(),
+        }
+    }
+
+    /// [`Context::set_source`].
+    #[inline]
+    pub fn set_source(&mut self, source: ResponseSource) {
+        match &mut self.0 {
+            Repr::Inline(context) => context.source = source,
+            Repr::Boxed(context) => context.set_source(source),
+        }
+    }
 }
 
 impl Default for BoxContext {
+    #[inline]
     fn default() -> Self {
         CacheContext::default().boxed()
     }
 }
 
 impl Clone for BoxContext {
+    #[inline]
     fn clone(&self) -> Self {
         Self(match &self.0 {
             Repr::Inline(context) => Repr::Inline(context.clone()),
@@ -158,6 +201,7 @@ impl From<CacheContext> for BoxContext {
 impl Deref for BoxContext {
     type Target = dyn Context;
 
+    #[inline]
     fn deref(&self) -> &Self::Target {
         match &self.0 {
             Repr::Inline(context) => context,
@@ -167,6 +211,7 @@ impl Deref for BoxContext {
 }
 
 impl DerefMut for BoxContext {
+    #[inline]
     fn deref_mut(&mut self) -> &mut Self::Target {
         match &mut self.0 {
             Repr::Inline(context) => context,

@@ -1,3 +1,4 @@
+mod hash;
 mod text;
 
 use std::{
@@ -8,6 +9,7 @@ use std::{
 
 use smol_str::SmolStr;
 
+pub use hash::{CacheKeyHash, CarriedHash};
 pub use text::KeyParseError;
 
 /// One named part of a [`CacheKey`], with or without a value.
@@ -158,6 +160,7 @@ fn part_weight(part: &KeyPart) -> usize {
 }
 
 impl PartialEq for CacheKey {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         let (this, other) = (&*self.shared, &*other.shared);
         std::ptr::eq(this, other)
@@ -171,6 +174,7 @@ impl PartialEq for CacheKey {
 impl Eq for CacheKey {}
 
 impl Hash for CacheKey {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.shared.hash);
     }
@@ -200,6 +204,8 @@ mod tests {
         assert_eq!(one, one.clone());
         let hash = |key: &CacheKey| RandomState::hash_one(&SEED, key);
         assert_eq!(hash(&one), hash(&two));
+        assert_eq!(CacheKeyHash.hash_one(&one), one.shared.hash);
+        assert_ne!(CacheKeyHash.hash_one("one"), CacheKeyHash.hash_one("two"));
         assert_eq!(format!("{two:?}"), "CacheKey(\"users:v1:id=42\")");
     }
 

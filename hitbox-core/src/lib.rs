@@ -30,7 +30,7 @@ mod stamp;
 mod value;
 
 pub use context::{BoxContext, CacheContext, CacheStatus, Context, ResponseSource};
-pub use key::{CacheKey, KeyParseError, KeyPart};
+pub use key::{CacheKey, CacheKeyHash, CarriedHash, KeyParseError, KeyPart};
 pub use label::BackendLabel;
 pub use offload::{DisabledOffload, Offload, OffloadKey};
 pub use raw::{CompressorId, Encoding, FormatId, Raw};

@@ -167,16 +167,20 @@ impl Raw {
     /// The decoded object, if the slot holds one of this type.
     #[must_use]
     pub fn decoded<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let object = self.shared.decoded.get()?;
-        // Compare before cloning: another type's object must not cost two counter updates.
-        (**object)
-            .is::<T>()
-            .then(|| Arc::clone(object).downcast().ok())?
+        // Cloned before the type is known: it is nearly always the right one, and asking twice
+        // would be a second call through the object's table.
+        Arc::clone(self.shared.decoded.get()?).downcast().ok()
     }
 
     /// Puts the decoded object into the slot; does nothing if the slot is filled.
     pub fn remember<T: Send + Sync + 'static>(&self, object: Arc<T>) {
         let _already_filled = self.shared.decoded.set(object);
+    }
+
+    /// Whether there are other clones, which whoever holds them may ask for the decoded object.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.shared) > 1
     }
 
     /// An estimate of the memory this takes in process, in bytes: the payload, the decoded object
@@ -251,6 +255,9 @@ mod tests {
         clone.remember(Arc::new(8_u32));
         assert_eq!(clone.decoded::<u32>().as_deref(), Some(&7));
         assert_eq!(clone.decoded::<i32>(), None);
+        assert!(raw.is_shared());
+        drop(clone);
+        assert!(!raw.is_shared());
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::clock;
+use crate::clock::UnixTime;
 
 /// A point in the order of cache operations: microseconds since 1970-01-01 UTC, made strictly
 /// increasing.
@@ -51,6 +51,7 @@ impl Stamp {
     ///
     /// A stamp that is not [plausible](Self::is_plausible) is ignored: one machine with a broken
     /// clock must not drag the others along.
+    #[inline]
     pub fn observe(self) {
         // The common case is a value written earlier: one load, no write to a shared line.
         if self.0 > LAST.load(Ordering::Acquire) && self.is_plausible() {
@@ -62,10 +63,12 @@ impl Stamp {
     /// process's wall clock, unless this process has made a later one itself.
     #[must_use]
     pub fn is_plausible(self) -> bool {
+        if self.0 <= LAST.load(Ordering::Acquire) {
+            return true;
+        }
         // From the wall clock and not from the last stamp: else each stamp that is believed would
         // make a later one believable.
-        let furthest = wall_micros().saturating_add(Self::MAX_DRIFT_MICROS);
-        self.0 <= LAST.load(Ordering::Acquire).max(furthest)
+        self.0 <= wall_micros().saturating_add(Self::MAX_DRIFT_MICROS)
     }
 
     /// The stamp from microseconds since 1970-01-01 UTC, as it stands in a stored form.
@@ -94,7 +97,7 @@ impl fmt::Display for Stamp {
 }
 
 fn wall_micros() -> u64 {
-    u64::try_from(clock::now().timestamp_micros()).unwrap_or(0)
+    u64::try_from(UnixTime::now().micros()).unwrap_or(0)
 }
 
 #[cfg(test)]

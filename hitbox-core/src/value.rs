@@ -2,7 +2,14 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use crate::{Stamp, clock};
+use crate::{
+    Stamp,
+    clock::{Moment, UnixTime},
+};
+
+mod life_time;
+
+use life_time::LifeTime;
 
 /// Whether a value may still be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,8 +47,8 @@ pub enum CacheState {
 #[derive(Clone, PartialEq, Eq)]
 pub struct CacheValue<T> {
     data: T,
-    expire: Option<DateTime<Utc>>,
-    stale: Option<DateTime<Utc>>,
+    expire: LifeTime,
+    stale: LifeTime,
     created: Stamp,
 }
 
@@ -62,10 +69,40 @@ impl<T> CacheValue<T> {
     ) -> Self {
         Self {
             data,
-            expire: expire.map(floor_to_millisecond),
-            stale: stale.map(floor_to_millisecond),
+            expire: LifeTime::until(expire),
+            stale: LifeTime::until(stale),
             created,
         }
+    }
+
+    /// A value as it was kept somewhere, with its life times as milliseconds since 1970-01-01 UTC:
+    /// without the calendar, which takes longer than most of the rest of decoding. `None` if a time is
+    /// none that [`from_parts`](Self::from_parts) could be given.
+    ///
+    /// ```
+    /// use chrono::DateTime;
+    /// use hitbox_core::{CacheValue, Stamp};
+    ///
+    /// let value = CacheValue::from_millis("data", Some(1_500), None, Stamp::ZERO);
+    /// let expire = DateTime::from_timestamp_millis(1_500);
+    /// assert_eq!(value, Some(CacheValue::from_parts("data", expire, None, Stamp::ZERO)));
+    /// assert_eq!(CacheValue::from_millis("data", Some(i64::MAX), None, Stamp::ZERO), None);
+    /// ```
+    #[must_use]
+    pub fn from_millis(
+        data: T,
+        expire: Option<i64>,
+        stale: Option<i64>,
+        created: Stamp,
+    ) -> Option<Self> {
+        let until =
+            |end: Option<i64>| end.map_or(Some(LifeTime::NEVER_ENDS), LifeTime::until_millis);
+        Some(Self {
+            data,
+            expire: until(expire)?,
+            stale: until(stale)?,
+            created,
+        })
     }
 
     /// The same value with the stamp taken before its load began.
@@ -78,8 +115,7 @@ impl<T> CacheValue<T> {
     /// The same value, expiring at `limit` if it would have lived longer.
     #[must_use]
     pub fn expire_no_later_than(mut self, limit: DateTime<Utc>) -> Self {
-        let limit = floor_to_millisecond(limit);
-        self.expire = Some(self.expire.map_or(limit, |expire| expire.min(limit)));
+        self.expire = self.expire.min(LifeTime::until(Some(limit)));
         self
     }
 
@@ -97,14 +133,14 @@ impl<T> CacheValue<T> {
 
     /// When the value must no longer be used; `None`: never.
     #[must_use]
-    pub const fn expire(&self) -> Option<DateTime<Utc>> {
-        self.expire
+    pub fn expire(&self) -> Option<DateTime<Utc>> {
+        self.expire.end()
     }
 
     /// When the value is due for a refresh; `None`: never.
     #[must_use]
-    pub const fn stale(&self) -> Option<DateTime<Utc>> {
-        self.stale
+    pub fn stale(&self) -> Option<DateTime<Utc>> {
+        self.stale.end()
     }
 
     /// When the load that produced the data began.
@@ -117,28 +153,40 @@ impl<T> CacheValue<T> {
     /// value has `Some(Duration::ZERO)`.
     #[must_use]
     pub fn ttl(&self) -> Option<Duration> {
-        self.expire
-            .map(|expire| (expire - clock::now()).to_std().unwrap_or(Duration::ZERO))
+        self.expire.remaining(UnixTime::now())
     }
 
     /// Whether the expiry has been reached. At the expiry instant a value is expired.
     #[must_use]
     pub fn is_expired(&self) -> bool {
-        self.expire.is_some_and(|expire| expire <= clock::now())
+        self.is_expired_at(&Moment::default())
+    }
+
+    /// Whether the expiry has been reached at this moment.
+    #[must_use]
+    pub fn is_expired_at(&self, moment: &Moment) -> bool {
+        self.expire.has_ended(moment)
     }
 
     /// Whether the stale time has been reached, expired or not.
     #[must_use]
     pub fn is_stale(&self) -> bool {
-        self.stale.is_some_and(|stale| stale <= clock::now())
+        self.is_stale_at(&Moment::default())
+    }
+
+    /// Whether the stale time has been reached at this moment, expired or not.
+    #[must_use]
+    pub fn is_stale_at(&self, moment: &Moment) -> bool {
+        self.stale.has_ended(moment)
     }
 
     /// Both life times looked at together.
     #[must_use]
     pub fn cache_state(&self) -> CacheState {
-        if self.is_expired() {
+        let moment = Moment::default();
+        if self.is_expired_at(&moment) {
             CacheState::Expired
-        } else if self.is_stale() {
+        } else if self.is_stale_at(&moment) {
             CacheState::Stale
         } else {
             CacheState::Actual
@@ -148,7 +196,8 @@ impl<T> CacheValue<T> {
     /// Data, expire, stale and created.
     #[must_use]
     pub fn into_parts(self) -> (T, Option<DateTime<Utc>>, Option<DateTime<Utc>>, Stamp) {
-        (self.data, self.expire, self.stale, self.created)
+        let (expire, stale) = (self.expire(), self.stale());
+        (self.data, expire, stale, self.created)
     }
 
     /// Other data with the same life times and stamp.
@@ -173,23 +222,11 @@ impl<T> CacheValue<T> {
 impl<T> fmt::Debug for CacheValue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CacheValue")
-            .field("expire", &self.expire)
-            .field("stale", &self.stale)
+            .field("expire", &self.expire())
+            .field("stale", &self.stale())
             .field("created", &self.created)
             .finish_non_exhaustive()
     }
-}
-
-/// Down, also before 1970: rounding towards zero or to the nearest would lengthen a life. A moment
-/// within a leap second (chrono counts it as milliseconds 1,000 to 1,999) becomes the last
-/// millisecond before it, because as a plain count of milliseconds it would be a second later.
-fn floor_to_millisecond(at: DateTime<Utc>) -> DateTime<Utc> {
-    let millisecond = i64::from(at.timestamp_subsec_millis().min(999));
-    at.timestamp()
-        .checked_mul(1_000)
-        .and_then(|millis| DateTime::from_timestamp_millis(millis + millisecond))
-        // Every time that chrono can represent has a count of milliseconds.
-        .unwrap_or(at)
 }
 
 #[cfg(test)]
@@ -245,6 +282,30 @@ mod tests {
         assert!(value.ttl() > Some(Duration::from_secs(1 << 32)));
         let value = CacheValue::new((), Some(DateTime::<Utc>::MIN_UTC), None);
         assert_eq!(value.ttl(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn every_count_of_milliseconds_is_a_time_or_refused() {
+        let first = DateTime::<Utc>::MIN_UTC.timestamp_millis();
+        let last = DateTime::<Utc>::MAX_UTC.timestamp_millis();
+        for millis in [
+            i64::MIN,
+            first - 1,
+            first,
+            -1,
+            0,
+            1,
+            last,
+            last + 1,
+            i64::MAX,
+        ] {
+            let time = DateTime::from_timestamp_millis(millis);
+            let expected = |time| CacheValue::from_parts((), time, time, Stamp::ZERO);
+            let made = CacheValue::from_millis((), Some(millis), Some(millis), Stamp::ZERO);
+            assert_eq!(made, time.map(|time| expected(Some(time))), "{millis}");
+        }
+        assert!(CacheValue::from_millis((), None, None, Stamp::ZERO).is_some());
+        assert!(CacheValue::from_millis((), None, Some(last + 1), Stamp::ZERO).is_none());
     }
 
     #[test]

@@ -99,7 +99,9 @@ pub(crate) fn value(
         }
     }
     match item.remove(&names.payload) {
-        Some(AttributeValue::B(stored)) => stored_form::decode(&Bytes::from(stored.into_inner())),
+        Some(AttributeValue::B(stored)) => {
+            stored_form::decode_owned(Bytes::from(stored.into_inner()))
+        }
         Some(_) | None => Err(Rejection::Foreign),
     }
 }

@@ -3,15 +3,22 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use hitbox_backend::{
     Backend, BackendError, BackendErrorKind, BackendResult, Capabilities, DeleteStatus, Format,
-    Operation, ReadOutcome, Rejection, Rejections, note_outcome, trace_rejection,
+    Operation, ReadOutcome, Reading, Rejection, Rejections, Writing, note_outcome_at,
+    trace_rejection,
 };
-use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, Raw};
+use hitbox_core::{
+    BackendLabel, BoxContext, CacheKey, CacheKeyHash, CacheValue, Raw, clock::Moment,
+};
 use moka::sync::Cache;
 
 use crate::{
-    Capacity, CapacityUnset, EvictionCause, MokaBackendBuilder, MokaStatistics, backlog::Backlog,
+    Capacity, CapacityUnset, MokaBackendBuilder, MokaStatistics, backlog::Backlog,
     capacity::entry_weight, eviction::Evictions, maintenance::Maintenance,
 };
+
+/// So many keys of a bulk read go by one reading of the clock: some microseconds' work. More may take
+/// longer than a value lives on.
+const BY_ONE_MOMENT: usize = 64;
 
 /// A cache in the memory of this process.
 ///
@@ -36,13 +43,14 @@ pub struct MokaBackend {
 
 /// What the clones of a backend share.
 pub(crate) struct Shared {
-    pub(crate) cache: Cache<CacheKey, CacheValue<Raw>>,
+    pub(crate) cache: Cache<CacheKey, CacheValue<Raw>, CacheKeyHash>,
     pub(crate) capacity: Capacity,
     pub(crate) backlog: Option<Backlog>,
     pub(crate) largest_value: Option<usize>,
     pub(crate) label: BackendLabel,
     pub(crate) value_format: Box<dyn Format>,
-    pub(crate) evictions: Arc<Evictions>,
+    /// `None` if nobody wants to know of them.
+    pub(crate) evictions: Option<Arc<Evictions>>,
     pub(crate) rejections: Rejections,
 }
 
@@ -53,8 +61,25 @@ impl Shared {
 
     /// moka hides what has expired by its own, monotonic clock. Expiry is by the wall clock, and
     /// the two part when that is set, or the machine sleeps.
-    fn find(&self, key: &CacheKey) -> Option<CacheValue<Raw>> {
-        self.cache.get(key).filter(|value| !value.is_expired())
+    fn find(&self, key: &CacheKey, moment: &Moment) -> Option<CacheValue<Raw>> {
+        self.cache
+            .get(key)
+            .filter(|value| !value.is_expired_at(moment))
+    }
+
+    fn read(&self, key: &CacheKey, context: &mut BoxContext, moment: &Moment) -> ReadOutcome {
+        let outcome = Ok(self.find(key, moment));
+        note_outcome_at(context, &outcome, || self.label.clone(), moment);
+        outcome
+    }
+
+    fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
+        let mut outcomes = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(BY_ONE_MOMENT) {
+            let moment = Moment::default();
+            outcomes.extend(keys.iter().map(|key| Ok(self.find(key, &moment))));
+        }
+        outcomes
     }
 
     fn store(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
@@ -139,8 +164,10 @@ impl MokaBackend {
                 Capacity::Entries(_) => None,
                 Capacity::Bytes(_) => Some(shared.cache.weighted_size()),
             },
-            evicted_expired: shared.evictions.count(EvictionCause::Expired),
-            evicted_size: shared.evictions.count(EvictionCause::Size),
+            evictions: shared
+                .evictions
+                .as_ref()
+                .map(|evictions| evictions.counts()),
             rejections: shared.rejections.total(),
         }
     }
@@ -176,7 +203,7 @@ impl MokaBackend {
 #[async_trait]
 impl Backend for MokaBackend {
     async fn read(&self, key: &CacheKey) -> ReadOutcome {
-        Ok(self.shared.find(key))
+        Ok(self.shared.find(key, &Moment::default()))
     }
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
@@ -190,13 +217,28 @@ impl Backend for MokaBackend {
     // This and the bulk forms: the provided ones allocate one more future for each key, which a
     // look-up in memory feels.
     async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
-        let outcome = Ok(self.shared.find(key));
-        note_outcome(context, &outcome, || self.label());
-        outcome
+        self.shared.read(key, context, &Moment::default())
+    }
+
+    fn begin_read<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        context: &'a mut BoxContext,
+        moment: &Moment,
+    ) -> Reading<'a> {
+        Reading::Answered(self.shared.read(key, context, moment))
+    }
+
+    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+        Writing::Answered(self.shared.store(key, value))
+    }
+
+    fn writes_at_once(&self) -> bool {
+        true
     }
 
     async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
-        keys.iter().map(|key| Ok(self.shared.find(key))).collect()
+        self.shared.read_many(keys)
     }
 
     async fn write_many(

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use hitbox_backend::{
     BackendError, BackendErrorKind, BackendResult, BincodeFormat, Format, Operation, Rejections,
 };
-use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
+use hitbox_core::{BackendLabel, CacheKey, CacheKeyHash, CacheValue, Raw};
 use moka::sync::Cache;
 
 use crate::{
@@ -42,9 +42,17 @@ pub struct MokaBackendBuilder<C> {
     settings: Settings,
 }
 
+/// What is made of evictions. To be told of them, moka locks the key of every write: so only on
+/// request.
+enum WatchedEvictions {
+    None,
+    Counted,
+    Told(EvictionListener),
+}
+
 struct Settings {
     eviction_policy: EvictionPolicy,
-    eviction_listener: Option<EvictionListener>,
+    evictions: WatchedEvictions,
     label: BackendLabel,
     largest_value: Option<usize>,
     value_format: Box<dyn Format>,
@@ -57,7 +65,7 @@ impl MokaBackendBuilder<CapacityUnset> {
             capacity: CapacityUnset,
             settings: Settings {
                 eviction_policy: EvictionPolicy::default(),
-                eviction_listener: None,
+                evictions: WatchedEvictions::None,
                 label: BackendLabel::new_static("moka"),
                 largest_value: None,
                 value_format: Box::new(BincodeFormat),
@@ -113,6 +121,8 @@ impl<C> MokaBackendBuilder<C> {
     /// to a channel instead. If it panics, the panic is caught and logged, and the next eviction is
     /// reported as usual (in a program built with `panic = "abort"`, the program ends).
     ///
+    /// It makes every write slower, see [`count_evictions`](Self::count_evictions).
+    ///
     /// ```
     /// use std::sync::mpsc;
     /// use hitbox_moka::MokaBackend;
@@ -132,7 +142,20 @@ impl<C> MokaBackendBuilder<C> {
         mut self,
         listener: impl Fn(&CacheKey, EvictionCause) + Send + Sync + 'static,
     ) -> Self {
-        self.settings.eviction_listener = Some(Box::new(listener));
+        self.settings.evictions = WatchedEvictions::Told(Box::new(listener));
+        self
+    }
+
+    /// Counts evictions by cause, for [`MokaStatistics::evictions`](crate::MokaStatistics). With an
+    /// [eviction listener](Self::eviction_listener) they are counted in any case.
+    ///
+    /// Not the default, because every write pays for it: to be told of evictions, moka locks the key.
+    /// Reads are as fast as without.
+    #[must_use]
+    pub fn count_evictions(mut self) -> Self {
+        if let WatchedEvictions::None = self.settings.evictions {
+            self.settings.evictions = WatchedEvictions::Counted;
+        }
         self
     }
 
@@ -189,9 +212,14 @@ impl MokaBackendBuilder<Capacity> {
         self.check()?;
         let Self { capacity, settings } = self;
         let label = settings.label;
-        let evictions = Arc::new(Evictions::new(settings.eviction_listener, label.clone()));
+        let evictions = match settings.evictions {
+            WatchedEvictions::None => None,
+            WatchedEvictions::Counted => Some(Evictions::new(None, label.clone())),
+            WatchedEvictions::Told(listener) => Some(Evictions::new(Some(listener), label.clone())),
+        }
+        .map(Arc::new);
         let shared = Arc::new(Shared {
-            cache: cache(capacity, settings.eviction_policy, Arc::clone(&evictions)),
+            cache: cache(capacity, settings.eviction_policy, evictions.clone()),
             backlog: match capacity {
                 Capacity::Entries(_) => None,
                 Capacity::Bytes(max_bytes) => Some(Backlog::new(max_bytes)),
@@ -257,17 +285,30 @@ impl MokaBackendBuilder<Capacity> {
 fn cache(
     capacity: Capacity,
     policy: EvictionPolicy,
-    evictions: Arc<Evictions>,
-) -> Cache<CacheKey, CacheValue<Raw>> {
-    let builder = Cache::builder()
+    evictions: Option<Arc<Evictions>>,
+) -> Cache<CacheKey, CacheValue<Raw>, CacheKeyHash> {
+    let mut builder = Cache::builder()
         .eviction_policy(policy.into())
-        .expire_after(RemainingLife)
-        .eviction_listener(move |key, value, cause| evictions.record(&key, &value, cause));
+        .expire_after(RemainingLife);
+    if let Some(evictions) = evictions {
+        builder = builder
+            .eviction_listener(move |key, value, cause| evictions.record(&key, &value, cause));
+    }
     match capacity {
         Capacity::Entries(max_entries) => builder.max_capacity(max_entries),
         Capacity::Bytes(max_bytes) => builder.max_capacity(max_bytes).weigher(moka_weight),
     }
-    .build()
+    .build_with_hasher(CacheKeyHash)
+}
+
+impl fmt::Debug for WatchedEvictions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "not watched",
+            Self::Counted => "counted",
+            Self::Told(_) => "told to a listener",
+        })
+    }
 }
 
 impl<C: fmt::Debug> fmt::Debug for MokaBackendBuilder<C> {
@@ -276,7 +317,7 @@ impl<C: fmt::Debug> fmt::Debug for MokaBackendBuilder<C> {
         f.debug_struct("MokaBackendBuilder")
             .field("capacity", &self.capacity)
             .field("eviction_policy", &settings.eviction_policy)
-            .field("eviction_listener", &settings.eviction_listener.is_some())
+            .field("evictions", &settings.evictions)
             .field("label", &settings.label.as_str())
             .field("largest_value", &settings.largest_value)
             .field("value_format", &settings.value_format)

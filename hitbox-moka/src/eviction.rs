@@ -7,6 +7,8 @@ use std::{
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
 use moka::notification::RemovalCause;
 
+use crate::EvictionCounts;
+
 /// Which entries go first when the capacity is reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -75,8 +77,11 @@ impl Evictions {
         }
     }
 
-    pub(crate) fn count(&self, cause: EvictionCause) -> u64 {
-        self.counter(cause).load(Ordering::Relaxed)
+    pub(crate) fn counts(&self) -> EvictionCounts {
+        EvictionCounts {
+            expired: self.expired.load(Ordering::Relaxed),
+            size: self.size.load(Ordering::Relaxed),
+        }
     }
 
     /// Takes note that moka dropped an entry.

@@ -46,4 +46,4 @@ pub use backend::MokaBackend;
 pub use builder::{CapacityUnset, MokaBackendBuilder};
 pub use capacity::Capacity;
 pub use eviction::{EvictionCause, EvictionPolicy};
-pub use statistics::MokaStatistics;
+pub use statistics::{EvictionCounts, MokaStatistics};

@@ -15,11 +15,20 @@ pub struct MokaStatistics {
     /// [`Capacity::Bytes`](crate::Capacity::Bytes). `None` for a capacity in entries: nothing is
     /// weighed then.
     pub bytes: Option<u64>,
-    /// Entries dropped because they had expired.
-    pub evicted_expired: u64,
-    /// Live entries dropped because the capacity was reached.
-    pub evicted_size: u64,
+    /// What was evicted. `None` unless the backend was built to
+    /// [count it](crate::MokaBackendBuilder::count_evictions).
+    pub evictions: Option<EvictionCounts>,
     /// Values found that typed access could not serve, each of them a miss;
     /// [`MokaBackend::rejections`](crate::MokaBackend::rejections) tells them apart by reason.
     pub rejections: u64,
+}
+
+/// How many entries were dropped that nobody had asked to drop, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EvictionCounts {
+    /// Because they had expired.
+    pub expired: u64,
+    /// Live ones, because the capacity was reached.
+    pub size: u64,
 }

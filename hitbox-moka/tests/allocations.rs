@@ -69,11 +69,11 @@ fn a_typed_hit_allocates_no_more_than_it_did() {
         let as_dyn: Arc<dyn Backend> = Arc::new(composed());
         let nested = moka().compose(composed(), DisabledOffload);
         let counts = [
-            ("moka alone", per_hit(&moka()).await, 1),
-            ("composed, sequential", per_hit(&composed()).await, 4),
-            ("composed, sequential, dyn", per_hit(&*as_dyn).await, 4),
-            ("three levels, sequential", per_hit(&nested).await, 4),
-            ("composed, parallel", per_hit(&parallel).await, 6),
+            ("moka alone", per_hit(&moka()).await, 0),
+            ("composed, sequential", per_hit(&composed()).await, 0),
+            ("composed, sequential, dyn", per_hit(&*as_dyn).await, 0),
+            ("three levels, sequential", per_hit(&nested).await, 0),
+            ("composed, parallel", per_hit(&parallel).await, 0),
         ];
         for (what, allocations, _) in counts {
             println!("{what}: {allocations} allocations per typed hit");

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::{Backend, BackendError, BackendErrorKind, DeleteStatus};
-use hitbox_core::{CacheContext, CacheKey, CacheStatus, CacheValue, Raw, ResponseSource, Stamp};
+use hitbox_core::{
+    BoxContext, CacheContext, CacheKey, CacheStatus, CacheValue, Raw, ResponseSource, Stamp,
+};
 use hitbox_moka::MokaBackend;
 
 fn cache() -> MokaBackend {
@@ -65,7 +67,7 @@ async fn bulk_outcomes_are_in_the_order_asked_duplicates_included() {
         .collect();
     let later = Some(Bytes::from_static(b"later"));
     assert_eq!(found, [later.clone(), None, later, None]);
-    let statuses: Vec<_> = contexts.iter().map(|context| context.status()).collect();
+    let statuses: Vec<_> = contexts.iter().map(BoxContext::status).collect();
     assert_eq!(
         statuses,
         [CacheStatus::Hit, CacheStatus::Miss, CacheStatus::Hit]

@@ -38,7 +38,8 @@ async fn present(cache: &MokaBackend, count: usize) -> Vec<usize> {
 
 #[tokio::test]
 async fn entries_are_bounded_and_counted() {
-    let cache = MokaBackend::builder().max_entries(10).build().unwrap();
+    let builder = MokaBackend::builder().max_entries(10);
+    let cache = builder.count_evictions().build().unwrap();
     for index in 0..100 {
         cache.write(&key(index), lasting(10)).await.unwrap();
     }
@@ -46,8 +47,8 @@ async fn entries_are_bounded_and_counted() {
     let statistics = cache.statistics();
     assert_eq!(statistics.entries, 10);
     assert_eq!(statistics.bytes, None);
-    assert_eq!(statistics.evicted_size, 90);
-    assert_eq!(statistics.evicted_expired, 0);
+    let evictions = statistics.evictions.unwrap();
+    assert_eq!((evictions.size, evictions.expired), (90, 0));
     assert_eq!(present(&cache, 100).await.len(), 10);
 }
 
@@ -81,7 +82,8 @@ async fn tiny_lfu_keeps_what_is_asked_for_often() {
 
 #[tokio::test]
 async fn an_entry_heavier_than_the_cache_is_refused_at_once() {
-    let cache = MokaBackend::builder().max_bytes(10_000).build().unwrap();
+    let builder = MokaBackend::builder().max_bytes(10_000);
+    let cache = builder.count_evictions().build().unwrap();
     cache.write(&key(0), lasting(100)).await.unwrap();
     write(&cache, 1, 100).await;
     let error = cache.write(&key(0), lasting(6_000)).await.unwrap_err();
@@ -90,7 +92,7 @@ async fn an_entry_heavier_than_the_cache_is_refused_at_once() {
     assert_eq!(present(&cache, 2).await, [1]);
     assert_eq!(cache.remove(&key(0)).await.unwrap(), DeleteStatus::Missing);
     cache.run_pending_tasks();
-    assert_eq!(cache.statistics().evicted_size, 0);
+    assert_eq!(cache.statistics().evictions.unwrap().size, 0);
 }
 
 #[tokio::test]
@@ -168,7 +170,7 @@ async fn a_listener_that_panics_is_asked_again_and_breaks_nothing() {
         write(&cache, index, 10).await;
     }
     assert_eq!(calls.load(Ordering::Relaxed), 3);
-    assert_eq!(cache.statistics().evicted_size, 3);
+    assert_eq!(cache.statistics().evictions.unwrap().size, 3);
     assert_eq!(present(&cache, 4).await, [3]);
 }
 

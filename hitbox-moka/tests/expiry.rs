@@ -10,7 +10,8 @@ use hitbox_core::{CacheContext, CacheKey, CacheStatus, CacheValue, Raw, clock::V
 use hitbox_moka::MokaBackend;
 
 fn cache() -> MokaBackend {
-    MokaBackend::builder().max_entries(100).build().unwrap()
+    let builder = MokaBackend::builder().max_entries(100);
+    builder.count_evictions().build().unwrap()
 }
 
 fn key() -> CacheKey {
@@ -48,7 +49,7 @@ async fn a_value_is_gone_at_its_expiry_by_the_wall_clock() {
     assert_eq!(context.status(), CacheStatus::Miss);
     // moka still has it, and it counts as absent all the same.
     assert_eq!(cache.remove(&key()).await.unwrap(), DeleteStatus::Missing);
-    assert_eq!(cache.statistics().evicted_expired, 1);
+    assert_eq!(cache.statistics().evictions.unwrap().expired, 1);
 }
 
 #[tokio::test]
@@ -94,7 +95,7 @@ async fn moka_follows_an_overwrite_with_a_shorter_life() {
         cache.write(&key(), expiring(after(30))).await.unwrap();
         assert!(is_there(&cache).await);
         let deadline = Instant::now() + Duration::from_secs(20);
-        while cache.statistics().evicted_expired == 0 {
+        while cache.statistics().evictions.unwrap().expired == 0 {
             assert!(Instant::now() < deadline, "{:?}", cache.statistics());
             cache.run_pending_tasks();
             tokio::task::yield_now().await;
@@ -114,7 +115,7 @@ async fn a_value_written_anew_after_its_expiry_lives_its_own_life() {
     cache.write(&key(), expiring(after(60_000))).await.unwrap();
     assert!(is_there(&cache).await);
     // The one that was overwritten had expired: that is an eviction, too.
-    assert_eq!(cache.statistics().evicted_expired, 1);
+    assert_eq!(cache.statistics().evictions.unwrap().expired, 1);
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ const EVERY: Duration = Duration::from_millis(10);
 
 fn maintained(every: Duration) -> MokaBackend {
     MokaBackend::builder()
+        .count_evictions()
         .max_entries(10)
         .maintenance(every)
         .build()
@@ -54,7 +55,7 @@ async fn expired_entries_go_without_traffic() {
     let cache = maintained(EVERY);
     cached_object(&cache, Some(TimeDelta::milliseconds(5))).await;
     until("the entry is dropped", || {
-        cache.statistics().evicted_expired == 1
+        cache.statistics().evictions.unwrap().expired == 1
     })
     .await;
     assert_eq!(cache.statistics().entries, 0);
@@ -67,7 +68,7 @@ async fn the_task_serves_every_clone() {
     drop(cache);
     cached_object(&clone, Some(TimeDelta::milliseconds(5))).await;
     until("the entry is dropped", || {
-        clone.statistics().evicted_expired == 1
+        clone.statistics().evictions.unwrap().expired == 1
     })
     .await;
 }

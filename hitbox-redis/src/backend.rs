@@ -268,7 +268,7 @@ impl Inner {
         let Some(stored) = found else {
             return Ok(None);
         };
-        match stored_form::decode(&stored) {
+        match stored_form::decode_owned(stored) {
             // The server's clock need not agree with this one.
             Ok(value) => Ok(Some(value).filter(|value| !value.is_expired())),
             Err(rejection) => {

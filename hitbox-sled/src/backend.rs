@@ -1,19 +1,23 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use hitbox_backend::{
     Backend, BackendError, BackendResult, CacheKeyFormat, Capabilities, Compressor, DeleteStatus,
-    Format, Operation, ReadOutcome, Rejection, stored_form,
+    Format, Operation, ReadOutcome, Reading, Rejection, note_outcome, note_outcome_at, stored_form,
 };
-use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw, clock};
+use hitbox_core::{
+    BackendLabel, BoxContext, CacheKey, CacheValue, Raw,
+    clock::{self, Moment},
+};
 
 use crate::{
     builder::SledBackendBuilder, error, inner::Inner, offload, statistics::Statistics, store::Store,
 };
 
-/// Values longer than this are checked and decoded off the async threads: from here on that takes
-/// as long as handing it over.
-const INLINE_READ: usize = 64 << 10;
+/// Values longer than this are checked off the async threads. Handing over may cost more than checking
+/// so much where the processor has instructions for it; one that has none needs longer.
+const INLINE_READ: usize = 512 << 10;
 
 /// Values longer than this are written off the async threads. In place a write is done sooner than
 /// it could be handed over, up to larger values than this; but the larger it is, the more often it
@@ -145,6 +149,28 @@ impl SledBackend {
         offload::run(move || work(&inner), operation, &self.inner.label).await
     }
 
+    /// [`read`](Backend::read) as far as it is done in place.
+    fn read_in_place(&self, key: &CacheKey, moment: &Moment) -> InPlace {
+        let stored = match self.inner.find(key) {
+            Ok(Some(stored)) => stored,
+            Ok(None) => return InPlace::Done(Ok(None)),
+            Err(error) => return InPlace::Done(Err(error)),
+        };
+        if stored.len() > INLINE_READ {
+            return InPlace::Found(stored);
+        }
+        let value = self.inner.accept(key, stored_form::decode_owned(stored));
+        InPlace::Done(Ok(value.filter(|value| !value.is_expired_at(moment))))
+    }
+
+    /// Checks and decodes what was found under `key`, off the async threads.
+    async fn decode_off_thread(&self, key: &CacheKey, stored: Bytes) -> ReadOutcome {
+        let decoded = self
+            .off_thread(Operation::Read, move |_| stored_form::decode_owned(stored))
+            .await?;
+        Ok(self.inner.accept(key, decoded).and_then(live))
+    }
+
     /// `work` on many keys off the async threads: one outcome per key, also if the work is lost.
     async fn bulk<I: Send + 'static, T: Send + 'static>(
         &self,
@@ -171,16 +197,33 @@ impl SledBackend {
 #[async_trait]
 impl Backend for SledBackend {
     async fn read(&self, key: &CacheKey) -> ReadOutcome {
-        let Some(stored) = self.inner.find(key)? else {
-            return Ok(None);
-        };
-        let decoded = if stored.len() <= INLINE_READ {
-            stored_form::decode(&stored)
-        } else {
-            self.off_thread(Operation::Read, move |_| stored_form::decode(&stored))
-                .await?
-        };
-        Ok(self.inner.accept(key, decoded).and_then(live))
+        match self.read_in_place(key, &Moment::default()) {
+            InPlace::Done(outcome) => outcome,
+            InPlace::Found(stored) => self.decode_off_thread(key, stored).await,
+        }
+    }
+
+    fn begin_read<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        context: &'a mut BoxContext,
+        moment: &Moment,
+    ) -> Reading<'a> {
+        // The disk may take longer than what another layer has just answered lives on.
+        if moment.has_been_read() {
+            return Reading::NotBegun;
+        }
+        match self.read_in_place(key, moment) {
+            InPlace::Done(outcome) => {
+                note_outcome_at(context, &outcome, || self.label(), moment);
+                Reading::Answered(outcome)
+            }
+            InPlace::Found(stored) => Reading::Begun(Box::pin(async move {
+                let outcome = self.decode_off_thread(key, stored).await;
+                note_outcome(context, &outcome, || self.label());
+                outcome
+            })),
+        }
     }
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
@@ -203,14 +246,17 @@ impl Backend for SledBackend {
         if keys.len() <= INLINE_KEYS {
             let mut outcomes = Vec::with_capacity(keys.len());
             for key in keys {
-                outcomes.push(self.read(key).await);
+                outcomes.push(match self.read_in_place(key, &Moment::default()) {
+                    InPlace::Done(outcome) => outcome,
+                    InPlace::Found(stored) => self.decode_off_thread(key, stored).await,
+                });
             }
             return outcomes;
         }
         let mut outcomes = self
             .bulk(keys.to_vec(), Operation::Read, |inner, key| {
                 let found = inner.find(&key)?;
-                Ok(found.and_then(|stored| inner.accept(&key, stored_form::decode(&stored))))
+                Ok(found.and_then(|stored| inner.accept(&key, stored_form::decode_owned(stored))))
             })
             .await;
         for outcome in outcomes.iter_mut().flatten() {
@@ -274,6 +320,13 @@ impl Backend for SledBackend {
     }
 }
 
+/// How far a read has got in place.
+enum InPlace {
+    Done(ReadOutcome),
+    /// What is stored is too large to be checked and decoded here.
+    Found(Bytes),
+}
+
 fn live(value: CacheValue<Raw>) -> Option<CacheValue<Raw>> {
     (!value.is_expired()).then_some(value)
 }
@@ -299,7 +352,9 @@ impl fmt::Debug for SledBackend {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
     use hitbox_backend::conformance::Subject;
+    use hitbox_core::{CacheStatus, clock::VirtualTime};
 
     use super::*;
 
@@ -321,6 +376,62 @@ mod tests {
             .only("corruption::")
             .assert_conforms()
             .await;
+    }
+
+    /// Whether the read was done at once, and what came of it.
+    async fn begin(backend: &SledBackend, key: &CacheKey) -> (bool, ReadOutcome, BoxContext) {
+        let mut context = BoxContext::default();
+        let (at_once, outcome) = match backend.begin_read(key, &mut context, &Moment::default()) {
+            Reading::Answered(outcome) => (true, outcome),
+            Reading::Begun(rest) => (false, rest.await),
+            Reading::NotBegun => panic!("not begun"),
+        };
+        (at_once, outcome, context)
+    }
+
+    #[tokio::test]
+    async fn reads_are_begun_in_place_and_answered_there_if_the_value_is_not_large() {
+        let directory = tempfile::tempdir().unwrap();
+        let backend = SledBackend::builder()
+            .path(directory.path())
+            .build()
+            .unwrap();
+        let clock = VirtualTime::start(clock::now());
+        let key = CacheKey::from_str("key", "k");
+        for length in [100, INLINE_READ] {
+            let expire = clock.now() + TimeDelta::seconds(1);
+            let value = CacheValue::new(Raw::from(vec![1; length]), Some(expire), None);
+            backend.write(&key, value.clone()).await.unwrap();
+            let (at_once, outcome, context) = begin(&backend, &key).await;
+            assert_eq!(at_once, length < INLINE_READ);
+            assert_eq!(outcome.unwrap(), Some(value));
+            assert_eq!(context.status(), CacheStatus::Hit);
+            assert_eq!(context.source().to_string(), "sled");
+
+            clock.advance(TimeDelta::seconds(1));
+            let (_, outcome, context) = begin(&backend, &key).await;
+            assert_eq!(outcome.unwrap(), None);
+            assert_eq!(context.status(), CacheStatus::Miss);
+        }
+    }
+
+    /// Its values may have expired by the time that the disk has answered.
+    #[tokio::test]
+    async fn no_read_is_begun_under_a_moment_that_has_passed() {
+        let directory = tempfile::tempdir().unwrap();
+        let backend = SledBackend::builder()
+            .path(directory.path())
+            .build()
+            .unwrap();
+        let key = CacheKey::from_str("key", "k");
+        let expire = clock::now() + TimeDelta::hours(1);
+        let value = CacheValue::new(Raw::from(vec![1; 100]), Some(expire), None);
+        let moment = Moment::default();
+        assert!(!value.is_expired_at(&moment));
+        backend.write(&key, value).await.unwrap();
+        let mut context = BoxContext::default();
+        let reading = backend.begin_read(&key, &mut context, &moment);
+        assert!(matches!(reading, Reading::NotBegun), "{reading:?}");
     }
 
     #[tokio::test]

@@ -29,7 +29,7 @@
 //!
 //! # What runs where
 //!
-//! A read of a value of up to 64 KiB and a write of one of up to 16 KiB are done in place: handing
+//! A read of a value of up to 512 KiB and a write of one of up to 16 KiB are done in place: handing
 //! them to another thread would take longer than the work itself. Larger values, bulk operations on
 //! many keys, flushes and sweeps go to tokio's blocking pool; outside of a tokio runtime everything
 //! is done in place. What is not in sled's page cache is read from the disk in place, and a write

@@ -13,7 +13,7 @@ use std::{
 
 use futures::{
     FutureExt,
-    future::{BoxFuture, join, join_all},
+    future::{BoxFuture, join, join_all, poll_fn},
 };
 use hitbox_core::{CacheKey, Offload, OffloadKey};
 
@@ -125,7 +125,13 @@ impl<O: Offload<'static>> KeyBackground<'_, '_, O> {
         if self.is_enabled() {
             self.register(name, work);
         } else {
-            work.await;
+            // What this operation has left may hold what the work waits for: a read of a composition that
+            // has lost a race may be refilling a layer. Nobody else would drive that.
+            poll_fn(|context| {
+                self.background.poll_left(context);
+                work.poll_unpin(context)
+            })
+            .await;
         }
     }
 }

@@ -3,9 +3,11 @@
 //! Each key goes through the same path as a single operation, but what its policy asks of a layer
 //! is gathered. Whenever no policy can go on without an answer, what has been gathered goes to the
 //! layer as one bulk operation. So a sequential read of many keys is one bulk read of L1 and one bulk
-//! read of L2 with exactly the keys that L1 lacked, and a policy from elsewhere works unchanged.
+//! read of L2 with exactly the keys that L1 lacked, and a policy from elsewhere works unchanged. That
+//! particular read comes to the same without a future for each key: see `in_order`.
 
 mod gather;
+mod in_order;
 
 use std::{pin::pin, task::Poll};
 
@@ -14,11 +16,15 @@ use futures::{
     future::{BoxFuture, join_all, poll_fn},
     stream::FuturesUnordered,
 };
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload, Raw};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload, Raw, clock::Moment};
 
 use super::{
-    CompositionBackend, CompositionReadPolicy, CompositionWritePolicy, background::Background,
-    layers::Handle, ledger::Origin, mutate, read,
+    CompositionBackend, CompositionReadPolicy, CompositionWritePolicy, RefillPolicy,
+    background::Background,
+    layers::Handle,
+    ledger::Origin,
+    mutate::{self, Done},
+    read::{self, Begun},
 };
 use crate::{Backend, BackendResult, DeleteStatus, ReadOutcome};
 use gather::InBulk;
@@ -36,6 +42,24 @@ where
         keys: &[CacheKey],
         contexts: &mut [BoxContext],
     ) -> Vec<ReadOutcome> {
+        // Repairs want to know of both layers, whatever the policy asks.
+        let in_order =
+            self.read.asks_in_order() && self.layers.rules.refill != RefillPolicy::Repair;
+        let mut outcomes = if in_order {
+            self.read_in_order(keys, contexts).await
+        } else {
+            self.read_by_policy(keys, contexts).await
+        };
+        // The last key may have been waited for since the others were answered.
+        look_again_at_all(&mut outcomes, contexts);
+        outcomes
+    }
+
+    async fn read_by_policy(
+        &self,
+        keys: &[CacheKey],
+        contexts: &mut [BoxContext],
+    ) -> Vec<ReadOutcome> {
         let (l1, l2) = (InBulk::new(self.first()), InBulk::new(self.second()));
         let background = Background::new(&*self.offload);
         let path = self.read_path(&background);
@@ -44,22 +68,18 @@ where
             let context = each.next();
             let (path, l1, l2) = (&path, l1.clone(), l2.clone());
             async move {
+                let begun = Begun::at(&self.layers.ledger, key);
                 match context {
-                    Some(context) => path.read(key, context, l1, l2).await,
-                    None => path.read(key, &mut BoxContext::default(), l1, l2).await,
+                    Some(context) => path.read(key, context, begun, (l1, l2)).await,
+                    None => {
+                        let mut nobodys = BoxContext::default();
+                        path.read(key, &mut nobodys, begun, (l1, l2)).await
+                    }
                 }
             }
         }));
-        let (mut outcomes, bulks) = drive(singles, &l1, &l2, &background).await;
+        let (outcomes, bulks) = drive(singles, &l1, &l2, &background).await;
         background.hand_over_bulk(&self.layers.ledger, bulks).await;
-        // The last key may have been waited for since the others were answered.
-        let mut contexts = contexts.iter_mut();
-        for outcome in &mut outcomes {
-            let context = contexts.next();
-            if let Ok(found) = outcome {
-                read::look_again(found, context);
-            }
-        }
         outcomes
     }
 
@@ -73,7 +93,10 @@ where
         let path = self.write_path(&background);
         let singles = join_all(entries.into_iter().map(|(key, value)| {
             let (path, l1, l2) = (&path, l1.clone(), l2.clone());
-            async move { path.write(&key, value, origin, l1, l2).await }
+            async move {
+                path.write(&key, value, origin, Done::default(), (l1, l2))
+                    .await
+            }
         }));
         let (outcomes, bulks) = drive(singles, &l1, &l2, &background).await;
         background.hand_over_bulk(&self.layers.ledger, bulks).await;
@@ -87,11 +110,27 @@ where
         let (l1, l2) = (InBulk::new(self.first()), InBulk::new(self.second()));
         let singles = join_all(keys.iter().map(|key| {
             let ledger = &self.layers.ledger;
-            mutate::remove(ledger, &self.label, key, l1.clone(), l2.clone())
+            mutate::remove(ledger, self.paths.label(), key, l1.clone(), l2.clone())
         }));
         // A remove waits for both layers: nothing is left for the background.
         let background = Background::new(&*self.offload);
         drive(singles, &l1, &l2, &background).await.0
+    }
+}
+
+/// So many answers are looked at by one reading of the clock: some microseconds' work.
+const BY_ONE_MOMENT: usize = 64;
+
+fn look_again_at_all(outcomes: &mut [ReadOutcome], contexts: &mut [BoxContext]) {
+    let mut contexts = contexts.iter_mut();
+    for outcomes in outcomes.chunks_mut(BY_ONE_MOMENT) {
+        let moment = Moment::default();
+        for outcome in outcomes {
+            let context = contexts.next();
+            if let Ok(found) = outcome {
+                read::look_again(found, context, &moment);
+            }
+        }
     }
 }
 

@@ -5,7 +5,10 @@ use std::{future::Future, sync::Arc};
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 
 use super::{layer::CompositionLayer, ledger::Ledger, policy::Rules};
-use crate::{Backend, BackendResult, DeleteStatus, ReadOutcome};
+use crate::{
+    Backend, BackendResult, DeleteStatus, ReadOutcome,
+    backend::{read_through, refill_through, write_through},
+};
 
 pub(super) struct Layers<L1, L2> {
     pub(super) l1: L1,
@@ -22,6 +25,13 @@ impl<L1, L2> Layers<L1, L2> {
             ledger: Ledger::new(rules.record_capacity),
             rules,
         }
+    }
+}
+
+impl<L1: Backend, L2: Backend> Layers<L1, L2> {
+    /// Whether a write is expected to wait for neither.
+    pub(super) fn writes_at_once(&self) -> bool {
+        self.l1.writes_at_once() && self.l2.writes_at_once()
     }
 }
 
@@ -89,16 +99,16 @@ impl<H: Handle> LayerAccess for H {
     const LAYER: CompositionLayer = <H as Handle>::LAYER;
 
     async fn read(&self, key: &CacheKey, mut context: BoxContext) -> (ReadOutcome, BoxContext) {
-        let outcome = self.backend().read_with(key, &mut context).await;
+        let outcome = read_through(self.backend(), key, &mut context).await;
         (outcome, context)
     }
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        self.backend().write(key, value).await
+        write_through(self.backend(), key, value).await
     }
 
     async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        self.backend().refill(key, value).await
+        refill_through(self.backend(), key, value).await
     }
 
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {

@@ -34,11 +34,12 @@ use hitbox_core::{BackendLabel, Offload, Stamp};
 
 use crate::Backend;
 use layers::Layers;
+use read::SourcePaths;
 
 pub use layer::CompositionLayer;
 pub use owed::{Owed, OwedCause};
 pub use policy::{
-    CompositionPolicy, CompositionReadPolicy, CompositionWritePolicy,
+    CompositionPolicy, CompositionReadPolicy, CompositionWritePolicy, FoundAtOnce,
     OptimisticParallelWritePolicy, ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy,
     RaceWritePolicy, ReadResult, RefillPolicy, RepairPace, RepairPolicy, SequentialReadPolicy,
     SequentialWritePolicy, StrictWritePolicy,
@@ -61,7 +62,7 @@ pub struct CompositionBackend<
     offload: Arc<O>,
     read: R,
     write: W,
-    label: BackendLabel,
+    paths: Arc<SourcePaths>,
 }
 
 impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W>
@@ -85,7 +86,7 @@ where
             offload,
             read: policy.read,
             write: policy.write,
-            label: BackendLabel::new_static("composition"),
+            paths: Arc::new(SourcePaths::new(BackendLabel::new_static("composition"))),
         }
     }
 
@@ -93,7 +94,7 @@ where
     /// `composition`.
     #[must_use]
     pub fn with_label(mut self, label: BackendLabel) -> Self {
-        self.label = label;
+        self.paths = Arc::new(SourcePaths::new(label));
         self
     }
 }
@@ -143,7 +144,7 @@ impl<L1, L2, O, R: Clone, W: Clone> Clone for CompositionBackend<L1, L2, O, R, W
             offload: Arc::clone(&self.offload),
             read: self.read.clone(),
             write: self.write.clone(),
-            label: self.label.clone(),
+            paths: Arc::clone(&self.paths),
         }
     }
 }
@@ -153,7 +154,7 @@ impl<L1: Backend, L2: Backend, O, R: fmt::Debug, W: fmt::Debug> fmt::Debug
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CompositionBackend")
-            .field("label", &self.label)
+            .field("label", self.paths.label())
             .field("l1", &self.layers.l1.label())
             .field("l2", &self.layers.l2.label())
             .field("read", &self.read)

@@ -1,6 +1,8 @@
 //! One write or remove through a composition.
 
-use std::sync::Arc;
+mod at_once;
+
+use std::{future::ready, sync::Arc};
 
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Offload, Raw, Stamp};
 
@@ -13,7 +15,12 @@ use super::{
     policy::Rules,
     read::for_layer,
 };
-use crate::{BackendErrorKind, BackendResult, DeleteStatus};
+use crate::{BackendError, BackendErrorKind, BackendResult, DeleteStatus};
+
+pub(super) use at_once::{AtOnce, Outcome};
+
+/// What came of the write of each layer, where that has been made already.
+pub(super) type Done = [Option<BackendResult<()>>; 2];
 
 /// What a write needs besides the layers.
 pub(super) struct WritePath<'a, W, O> {
@@ -30,8 +37,8 @@ impl<W: CompositionWritePolicy, O: Offload<'static>> WritePath<'_, W, O> {
         key: &CacheKey,
         value: CacheValue<Raw>,
         origin: Origin,
-        l1: A,
-        l2: B,
+        done: Done,
+        (l1, l2): (A, B),
     ) -> BackendResult<()> {
         let value = believable(value);
         let mutation = match self.ledger.begin_write(key, value.created(), origin) {
@@ -45,21 +52,42 @@ impl<W: CompositionWritePolicy, O: Offload<'static>> WritePath<'_, W, O> {
                 return remove(self.ledger, self.label, key, l1, l2).await.map(drop);
             }
         };
-        let write_l1 = in_turn(l1.clone(), key, value.clone(), &mutation, self.rules);
-        let write_l2 = in_turn(l2.clone(), key, value, &mutation, self.rules);
-        // From here on the operations on the layers keep it going: it ends when the last one does.
-        drop(mutation);
+        let rules = self.rules;
+        let [done_in_l1, done_in_l2] = done;
+        let write_l1 = {
+            let (layer, key, value) = (l1.clone(), key.clone(), value.clone());
+            let mutation = Arc::clone(&mutation);
+            move |_| write_in_turn(layer, key, value, mutation, rules, done_in_l1)
+        };
+        // From here on the operations on the layers keep the mutation going: it ends when the last
+        // one does.
+        let write_l2 = {
+            let (layer, key) = (l2.clone(), key.clone());
+            move |_| write_in_turn(layer, key, value, mutation, rules, done_in_l2)
+        };
         let outcome = self
             .policy
             .execute_with(key.clone(), write_l1, write_l2, &self.background.of(key))
             .await;
-        if let Err(error) = &outcome
-            && error.kind() == BackendErrorKind::TooLarge
-        {
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(error) => self.fail(key, error, l1, l2).await,
+        }
+    }
+
+    /// What is left to do for a write that has failed.
+    pub(super) async fn fail<A: LayerAccess, B: LayerAccess>(
+        &self,
+        key: &CacheKey,
+        error: BackendError,
+        l1: A,
+        l2: B,
+    ) -> BackendResult<()> {
+        if error.kind() == BackendErrorKind::TooLarge {
             // By contract the key is absent then, also from the layer that had room for it.
             remove(self.ledger, self.label, key, l1, l2).await?;
         }
-        outcome.map_err(|error| error.seen_through(self.label))
+        Err(error.seen_through(self.label))
     }
 }
 
@@ -76,31 +104,27 @@ fn believable(value: CacheValue<Raw>) -> CacheValue<Raw> {
 /// The write of one layer as policies get to see it: in its turn, and only if still due.
 ///
 /// The key that a policy passes on is not looked at: the turn is for this one.
-fn in_turn<A: LayerAccess>(
+async fn write_in_turn<A: LayerAccess>(
     layer: A,
-    key: &CacheKey,
+    key: CacheKey,
     value: CacheValue<Raw>,
-    mutation: &Arc<Mutation>,
+    mutation: Arc<Mutation>,
     rules: Rules,
-) -> impl FnOnce(CacheKey) -> LayerWrite + Send + use<A> {
-    let (key, mutation) = (key.clone(), Arc::clone(mutation));
-    move |_| {
-        Box::pin(async move {
-            match mutation.turn(A::LAYER).await {
-                Some(turn) => {
-                    let value = for_layer(A::LAYER, value, rules);
-                    turn.run(layer.write(&key, value))
-                        .await
-                        .map_err(|error| error.in_layer(A::LAYER))
-                }
-                // Overtaken: as if it had been written and replaced at once.
-                None => Ok(()),
-            }
-        })
-    }
+    done: Option<BackendResult<()>>,
+) -> BackendResult<()> {
+    let Some(turn) = mutation.turn(A::LAYER).await else {
+        // Overtaken: as if it had been written and replaced at once.
+        return Ok(());
+    };
+    let outcome = match done {
+        Some(outcome) => turn.run(ready(outcome)).await,
+        None => {
+            let value = for_layer(A::LAYER, value, rules);
+            turn.run(layer.write(&key, value)).await
+        }
+    };
+    outcome.map_err(|error| error.in_layer(A::LAYER))
 }
-
-type LayerWrite = std::pin::Pin<Box<dyn Future<Output = BackendResult<()>> + Send + 'static>>;
 
 /// Removes `key` from both layers at once.
 pub(super) async fn remove<A: LayerAccess, B: LayerAccess>(

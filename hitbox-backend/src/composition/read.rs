@@ -1,15 +1,19 @@
 //! One read through a composition.
 
+mod at_once;
+mod source;
+
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 use hitbox_core::{
-    BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, Offload, Raw, ResponseSource,
+    BoxContext, CacheKey, CacheStatus, CacheValue, Offload, Raw, ResponseSource, Stamp,
+    clock::Moment,
 };
 use tokio::sync::oneshot;
 
 use super::{
-    CompositionReadPolicy, ReadResult,
+    CompositionReadPolicy, FoundAtOnce, ReadResult,
     background::Background,
     layer::CompositionLayer,
     layers::LayerAccess,
@@ -20,13 +24,56 @@ use super::{
 };
 use crate::{BackendError, ReadOutcome};
 
+pub(super) use at_once::{AtOnce, Glimpse, Glimpses};
+pub(super) use source::SourcePaths;
+
 /// What a read needs besides the layers.
 pub(super) struct ReadPath<'a, R, O> {
     pub(super) policy: &'a R,
     pub(super) background: &'a Background<'a, O>,
-    pub(super) label: &'a BackendLabel,
+    pub(super) paths: &'a SourcePaths,
     pub(super) ledger: &'a Arc<Ledger>,
     pub(super) rules: Rules,
+}
+
+/// What a read found out before it came to wait.
+pub(super) struct Begun {
+    /// Taken before a layer was asked.
+    pub(super) trust: Trust,
+    pub(super) glimpses: Glimpses,
+}
+
+impl Begun {
+    /// A read of `key` that begins now, with no layer asked yet.
+    pub(super) fn at(ledger: &Ledger, key: &CacheKey) -> Self {
+        Self {
+            trust: ledger.trust(key),
+            glimpses: Glimpses::default(),
+        }
+    }
+
+    /// Whether it is known that L1 has no value, and of L2 nothing; and nothing is distrusted, so that
+    /// there is nothing to repair.
+    pub(super) fn lacks_in_l1_alone(&self) -> bool {
+        self.glimpses == [Glimpse::Miss, Glimpse::Nothing] && !self.trust.is_limited()
+    }
+
+    /// Whether L1 was seen to hold this value already: under a cap it has another expiry there, and
+    /// may have reached it.
+    pub(super) fn has_in_l1(&self, value: &CacheValue<Raw>, rules: Rules) -> bool {
+        let [in_l1, _] = self.glimpses;
+        rules.l1_ttl.is_some() && in_l1 == Glimpse::Value(value.created())
+    }
+}
+
+/// What the layers had, for those that bring them up to date.
+enum Sighted {
+    AtOnce(Glimpses),
+    /// By L1 and by L2, where it was wanted.
+    Told(
+        Option<oneshot::Receiver<Seen>>,
+        Option<oneshot::Receiver<Seen>>,
+    ),
 }
 
 impl<R: CompositionReadPolicy, O: Offload<'static>> ReadPath<'_, R, O> {
@@ -34,62 +81,113 @@ impl<R: CompositionReadPolicy, O: Offload<'static>> ReadPath<'_, R, O> {
         &self,
         key: &CacheKey,
         context: &mut BoxContext,
-        l1: A,
-        l2: B,
+        Begun { trust, glimpses }: Begun,
+        (l1, l2): (A, B),
     ) -> ReadOutcome {
-        let trust = self.ledger.trust(key);
         let (tell_l1, seen_in_l1) = self.sighting();
         let (tell_l2, seen_in_l2) = self.sighting();
-        let read_l1 = guarded(l1.clone(), key, context.clone(), trust, tell_l1);
-        let read_l2 = guarded(l2.clone(), key, context.clone(), trust, tell_l2);
+        let [in_l1, in_l2] = glimpses;
+        // The key that a policy passes on is not looked at: what is known of the layers is known of
+        // this one.
+        let read_l1 = {
+            let (layer, key, context) = (l1.clone(), key.clone(), context.clone());
+            move |_| guarded(layer, key, context, trust, in_l1, tell_l1)
+        };
+        let read_l2 = {
+            let (layer, key, context) = (l2.clone(), key.clone(), context.clone());
+            move |_| guarded(layer, key, context, trust, in_l2, tell_l2)
+        };
         let result = self
             .policy
             .execute_with(key.clone(), read_l1, read_l2, &self.background.of(key))
             .await;
+        let sighted = Sighted::Told(seen_in_l1, seen_in_l2);
+        self.conclude(key, context, trust, result, sighted, (l1, l2))
+            .await
+    }
+
+    /// What is left to do for a read that the layers have answered at once.
+    pub(super) async fn follow_up<A: LayerAccess, B: LayerAccess>(
+        &self,
+        key: &CacheKey,
+        context: &mut BoxContext,
+        Begun { trust, glimpses }: Begun,
+        found: Result<FoundAtOnce<Raw>, BackendError>,
+        layers: (A, B),
+    ) -> ReadOutcome {
+        let result = found.map(|FoundAtOnce { value, source }| ReadResult {
+            value,
+            source,
+            context: context.clone(),
+        });
+        let sighted = Sighted::AtOnce(glimpses);
+        self.conclude(key, context, trust, result, sighted, layers)
+            .await
+    }
+
+    /// Turns what the policy returned into the answer, and sees to refills and repairs.
+    async fn conclude<A: LayerAccess, B: LayerAccess>(
+        &self,
+        key: &CacheKey,
+        context: &mut BoxContext,
+        trust: Trust,
+        result: Result<ReadResult<Raw>, BackendError>,
+        sighted: Sighted,
+        (l1, l2): (A, B),
+    ) -> ReadOutcome {
         let result = match result {
             Ok(result) => result,
             Err(error) => {
                 mark_miss(context);
-                return Err(error.seen_through(self.label));
+                return Err(error.seen_through(self.paths.label()));
             }
         };
-
         let owes = trust.is_limited() && self.ledger.owed_len() > 0;
         let unrepaired = (owes && self.repairs_here()).then(|| (l1.clone(), l2.clone()));
-        match self.rules.refill {
-            RefillPolicy::Always => self.refill_l1(key, &result, trust, seen_in_l1, l1).await,
-            RefillPolicy::Never => {}
-            RefillPolicy::Repair => {
-                if let (Some(seen_in_l1), Some(seen_in_l2)) = (seen_in_l1, seen_in_l2)
-                    && let Some(repair) = refill::repair(
-                        Arc::clone(self.ledger),
-                        key.clone(),
-                        trust,
-                        (seen_in_l1, seen_in_l2),
-                        (l1, l2),
-                        self.rules,
-                    )
-                {
-                    self.background
-                        .of(key)
-                        .register((key.clone(), "repair"), repair);
+        match (self.rules.refill, sighted) {
+            (RefillPolicy::Always, sighted) => {
+                self.refill_l1(key, &result, trust, sighted, l1).await;
+            }
+            (RefillPolicy::Repair, Sighted::Told(Some(in_l1), Some(in_l2))) => {
+                let (ledger, seen) = (Arc::clone(self.ledger), (in_l1, in_l2));
+                let repair = refill::repair(ledger, key.clone(), trust, seen, (l1, l2), self.rules);
+                if let Some(repair) = repair {
+                    let background = self.background.of(key);
+                    background.register((key.clone(), "repair"), repair);
                 }
             }
+            (RefillPolicy::Repair, Sighted::Told(..) | Sighted::AtOnce(_))
+            | (RefillPolicy::Never, _) => {}
         }
-        if let Some((l1, l2)) = unrepaired {
-            self.repair(key, l1.clone(), l2.clone()).await;
-            self.repair(key, l2, l1).await;
+        if let Some(layers) = unrepaired {
+            self.repair_both(key, layers).await;
         }
-        Ok(self.answer(context, result))
+        if result.value.is_some() {
+            *context = result.context;
+        }
+        // Once more by the clock: a policy may have waited for the other layer since the value was
+        // read.
+        let moment = Moment::default();
+        Ok(answer(self.paths, context, result.value, &moment))
     }
 
     /// Whether reads have to repair what they find owed, since the background does not.
-    fn repairs_here(&self) -> bool {
+    pub(super) fn repairs_here(&self) -> bool {
         match self.rules.repair {
             RepairPolicy::Background(_) => !self.background.can_defer(),
             RepairPolicy::OnNextOperation => true,
             RepairPolicy::Never => false,
         }
+    }
+
+    /// Repairs what either layer owes of the key.
+    pub(super) async fn repair_both<A: LayerAccess, B: LayerAccess>(
+        &self,
+        key: &CacheKey,
+        (l1, l2): (A, B),
+    ) {
+        self.repair(key, l1.clone(), l2.clone()).await;
+        self.repair(key, l2, l1).await;
     }
 
     async fn repair<A: LayerAccess, B: LayerAccess>(&self, key: &CacheKey, owing: A, other: B) {
@@ -129,14 +227,13 @@ impl<R: CompositionReadPolicy, O: Offload<'static>> ReadPath<'_, R, O> {
         key: &CacheKey,
         result: &ReadResult<Raw>,
         trust: Trust,
-        seen_in_l1: Option<oneshot::Receiver<Seen>>,
+        sighted: Sighted,
         l1: A,
     ) {
         let (CompositionLayer::L2, Some(value)) = (result.source, &result.value) else {
             return;
         };
-        let seen = seen_in_l1.and_then(|mut seen| seen.try_recv().ok());
-        if matches!(seen, Some(Seen::Value(seen)) if seen.created() == value.created()) {
+        if self.rules.l1_ttl.is_some() && sighted.created_in_l1() == Some(value.created()) {
             return;
         }
         let turn = self
@@ -151,92 +248,139 @@ impl<R: CompositionReadPolicy, O: Offload<'static>> ReadPath<'_, R, O> {
                 .await;
         }
     }
+}
 
-    /// What the caller gets to see of a policy's result.
-    fn answer(&self, context: &mut BoxContext, result: ReadResult<Raw>) -> Option<CacheValue<Raw>> {
-        // Once more: a policy may have waited for the other layer since the value was read.
-        let live = result.value.filter(|value| !value.is_expired());
-        let Some(value) = live else {
-            mark_miss(context);
-            return None;
-        };
-        *context = result.context;
-        let source = match context.source() {
-            ResponseSource::Backend(inner) => self.label.join(inner),
-            // A policy that made up a context of its own.
-            ResponseSource::Upstream => self.label.clone(),
-        };
-        context.set_source(ResponseSource::Backend(source));
-        context.set_status(status_of(&value));
-        Some(value)
+impl Sighted {
+    fn created_in_l1(self) -> Option<Stamp> {
+        match self {
+            Self::AtOnce([Glimpse::Value(created), _]) => Some(created),
+            Self::AtOnce(_) | Self::Told(None, _) => None,
+            Self::Told(Some(mut in_l1), _) => match in_l1.try_recv() {
+                Ok(Seen::Value(value)) => Some(value.created()),
+                Ok(Seen::Nothing | Seen::Failure) | Err(_) => None,
+            },
+        }
     }
+}
+
+/// What the caller gets to see of a value, if it is still live. `context` is that of the layer that
+/// answered.
+#[inline]
+pub(super) fn answer(
+    paths: &SourcePaths,
+    context: &mut BoxContext,
+    value: Option<CacheValue<Raw>>,
+    moment: &Moment,
+) -> Option<CacheValue<Raw>> {
+    let Some(live) = value.as_ref().filter(|value| !value.is_expired_at(moment)) else {
+        mark_miss(context);
+        return None;
+    };
+    let source = match context.source() {
+        ResponseSource::Backend(layer) => paths.to(layer),
+        // A policy that made up a context of its own.
+        ResponseSource::Upstream => paths.label().clone(),
+    };
+    context.set_source(ResponseSource::Backend(source));
+    context.set_status(status_of(live, moment));
+    value
 }
 
 /// Brings an answer up to date that others have been waited for since: what has expired is a miss.
-pub(super) fn look_again(found: &mut Option<CacheValue<Raw>>, context: Option<&mut BoxContext>) {
-    *found = found.take().filter(|value| !value.is_expired());
-    match (found, context) {
-        (Some(value), Some(context)) => context.set_status(status_of(value)),
-        (None, Some(context)) => mark_miss(context),
-        (Some(_) | None, None) => {}
+pub(super) fn look_again(
+    found: &mut Option<CacheValue<Raw>>,
+    context: Option<&mut BoxContext>,
+    moment: &Moment,
+) {
+    let Some(value) = found else {
+        return;
+    };
+    if value.is_expired_at(moment) {
+        context.into_iter().for_each(mark_miss);
+        *found = None;
+    } else if let Some(context) = context {
+        context.set_status(status_of(value, moment));
     }
 }
 
-fn status_of(value: &CacheValue<Raw>) -> CacheStatus {
-    if value.is_stale() {
+#[inline]
+fn status_of(value: &CacheValue<Raw>, moment: &Moment) -> CacheStatus {
+    if value.is_stale_at(moment) {
         CacheStatus::Stale
     } else {
         CacheStatus::Hit
     }
 }
 
-fn mark_miss(context: &mut BoxContext) {
+pub(super) fn mark_miss(context: &mut BoxContext) {
     context.set_status(CacheStatus::Miss);
     context.set_source(ResponseSource::Upstream);
 }
 
 /// The read of one layer as policies get to see it: without values that are expired or overtaken.
-///
-/// The key that a policy passes on is not looked at: what is known of the layers is known of this
-/// one.
-fn guarded<A: LayerAccess>(
+async fn guarded<A: LayerAccess>(
     layer: A,
-    key: &CacheKey,
+    key: CacheKey,
     context: BoxContext,
     trust: Trust,
+    glimpse: Glimpse,
     tell: Option<oneshot::Sender<Seen>>,
-) -> impl FnOnce(CacheKey) -> GuardedRead + Send {
-    let key = key.clone();
-    move |_| {
-        Box::pin(async move {
-            let (outcome, mut context) = layer.read(&key, context).await;
-            let outcome =
-                outcome.map(|found| found.filter(|value| is_usable(A::LAYER, value, &trust)));
-            let outcome = outcome.map_err(|error| error.in_layer(A::LAYER));
-            if !matches!(outcome, Ok(Some(_))) {
-                mark_miss(&mut context);
-            }
-            if let Some(tell) = tell {
-                // Nobody may want to know any more.
-                let _ = tell.send(Seen::from(&outcome));
-            }
-            (outcome, context)
-        })
+) -> (ReadOutcome, BoxContext) {
+    let (mut outcome, mut context) = match glimpse {
+        // It has been asked already.
+        Glimpse::Miss => (Ok(None), context),
+        Glimpse::Nothing | Glimpse::Value(_) => layer.read(&key, context).await,
+    };
+    let moment = Moment::default();
+    guard(A::LAYER, &mut outcome, &mut context, &trust, &moment);
+    if let Some(tell) = tell {
+        // Nobody may want to know any more.
+        let _ = tell.send(Seen::from(&outcome));
+    }
+    (outcome, context)
+}
+
+/// Takes from what a layer returned a value that is expired or overtaken.
+#[inline]
+pub(super) fn guard(
+    layer: CompositionLayer,
+    outcome: &mut ReadOutcome,
+    context: &mut BoxContext,
+    trust: &Trust,
+    moment: &Moment,
+) {
+    if !admit(layer, outcome, trust, moment) {
+        mark_miss(context);
     }
 }
 
-type GuardedRead = std::pin::Pin<
-    Box<
-        dyn Future<Output = (Result<Option<CacheValue<Raw>>, BackendError>, BoxContext)>
-            + Send
-            + 'static,
-    >,
->;
+/// [`guard`] without a context. Whether there is a value left.
+#[inline]
+pub(super) fn admit(
+    layer: CompositionLayer,
+    outcome: &mut ReadOutcome,
+    trust: &Trust,
+    moment: &Moment,
+) -> bool {
+    match outcome {
+        Ok(Some(value)) if is_usable(layer, value, trust, moment) => return true,
+        Ok(Some(_)) => *outcome = Ok(None),
+        Ok(None) => {}
+        Err(error) => error.pass_layer(layer),
+    }
+    false
+}
 
-pub(super) fn is_usable(layer: CompositionLayer, value: &CacheValue<Raw>, trust: &Trust) -> bool {
+#[inline]
+pub(super) fn is_usable(
+    layer: CompositionLayer,
+    value: &CacheValue<Raw>,
+    trust: &Trust,
+    moment: &Moment,
+) -> bool {
     // What happens after this value was seen must also be stamped after it.
     value.created().observe();
-    !value.is_expired() && trust.covers(layer, value.created())
+    !value.is_expired_at(moment) && trust.covers(layer, value.created())
 }
 
 /// The value as `layer` may keep it: L1 by its cap on life times.

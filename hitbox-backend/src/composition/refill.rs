@@ -2,17 +2,18 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
+use futures::{FutureExt, future::BoxFuture};
 use hitbox_core::{CacheKey, CacheValue, Raw};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::{
     layer::CompositionLayer,
     layers::LayerAccess,
-    ledger::{Ledger, Trust, Turn},
+    ledger::{BegunInTurn, Ledger, Trust, Turn},
     policy::Rules,
     read::for_layer,
 };
-use crate::{BackendErrorKind, ReadOutcome};
+use crate::{Backend, BackendErrorKind, BackendResult, ReadOutcome};
 
 /// Copies a value to a layer. A failure is logged and otherwise of no consequence.
 pub(super) async fn copy<A: LayerAccess>(
@@ -21,11 +22,48 @@ pub(super) async fn copy<A: LayerAccess>(
     value: CacheValue<Raw>,
     layer: A,
 ) {
-    match turn.run(layer.refill(&key, value)).await {
+    let outcome = turn.run(layer.refill(&key, value)).await;
+    log_failure(&key, A::LAYER, outcome);
+}
+
+/// How far [`begin_copy`] got.
+pub(super) enum Copying<'a> {
+    /// There is nothing to copy.
+    Needless,
+    /// It is done, or has failed; it has taken the time of a write.
+    Done,
+    /// The rest of it, to be waited for.
+    Begun(BoxFuture<'a, ()>),
+    /// Nothing has been done.
+    NotBegun,
+}
+
+/// [`copy`] as far as it goes without waiting.
+pub(super) fn begin_copy<'a>(
+    turn: Turn,
+    key: &'a CacheKey,
+    value: CacheValue<Raw>,
+    (layer, backend): (CompositionLayer, &'a impl Backend),
+) -> Copying<'a> {
+    match turn.begin(|| backend.begin_refill(key, value)) {
+        BegunInTurn::Answered(outcome) => {
+            log_failure(key, layer, outcome);
+            Copying::Done
+        }
+        BegunInTurn::Begun(rest) => {
+            let rest = rest.map(move |outcome| log_failure(key, layer, outcome));
+            Copying::Begun(rest.boxed())
+        }
+        BegunInTurn::NotBegun => Copying::NotBegun,
+    }
+}
+
+pub(super) fn log_failure(key: &CacheKey, layer: CompositionLayer, outcome: BackendResult<()>) {
+    match outcome {
         Ok(()) => {}
         // A layer that takes only small values is refilled with those.
         Err(error) if error.kind() == BackendErrorKind::TooLarge => {}
-        Err(error) => tracing::warn!(%key, layer = %A::LAYER, %error, "a refill failed"),
+        Err(error) => tracing::warn!(%key, %layer, %error, "a refill failed"),
     }
 }
 

@@ -9,7 +9,7 @@ mod rounds;
 
 use std::sync::Arc;
 
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, clock::Moment};
 
 use super::{
     layer::CompositionLayer,
@@ -94,7 +94,8 @@ async fn look<A: LayerAccess>(
     trust: &Trust,
 ) -> BackendResult<Option<CacheValue<Raw>>> {
     let (found, _context) = layer.read(key, BoxContext::default()).await;
-    Ok(found?.filter(|value| is_usable(A::LAYER, value, trust)))
+    let moment = Moment::default();
+    Ok(found?.filter(|value| is_usable(A::LAYER, value, trust, &moment)))
 }
 
 /// The value that the other layer can be given, if it is to be given one.

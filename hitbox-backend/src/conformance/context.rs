@@ -1,13 +1,16 @@
 //! The context tells the truth about how a read was answered.
 
 use chrono::TimeDelta;
-use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Raw, ResponseSource};
+use hitbox_core::{
+    BoxContext, CacheKey, CacheStatus, CacheValue, Raw, ResponseSource, clock::Moment,
+};
 
 use super::{
     check::{CheckResult, checks, violation},
     sample::{expiring, from_now, immortal, lasting},
     trial::{OrViolation, Trial},
 };
+use crate::Reading;
 
 checks! { "context":
     hit_miss_and_stale,
@@ -15,6 +18,7 @@ checks! { "context":
     source_is_the_label,
     bulk_reads_note_each_key,
     bulk_reads_without_contexts,
+    answers_at_once_are_the_same,
 }
 
 fn stale(expire: Option<TimeDelta>) -> CacheValue<Raw> {
@@ -57,8 +61,9 @@ fn is_within(source: &str, label: &str) -> bool {
     inner.is_some_and(|inner| inner.is_empty() || inner.starts_with('.'))
 }
 
-async fn hit_miss_and_stale(trial: &Trial) -> CheckResult {
-    let cases = [
+/// A value or none, by name, and what a read of it notes.
+fn cases() -> [(&'static str, Option<CacheValue<Raw>>, CacheStatus); 7] {
+    [
         ("fresh", Some(lasting("fresh")), CacheStatus::Hit),
         ("immortal", Some(immortal("immortal")), CacheStatus::Hit),
         (
@@ -78,8 +83,11 @@ async fn hit_miss_and_stale(trial: &Trial) -> CheckResult {
             CacheStatus::Miss,
         ),
         ("absent", None, CacheStatus::Miss),
-    ];
-    for (name, value, expected) in cases {
+    ]
+}
+
+async fn hit_miss_and_stale(trial: &Trial) -> CheckResult {
+    for (name, value, expected) in cases() {
         let key = trial.key(name);
         if let Some(value) = value {
             trial.write(&key, &value).await?;
@@ -182,6 +190,37 @@ async fn bulk_reads_without_contexts(trial: &Trial) -> CheckResult {
                     "with {given} contexts, the wrong answer at {position}"
                 ));
             }
+        }
+    }
+    Ok(())
+}
+
+/// What `begin_read` answers is what `read_with` does.
+async fn answers_at_once_are_the_same(trial: &Trial) -> CheckResult {
+    for (name, value, _) in cases() {
+        let key = trial.key(name);
+        if let Some(value) = value {
+            trial.write(&key, &value).await?;
+        }
+        let mut context = BoxContext::default();
+        let moment = Moment::default();
+        let outcome = match trial.backend().begin_read(&key, &mut context, &moment) {
+            Reading::Answered(outcome) => outcome,
+            Reading::Begun(rest) => rest.await,
+            // There is nothing to compare.
+            Reading::NotBegun => continue,
+        };
+        let found = outcome.or_violation("begin_read")?;
+        let mut context_of_read = BoxContext::default();
+        let outcome = trial.backend().read_with(&key, &mut context_of_read).await;
+        if found != outcome.or_violation("read_with")? {
+            return Err(violation!("begin_read and read_with differ: {name}"));
+        }
+        let notes = |context: &BoxContext| (context.status(), context.source().clone());
+        if notes(&context) != notes(&context_of_read) {
+            return Err(violation!(
+                "begin_read and read_with note different things: {name}"
+            ));
         }
     }
     Ok(())

@@ -3,12 +3,13 @@ use std::future::Future;
 use async_trait::async_trait;
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, CompressorId, FormatId, Raw,
+    clock::Moment,
 };
 use tokio::sync::watch;
 
 use crate::{
     Backend, BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities,
-    DeleteStatus, Format, Operation, ReadOutcome, Rejection,
+    DeleteStatus, Format, Operation, ReadOutcome, Reading, Rejection, Writing,
     chaos::{Course, Gate},
     compression::Compressor,
 };
@@ -117,6 +118,25 @@ enum Script {
     Always(Fault),
 }
 
+impl Script {
+    /// How the next operation goes wrong.
+    const fn fault(self) -> Option<Fault> {
+        match self {
+            Self::Healthy | Self::Next(0, _) => None,
+            Self::Next(_, fault) | Self::Always(fault) => Some(fault),
+        }
+    }
+}
+
+/// How an operation goes that does not wait.
+enum AtOnce {
+    Works,
+    FailsBeforeEffect,
+    FailsAfterEffect,
+    /// Not at once.
+    Hangs,
+}
+
 impl Switch {
     fn new() -> Self {
         Self {
@@ -169,6 +189,29 @@ impl Switch {
         let mut state = self.state.subscribe();
         // Fails only when the sender is gone, and `self` is one.
         let _state = state.wait_for(|state| state.calls >= count).await;
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.state.borrow().script.fault().is_none()
+    }
+
+    /// Counts an operation that does not wait, unless it is to hang, and tells how it goes wrong.
+    fn begin_at_once(&self) -> AtOnce {
+        let mut course = AtOnce::Hangs;
+        self.state.send_if_modified(|state| {
+            course = match state.script.fault() {
+                None => AtOnce::Works,
+                Some(Fault::FailBeforeEffect) => AtOnce::FailsBeforeEffect,
+                Some(Fault::FailAfterEffect) => AtOnce::FailsAfterEffect,
+                Some(Fault::HangBeforeEffect | Fault::HangAfterEffect) => return false,
+            };
+            state.calls += 1;
+            if let Script::Next(left, _) = &mut state.script {
+                *left = left.saturating_sub(1);
+            }
+            true
+        });
+        course
     }
 
     /// Counts an operation, and tells how it goes wrong.
@@ -226,9 +269,37 @@ impl<B: Backend> FaultyBackend<B> {
         let Some(course) = switch.begin() else {
             return effect.await;
         };
-        let error =
-            |kind| BackendError::new(kind, operation, self.label()).with_detail("a scripted fault");
+        let error = |kind| self.failure(kind, operation);
         course.run(&switch.gate, effect, error).await
+    }
+
+    /// Runs a write as the script says, if that neither hangs nor has to be waited for.
+    fn scripted_at_once<'a>(
+        &'a self,
+        value: CacheValue<Raw>,
+        effect: impl FnOnce(CacheValue<Raw>) -> Writing<'a>,
+    ) -> Writing<'a> {
+        if !self.inner.writes_at_once() {
+            return Writing::NotBegun(value);
+        }
+        let failure = || Err(self.failure(BackendErrorKind::Unavailable, Operation::Write));
+        match self.faults.writes.begin_at_once() {
+            AtOnce::Hangs => Writing::NotBegun(value),
+            AtOnce::Works => effect(value),
+            AtOnce::FailsBeforeEffect => Writing::Answered(failure()),
+            AtOnce::FailsAfterEffect => match effect(value) {
+                Writing::Answered(_) => Writing::Answered(failure()),
+                Writing::Begun(rest) => Writing::Begun(Box::pin(async move {
+                    let _lost = rest.await;
+                    failure()
+                })),
+                Writing::NotBegun(value) => Writing::NotBegun(value),
+            },
+        }
+    }
+
+    fn failure(&self, kind: BackendErrorKind, operation: Operation) -> BackendError {
+        BackendError::new(kind, operation, self.label()).with_detail("a scripted fault")
     }
 }
 
@@ -270,6 +341,38 @@ impl<B: Backend> Backend for FaultyBackend<B> {
             Err(_) => context.set_status(CacheStatus::Miss),
         }
         outcome
+    }
+
+    /// A read that goes wrong takes its time: only the others are answered at once.
+    fn begin_read<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        context: &'a mut BoxContext,
+        moment: &Moment,
+    ) -> Reading<'a> {
+        if !self.faults.reads.is_healthy() {
+            return Reading::NotBegun;
+        }
+        match self.inner.begin_read(key, context, moment) {
+            Reading::Answered(outcome) => {
+                let _healthy = self.faults.reads.begin();
+                Reading::Answered(outcome)
+            }
+            Reading::Begun(_) | Reading::NotBegun => Reading::NotBegun,
+        }
+    }
+
+    /// A write that hangs takes its time: only the others are made at once.
+    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+        self.scripted_at_once(value, |value| self.inner.begin_write(key, value))
+    }
+
+    fn begin_refill<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+        self.scripted_at_once(value, |value| self.inner.begin_refill(key, value))
+    }
+
+    fn writes_at_once(&self) -> bool {
+        self.inner.writes_at_once()
     }
 
     async fn read_many_with(

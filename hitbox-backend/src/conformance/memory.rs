@@ -5,9 +5,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
+use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, Raw, clock::Moment};
 
-use crate::{Backend, BackendResult, DeleteStatus, ReadOutcome};
+use crate::{Backend, BackendResult, DeleteStatus, ReadOutcome, Reading, Writing, note_outcome_at};
 
 /// A map behind a lock: the least that is a [`Backend`]. For tests; it never evicts.
 pub struct MemoryBackend {
@@ -32,6 +32,15 @@ impl MemoryBackend {
         self
     }
 
+    fn find(&self, key: &CacheKey, moment: &Moment) -> Option<CacheValue<Raw>> {
+        let found = self.entries().get(key).cloned();
+        found.filter(|value| !value.is_expired_at(moment))
+    }
+
+    fn store(&self, key: &CacheKey, value: CacheValue<Raw>) {
+        self.entries().insert(key.clone(), value);
+    }
+
     fn entries(&self) -> MutexGuard<'_, HashMap<CacheKey, CacheValue<Raw>>> {
         // No code that holds the lock can leave the map half-changed.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
@@ -41,13 +50,32 @@ impl MemoryBackend {
 #[async_trait]
 impl Backend for MemoryBackend {
     async fn read(&self, key: &CacheKey) -> ReadOutcome {
-        let found = self.entries().get(key).cloned();
-        Ok(found.filter(|value| !value.is_expired()))
+        Ok(self.find(key, &Moment::default()))
+    }
+
+    fn begin_read<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        context: &'a mut BoxContext,
+        moment: &Moment,
+    ) -> Reading<'a> {
+        let outcome = Ok(self.find(key, moment));
+        note_outcome_at(context, &outcome, || self.label(), moment);
+        Reading::Answered(outcome)
     }
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        self.entries().insert(key.clone(), value);
+        self.store(key, value);
         Ok(())
+    }
+
+    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+        self.store(key, value);
+        Writing::Answered(Ok(()))
+    }
+
+    fn writes_at_once(&self) -> bool {
+        true
     }
 
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {

@@ -2,8 +2,8 @@
 //!
 //! It checks the contract of [`Backend`](crate::Backend) from the outside: through the trait, on
 //! whatever you hand it. The groups of checks are: round trip, keys, expiry, removal, bulk, limits,
-//! context, concurrency, cancellation, corruption, persistence and typed access. [`checks`] lists
-//! them all.
+//! context, writes at once, concurrency, cancellation, corruption, persistence and typed access.
+//! [`checks`] lists them all.
 //!
 //! # Running it on an adapter of your own
 //!
@@ -130,6 +130,7 @@
 //! bytes are counted, that no credentials end up in an error: such things want tests of the
 //! adapter's own.
 
+mod at_once;
 mod bulk;
 mod cancellation;
 mod check;
@@ -160,7 +161,7 @@ pub use subject::Subject;
 
 use check::Check;
 
-const GROUPS: [&[Check]; 12] = [
+const GROUPS: [&[Check]; 13] = [
     round_trip::CHECKS,
     keys::CHECKS,
     expiry::CHECKS,
@@ -168,6 +169,7 @@ const GROUPS: [&[Check]; 12] = [
     bulk::CHECKS,
     limits::CHECKS,
     context::CHECKS,
+    at_once::CHECKS,
     concurrency::CHECKS,
     cancellation::CHECKS,
     corruption::CHECKS,

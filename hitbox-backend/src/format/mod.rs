@@ -5,6 +5,7 @@ mod bounded;
 mod checked;
 #[cfg(feature = "json")]
 mod json;
+mod known;
 #[cfg(feature = "postcard")]
 mod postcard;
 mod round_trip;
@@ -219,7 +220,7 @@ fn shape_in<T: Cacheable>(format: &dyn Format) -> u32 {
     if format.is_self_describing() {
         0
     } else {
-        shape::of::<T>()
+        known::shape::<T>()
     }
 }
 

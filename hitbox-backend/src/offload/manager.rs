@@ -3,7 +3,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use futures::{
 use hitbox_core::{Offload, OffloadKey};
 use tokio::{
     runtime::Handle,
-    sync::{Notify, watch},
+    sync::watch,
     time::{sleep, timeout},
 };
 
@@ -22,6 +22,7 @@ use super::{
     CloseReport, OffloadManagerBuilder, OffloadStatistics,
     ledger::{Admission, Deferral, DeferredId, Finish, Ledger, Outcome, Refusal, Task, TaskId},
 };
+use crate::sync::{Mutex, MutexGuard, Notify, spawn};
 
 /// Runs offloaded work on a tokio runtime, within bounds.
 ///
@@ -228,7 +229,7 @@ impl Shared {
                     shared: Arc::clone(self),
                     id,
                 };
-                self.runtime.spawn(async move {
+                spawn(&self.runtime, async move {
                     sleep(delay).await;
                     timer.hand_over();
                 });
@@ -255,7 +256,7 @@ impl Shared {
             kind: key.kind(),
             outcome: Outcome::Abandoned,
         };
-        self.runtime.spawn(run(future, slot));
+        spawn(&self.runtime, run(future, slot));
     }
 
     fn finish(self: &Arc<Self>, id: TaskId, kind: &'static str, outcome: Outcome) {

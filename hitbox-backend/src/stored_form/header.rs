@@ -13,6 +13,7 @@ const MAGIC: [u8; 4] = [0x89, b'H', b'B', b'\n'];
 const VERSION: u8 = 1;
 
 const CHECKSUM_AT: usize = 8;
+const CHECKSUM_END: usize = CHECKSUM_AT + 4;
 const HAS_EXPIRE: u8 = 0b01;
 const HAS_STALE: u8 = 0b10;
 
@@ -40,12 +41,8 @@ impl Header {
         }
     }
 
-    pub(super) fn into_value(self, payload: Bytes) -> CacheValue<Raw> {
-        let raw = Raw::new(payload, self.encoding);
-        CacheValue::from_parts(raw, self.expire, self.stale, self.created)
-    }
-
-    pub(super) fn to_bytes(self, payload: &[u8]) -> [u8; HEADER_LENGTH] {
+    /// The header without its checksum, which [`seal`] adds.
+    pub(super) fn to_bytes(self) -> [u8; HEADER_LENGTH] {
         let mut bytes = [0; HEADER_LENGTH];
         let flags = (if self.expire.is_some() { HAS_EXPIRE } else { 0 })
             | (if self.stale.is_some() { HAS_STALE } else { 0 });
@@ -58,8 +55,6 @@ impl Header {
         bytes[16..24].copy_from_slice(&self.created.as_micros().to_le_bytes());
         bytes[24..32].copy_from_slice(&milliseconds(self.expire).to_le_bytes());
         bytes[32..40].copy_from_slice(&milliseconds(self.stale).to_le_bytes());
-        let checksum = checksum(&bytes, payload);
-        bytes[CHECKSUM_AT..CHECKSUM_AT + 4].copy_from_slice(&checksum.to_le_bytes());
         bytes
     }
 
@@ -69,6 +64,27 @@ impl Header {
     ///
     /// A [`Rejection`] for anything but an undamaged stored form of this version.
     pub fn parse(stored: &[u8]) -> Result<Self, Rejection> {
+        let fields = Fields::parse(stored)?;
+        Ok(Self {
+            encoding: fields.encoding,
+            created: fields.created,
+            expire: date(fields.expire)?,
+            stale: date(fields.stale)?,
+        })
+    }
+}
+
+/// A [`Header`] with its times as they are stored.
+pub(super) struct Fields {
+    encoding: Encoding,
+    created: Stamp,
+    expire: Option<i64>,
+    stale: Option<i64>,
+}
+
+impl Fields {
+    /// What [`Header::parse`] does, but for times that are none.
+    pub(super) fn parse(stored: &[u8]) -> Result<Self, Rejection> {
         if !stored.starts_with(&MAGIC) {
             return Err(Rejection::Foreign);
         }
@@ -78,11 +94,11 @@ impl Header {
             Some(_) => return Err(Rejection::Version),
             None => return Err(Rejection::Malformed),
         }
-        let (header, payload) = stored
-            .split_first_chunk::<HEADER_LENGTH>()
+        let header = stored
+            .first_chunk::<HEADER_LENGTH>()
             .ok_or(Rejection::Malformed)?;
         let stored_checksum = u32::from_le_bytes(array_at(header, CHECKSUM_AT));
-        if checksum(header, payload) != stored_checksum {
+        if checksum(stored) != Some(stored_checksum) {
             return Err(Rejection::Checksum);
         }
         let flags = header[7];
@@ -100,33 +116,53 @@ impl Header {
             stale: time(flags & HAS_STALE, array_at(header, 32))?,
         })
     }
+
+    pub(super) fn into_value(self, payload: Bytes) -> Result<CacheValue<Raw>, Rejection> {
+        let raw = Raw::new(payload, self.encoding);
+        CacheValue::from_millis(raw, self.expire, self.stale, self.created)
+            .ok_or(Rejection::Malformed)
+    }
 }
 
 /// CRC-32 (IEEE 802.3) over the header, its checksum field taken as zero, and the payload. It finds
 /// every flipped bit, and other damage but for one case in 2^32. It is no protection against
 /// somebody who means it: decoders have bounds of their own.
-fn checksum(header: &[u8; HEADER_LENGTH], payload: &[u8]) -> u32 {
+///
+/// `None` of what is too short for it.
+fn checksum(stored: &[u8]) -> Option<u32> {
+    let (start, rest) = stored.split_first_chunk::<CHECKSUM_END>()?;
+    let mut start = *start;
+    start[CHECKSUM_AT..].fill(0);
+    // All the rest in one step: each one costs a start and an end.
     let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&header[..CHECKSUM_AT]);
-    hasher.update(&[0; 4]);
-    hasher.update(&header[CHECKSUM_AT + 4..]);
-    hasher.update(payload);
-    hasher.finalize()
+    hasher.update(&start);
+    hasher.update(rest);
+    Some(hasher.finalize())
+}
+
+/// Puts the checksum into a stored form that lacks it.
+pub(super) fn seal(stored: &mut [u8]) {
+    if let Some(checksum) = checksum(stored) {
+        stored[CHECKSUM_AT..CHECKSUM_END].copy_from_slice(&checksum.to_le_bytes());
+    }
 }
 
 fn milliseconds(time: Option<DateTime<Utc>>) -> i64 {
     time.map_or(0, |time| time.timestamp_millis())
 }
 
-fn time(present: u8, bytes: [u8; 8]) -> Result<Option<DateTime<Utc>>, Rejection> {
+fn time(present: u8, bytes: [u8; 8]) -> Result<Option<i64>, Rejection> {
     match (present, i64::from_le_bytes(bytes)) {
         (0, 0) => Ok(None),
         // A time that is not there is written as zero; anything else no writer wrote.
         (0, _) => Err(Rejection::Malformed),
-        (_, millis) => DateTime::from_timestamp_millis(millis)
-            .map(Some)
-            .ok_or(Rejection::Malformed),
+        (_, millis) => Ok(Some(millis)),
     }
+}
+
+fn date(millis: Option<i64>) -> Result<Option<DateTime<Utc>>, Rejection> {
+    let date = |millis| DateTime::from_timestamp_millis(millis).ok_or(Rejection::Malformed);
+    millis.map(date).transpose()
 }
 
 fn array_at<const N: usize>(header: &[u8; HEADER_LENGTH], at: usize) -> [u8; N] {

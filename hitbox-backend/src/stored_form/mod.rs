@@ -5,13 +5,14 @@
 
 mod header;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use hitbox_core::{CacheValue, CompressorId, Encoding, Raw};
 
 use crate::{
     Rejection,
     compression::{CompressionError, Compressor},
 };
+use header::Fields;
 pub use header::{HEADER_LENGTH, Header};
 
 /// The stored form of `value`, compressed by `compressor` if it is not compressed yet and if that
@@ -39,8 +40,9 @@ pub fn encode(
     let header = Header::of(&value);
     let payload = value.data().payload();
     let mut stored = BytesMut::with_capacity(HEADER_LENGTH + payload.len());
-    stored.put_slice(&header.to_bytes(payload));
+    stored.put_slice(&header.to_bytes());
     stored.put_slice(payload);
+    header::seal(&mut stored);
     Ok(stored.freeze())
 }
 
@@ -78,7 +80,16 @@ pub fn compress(
 ///
 /// A [`Rejection`] for bytes that [`encode`] did not write or that have changed since.
 pub fn decode(stored: &Bytes) -> Result<CacheValue<Raw>, Rejection> {
-    let header = Header::parse(stored)?;
-    let payload = stored.slice(HEADER_LENGTH..);
-    Ok(header.into_value(payload))
+    decode_owned(stored.clone())
+}
+
+/// [`decode`] of bytes that nobody else needs, which saves counting one more reference to them.
+///
+/// # Errors
+///
+/// The same as those of [`decode`].
+pub fn decode_owned(mut stored: Bytes) -> Result<CacheValue<Raw>, Rejection> {
+    let fields = Fields::parse(&stored)?;
+    stored.advance(HEADER_LENGTH);
+    fields.into_value(stored)
 }

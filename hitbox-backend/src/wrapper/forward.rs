@@ -1,7 +1,33 @@
 /// The methods of `Backend` that do no I/O, forwarded to the field `$inner`: a wrapper is in every
-/// respect but its own what it wraps, its label included.
+/// respect but its own what it wraps, its label included. Reads and writes are not begun: a backend that
+/// could answer without waiting has no use for a wrapper.
 macro_rules! forward_properties {
     ($inner:ident) => {
+        fn begin_read<'a>(
+            &'a self,
+            _key: &'a $crate::core::CacheKey,
+            _context: &'a mut $crate::core::BoxContext,
+            _moment: &$crate::core::clock::Moment,
+        ) -> $crate::Reading<'a> {
+            $crate::Reading::NotBegun
+        }
+        fn begin_write<'a>(
+            &'a self,
+            _key: &'a $crate::core::CacheKey,
+            value: $crate::core::CacheValue<$crate::core::Raw>,
+        ) -> $crate::Writing<'a> {
+            $crate::Writing::NotBegun(value)
+        }
+        fn begin_refill<'a>(
+            &'a self,
+            _key: &'a $crate::core::CacheKey,
+            value: $crate::core::CacheValue<$crate::core::Raw>,
+        ) -> $crate::Writing<'a> {
+            $crate::Writing::NotBegun(value)
+        }
+        fn writes_at_once(&self) -> bool {
+            false
+        }
         fn label(&self) -> $crate::core::BackendLabel {
             self.$inner.label()
         }

@@ -31,7 +31,7 @@ async fn one_key_fails_and_the_others_do_not() {
     let mut contexts = vec![BoxContext::default(); 3];
     let outcomes = subject.read_many_with(&keys, &mut contexts).await;
     assert!(outcomes[0].is_ok() && outcomes[1].is_ok() && outcomes[2].is_err());
-    let statuses: Vec<_> = contexts.iter().map(|context| context.status()).collect();
+    let statuses: Vec<_> = contexts.iter().map(BoxContext::status).collect();
     let (hit, miss) = (CacheStatus::Hit, CacheStatus::Miss);
     assert_eq!(statuses, [hit, miss, miss]);
 }

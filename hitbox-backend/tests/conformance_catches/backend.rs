@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use hitbox_backend::{
     Backend, BackendErrorKind, BackendResult, Capabilities, DeleteStatus, Operation, ReadOutcome,
-    Rejection, trace_rejection,
+    Reading, Rejection, Writing, trace_rejection,
 };
 use hitbox_core::{
-    BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, Raw, ResponseSource, clock,
+    BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, Raw, ResponseSource,
+    clock::{self, Moment},
 };
 use tokio::task::yield_now;
 
@@ -229,6 +230,42 @@ impl Backend for ByteStore {
             }
         }
         outcomes
+    }
+
+    fn begin_read<'a>(
+        &'a self,
+        _key: &'a CacheKey,
+        _context: &'a mut BoxContext,
+        _moment: &Moment,
+    ) -> Reading<'a> {
+        if self.has(Defect::MissesAtOnce) {
+            return Reading::Answered(Ok(None));
+        }
+        Reading::NotBegun
+    }
+
+    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+        match self.defect {
+            Some(Defect::WritesNothingAtOnce | Defect::KeepsOldForExpiredAtOnce) => {
+                Writing::Answered(Ok(()))
+            }
+            Some(Defect::KeepsOldOnRefusalAtOnce) => {
+                let refusal = error(BackendErrorKind::TooLarge, Operation::Write);
+                Writing::Answered(Err(refusal))
+            }
+            Some(Defect::StoresWhatItDoesNotBegin) => {
+                self.insert(key, self.to_entry(value.clone(), None));
+                Writing::NotBegun(value)
+            }
+            _ => Writing::NotBegun(value),
+        }
+    }
+
+    fn begin_refill<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+        if self.has(Defect::RefillsNothingAtOnce) {
+            return Writing::Answered(Ok(()));
+        }
+        self.begin_write(key, value)
     }
 
     async fn read_many_with(

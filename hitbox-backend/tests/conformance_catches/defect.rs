@@ -83,6 +83,14 @@ defects! {
     NotesOnlyHits => "context::earlier_status_is_replaced",
     NotesFirstOfBulk => "context::bulk_reads_note_each_key",
     NeedsAllContexts => "context::bulk_reads_without_contexts",
+    MissesAtOnce => "context::answers_at_once_are_the_same",
+
+    // Writes at once.
+    WritesNothingAtOnce => "at_once::writes_take_effect",
+    RefillsNothingAtOnce => "at_once::refills_take_effect",
+    KeepsOldForExpiredAtOnce => "at_once::expired_values_leave_nothing",
+    KeepsOldOnRefusalAtOnce => "at_once::oversized_values_leave_nothing",
+    StoresWhatItDoesNotBegin => "at_once::what_is_not_begun_leaves_nothing",
 
     // Many tasks, and futures that end early.
     WritesInTwoSteps => "concurrency::overlapping_tasks_see_no_torn_or_foreign_value",

@@ -1,15 +1,18 @@
 //! What repairs ask of the records, and how they are called for.
 
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicBool, AtomicUsize, Ordering, fence},
-};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 
 use hitbox_core::CacheKey;
 use tokio::time::{Duration, Instant};
 
 use super::{Ledger, Trust, Turn, apply, lock, record::Standing, shard::Repairable};
-use crate::composition::{CompositionLayer, RepairPace};
+use crate::{
+    composition::{CompositionLayer, RepairPace},
+    sync::{
+        MutexGuard,
+        atomic::{AtomicBool, AtomicUsize, Ordering, fence},
+    },
+};
 
 /// What the background has to do where layers owe something. Each is done by one task at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +78,7 @@ pub(super) struct Pending {
     /// Somebody sees to the chore.
     claimed: [AtomicBool; 3],
     /// Set where repairs are made in the background.
-    call: std::sync::OnceLock<Box<dyn Fn() + Send + Sync>>,
+    call: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Pending {
@@ -216,7 +219,9 @@ impl Ledger {
         Some(Turn::new(ledger, key, layer, newest, refilled))
     }
 
-    /// Keys that `layer` can be repaired for, those that were tried least often first.
+    /// Keys that `layer` can be repaired for, those that were tried least often first, and of those the
+    /// ones whose newest write or remove is the oldest. In this order whatever the records are kept in:
+    /// a run from a seed must be repeatable.
     pub(in crate::composition) fn repairable(
         &self,
         layer: CompositionLayer,
@@ -226,11 +231,11 @@ impl Ledger {
         for shard in &self.shards {
             lock(shard).list_repairable(layer, &mut keys);
             if keys.len() > most {
-                keys.sort_by_key(|one| one.attempts);
+                keys.sort_by_key(Repairable::turn);
                 keys.truncate(most);
             }
         }
-        keys.sort_by_key(|one| one.attempts);
+        keys.sort_by_key(Repairable::turn);
         keys.into_iter().map(|one| one.key).collect()
     }
 
@@ -294,9 +299,9 @@ impl Ledger {
         self.call_for_repairs();
     }
 
-    fn tries(&self, layer: CompositionLayer) -> std::sync::MutexGuard<'_, Tries> {
+    fn tries(&self, layer: CompositionLayer) -> MutexGuard<'_, Tries> {
         self.tries[layer as usize]
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak},
+    sync::{Arc, PoisonError, TryLockError, Weak},
     task::{Context, Poll, Waker, ready},
 };
 
@@ -14,6 +14,7 @@ use futures::{FutureExt, future::BoxFuture};
 use hitbox_core::CacheKey;
 
 use super::{Ledger, Turn};
+use crate::sync::{Mutex, MutexGuard};
 
 /// What somebody who waits for a turn may be sent.
 pub(super) enum Handoff {
@@ -23,7 +24,12 @@ pub(super) enum Handoff {
 }
 
 /// Work in the background.
-pub(super) struct Work(Mutex<State>);
+pub(super) struct Work {
+    state: Mutex<State>,
+    ledger: Arc<Ledger>,
+    /// It may hold turns of these.
+    keys: Arc<[CacheKey]>,
+}
 
 struct State {
     /// `None` while somebody has borrowed it, and when it is done.
@@ -40,14 +46,38 @@ enum Progress {
 }
 
 impl Work {
+    fn new(ledger: Arc<Ledger>, keys: Arc<[CacheKey]>, future: BoxFuture<'static, ()>) -> Self {
+        let state = State {
+            future: Some(future),
+            progress: Progress::Open,
+            waker: None,
+        };
+        Self {
+            state: Mutex::new(state),
+            ledger,
+            keys,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells those who wait that there is work to borrow. Not to be called with a shard locked.
+    fn offer(self: &Arc<Self>) {
+        for key in &*self.keys {
+            let waiting = self.ledger.shard(key).waiting(key);
+            for waiter in waiting {
+                // Fails only if the waiter has gone.
+                let _ = waiter.send(Handoff::Drive(Arc::downgrade(self)));
+            }
+        }
     }
 
     /// The work, unless somebody else has it, or is driving it this very moment: then it does not
     /// need us. So work that waits for a turn of its own cannot borrow itself either.
     pub(super) fn borrow(self: &Arc<Self>) -> Option<Borrowed> {
-        let mut state = match self.0.try_lock() {
+        let mut state = match self.state.try_lock() {
             Ok(state) => state,
             // Poisoned: it has panicked, and would again in the hands of the borrower.
             Err(TryLockError::Poisoned(_) | TryLockError::WouldBlock) => return None,
@@ -63,7 +93,7 @@ impl Work {
 /// Work in the hands of one who waits for what it holds.
 pub(super) struct Borrowed {
     work: Arc<Work>,
-    /// `None` once it is done.
+    /// `None` once it is done, or has panicked.
     future: Option<BoxFuture<'static, ()>>,
 }
 
@@ -71,26 +101,35 @@ impl Future for Borrowed {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if let Some(future) = &mut self.future {
-            ready!(future.poll_unpin(context));
-            self.future = None;
+        let Some(mut future) = self.future.take() else {
+            return Poll::Ready(());
+        };
+        let poll = future.poll_unpin(context);
+        if poll.is_pending() {
+            self.future = Some(future);
         }
-        Poll::Ready(())
+        poll
     }
 }
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        let waker = {
+        let (waker, progress) = {
             let mut state = self.work.lock();
             match self.future.take() {
                 Some(future) => state.future = Some(future),
                 None => state.progress = Progress::Done,
             }
-            state.waker.take()
+            (state.waker.take(), state.progress)
         };
         if let Some(waker) = waker {
             waker.wake();
+        }
+        match progress {
+            // Others may wait for what it holds, who found it borrowed: they have to drive it now, the
+            // background may not.
+            Progress::Open => self.work.offer(),
+            Progress::Done => {}
         }
     }
 }
@@ -168,19 +207,11 @@ impl Ledger {
             let _adopted = adopted;
             work.await;
         };
-        let work = Arc::new(Work(Mutex::new(State {
-            future: Some(future.boxed()),
-            progress: Progress::Open,
-            waker: None,
-        })));
-        for key in &*keys {
-            let weak = Arc::downgrade(&work);
-            let waiting = self.shard(key).add_driver(key, id, &weak);
-            for waiter in waiting {
-                // Fails only if the waiter has gone.
-                let _ = waiter.send(Handoff::Drive(weak.clone()));
-            }
+        let work = Arc::new(Work::new(Arc::clone(self), keys, future.boxed()));
+        for key in &*work.keys {
+            self.shard(key).add_driver(key, id, &work);
         }
+        work.offer();
         InBackground(work)
     }
 }
@@ -201,18 +232,18 @@ impl Drop for Adopted {
 
 #[cfg(test)]
 mod tests {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::{
+        num::NonZeroUsize,
+        panic::{AssertUnwindSafe, catch_unwind},
+    };
 
     use super::*;
 
     #[test]
     fn work_that_has_panicked_is_not_driven_on() {
         let panics = async { panic!("meant by the test") };
-        let work = Arc::new(Work(Mutex::new(State {
-            future: Some(panics.boxed()),
-            progress: Progress::Open,
-            waker: None,
-        })));
+        let ledger = Ledger::new(NonZeroUsize::MIN);
+        let work = Arc::new(Work::new(ledger, Arc::default(), panics.boxed()));
         let mut background = InBackground(Arc::clone(&work));
         // As long as nobody has dropped it.
         let polled = catch_unwind(AssertUnwindSafe(|| (&mut background).now_or_never()));

@@ -10,6 +10,7 @@
 //! Operations on one key and layer take *turns*, and one that has been overtaken passes, so each
 //! layer ends at the newest. `docs/fences.md` has the argument in full.
 
+mod at_once;
 mod debts;
 mod drive;
 mod record;
@@ -17,12 +18,10 @@ mod shard;
 mod turn;
 
 use std::{
+    hash::BuildHasher,
     num::NonZeroUsize,
     pin::pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, PoisonError, Weak},
 };
 
 use futures::{
@@ -30,16 +29,21 @@ use futures::{
     future::{Either, select},
     stream::FuturesUnordered,
 };
-use hitbox_core::{CacheKey, Stamp};
+use hitbox_core::{CacheKey, CacheKeyHash, Stamp};
 
 use super::{CompositionLayer, Owed};
+use crate::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
 use debts::{Pending, Tries};
 use drive::{Borrowed, Handoff, Work};
 use record::{Change, Standing};
-use shard::Shard;
+use shard::{Shard, Turns};
 
+pub(super) use at_once::{AdmissionAtOnce, WriteAtOnce};
 pub(super) use debts::{Asked, Chore, Claim};
-pub(super) use turn::{Effect, Turn};
+pub(super) use turn::{BegunInTurn, Effect, Turn};
 
 /// Enough that two cores rarely meet in one; each costs an empty map.
 const SHARDS: usize = 16;
@@ -73,6 +77,7 @@ pub(super) struct Trust {
 
 impl Trust {
     /// Whether a value with this stamp, found in `layer`, may be served.
+    #[inline]
     pub(super) fn covers(&self, layer: CompositionLayer, created: Stamp) -> bool {
         let fence = self.fences[layer as usize];
         // A stamp from far in the future would pass every fence: it proves nothing.
@@ -80,6 +85,7 @@ impl Trust {
     }
 
     /// Whether there is anything that must not be trusted.
+    #[inline]
     pub(super) fn is_limited(&self) -> bool {
         self.fences != [Stamp::ZERO; 2]
     }
@@ -113,7 +119,7 @@ impl Ledger {
                 .map(|_| Mutex::new(Shard::new(quiet_per_shard)))
                 .collect(),
             standing: AtomicUsize::new(0),
-            coarse: [const { AtomicU64::new(0) }; 2],
+            coarse: Default::default(),
             ends: AtomicU64::new(0),
             capacity: capacity.get(),
             owing: AtomicUsize::new(0),
@@ -124,6 +130,7 @@ impl Ledger {
     }
 
     /// What a read of `key` that begins now must not trust.
+    #[inline]
     pub(super) fn trust(&self, key: &CacheKey) -> Trust {
         // Before the fences: an operation that ends between the two loads then counts as not ended,
         // which at worst skips a refill.
@@ -167,12 +174,7 @@ impl Ledger {
     }
 
     fn begin(self: &Arc<Self>, key: &CacheKey, change: Change, origin: Origin) -> Admission {
-        let mut shard = self.shard(key);
-        let begun = self.account(|standing| {
-            shard.settle_lapsed(standing);
-            shard.begin(key, change, origin, standing)
-        });
-        match begun {
+        match self.register(&mut self.shard(key), key, change, origin, Turns::Later) {
             Ok(id) => Admission::Accepted(Arc::new(Mutation {
                 ledger: Arc::clone(self),
                 key: key.clone(),
@@ -181,6 +183,20 @@ impl Ledger {
             Err(shard::Refusal::Superseded) => Admission::Superseded,
             Err(shard::Refusal::Unprovable) => Admission::Unprovable,
         }
+    }
+
+    fn register(
+        &self,
+        shard: &mut Shard,
+        key: &CacheKey,
+        change: Change,
+        origin: Origin,
+        turns: Turns,
+    ) -> Result<u64, shard::Refusal> {
+        self.account(|standing| {
+            shard.settle_lapsed(standing);
+            shard.begin(key, change, origin, turns, standing)
+        })
     }
 
     /// The right to copy a value that a read with `trust` found to `layer`, if no write or remove
@@ -300,10 +316,9 @@ impl Ledger {
     }
 
     fn shard(&self, key: &CacheKey) -> MutexGuard<'_, Shard> {
-        use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
-        // Truncation is meant: any few bits will do.
-        lock(&self.shards[hash as usize % SHARDS])
+        let hash = CacheKeyHash.hash_one(key);
+        // The map within uses the lowest bits and the highest: those in between tell shards apart.
+        lock(&self.shards[(hash >> 32) as usize % SHARDS])
     }
 
     /// Runs a change of a shard, and keeps the two counts in step with it.

@@ -27,6 +27,9 @@ impl Change {
     }
 }
 
+/// Somebody who waits for a turn: the operation, and where it waits.
+pub(super) type Waiter = (u64, mpsc::UnboundedSender<Handoff>);
+
 /// How a change of records changes the ledger's counts.
 #[derive(Debug, Default)]
 pub(super) struct Standing {
@@ -113,7 +116,7 @@ pub(super) struct LayerState {
     /// Since it began, something has ceased to be able to arrive late: it may have arrived after
     /// this operation took effect, so that its success does not show what the layer holds.
     pub(super) lapsed_beneath: bool,
-    pub(super) waiting: VecDeque<(u64, mpsc::UnboundedSender<Handoff>)>,
+    pub(super) waiting: VecDeque<Waiter>,
 }
 
 impl LayerState {
@@ -154,6 +157,20 @@ impl LayerState {
     pub(super) fn confirm_refill(&mut self, newest: Option<Change>, created: Stamp) {
         self.confirm(newest);
         self.vouched = Some(created.predecessor());
+    }
+
+    /// The operation on the layer has ended. Says who is next, if anybody waits; else the layer is
+    /// free.
+    pub(super) fn hand_on(&mut self) -> Option<Waiter> {
+        self.lapsed_beneath = false;
+        let mut next = self.waiting.pop_front();
+        // Those who were dropped while they waited are passed over here, in a loop: a turn handed
+        // to each of them would come back one drop deeper in the stack every time.
+        while next.as_ref().is_some_and(|(_, waiter)| waiter.is_closed()) {
+            next = self.waiting.pop_front();
+        }
+        self.busy = next.is_some();
+        next
     }
 
     pub(super) fn cause(&self, under_way: usize) -> Option<OwedCause> {
@@ -204,6 +221,18 @@ impl Record {
         }
     }
 
+    /// A write or remove has ended, as the one with this number.
+    pub(super) fn end(&mut self, ends: u64) {
+        self.under_way -= 1;
+        // Ends of one key may reach the lock out of order.
+        self.ended = self.ended.max(ends);
+    }
+
+    /// An operation on one of the layers is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.layers.iter().any(|layer| layer.busy)
+    }
+
     /// The newest write or remove of the key, as far as it is remembered.
     pub(super) fn newest_change(&self) -> Option<Change> {
         if self.written > self.removed {
@@ -242,7 +271,7 @@ impl Record {
 
     /// Nothing stands and nothing is under way: only the memory of what was done last.
     pub(super) fn is_quiet(&self) -> bool {
-        self.under_way == 0 && !self.is_fenced() && !self.layers.iter().any(|layer| layer.busy)
+        self.under_way == 0 && !self.is_fenced() && !self.is_busy()
     }
 
     /// Quiet, with nothing to remember: a refill that has ended, where no coarse fence stands.

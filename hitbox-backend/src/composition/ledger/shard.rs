@@ -2,10 +2,10 @@ mod debts;
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
-    sync::Weak,
+    sync::{Arc, Weak},
 };
 
-use hitbox_core::{CacheKey, Stamp};
+use hitbox_core::{CacheKey, CacheKeyHash, Stamp};
 use tokio::{
     sync::mpsc,
     time::{Duration, Instant},
@@ -14,7 +14,8 @@ use tokio::{
 use super::{
     Origin,
     drive::{Handoff, Work},
-    record::{Change, Debt, LayerState, Record, Standing},
+    record::{Change, Debt, LayerState, Record, Standing, Waiter},
+    turn::Effect,
 };
 use crate::composition::{CompositionLayer, Owed};
 
@@ -28,18 +29,24 @@ const LATE_EFFECT: Duration = Duration::from_secs(60);
 /// let in.
 const MANY_WAITING: usize = 32;
 
-/// Somebody who waits for a turn: the operation, and where it waits.
-type Waiter = (u64, mpsc::UnboundedSender<Handoff>);
-
 /// Why an operation was not taken on.
 pub(super) enum Refusal {
     Superseded,
     Unprovable,
 }
 
+/// Which turns a change has from the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turns {
+    /// None: it asks for them.
+    Later,
+    /// Those of both layers, which must be free.
+    OfBoth,
+}
+
 /// The records of some of the keys.
 pub(super) struct Shard {
-    records: HashMap<CacheKey, Record>,
+    records: HashMap<CacheKey, Record, CacheKeyHash>,
     /// Quiet keys, the longest quiet first, each with the record's count of ends when it came here.
     quiet: VecDeque<(CacheKey, u64)>,
     quiet_capacity: usize,
@@ -54,7 +61,7 @@ pub(super) struct Shard {
 impl Shard {
     pub(super) fn new(quiet_capacity: usize) -> Self {
         Self {
-            records: HashMap::new(),
+            records: HashMap::with_hasher(CacheKeyHash),
             quiet: VecDeque::new(),
             quiet_capacity,
             lapses: VecDeque::new(),
@@ -81,11 +88,17 @@ impl Shard {
         &mut record.layers[layer as usize]
     }
 
+    /// Whether an operation on one of the layers is under way.
+    pub(super) fn is_busy(&self, key: &CacheKey) -> bool {
+        self.records.get(key).is_some_and(Record::is_busy)
+    }
+
     pub(super) fn begin(
         &mut self,
         key: &CacheKey,
         change: Change,
         origin: Origin,
+        turns: Turns,
         standing: &mut Standing,
     ) -> Result<u64, Refusal> {
         match self.records.get(key) {
@@ -104,16 +117,51 @@ impl Shard {
         }
         self.last_id += 1;
         let id = self.last_id;
-        self.change(key, standing, |record| record.begin(change, id));
+        self.change(key, standing, |record| {
+            record.begin(change, id);
+            if turns == Turns::OfBoth {
+                for layer in &mut record.layers {
+                    layer.busy = true;
+                }
+            }
+        });
         Ok(id)
     }
 
     pub(super) fn end(&mut self, key: &CacheKey, ends: u64, standing: &mut Standing) {
+        self.change(key, standing, |record| record.end(ends));
+    }
+
+    /// The end of a change that had both turns, and what it did to the layers. Says who is next for
+    /// each of them.
+    pub(super) fn settle(
+        &mut self,
+        key: &CacheKey,
+        id: u64,
+        effects: [Effect; 2],
+        ends: u64,
+        standing: &mut Standing,
+    ) -> [Option<Waiter>; 2] {
+        for layer in CompositionLayer::BOTH {
+            match effects[layer as usize] {
+                Effect::Unknown => self.note_unsettled(key, layer, standing),
+                Effect::Confirmed | Effect::None => {}
+            }
+        }
+        let mut next = [None, None];
         self.change(key, standing, |record| {
-            record.under_way -= 1;
-            // Ends of one key may reach the lock out of order.
-            record.ended = record.ended.max(ends);
+            let newest = (record.newest == id).then(|| record.newest_change());
+            for layer in CompositionLayer::BOTH {
+                let state = &mut record.layers[layer as usize];
+                match (effects[layer as usize], newest) {
+                    (Effect::Confirmed, Some(newest)) => state.confirm(newest),
+                    (Effect::Confirmed, None) | (Effect::None | Effect::Unknown, _) => {}
+                }
+                next[layer as usize] = state.hand_on();
+            }
+            record.end(ends);
         });
+        next
     }
 
     pub(super) fn begin_refill(
@@ -219,34 +267,25 @@ impl Shard {
         layer: CompositionLayer,
         standing: &mut Standing,
     ) -> Option<Waiter> {
-        let state = self.layer_mut(key, layer);
-        state.lapsed_beneath = false;
-        let waiting = &mut state.waiting;
-        let mut next = waiting.pop_front();
-        // Those who were dropped while they waited are passed over here, in a loop: a turn handed
-        // to each of them would come back one drop deeper in the stack every time.
-        while next.as_ref().is_some_and(|(_, waiter)| waiter.is_closed()) {
-            next = waiting.pop_front();
-        }
-        if next.is_none() {
-            self.change(key, standing, |record| {
-                record.layers[layer as usize].busy = false;
-            });
-        }
+        let mut next = None;
+        self.change(key, standing, |record| {
+            next = record.layers[layer as usize].hand_on();
+        });
         next
     }
 
-    /// Notes work on the key that is in the background, and returns who may be waiting for it.
-    pub(super) fn add_driver(
-        &mut self,
-        key: &CacheKey,
-        id: u64,
-        work: &Weak<Work>,
-    ) -> Vec<mpsc::UnboundedSender<Handoff>> {
-        let Some(record) = self.records.get_mut(key) else {
+    /// Notes work on the key that is in the background.
+    pub(super) fn add_driver(&mut self, key: &CacheKey, id: u64, work: &Arc<Work>) {
+        if let Some(record) = self.records.get_mut(key) {
+            record.drivers.add(id, Arc::downgrade(work));
+        }
+    }
+
+    /// Who waits for a turn of the key.
+    pub(super) fn waiting(&self, key: &CacheKey) -> Vec<mpsc::UnboundedSender<Handoff>> {
+        let Some(record) = self.records.get(key) else {
             return Vec::new();
         };
-        record.drivers.add(id, work.clone());
         let waiting = record.layers.iter().flat_map(|layer| &layer.waiting);
         waiting.map(|(_, waiter)| waiter.clone()).collect()
     }
@@ -347,16 +386,15 @@ impl Shard {
         standing: &mut Standing,
         change: impl FnOnce(&mut Record),
     ) {
-        let mut entry = match self.records.entry(key.clone()) {
-            Entry::Occupied(entry) => entry,
-            Entry::Vacant(entry) => entry.insert_entry(Record::default()),
+        let record = match self.records.get_mut(key) {
+            Some(record) => record,
+            None => self.records.entry(key.clone()).or_default(),
         };
-        let record = entry.get_mut();
         standing.subtract(record);
         change(record);
         standing.add(record);
         if record.is_blank() && !record.queued {
-            entry.remove();
+            self.records.remove(key);
         } else if record.is_quiet() && !record.queued {
             record.queued = true;
             let ended = record.ended;

@@ -1,9 +1,12 @@
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use hitbox_core::{CacheKey, Stamp};
 
 use super::{Ledger, drive::Handoff};
-use crate::{BackendError, BackendErrorKind, composition::CompositionLayer};
+use crate::{
+    BackendError, BackendErrorKind, BackendResult, Writing, composition::CompositionLayer,
+};
 
 /// What an operation has done to a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,14 @@ pub(in crate::composition) struct Turn {
     if_dropped: Effect,
 }
 
+/// How far an operation got that was begun in its turn.
+pub(in crate::composition) enum BegunInTurn<'a> {
+    Answered(BackendResult<()>),
+    /// The rest of it; the turn is given back at its end.
+    Begun(BoxFuture<'a, BackendResult<()>>),
+    NotBegun,
+}
+
 impl Turn {
     pub(super) fn new(
         ledger: Arc<Ledger>,
@@ -67,10 +78,44 @@ impl Turn {
         mut self,
         operation: impl Future<Output = Result<T, BackendError>>,
     ) -> Result<T, BackendError> {
-        self.if_dropped = Effect::Unknown;
+        self.touch();
         let outcome = operation.await;
         self.settle(Effect::of(&outcome));
         outcome
+    }
+
+    /// Begins an `operation` on the layer that may be over at once, and then settles by its outcome.
+    pub(in crate::composition) fn begin<'a>(
+        mut self,
+        operation: impl FnOnce() -> Writing<'a>,
+    ) -> BegunInTurn<'a> {
+        self.touch();
+        match operation() {
+            Writing::Answered(outcome) => {
+                self.settle(Effect::of(&outcome));
+                BegunInTurn::Answered(outcome)
+            }
+            Writing::NotBegun(_) => {
+                self.settle(Effect::None);
+                BegunInTurn::NotBegun
+            }
+            Writing::Begun(rest) => BegunInTurn::Begun(Box::pin(self.run(rest))),
+        }
+    }
+
+    /// For an operation that is one of many: from now on the layer may have been touched, until
+    /// [`settle`](Self::settle) says what came of it.
+    pub(in crate::composition) fn touching(mut self) -> Self {
+        self.touch();
+        self
+    }
+
+    fn touch(&mut self) {
+        self.if_dropped = Effect::Unknown;
+    }
+
+    pub(in crate::composition) fn key(&self) -> &CacheKey {
+        &self.key
     }
 
     /// Gives the turn back.

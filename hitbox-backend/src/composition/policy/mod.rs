@@ -7,8 +7,10 @@ mod write;
 
 use std::{num::NonZeroUsize, time::Duration};
 
+pub(super) use read::second_in_order;
 pub use read::{
-    CompositionReadPolicy, ParallelReadPolicy, RaceReadPolicy, ReadResult, SequentialReadPolicy,
+    CompositionReadPolicy, FoundAtOnce, ParallelReadPolicy, RaceReadPolicy, ReadResult,
+    SequentialReadPolicy,
 };
 pub use refill::RefillPolicy;
 pub use repair::{RepairPace, RepairPolicy};

@@ -9,9 +9,9 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload};
 
 use super::{ReadKind, WriteKind};
 use crate::{
-    BackendError, CompositionReadPolicy, CompositionWritePolicy, OptimisticParallelWritePolicy,
-    ParallelReadPolicy, RaceReadPolicy, RaceWritePolicy, ReadResult, SequentialReadPolicy,
-    SequentialWritePolicy, StrictWritePolicy,
+    BackendError, CompositionReadPolicy, CompositionWritePolicy, FoundAtOnce,
+    OptimisticParallelWritePolicy, ParallelReadPolicy, RaceReadPolicy, RaceWritePolicy, ReadResult,
+    SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy,
 };
 
 /// The policy of that name.
@@ -46,6 +46,24 @@ impl CompositionReadPolicy for ReadKind {
                 let policy = ParallelReadPolicy::new();
                 policy.execute_with(key, read_l1, read_l2, offload).await
             }
+        }
+    }
+
+    fn execute_at_once<T, E, F1, F2>(
+        &self,
+        key: &CacheKey,
+        read_l1: F1,
+        read_l2: F2,
+    ) -> Option<Result<FoundAtOnce<T>, E>>
+    where
+        E: Debug,
+        F1: FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
+        F2: FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
+    {
+        match self {
+            Self::Sequential => SequentialReadPolicy::new().execute_at_once(key, read_l1, read_l2),
+            Self::Race => RaceReadPolicy::new().execute_at_once(key, read_l1, read_l2),
+            Self::Parallel => ParallelReadPolicy::new().execute_at_once(key, read_l1, read_l2),
         }
     }
 }

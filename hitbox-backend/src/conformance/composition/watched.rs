@@ -4,11 +4,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, CompressorId, FormatId, Raw};
+use hitbox_core::{
+    BackendLabel, BoxContext, CacheKey, CacheValue, CompressorId, FormatId, Raw, clock::Moment,
+};
 
 use crate::{
     Backend, BackendError, BackendResult, CacheKeyFormat, Capabilities, CompositionLayer,
-    DeleteStatus, Format, Operation, ReadOutcome, Rejection,
+    DeleteStatus, Format, Operation, ReadOutcome, Reading, Rejection, Writing,
     compression::Compressor,
     conformance::{Faults, FaultyBackend},
 };
@@ -114,6 +116,32 @@ impl<B: Backend> Backend for WatchedLayer<B> {
 
     async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
         self.signed(self.faulty.read_with(key, context).await)
+    }
+
+    fn begin_read<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        context: &'a mut BoxContext,
+        moment: &Moment,
+    ) -> Reading<'a> {
+        match self.faulty.begin_read(key, context, moment) {
+            Reading::Answered(outcome) => Reading::Answered(self.signed(outcome)),
+            Reading::Begun(_) | Reading::NotBegun => Reading::NotBegun,
+        }
+    }
+
+    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+        match self.faulty.begin_write(key, value) {
+            Writing::Answered(outcome) => Writing::Answered(self.signed(outcome)),
+            Writing::Begun(rest) => {
+                Writing::Begun(Box::pin(async move { self.signed(rest.await) }))
+            }
+            Writing::NotBegun(value) => Writing::NotBegun(value),
+        }
+    }
+
+    fn writes_at_once(&self) -> bool {
+        self.faulty.writes_at_once()
     }
 
     async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {

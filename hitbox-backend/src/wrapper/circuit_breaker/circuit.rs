@@ -1,9 +1,6 @@
 //! A circuit that many calls go through at once.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::PoisonError;
 
 use hitbox_core::BackendLabel;
 use tokio::time::Instant;
@@ -12,6 +9,10 @@ use super::{
     CircuitBreakerConfig, CircuitBreakerStatistics, CircuitOpen, CircuitState,
     machine::{Admission, Cause, Machine, Ticket, Transition},
     verdict::Verdict,
+};
+use crate::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering},
 };
 
 pub(super) struct Circuit {

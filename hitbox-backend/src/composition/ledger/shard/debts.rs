@@ -1,6 +1,6 @@
 //! What repairs ask of a shard.
 
-use hitbox_core::CacheKey;
+use hitbox_core::{CacheKey, Stamp};
 use tokio::time::Instant;
 
 use super::{
@@ -12,7 +12,15 @@ use crate::composition::CompositionLayer;
 /// A key that a layer can be repaired for.
 pub(in super::super) struct Repairable {
     pub(in super::super) key: CacheKey,
-    pub(in super::super) attempts: u32,
+    attempts: u32,
+    newest: (Stamp, u64),
+}
+
+impl Repairable {
+    /// The smaller the sooner.
+    pub(in super::super) fn turn(&self) -> (u32, (Stamp, u64)) {
+        (self.attempts, self.newest)
+    }
 }
 
 impl Shard {
@@ -64,6 +72,8 @@ impl Shard {
         list.extend(repairable.map(|(key, record)| Repairable {
             key: key.clone(),
             attempts: record.layers[layer as usize].attempts,
+            // Not the fence: that is the same for a remove and for a write that came right after it.
+            newest: (record.written.max(record.removed), record.newest),
         }));
     }
 

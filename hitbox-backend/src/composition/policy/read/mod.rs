@@ -69,24 +69,79 @@ pub trait CompositionReadPolicy: Send + Sync {
         Fut1: Future<Output = (Result<Option<CacheValue<T>>, E>, BoxContext)> + Send + 'static,
         Fut2: Future<Output = (Result<Option<CacheValue<T>>, E>, BoxContext)> + Send + 'static,
         O: Offload<'static>;
+
+    /// What [`execute_with`](Self::execute_with) would find, if that takes no waiting.
+    ///
+    /// Layers in process answer without a future, and a future would cost about as much as their
+    /// answer. Each of `read_l1` and `read_l2` reads its layer when called, and returns `None` if
+    /// that has to wait. Where that leaves the outcome open this returns `None`, and `execute_with`
+    /// is called.
+    ///
+    /// Default: `None`, which is always correct.
+    fn execute_at_once<T, E, F1, F2>(
+        &self,
+        key: &CacheKey,
+        read_l1: F1,
+        read_l2: F2,
+    ) -> Option<Result<FoundAtOnce<T>, E>>
+    where
+        E: Debug,
+        F1: FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
+        F2: FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
+    {
+        let _ = (key, read_l1, read_l2);
+        None
+    }
+
+    /// Whether this is [`SequentialReadPolicy`] in all but the type: L1 is asked first, what it has is
+    /// the answer, and L2 is asked for what L1 has not.
+    ///
+    /// A read of many keys then asks each layer once for all of them, and one whose L1 has answered
+    /// without waiting waits for L2 alone; [`execute_with`](Self::execute_with), which needs a future
+    /// for each layer, is not called.
+    ///
+    /// Default: `false`, which is always correct.
+    fn asks_in_order(&self) -> bool {
+        false
+    }
+}
+
+/// What a read policy found without waiting.
+#[derive(Debug)]
+pub struct FoundAtOnce<T> {
+    /// The live value, or `None` for a miss.
+    pub value: Option<CacheValue<T>>,
+    /// The layer that answered; L2 for a miss.
+    pub source: CompositionLayer,
+}
+
+impl<T> FoundAtOnce<T> {
+    fn new(hit: Option<(CompositionLayer, CacheValue<T>)>) -> Self {
+        match hit {
+            Some((source, value)) => Self {
+                value: Some(value),
+                source,
+            },
+            None => Self {
+                value: None,
+                source: CompositionLayer::L2,
+            },
+        }
+    }
 }
 
 /// What is left to say once neither layer has a live value: a miss if a layer answered at all, an
 /// error if none did. L1's outcome comes first.
-fn without_a_hit<T, E: Debug>(
-    key: &CacheKey,
-    l1: Result<(), E>,
-    l2: Result<(), E>,
-) -> Result<ReadResult<T>, E> {
+fn without_a_hit<E: Debug>(key: &CacheKey, l1: Result<(), E>, l2: Result<(), E>) -> Result<(), E> {
     match (l1, l2) {
-        (Ok(()), Ok(())) => Ok(ReadResult::miss()),
+        (Ok(()), Ok(())) => Ok(()),
         (Err(error), Ok(())) => {
             warn_failed(key, CompositionLayer::L1, &error);
-            Ok(ReadResult::miss())
+            Ok(())
         }
         (Ok(()), Err(error)) => {
             warn_failed(key, CompositionLayer::L2, &error);
-            Ok(ReadResult::miss())
+            Ok(())
         }
         (Err(l1_error), Err(l2_error)) => {
             warn_failed(key, CompositionLayer::L1, &l1_error);
@@ -96,17 +151,19 @@ fn without_a_hit<T, E: Debug>(
     }
 }
 
+#[cold]
 fn warn_failed<E: Debug>(key: &CacheKey, layer: CompositionLayer, error: &E) {
     tracing::warn!(%key, %layer, ?error, "a layer failed to read");
 }
 
-/// One layer's answer, sorted by what a policy does with it.
-enum Answer<T, E> {
-    Hit(ReadResult<T>),
+/// One layer's answer, sorted by what a policy does with it: a hit with whatever is known of it, or
+/// how it came to none.
+enum Answer<H, E> {
+    Hit(H),
     NoHit(Result<(), E>),
 }
 
-impl<T, E> Answer<T, E> {
+impl<T, E> Answer<ReadResult<T>, E> {
     fn of(
         layer: CompositionLayer,
         (outcome, context): (Result<Option<CacheValue<T>>, E>, BoxContext),
@@ -121,4 +178,63 @@ impl<T, E> Answer<T, E> {
             Err(error) => Self::NoHit(Err(error)),
         }
     }
+}
+
+impl<T, E> Answer<CacheValue<T>, E> {
+    fn at_once(outcome: Result<Option<CacheValue<T>>, E>) -> Self {
+        match outcome {
+            Ok(Some(value)) => Self::Hit(value),
+            Ok(None) => Self::NoHit(Ok(())),
+            Err(error) => Self::NoHit(Err(error)),
+        }
+    }
+}
+
+/// What the answer of the layer that was asked second makes of a read that found nothing in the
+/// `first`: its hit, if it has one.
+fn after_no_hit<H, E: Debug>(
+    key: &CacheKey,
+    first: CompositionLayer,
+    outcome: Result<(), E>,
+    second: Answer<H, E>,
+) -> Result<Option<H>, E> {
+    let none = match second {
+        Answer::Hit(hit) => {
+            if let Err(error) = outcome {
+                warn_failed(key, first, &error);
+            }
+            return Ok(Some(hit));
+        }
+        Answer::NoHit(other) => match first {
+            CompositionLayer::L1 => without_a_hit(key, outcome, other),
+            CompositionLayer::L2 => without_a_hit(key, other, outcome),
+        },
+    };
+    none.map(|()| None)
+}
+
+/// What L2's outcome makes of a sequential read that has got no value from L1.
+pub(in crate::composition) fn second_in_order<T, E: Debug>(
+    key: &CacheKey,
+    l1: Result<(), E>,
+    l2: Result<Option<CacheValue<T>>, E>,
+) -> Result<Option<CacheValue<T>>, E> {
+    after_no_hit(key, CompositionLayer::L1, l1, Answer::at_once(l2))
+}
+
+/// L1's value, or else what L2 has, if they answer at once.
+#[inline]
+fn first_hit_at_once<T, E: Debug>(
+    key: &CacheKey,
+    read_l1: impl FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
+    read_l2: impl FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
+) -> Option<Result<FoundAtOnce<T>, E>> {
+    use CompositionLayer::{L1, L2};
+    let l1 = match Answer::at_once(read_l1()?) {
+        Answer::Hit(value) => return Some(Ok(FoundAtOnce::new(Some((L1, value))))),
+        Answer::NoHit(outcome) => outcome,
+    };
+    let l2 = Answer::at_once(read_l2()?);
+    let found = after_no_hit(key, L1, l1, l2);
+    Some(found.map(|value| FoundAtOnce::new(value.map(|value| (L2, value)))))
 }

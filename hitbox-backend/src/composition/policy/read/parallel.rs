@@ -1,9 +1,10 @@
 use std::{fmt::Debug, future::Future};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload};
 
-use super::{Answer, CompositionReadPolicy, ReadResult, warn_failed, without_a_hit};
+use super::{Answer, CompositionReadPolicy, FoundAtOnce, ReadResult, warn_failed, without_a_hit};
 use crate::composition::CompositionLayer;
 
 /// Asks both layers at once, waits for both, and takes the value with the longest remaining life.
@@ -42,32 +43,57 @@ impl CompositionReadPolicy for ParallelReadPolicy {
         use CompositionLayer::{L1, L2};
 
         let (l1, l2) = futures::join!(read_l1(key.clone()), read_l2(key.clone()));
-        match (Answer::of(L1, l1), Answer::of(L2, l2)) {
-            (Answer::Hit(l1), Answer::Hit(l2)) => Ok(longer_lived(l1, l2)),
-            (Answer::Hit(result), Answer::NoHit(other)) => {
-                if let Err(error) = other {
-                    warn_failed(&key, L2, &error);
-                }
-                Ok(result)
-            }
-            (Answer::NoHit(other), Answer::Hit(result)) => {
-                if let Err(error) = other {
-                    warn_failed(&key, L1, &error);
-                }
-                Ok(result)
-            }
-            (Answer::NoHit(l1), Answer::NoHit(l2)) => without_a_hit(&key, l1, l2),
-        }
+        let expire = |result: &ReadResult<T>| result.value.as_ref().and_then(CacheValue::expire);
+        let found = longest_lived(&key, Answer::of(L1, l1), Answer::of(L2, l2), expire)?;
+        Ok(found.map_or_else(ReadResult::miss, |(_, result)| result))
+    }
+
+    fn execute_at_once<T, E, F1, F2>(
+        &self,
+        key: &CacheKey,
+        read_l1: F1,
+        read_l2: F2,
+    ) -> Option<Result<FoundAtOnce<T>, E>>
+    where
+        E: Debug,
+        F1: FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
+        F2: FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
+    {
+        // The slower layer first: if it has to be waited for, L1 is not read in vain.
+        let l2 = Answer::at_once(read_l2()?);
+        let l1 = Answer::at_once(read_l1()?);
+        Some(longest_lived(key, l1, l2, CacheValue::expire).map(FoundAtOnce::new))
     }
 }
 
-fn longer_lived<T>(l1: ReadResult<T>, l2: ReadResult<T>) -> ReadResult<T> {
-    // Expiries are compared instead of remaining lives: the same order, without the clock moving
-    // on between the two. `None` never expires.
-    let expire = |result: &ReadResult<T>| result.value.as_ref().map(CacheValue::expire);
-    match (expire(&l1).flatten(), expire(&l2).flatten()) {
-        (Some(_), None) => l2,
-        (Some(one), Some(two)) if two > one => l2,
-        (None, _) | (Some(_), Some(_)) => l1,
+/// The hit that expires last, and the layer that has it.
+fn longest_lived<H, E: Debug>(
+    key: &CacheKey,
+    l1: Answer<H, E>,
+    l2: Answer<H, E>,
+    expire: impl Fn(&H) -> Option<DateTime<Utc>>,
+) -> Result<Option<(CompositionLayer, H)>, E> {
+    use CompositionLayer::{L1, L2};
+    match (l1, l2) {
+        // Expiries are compared instead of remaining lives: the same order, without the clock moving
+        // on between the two. `None` never expires.
+        (Answer::Hit(l1), Answer::Hit(l2)) => Ok(Some(match (expire(&l1), expire(&l2)) {
+            (Some(_), None) => (L2, l2),
+            (Some(one), Some(two)) if two > one => (L2, l2),
+            (None, _) | (Some(_), Some(_)) => (L1, l1),
+        })),
+        (Answer::Hit(hit), Answer::NoHit(other)) => {
+            if let Err(error) = other {
+                warn_failed(key, L2, &error);
+            }
+            Ok(Some((L1, hit)))
+        }
+        (Answer::NoHit(other), Answer::Hit(hit)) => {
+            if let Err(error) = other {
+                warn_failed(key, L1, &error);
+            }
+            Ok(Some((L2, hit)))
+        }
+        (Answer::NoHit(l1), Answer::NoHit(l2)) => without_a_hit(key, l1, l2).map(|()| None),
     }
 }

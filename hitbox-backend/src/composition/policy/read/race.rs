@@ -4,13 +4,16 @@ use async_trait::async_trait;
 use futures::future::{Either, select};
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload};
 
-use super::{Answer, CompositionReadPolicy, ReadResult, warn_failed, without_a_hit};
+use super::{
+    Answer, CompositionReadPolicy, FoundAtOnce, ReadResult, after_no_hit, first_hit_at_once,
+};
 use crate::composition::{CompositionLayer, RaceLoserPolicy};
 
 /// Asks both layers at once and takes the first live value.
 ///
 /// The policy for two layers of similar speed, where the slower one of a moment must not decide
 /// the latency. A layer that misses or fails does not end the race: the other one is waited for.
+/// An L1 that answers without waiting has won before L2 is asked.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RaceReadPolicy {
     loser: RaceLoserPolicy,
@@ -72,17 +75,22 @@ impl CompositionReadPolicy for RaceReadPolicy {
             }
             Answer::NoHit(outcome) => outcome,
         };
-        match Answer::of(first.other(), second.await) {
-            Answer::Hit(result) => {
-                if let Err(error) = lost {
-                    warn_failed(&key, first, &error);
-                }
-                Ok(result)
-            }
-            Answer::NoHit(other) => match first {
-                L1 => without_a_hit(&key, lost, other),
-                L2 => without_a_hit(&key, other, lost),
-            },
-        }
+        let second = Answer::of(first.other(), second.await);
+        let found = after_no_hit(&key, first, lost, second)?;
+        Ok(found.unwrap_or_else(ReadResult::miss))
+    }
+
+    fn execute_at_once<T, E, F1, F2>(
+        &self,
+        key: &CacheKey,
+        read_l1: F1,
+        read_l2: F2,
+    ) -> Option<Result<FoundAtOnce<T>, E>>
+    where
+        E: Debug,
+        F1: FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
+        F2: FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
+    {
+        first_hit_at_once(key, read_l1, read_l2)
     }
 }

@@ -3,7 +3,9 @@ use std::{fmt::Debug, future::Future};
 use async_trait::async_trait;
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload};
 
-use super::{Answer, CompositionReadPolicy, ReadResult, warn_failed, without_a_hit};
+use super::{
+    Answer, CompositionReadPolicy, FoundAtOnce, ReadResult, after_no_hit, first_hit_at_once,
+};
 use crate::composition::CompositionLayer;
 
 /// Asks L1, and L2 only if L1 has no live value.
@@ -42,14 +44,25 @@ impl CompositionReadPolicy for SequentialReadPolicy {
             Answer::Hit(result) => return Ok(result),
             Answer::NoHit(outcome) => outcome,
         };
-        match Answer::of(CompositionLayer::L2, read_l2(key.clone()).await) {
-            Answer::Hit(result) => {
-                if let Err(error) = l1 {
-                    warn_failed(&key, CompositionLayer::L1, &error);
-                }
-                Ok(result)
-            }
-            Answer::NoHit(l2) => without_a_hit(&key, l1, l2),
-        }
+        let l2 = Answer::of(CompositionLayer::L2, read_l2(key.clone()).await);
+        let found = after_no_hit(&key, CompositionLayer::L1, l1, l2)?;
+        Ok(found.unwrap_or_else(ReadResult::miss))
+    }
+
+    fn execute_at_once<T, E, F1, F2>(
+        &self,
+        key: &CacheKey,
+        read_l1: F1,
+        read_l2: F2,
+    ) -> Option<Result<FoundAtOnce<T>, E>>
+    where
+        E: Debug,
+        F1: FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
+        F2: FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
+    {
+        first_hit_at_once(key, read_l1, read_l2)
+    }
+    fn asks_in_order(&self) -> bool {
+        true
     }
 }

@@ -42,6 +42,27 @@ pub trait CompositionWritePolicy: Send + Sync {
         Fut1: Future<Output = Result<(), BackendError>> + Send + 'static,
         Fut2: Future<Output = Result<(), BackendError>> + Send + 'static,
         O: Offload<'static>;
+
+    /// What [`execute_with`](Self::execute_with) would come to, if that takes no waiting.
+    ///
+    /// Called where both layers are expected to write at once. Each of `write_l1` and `write_l2`
+    /// writes its layer when called, and returns `None` if that has to wait. Where that leaves the
+    /// outcome open this returns `None`, and `execute_with` writes anew.
+    ///
+    /// Default: `None`, which is always correct.
+    fn execute_at_once<F1, F2>(
+        &self,
+        key: &CacheKey,
+        write_l1: F1,
+        write_l2: F2,
+    ) -> Option<Result<(), BackendError>>
+    where
+        F1: FnOnce() -> Option<Result<(), BackendError>>,
+        F2: FnOnce() -> Option<Result<(), BackendError>>,
+    {
+        let _ = (key, write_l1, write_l2);
+        None
+    }
 }
 
 fn warn_failed(key: &CacheKey, layer: CompositionLayer, error: &BackendError) {

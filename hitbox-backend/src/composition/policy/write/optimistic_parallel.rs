@@ -39,4 +39,16 @@ impl CompositionWritePolicy for OptimisticParallelWritePolicy {
         let (l1, l2) = futures::join!(write_l1(key.clone()), write_l2(key.clone()));
         one_is_enough(&key, l1, l2)
     }
+    fn execute_at_once<F1, F2>(
+        &self,
+        key: &CacheKey,
+        write_l1: F1,
+        write_l2: F2,
+    ) -> Option<Result<(), BackendError>>
+    where
+        F1: FnOnce() -> Option<Result<(), BackendError>>,
+        F2: FnOnce() -> Option<Result<(), BackendError>>,
+    {
+        Some(one_is_enough(key, write_l1()?, write_l2()?))
+    }
 }

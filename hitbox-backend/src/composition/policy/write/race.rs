@@ -78,4 +78,20 @@ impl CompositionWritePolicy for RaceWritePolicy {
             },
         }
     }
+    fn execute_at_once<F1, F2>(
+        &self,
+        key: &CacheKey,
+        write_l1: F1,
+        write_l2: F2,
+    ) -> Option<Result<(), BackendError>>
+    where
+        F1: FnOnce() -> Option<Result<(), BackendError>>,
+        F2: FnOnce() -> Option<Result<(), BackendError>>,
+    {
+        match (write_l1()?, self.loser) {
+            (Ok(()), RaceLoserPolicy::Drop) => Some(Ok(())),
+            // A loser that need not be waited for.
+            (outcome, _) => Some(one_is_enough(key, outcome, write_l2()?)),
+        }
+    }
 }

@@ -37,4 +37,20 @@ impl CompositionWritePolicy for SequentialWritePolicy {
         write_l1(key.clone()).await?;
         write_l2(key).await
     }
+    fn execute_at_once<F1, F2>(
+        &self,
+        key: &CacheKey,
+        write_l1: F1,
+        write_l2: F2,
+    ) -> Option<Result<(), BackendError>>
+    where
+        F1: FnOnce() -> Option<Result<(), BackendError>>,
+        F2: FnOnce() -> Option<Result<(), BackendError>>,
+    {
+        let _ = key;
+        match write_l1()? {
+            Ok(()) => write_l2(),
+            Err(error) => Some(Err(error)),
+        }
+    }
 }

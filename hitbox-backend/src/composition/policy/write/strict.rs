@@ -36,13 +36,35 @@ impl CompositionWritePolicy for StrictWritePolicy {
         Fut2: Future<Output = Result<(), BackendError>> + Send + 'static,
         O: Offload<'static>,
     {
-        match futures::join!(write_l1(key.clone()), write_l2(key.clone())) {
-            (l1, Ok(())) => l1,
-            (Ok(()), l2) => l2,
-            (Err(l1_error), l2) => {
-                warn_failed(&key, CompositionLayer::L1, &l1_error);
-                l2
-            }
+        let (l1, l2) = futures::join!(write_l1(key.clone()), write_l2(key.clone()));
+        both(&key, l1, l2)
+    }
+    fn execute_at_once<F1, F2>(
+        &self,
+        key: &CacheKey,
+        write_l1: F1,
+        write_l2: F2,
+    ) -> Option<Result<(), BackendError>>
+    where
+        F1: FnOnce() -> Option<Result<(), BackendError>>,
+        F2: FnOnce() -> Option<Result<(), BackendError>>,
+    {
+        Some(both(key, write_l1()?, write_l2()?))
+    }
+}
+
+/// Both layers have answered, and both must have succeeded.
+fn both(
+    key: &CacheKey,
+    l1: Result<(), BackendError>,
+    l2: Result<(), BackendError>,
+) -> Result<(), BackendError> {
+    match (l1, l2) {
+        (l1, Ok(())) => l1,
+        (Ok(()), l2) => l2,
+        (Err(l1_error), l2) => {
+            warn_failed(key, CompositionLayer::L1, &l1_error);
+            l2
         }
     }
 }

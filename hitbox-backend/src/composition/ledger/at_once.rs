@@ -1,0 +1,85 @@
+//! A write in the hands of one call that does not wait: begun with the turns of both layers, and
+//! ended with all that came of it, each under one lock.
+
+use std::sync::Arc;
+
+use hitbox_core::{CacheKey, Stamp};
+
+use super::{
+    Ledger, Origin,
+    drive::Handoff,
+    record::Change,
+    shard::{Refusal, Turns},
+    turn::{Effect, Turn},
+};
+use crate::{composition::CompositionLayer, sync::atomic::Ordering};
+
+/// What becomes of a write that cannot wait.
+pub(in crate::composition) enum AdmissionAtOnce<'a> {
+    Accepted(WriteAtOnce<'a>),
+    /// Something newer has been done to the key: there is nothing to do.
+    Superseded,
+    /// It has to wait for a turn, or to be taken as a remove. Nothing has been noted.
+    Waits,
+}
+
+/// A write under way that has both turns. It ends, and gives them back, when it is dropped.
+pub(in crate::composition) struct WriteAtOnce<'a> {
+    ledger: &'a Arc<Ledger>,
+    key: &'a CacheKey,
+    id: u64,
+    effects: [Effect; 2],
+}
+
+impl WriteAtOnce<'_> {
+    /// Notes what the write has done to `layer`. Before that is known it is
+    /// [`Unknown`](Effect::Unknown): the layer may panic.
+    pub(in crate::composition) fn note(&mut self, layer: CompositionLayer, effect: Effect) {
+        self.effects[layer as usize] = effect;
+    }
+}
+
+impl Drop for WriteAtOnce<'_> {
+    fn drop(&mut self) {
+        let ledger = self.ledger;
+        let ends = ledger.ends.fetch_add(1, Ordering::AcqRel) + 1;
+        let next = {
+            let mut shard = ledger.shard(self.key);
+            ledger.account(|standing| shard.settle(self.key, self.id, self.effects, ends, standing))
+        };
+        for (layer, waiter) in CompositionLayer::BOTH.into_iter().zip(next) {
+            if let Some((id, waiter)) = waiter {
+                let turn = Turn::new(Arc::clone(ledger), self.key.clone(), layer, id, None);
+                // Outside the lock, as when a turn is dropped.
+                drop(waiter.send(Handoff::Turn(turn)));
+            }
+        }
+        ledger.see_to_debts();
+    }
+}
+
+impl Ledger {
+    /// [`begin_write`](Self::begin_write) for one that does not wait.
+    pub(in crate::composition) fn begin_write_at_once<'a>(
+        self: &'a Arc<Self>,
+        key: &'a CacheKey,
+        created: Stamp,
+        origin: Origin,
+    ) -> AdmissionAtOnce<'a> {
+        let mut shard = self.shard(key);
+        if shard.is_busy(key) {
+            return AdmissionAtOnce::Waits;
+        }
+        let change = Change::Write(created);
+        match self.register(&mut shard, key, change, origin, Turns::OfBoth) {
+            Ok(id) => AdmissionAtOnce::Accepted(WriteAtOnce {
+                ledger: self,
+                key,
+                id,
+                effects: [Effect::None; 2],
+            }),
+            Err(Refusal::Superseded) => AdmissionAtOnce::Superseded,
+            Err(Refusal::Unprovable) => AdmissionAtOnce::Waits,
+        }
+    }
+}
