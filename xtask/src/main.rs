@@ -7,6 +7,7 @@ mod fuzz;
 mod integration;
 mod model;
 mod mutants;
+mod schedules;
 mod table;
 mod workspace;
 
@@ -27,6 +28,7 @@ Tasks:
   integration  Run every composition of two backends through the scenarios
   model        Check a composition of faulty layers against a reference model
   mutants      Break what upholds each guarantee, and see that a check fails
+  schedules    Explore the orders in which threads get to locks and atomics
 
 `cargo xtask <TASK> --help` tells more about a task.
 ";
@@ -66,6 +68,7 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<Verdict, Failure> {
             Some("integration") => integration::run(arguments),
             Some("model") => model::run(arguments),
             Some("mutants") => mutants::run(arguments),
+            Some("schedules") => schedules::run(arguments),
             Some(_) | None => {
                 let unknown = format!("there is no task {}", task.display());
                 Err(lexopt::Error::from(unknown).into())

@@ -3,6 +3,7 @@ mod faults;
 mod features;
 mod integration;
 mod model;
+mod schedules;
 
 use super::{OnFailure, Outcome, Report, Session, command};
 use crate::Failure;
@@ -57,6 +58,11 @@ pub(super) const STEPS: &[Step] = &[
         name: "model",
         about: "histories of calls, failures and time against a reference model",
         run: model::run,
+    },
+    Step {
+        name: "schedules",
+        about: "what `cargo xtask schedules` explores, up to three interruptions of threads",
+        run: schedules::run,
     },
     Step {
         name: "faults",

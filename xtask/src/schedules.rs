@@ -1,0 +1,173 @@
+//! `cargo xtask schedules`.
+
+mod report;
+
+use std::{
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use lexopt::{Arg, Parser, ValueExt};
+use serde_json::Value;
+
+use crate::{Failure, Verdict, workspace::Workspace};
+pub(crate) use report::Report;
+
+const HELP: &str = "\
+Runs the fences, the record of what is owed, the turns, the circuit breaker and the offload manager
+under every order in which threads can get to their locks and atomics, with loom, and prints how many
+orders (schedules) that were for each scenario.
+
+Usage: cargo xtask schedules [OPTIONS]
+
+Options:
+      --part PART        Only scenarios of this part: fences, repairs, turns, breaker, offload
+      --interruptions N  Only schedules in which at most N times a thread is interrupted that could
+                         have gone on; quicker, and most mistakes show with 2
+  -h, --help             Print this
+
+The scenarios are unit tests of hitbox-backend, in src/schedules, compiled with the cfg
+hitbox_schedules. Each has a bound of its own, which is printed, or none.
+";
+
+const PARTS: &[&str] = &["fences", "repairs", "turns", "breaker", "offload"];
+
+/// What is to be explored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// All parts if there is none.
+    pub(crate) part: Option<String>,
+    pub(crate) interruptions: Option<u32>,
+}
+
+pub(crate) fn run(arguments: Parser) -> Result<Verdict, Failure> {
+    let Some(options) = parse(arguments)? else {
+        print!("{HELP}");
+        return Ok(Verdict::Passed);
+    };
+    let report = explore(&Workspace::load()?, &options)?;
+    println!("{report}");
+    Ok(match report.broken {
+        0 => Verdict::Passed,
+        _ => Verdict::Failed,
+    })
+}
+
+/// Explores what is asked for, and prints a line for each scenario as it ends.
+pub(crate) fn explore(workspace: &Workspace, options: &Options) -> Result<Report, Failure> {
+    let program = build(workspace)?;
+    let part = options.part.as_deref().unwrap_or_default();
+    let mut command = workspace.program(program, &[]);
+    command.arg(format!("schedules::{part}")).arg("--nocapture");
+    if let Some(most) = options.interruptions {
+        command.env("LOOM_MAX_PREEMPTIONS", most.to_string());
+    }
+    let began = Instant::now();
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let mut report = Report::default();
+    for line in child
+        .stdout
+        .take()
+        .map(BufReader::new)
+        .into_iter()
+        .flat_map(BufRead::lines)
+    {
+        report.add_line(&line?);
+    }
+    let status = child.wait()?;
+    report.took = began.elapsed();
+    if !status.success() {
+        // A process that was aborted says nothing about the scenario that did it.
+        report.broken = report.broken.max(1);
+    } else if report.scenarios == 0 {
+        return Err("there was no scenario to explore".into());
+    }
+    Ok(report)
+}
+
+/// Compiles the unit tests with loom's types. The flag is for this crate alone, so that what it depends
+/// on is what `cargo test` has built.
+fn build(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let mut command = workspace.cargo(&["rustc", "--quiet", "--package", "hitbox-backend"]);
+    command.args(["--lib", "--profile", "test"]);
+    command.args(["--message-format", "json-render-diagnostics"]);
+    command.args(["--", "--cfg", "hitbox_schedules"]);
+    executable(&mut command)?.ok_or_else(|| "cargo has built no test program".into())
+}
+
+fn executable(command: &mut Command) -> Result<Option<PathBuf>, Failure> {
+    let output = command.stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err("the scenarios do not compile".into());
+    }
+    let messages = String::from_utf8(output.stdout)?;
+    let messages = messages.lines().map(serde_json::from_str::<Value>);
+    let mut programs = Vec::new();
+    for message in messages {
+        programs.extend(message?["executable"].as_str().map(PathBuf::from));
+    }
+    Ok(programs.pop())
+}
+
+/// The options, or `None` if help is asked for.
+fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Error> {
+    let mut options = Options::default();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Arg::Short('h') | Arg::Long("help") => return Ok(None),
+            Arg::Long("part") => options.part = Some(part(arguments.value()?.string()?)?),
+            Arg::Long("interruptions") => {
+                options.interruptions = Some(arguments.value()?.parse()?);
+            }
+            Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(argument.unexpected()),
+        }
+    }
+    Ok(Some(options))
+}
+
+fn part(name: String) -> Result<String, String> {
+    if PARTS.contains(&name.as_str()) {
+        return Ok(name);
+    }
+    let known = PARTS.join(", ");
+    Err(format!("there is no part {name:?}; the parts are: {known}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Option<Options>, String> {
+        parse(Parser::from_args(arguments)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn everything_is_explored_unless_asked_otherwise() {
+        assert_eq!(parsed(&[]), Ok(Some(Options::default())));
+        let options = Options {
+            part: Some("fences".to_owned()),
+            interruptions: Some(2),
+        };
+        let asked = ["--part", "fences", "--interruptions=2"];
+        assert_eq!(parsed(&asked), Ok(Some(options)));
+        assert_eq!(parsed(&["--part", "fences", "-h"]), Ok(None));
+    }
+
+    #[test]
+    fn an_unknown_part_is_answered_with_the_known_ones() {
+        let error = parsed(&["--part", "fence"]).unwrap_err();
+        assert!(PARTS.iter().all(|part| error.contains(part)), "{error}");
+    }
+
+    /// A part that has been renamed would explore nothing.
+    #[test]
+    fn every_part_is_a_module_of_scenarios() {
+        let workspace = Workspace::load().unwrap();
+        for part in PARTS {
+            let module = format!("hitbox-backend/src/schedules/{part}.rs");
+            assert!(workspace.root().join(&module).exists(), "{module}");
+        }
+    }
+}
