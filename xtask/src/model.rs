@@ -8,8 +8,11 @@ mod finding;
 mod keys;
 mod laboratory;
 mod layer;
+mod nested;
+mod place;
 mod plan;
 mod reference;
+mod rules;
 mod scene;
 mod setting;
 mod shrink;
@@ -30,7 +33,8 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use crate::{Failure, Verdict};
 use campaign::{Extent, Field};
-use setting::{LayerKind, PolicyPair};
+use rules::{PolicyPair, RepairKind};
+use setting::{LayerKind, Subject};
 pub(crate) use summary::Summary;
 
 const HELP: &str = "\
@@ -46,15 +50,18 @@ Options:
       --seed S         Start from this seed (default: drawn from the clock, and printed)
       --read POLICY    With this read policy only: sequential, race, parallel
       --write POLICY   With this write policy only: sequential, optimistic, race, strict
+      --repair POLICY  With this repair policy only: background, on-next-operation, never
       --layers KIND    With these layers only: memory, moka, sled (default: all, mostly memory)
       --json FILE      Write the totals to FILE
   -h, --help           Print this
 
 An operation is a read, write or remove, single or in bulk, or what disturbs it: time that passes, a
-failure, a healing, a dropped call, a restart, an eviction, an effect that arrives late.
+clock that is set, a failure, a healing, a dropped call, a restart, an eviction, an effect that arrives
+late. In some histories a layer is a composition of two layers itself, by policies of its own.
 
 A history that breaks a rule is shortened and printed, with the command that repeats it. A history is
-decided by its seed, its policies and its layers alone.
+decided by its seed, its policies and its layers alone. A repair policy that is asked for takes the place
+of the one that the seed has drawn.
 ";
 
 /// The layers other than memory get this part of the operations: they are slower, and add little to
@@ -69,6 +76,7 @@ pub(crate) struct Options {
     seed: Option<u64>,
     read: Option<ReadKind>,
     write: Option<WriteKind>,
+    repair: Option<RepairKind>,
     layers: Option<LayerKind>,
     json: Option<PathBuf>,
 }
@@ -81,6 +89,7 @@ impl Default for Options {
             seed: None,
             read: None,
             write: None,
+            repair: None,
             layers: None,
             json: None,
         }
@@ -138,7 +147,14 @@ fn fields(options: &Options) -> Vec<Field> {
         ],
     };
     let of_pair = |pair| {
-        let field = |(layers, share): &(_, _)| Field::new(pair, *layers, *share);
+        let field = |(layers, share): &(_, _)| {
+            let subject = Subject {
+                policies: pair,
+                layers: *layers,
+                repair: options.repair,
+            };
+            Field::new(subject, *share)
+        };
         shares.iter().map(field).collect::<Vec<_>>()
     };
     pairs.flat_map(of_pair).collect()
@@ -160,6 +176,10 @@ fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Error> {
             Arg::Long("write") => {
                 let name = arguments.value()?.string()?;
                 options.write = Some(named(&name, WriteKind::ALL, WriteKind::as_str)?);
+            }
+            Arg::Long("repair") => {
+                let name = arguments.value()?.string()?;
+                options.repair = Some(named(&name, RepairKind::ALL, RepairKind::as_str)?);
             }
             Arg::Long("layers") => {
                 let name = arguments.value()?.string()?;
@@ -205,17 +225,22 @@ mod tests {
             "--read=race",
             "--write=strict",
             "--layers=moka",
+            "--repair=never",
             "--seed=7",
             "--operations=1",
         ];
         let options = parsed(&arguments).unwrap().unwrap();
         let fields = fields(&options);
         assert_eq!(fields.len(), 1);
-        assert_eq!(fields[0].layers, LayerKind::Moka);
-        assert_eq!(fields[0].policies.to_string(), "race/strict");
+        assert_eq!(fields[0].subject.layers, LayerKind::Moka);
+        assert_eq!(fields[0].subject.policies.to_string(), "race/strict");
+        assert_eq!(fields[0].subject.repair, Some(RepairKind::Never));
         let extent = Extent::Operations(options.operations);
         let done = campaign::run(fields, options.seed.unwrap(), extent).unwrap();
         assert_eq!(done[0].totals.histories, 1);
+        let [background, on_next_operation, never] = done[0].totals.under_repair;
+        assert_eq!((background, on_next_operation), (0, 0));
+        assert_eq!(never, done[0].totals.operations());
     }
 
     #[test]
@@ -243,7 +268,12 @@ mod tests {
             let mut traces = Vec::new();
             for layers in LayerKind::ALL {
                 for (seed, policies) in PolicyPair::all().enumerate() {
-                    let plan = Plan::new(policies, layers, seed as u64);
+                    let subject = Subject {
+                        policies,
+                        layers,
+                        repair: None,
+                    };
+                    let plan = Plan::new(&subject, seed as u64);
                     traces.extend(laboratory.run(&plan, Telling::Traced).unwrap().trace);
                 }
             }

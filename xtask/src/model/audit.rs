@@ -1,83 +1,51 @@
 //! What must hold when all has ended and nothing goes wrong any more.
 
+mod held;
+mod settling;
+
 use std::{collections::HashSet, time::Duration};
 
 use hitbox_backend::{
     CompositionLayer::{self, L1, L2},
     Owed, OwedCause, RefillPolicy,
-    conformance::composition::ReadKind,
 };
-use hitbox_core::{CacheValue, Raw, Stamp};
+use hitbox_core::Stamp;
 
 use super::{
     execution::Execution,
     layer::name_of,
+    place::Level,
     reference::Violation,
-    setting::Memory,
+    rules::{Memory, Repairs},
     step::{Act, Age, Draft, Thoroughness},
 };
+use held::{Held, Trusted};
+use settling::Foreseen;
 
 /// Longer than a fence stands for effects that may arrive late.
 const ALL_LATE: Duration = Duration::from_secs(61);
-
-/// What the layers hold of one key, and what of it may be served.
-struct Held {
-    layers: [Option<CacheValue<Raw>>; 2],
-    trusted: [Trusted; 2],
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trusted {
-    Yes,
-    No,
-    /// A coarse fence stands: it depends on what is still known of the key.
-    Unknown,
-}
-
-impl Held {
-    fn stamp(&self, layer: CompositionLayer) -> Option<Stamp> {
-        self.layers[layer as usize]
-            .as_ref()
-            .map(CacheValue::created)
-    }
-
-    fn trusted(&self, layer: CompositionLayer) -> Option<&CacheValue<Raw>> {
-        let trusted = self.trusted[layer as usize] == Trusted::Yes;
-        self.layers[layer as usize]
-            .as_ref()
-            .filter(|value| trusted && !value.is_expired())
-    }
-
-    /// What a read by this policy finds when both layers answer at once.
-    fn served(&self, read: ReadKind) -> Option<(CompositionLayer, &CacheValue<Raw>)> {
-        match (self.trusted(L1), self.trusted(L2)) {
-            (None, None) => None,
-            (Some(value), None) => Some((L1, value)),
-            (None, Some(value)) => Some((L2, value)),
-            (Some(one), Some(two)) => match read {
-                ReadKind::Sequential | ReadKind::Race => Some((L1, one)),
-                ReadKind::Parallel => match (one.expire(), two.expire()) {
-                    (Some(first), Some(second)) if second > first => Some((L2, two)),
-                    (Some(_), None) => Some((L2, two)),
-                    (Some(_) | None, _) => Some((L1, one)),
-                },
-            },
-        }
-    }
-}
 
 impl Execution {
     pub(super) async fn audit(&mut self, thoroughness: Thoroughness) -> Result<(), Violation> {
         self.scene.world.calm_down();
         self.finish_all().await?;
-        self.check_record()?;
+        self.check_record(Level::Outer)?;
+        self.check_record(Level::Inner)?;
         for key in 0..self.plan.setting.keys {
             self.check_key(key)?;
+        }
+        if thoroughness == Thoroughness::Settle {
+            self.check_settling().await?;
+            // Without repairs, what may still arrive stays on record whatever is written meanwhile.
+            self.advance(ALL_LATE).await?;
+        }
+        for key in 0..self.plan.setting.keys {
             self.check_a_read(key)?;
         }
-        if thoroughness == Thoroughness::Write {
-            // What may still arrive stays on record whatever is written meanwhile.
-            self.advance(ALL_LATE).await?;
+        if thoroughness == Thoroughness::Settle {
+            if self.plan.setting.outer.repairs() == Repairs::ByReads {
+                self.check_nothing_is_owed()?;
+            }
             for key in 0..self.plan.setting.keys {
                 self.check_a_write(key)?;
             }
@@ -104,14 +72,18 @@ impl Execution {
     }
 
     /// What is owed is bounded, and nothing is under way.
-    fn check_record(&self) -> Result<(), Violation> {
-        let owed = self.scene.composed.owed();
+    fn check_record(&self, level: Level) -> Result<(), Violation> {
+        let (Some(composition), Some(rules)) = (self.scene.composition(level), self.rules(level))
+        else {
+            return Ok(());
+        };
+        let owed = composition.owed();
         if let Some(owed) = owed.iter().find(|owed| owed.cause == OwedCause::UnderWay) {
             return Err(format!("nothing is under way, but on record is {owed:?}"));
         }
         let number = |owed: &Owed| self.scene.world.number_of(&owed.key);
         let keys: HashSet<_> = owed.iter().map(number).collect();
-        match self.plan.setting.memory {
+        match rules.memory {
             Memory::OwesFew(capacity) if keys.len() > capacity.get() => {
                 Err(format!("{} keys are owed, over {capacity}", keys.len()))
             }
@@ -119,55 +91,43 @@ impl Execution {
         }
     }
 
-    fn held(&self, key: usize) -> Result<Held, Violation> {
-        let world = &self.scene.world;
-        let mut layers = [None, None];
-        for layer in CompositionLayer::BOTH {
-            let found = world.store(layer).read(&world.keys[key]);
-            layers[layer as usize] = found.map_err(|error| error.to_string())?;
-        }
-        let owed = self.owed(key);
-        let trusted = CompositionLayer::BOTH.map(|layer| {
-            if self.scene.composed.distrusted_until(layer).is_some() {
-                return Trusted::Unknown;
-            }
-            let fence = owed.iter().find(|owed| owed.layer == layer);
-            let held = layers[layer as usize].as_ref();
-            match (fence, held) {
-                (Some(owed), Some(value)) if value.created() <= owed.fence => Trusted::No,
-                _ => Trusted::Yes,
-            }
-        });
-        Ok(Held { layers, trusted })
-    }
-
-    fn owed(&self, key: usize) -> Vec<Owed> {
-        let mut owed = self.scene.composed.owed();
-        owed.retain(|owed| owed.key == self.scene.world.keys[key]);
-        owed
-    }
-
-    /// What a layer holds was written, and is not older than what has settled, unless the layer is on
-    /// record for it.
+    /// What a store holds was written, and is not older than what has settled, unless a composition
+    /// that it belongs to has it on record.
     fn check_key(&self, key: usize) -> Result<(), Violation> {
-        let held = self.held(key)?;
+        let world = &self.scene.world;
         let floor = self.scene.reference().floor(key);
-        for layer in CompositionLayer::BOTH {
-            let Some(value) = &held.layers[layer as usize] else {
+        for site in &world.sites {
+            let place = site.place;
+            let found = site.store.read(&world.keys[key]);
+            let Some(value) = found.map_err(|error| error.to_string())? else {
                 continue;
             };
-            self.scene.reference().check_held(key, layer, value)?;
-            let owes = self.owed(key).iter().any(|owed| owed.layer == layer);
-            let coarse = self.scene.composed.distrusted_until(layer);
-            let fenced = owes || coarse.is_some_and(|fence| value.created() <= fence);
+            self.scene.reference().check_held(key, place, &value)?;
+            let inner = place.inner.map(|inner| (Level::Inner, inner));
+            let fenced = [Some((Level::Outer, place.outer)), inner]
+                .into_iter()
+                .flatten()
+                .any(|(level, layer)| self.is_on_record(level, layer, key, value.created()));
             if value.created() < floor && !fenced {
                 return Err(format!(
-                    "{layer} holds {} of k{key}, older than what has settled, and is not on record",
-                    name_of(value)
+                    "{place} holds {} of k{key}, older than what has settled, and is not on record",
+                    name_of(&value)
                 ));
             }
         }
         Ok(())
+    }
+
+    fn is_on_record(
+        &self,
+        level: Level,
+        layer: CompositionLayer,
+        key: usize,
+        created: Stamp,
+    ) -> bool {
+        let coarse = self.distrusted_until(level, layer);
+        coarse.is_some_and(|fence| created <= fence)
+            || self.owed(level, key).iter().any(|owed| owed.layer == layer)
     }
 
     /// A call that nothing disturbs, made and judged.
@@ -181,17 +141,17 @@ impl Execution {
         }
     }
 
-    /// A read that nothing disturbs serves what the layers hold, and refills as it should.
+    /// A read that nothing disturbs serves what the layers hold, and refills and repairs as it should.
     fn check_a_read(&mut self, key: usize) -> Result<(), Violation> {
-        let before = self.held(key)?;
+        let before = self.held(Level::Outer, key)?;
+        let owed = self.owed(Level::Outer, key);
         self.call_alone(Act::Read { key })?;
         let found = self.scene.reference().last_found(key);
-        let after = self.held(key)?;
-        if before.trusted.contains(&Trusted::Unknown) {
+        let after = self.held(Level::Outer, key)?;
+        if before.is_uncertain() || after.is_uncertain() {
             return Ok(());
         }
-        let setting = &self.plan.setting;
-        let served = before.served(setting.policies.read);
+        let served = before.served(self.plan.setting.outer.policies.read);
         let expected = served.map(|(_, value)| value.created());
         if found != expected {
             return Err(format!(
@@ -202,20 +162,83 @@ impl Execution {
                 before.trusted,
             ));
         }
-        let expected = match (setting.refill, served) {
+        self.check_repairs_of_a_read(key, &owed, &before, &after)?;
+        if owed.iter().any(|owed| owed.layer == L1) && self.repairs_by_reads() {
+            return Ok(());
+        }
+        self.check_refill(key, &before, &after)
+    }
+
+    fn repairs_by_reads(&self) -> bool {
+        self.plan.setting.outer.repairs() == Repairs::ByReads
+    }
+
+    /// Where reads repair, a layer that has not confirmed owes nothing any more. One that something may
+    /// still reach late is left alone until then.
+    fn check_repairs_of_a_read(
+        &self,
+        key: usize,
+        owed: &[Owed],
+        before: &Held,
+        after: &Held,
+    ) -> Result<(), Violation> {
+        if !self.repairs_by_reads() {
+            return Ok(());
+        }
+        let foreseen = Foreseen::from(before, owed, &self.plan.setting.outer);
+        for owed in owed {
+            let layer = owed.layer;
+            if owed.cause != OwedCause::Unconfirmed {
+                continue;
+            }
+            let owes = self.owed(Level::Outer, key).into_iter();
+            let still = |now: &Owed| now.layer == layer && now.cause == OwedCause::Unconfirmed;
+            if owes.into_iter().any(|now| still(&now)) || !self.came_true(&foreseen, layer, after) {
+                return Err(format!(
+                    "the read of k{key} did not repair {layer}, which holds {:?}",
+                    after.layers[layer as usize].as_ref().map(name_of)
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_refill(&self, key: usize, before: &Held, after: &Held) -> Result<(), Violation> {
+        let setting = &self.plan.setting;
+        let served = before.served(setting.outer.policies.read);
+        let expected = match (setting.outer.refill, served) {
             (RefillPolicy::Always, Some((L2, value))) => Some(value.created()),
             (RefillPolicy::Always, _) | (RefillPolicy::Never, _) => before.stamp(L1),
             // That depends on which layers the policy has asked.
             (RefillPolicy::Repair, _) => return Ok(()),
         };
-        if after.stamp(L1) != expected {
-            return Err(format!(
-                "after the read of k{key} L1 holds {:?}, but L2 served {:?}",
-                after.layers[0].as_ref().map(name_of),
-                served.map(|(_, value)| name_of(value)),
-            ));
+        // A nested composition may know of a remove that is newer than the value: see `came_true`.
+        let refused = after.stamp(L1).is_none() && setting.nested_layer() == Some(L1);
+        if after.stamp(L1) == expected || refused {
+            return Ok(());
+        }
+        Err(format!(
+            "after the read of k{key} L1 holds {:?}, but L2 served {:?}",
+            after.layers[0].as_ref().map(name_of),
+            served.map(|(_, value)| name_of(value)),
+        ))
+    }
+
+    /// Reads have repaired whatever was owed, late effects included.
+    fn check_nothing_is_owed(&self) -> Result<(), Violation> {
+        for key in 0..self.plan.setting.keys {
+            let owed = self.owed(Level::Outer, key);
+            if !owed.is_empty() {
+                return Err(format!("k{key} was read, and is still owed: {owed:?}"));
+            }
         }
         Ok(())
+    }
+
+    /// What a nested composition would serve is not known below a coarse fence of its own.
+    fn cannot_tell(&self, layer: CompositionLayer, held: &Held) -> bool {
+        self.plan.setting.nested_layer() == Some(layer)
+            && held.trusted[layer as usize] == Trusted::Unknown
     }
 
     /// Whatever has happened: a write that nothing disturbs is read afterwards, and settles what was
@@ -228,13 +251,13 @@ impl Execution {
         };
         self.call_alone(Act::Write { key, draft })?;
         let written = self.scene.reference().last_written(key);
-        let held = self.held(key)?;
+        let held = self.held(Level::Outer, key)?;
         let lacking = CompositionLayer::BOTH
             .into_iter()
-            .filter(|layer| held.stamp(*layer) != written)
+            .filter(|layer| held.stamp(*layer) != written && !self.cannot_tell(*layer, &held))
             .count();
-        let owed = self.owed(key).len();
-        let allowed = match self.plan.setting.writes_both_layers() {
+        let owed = self.owed(Level::Outer, key).len();
+        let allowed = match self.plan.setting.outer.writes_both_layers() {
             true => 0,
             false => 1,
         };

@@ -8,11 +8,12 @@ use std::{
 };
 
 use super::{
-    execution::Counts,
+    execution::{Counts, Outcome},
     finding::Finding,
     laboratory::Laboratory,
     plan::Plan,
-    setting::{LayerKind, PolicyPair},
+    rules::RepairKind,
+    setting::{Nesting, Setting, Subject},
     world::Telling,
 };
 use crate::Failure;
@@ -34,8 +35,7 @@ pub(super) enum Extent {
 /// A pair of policies over layers of one kind, and how far it has got.
 #[derive(Clone, Debug)]
 pub(super) struct Field {
-    pub(super) policies: PolicyPair,
-    pub(super) layers: LayerKind,
+    pub(super) subject: Subject,
     /// Out of as many operations as a pair is to have.
     pub(super) share: f64,
     pub(super) totals: Totals,
@@ -45,6 +45,10 @@ pub(super) struct Field {
 pub(super) struct Totals {
     pub(super) histories: u64,
     pub(super) counts: Counts,
+    /// Operations under each repair policy of the composition that is checked, as `RepairKind` has them.
+    pub(super) under_repair: [u64; RepairKind::ALL.len()],
+    /// Operations under each nesting, as `Nesting` has them.
+    pub(super) under_nesting: [u64; Nesting::ALL.len()],
     pub(super) findings: Vec<Finding>,
     /// Of everything that has happened: the same seed has the same.
     pub(super) digest: u64,
@@ -52,16 +56,30 @@ pub(super) struct Totals {
 
 impl Totals {
     pub(super) fn operations(&self) -> u64 {
-        self.counts.calls + self.counts.disturbances
+        self.counts.operations()
     }
 
     pub(super) fn add(&mut self, other: &Self) {
         self.histories += other.histories;
-        self.counts.calls += other.counts.calls;
-        self.counts.disturbances += other.counts.disturbances;
-        self.counts.reads_checked += other.counts.reads_checked;
+        self.counts.add(&other.counts);
+        let sum = |sums: &mut [u64], others: &[u64]| {
+            sums.iter_mut()
+                .zip(others)
+                .for_each(|(sum, other)| *sum += other);
+        };
+        sum(&mut self.under_repair, &other.under_repair);
+        sum(&mut self.under_nesting, &other.under_nesting);
         self.findings.extend(other.findings.iter().cloned());
         self.mix(other.digest);
+    }
+
+    fn note(&mut self, setting: &Setting, outcome: &Outcome) {
+        let operations = outcome.counts.operations();
+        self.histories += 1;
+        self.counts.add(&outcome.counts);
+        self.under_repair[setting.outer.repair as usize] += operations;
+        self.under_nesting[setting.nesting() as usize] += operations;
+        self.mix(outcome.digest);
     }
 
     fn mix(&mut self, digest: u64) {
@@ -70,10 +88,9 @@ impl Totals {
 }
 
 impl Field {
-    pub(super) fn new(policies: PolicyPair, layers: LayerKind, share: f64) -> Self {
+    pub(super) fn new(subject: Subject, share: f64) -> Self {
         Self {
-            policies,
-            layers,
+            subject,
             share,
             totals: Totals::default(),
         }
@@ -88,13 +105,9 @@ impl Field {
     ) -> Result<(), Failure> {
         while self.totals.operations() < operations && self.totals.findings.is_empty() {
             let seed = seed.wrapping_add(self.totals.histories);
-            let plan = Plan::new(self.policies, self.layers, seed);
+            let plan = Plan::new(&self.subject, seed);
             let outcome = laboratory.run(&plan, Telling::Silent)?;
-            self.totals.histories += 1;
-            self.totals.counts.calls += outcome.counts.calls;
-            self.totals.counts.disturbances += outcome.counts.disturbances;
-            self.totals.counts.reads_checked += outcome.counts.reads_checked;
-            self.totals.mix(outcome.digest);
+            self.totals.note(&plan.setting, &outcome);
             if let Some(violation) = outcome.violation {
                 let finding = Finding::new(laboratory, seed, &plan, violation)?;
                 self.totals.findings.push(finding);

@@ -4,18 +4,26 @@ use std::{sync::Arc, task::Poll, time::Duration};
 
 use chrono::TimeDelta;
 use hitbox_core::clock::VirtualTime;
+use tokio::time::Instant;
 
 use super::{
     composed::compose,
     keys::Keys,
+    place::Place,
     plan::Plan,
     reference::{Reference, Violation},
     scene::Scene,
-    step::{Act, Late, Step},
-    store::open_stores,
+    step::{Act, ClockStep, Late, Step, Which},
+    store::open_store,
     task::Task,
-    world::{NO_CALL, Telling, World},
+    world::{NO_CALL, Site, Telling, World},
 };
+
+/// How many of those that wait count as having come last.
+const NEWEST: usize = 2;
+
+/// How far the wall clock is set.
+const CLOCK_STEP: TimeDelta = TimeDelta::minutes(10);
 
 /// What a history was like.
 #[derive(Debug)]
@@ -34,8 +42,23 @@ pub(super) struct Counts {
     /// Time that passed, failures, healings, cancellations, restarts, evictions, late effects. A
     /// failure of one operation of a layer counts, too.
     pub(super) disturbances: u64,
+    /// How often the clock was set: disturbances, too.
+    pub(super) clock_steps: u64,
     /// The answers of reads, one for each key.
     pub(super) reads_checked: u64,
+}
+
+impl Counts {
+    pub(super) const fn operations(&self) -> u64 {
+        self.calls + self.disturbances
+    }
+
+    pub(super) const fn add(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.disturbances += other.disturbances;
+        self.clock_steps += other.clock_steps;
+        self.reads_checked += other.reads_checked;
+    }
 }
 
 pub(super) struct Execution {
@@ -44,6 +67,9 @@ pub(super) struct Execution {
     clock: VirtualTime,
     tasks: Vec<Option<Task>>,
     calls: usize,
+    began: Instant,
+    /// Deferred work was dropped, of which nobody knows before the keys are used again.
+    pub(super) dropped_deferred: bool,
     pub(super) counts: Counts,
 }
 
@@ -53,25 +79,45 @@ pub(super) async fn execute(
     keys: &Keys,
     telling: Telling,
 ) -> Result<Outcome, crate::Failure> {
-    let stores = open_stores(plan.setting.layers)?;
+    let setting = &plan.setting;
+    let open = |(place, answers)| {
+        let store = open_store(setting.layers)?;
+        Ok::<_, crate::Failure>(Site {
+            place,
+            store,
+            answers,
+        })
+    };
+    let places = Place::all(setting.nested_layer()).into_iter();
+    let places = places.zip(setting.answers);
+    let sites = places.map(open).collect::<Result<_, _>>()?;
+    // The pauses between repairs are drawn from the generator of this thread. After the stores were
+    // opened, which may draw from it for names of directories.
+    fastrand::seed(plan.seed);
     // Any time will do, if it is always the same.
     let start = chrono::DateTime::from_timestamp_millis(1_800_000_000_000).unwrap_or_default();
-    let world = Arc::new(World::new(stores, keys.of(&plan.setting), telling));
-    let composed = compose(&plan.setting, &world);
-    let scene = Scene::new(Arc::clone(&world), composed, Reference::new(plan.setting));
+    let clock = VirtualTime::start(start);
+    let world = Arc::new(World::new(sites, keys.of(setting), telling));
+    let compositions = compose(setting, &world);
+    let scene = Scene::new(Arc::clone(&world), compositions, Reference::new(*setting));
     let mut execution = Execution {
         scene: Arc::new(scene),
         plan: plan.clone(),
-        clock: VirtualTime::start(start),
+        clock,
         tasks: Vec::new(),
         calls: 0,
+        began: Instant::now(),
+        dropped_deferred: false,
         counts: Counts::default(),
     };
     let violation = execution.run().await.err();
     let mut counts = execution.counts;
     counts.reads_checked = execution.scene.reference().reads_checked;
-    // Before the world: tasks that wait look at it as they go.
+    // Before the world: tasks that wait look at it as they go. Without compositions, nothing is handed
+    // over any more.
     execution.tasks.clear();
+    drop(execution);
+    world.give_up_background();
     let (trace, digest) = world.take_trace();
     Ok(Outcome {
         violation,
@@ -100,23 +146,39 @@ impl Execution {
                 self.counts.disturbances -= 1;
                 self.call(act);
             }
-            Step::Open { pick, fault } => {
+            Step::Open { which, pick, fault } => {
                 self.counts.disturbances -= u64::from(fault.is_none());
                 match world.waiting() {
                     0 => {}
-                    waiting => world.open(pick % waiting, fault),
+                    waiting => {
+                        let at = match which {
+                            Which::Any => pick % waiting,
+                            Which::Newest => waiting - 1 - pick % waiting.min(NEWEST),
+                        };
+                        world.open(at, fault);
+                    }
                 }
             }
             Step::Cancel { pick, late } => self.cancel(pick, late),
-            Step::Advance { millis } => self.advance(Duration::from_millis(millis)).await?,
+            Step::Advance { millis, late } => {
+                world.set_drops(late);
+                self.advance(Duration::from_millis(millis)).await?;
+                world.set_drops(Late::Never);
+            }
             Step::AdvanceToExpiry => self.advance_to_expiry().await?,
-            Step::Break(layer) => world.set_broken(layer, true),
-            Step::Heal(layer) => world.set_broken(layer, false),
-            Step::Restart(layer) => world
-                .store(layer)
-                .restart()
-                .map_err(|error| format!("{layer} did not restart: {error:?}"))?,
-            Step::Evict { layer, key } => drop(world.store(layer).remove(&world.keys[key])),
+            Step::AdvanceToBackground => self.advance_to_background().await?,
+            Step::SetClock(step) => self.set_clock(step),
+            Step::Break { pick, fault } => world.set_broken(pick % world.sites.len(), Some(fault)),
+            Step::Heal { pick } => world.set_broken(pick % world.sites.len(), None),
+            Step::Restart { pick } => {
+                let Site { place, store, .. } = &world.sites[pick % world.sites.len()];
+                let restarted = store.restart();
+                restarted.map_err(|error| format!("{place} did not restart: {error:?}"))?;
+            }
+            Step::Evict { pick, key } => {
+                let site = &world.sites[pick % world.sites.len()];
+                drop(site.store.remove(&world.keys[key]));
+            }
             Step::Arrive { pick } => world.arrive(pick),
             Step::Audit(thoroughness) => {
                 self.counts.disturbances -= 1;
@@ -137,27 +199,66 @@ impl Execution {
     }
 
     fn cancel(&mut self, pick: usize, late: Late) {
+        let world = Arc::clone(&self.scene.world);
         let living: Vec<_> = (0..self.tasks.len())
             .filter(|at| self.tasks[*at].is_some())
             .collect();
-        let Some(at) = living.get(pick % living.len().max(1)) else {
+        let pick = pick % (living.len() + world.deferred()).max(1);
+        let Some(at) = living.get(pick) else {
+            if pick < living.len() + world.deferred() {
+                world.tell(10, || {
+                    String::from("      work that is deferred is dropped")
+                });
+                self.dropped_deferred = true;
+                drop(world.take_deferred(pick - living.len()));
+            }
             return;
         };
         let task = self.tasks[*at].take();
-        self.scene.world.tell(8, || {
-            let call = task.as_ref().map(|task| task.call);
-            match call.filter(|call| *call != NO_CALL) {
-                Some(call) => format!("      call {call} is dropped"),
-                None => String::from("      work in the background is dropped"),
-            }
+        let call = task.as_ref().map(|task| task.call);
+        let call = call.filter(|call| *call != NO_CALL);
+        world.tell(8, || match call {
+            Some(call) => format!("      call {call} is dropped"),
+            None => String::from("      work in the background is dropped"),
         });
-        match late {
-            Late::Possible => self.scene.world.with_late_drops(|| drop(task)),
-            Late::Never => drop(task),
-        }
+        world.set_drops(late);
+        drop(task);
+        world.set_drops(Late::Never);
     }
 
+    /// Time passes, as far as to what is due to happen next in the background, and so on.
     pub(super) async fn advance(&mut self, time: Duration) -> Result<(), Violation> {
+        /// Where a layer hangs, rounds of repairs follow each other so fast that there is no end of
+        /// them. After so many the rest of the time passes at once.
+        const STOPS: usize = 16;
+        let end = Instant::now() + time;
+        for _ in 0..STOPS {
+            match self.next_stop() {
+                Some(stop) if stop < end => {
+                    self.pass(stop.saturating_duration_since(Instant::now()))
+                        .await?;
+                    self.run_until_all_wait()?;
+                }
+                Some(_) | None => break,
+            }
+        }
+        self.pass(end.saturating_duration_since(Instant::now()))
+            .await
+    }
+
+    /// When something is next due to happen in the background.
+    pub(super) fn next_stop(&self) -> Option<Instant> {
+        let due = self.scene.world.next_due()?;
+        let granularity = self.plan.setting.granularity().as_nanos();
+        let since = due.saturating_duration_since(self.began).as_nanos();
+        let rounded = since.next_multiple_of(granularity);
+        // Centuries have no place in a history.
+        let rounded = u64::try_from(rounded).unwrap_or(u64::MAX);
+        Some(self.began + Duration::from_nanos(rounded))
+    }
+
+    /// Time passes in one go.
+    pub(super) async fn pass(&mut self, time: Duration) -> Result<(), Violation> {
         while self.plan.setting.bulk_writes_outlive_drops() && self.scene.world.open_overdue(time) {
             self.run_until_all_wait()?;
         }
@@ -168,11 +269,31 @@ impl Execution {
         Ok(())
     }
 
+    fn set_clock(&mut self, step: ClockStep) {
+        self.counts.clock_steps += 1;
+        self.scene.reference().note_the_time();
+        self.clock.advance(match step {
+            ClockStep::Forward => CLOCK_STEP,
+            ClockStep::Back => -CLOCK_STEP,
+        });
+    }
+
     async fn advance_to_expiry(&mut self) -> Result<(), Violation> {
         let next = self.scene.reference().next_expiry();
         let time = next.and_then(|expire| (expire - self.clock.now()).to_std().ok());
         match time {
             Some(time) => self.advance(time).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn advance_to_background(&mut self) -> Result<(), Violation> {
+        /// Not as far as to where what is under way gives up.
+        const SOON: Duration = Duration::from_millis(900);
+        let time = self.next_stop();
+        let time = time.map(|stop| stop.saturating_duration_since(Instant::now()));
+        match time.filter(|time| *time <= SOON) {
+            Some(time) => self.pass(time).await,
             None => Ok(()),
         }
     }

@@ -35,11 +35,6 @@ impl Finding {
         };
         let shortest = shrink(plan, violated);
         let told = laboratory.run(&shortest, Telling::Traced)?;
-        if told.violation.is_none() {
-            for l in laboratory.run(plan, Telling::Traced)?.trace {
-                println!("{l}");
-            }
-        }
         Ok(Self {
             shortened: told.violation.map(|violation| Shortened {
                 steps: shortest.steps.len(),
@@ -57,15 +52,19 @@ impl Finding {
     }
 
     fn unshortened(seed: u64, plan: &Plan, violation: Violation) -> Self {
-        let setting = &plan.setting;
+        let (setting, subject) = (&plan.setting, &plan.subject);
+        let repair = match subject.repair {
+            Some(repair) => format!(" --repair {}", repair.as_str()),
+            None => String::new(),
+        };
         Self {
             setting: setting.to_string(),
             violation,
             replay: format!(
-                "cargo xtask model --read {} --write {} --layers {} --seed {seed} --operations 1",
-                setting.policies.read.as_str(),
-                setting.policies.write.as_str(),
-                setting.layers.as_str()
+                "cargo xtask model --read {} --write {} --layers {}{repair} --seed {seed} --operations 1",
+                subject.policies.read.as_str(),
+                subject.policies.write.as_str(),
+                subject.layers.as_str()
             ),
             shortened: None,
         }

@@ -1,8 +1,8 @@
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::hash::BuildHasher;
 
-use hitbox_core::CacheKey;
+use hitbox_core::{CacheKey, CacheKeyHash};
 
-use super::setting::{Memory, Setting};
+use super::setting::Setting;
 
 /// As many as any setting has.
 const COUNT: usize = 4;
@@ -36,9 +36,9 @@ impl Keys {
     }
 
     pub(super) fn of(&self, setting: &Setting) -> Vec<CacheKey> {
-        let keys = match setting.memory {
-            Memory::Ample | Memory::OwesFew(_) => &self.of_different_shards,
-            Memory::ForgetsQuiet => &self.of_one_shard,
+        let keys = match setting.forgets_by_shard() {
+            true => &self.of_one_shard,
+            false => &self.of_different_shards,
         };
         keys.iter().take(setting.keys).cloned().collect()
     }
@@ -46,5 +46,5 @@ impl Keys {
 
 /// As a composition has it.
 fn shard_of(key: &CacheKey) -> u64 {
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(key) % SHARDS
+    (CacheKeyHash.hash_one(key) >> 32) % SHARDS
 }

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hitbox_backend::{
-    Backend, BackendError, BackendErrorKind, BackendResult, CompositionLayer, DeleteStatus,
-    Operation, ReadOutcome,
+    Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome,
+    Reading, Writing, note_outcome_at,
 };
-use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
+use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, Raw, clock::Moment};
 
 use super::{
+    place::{Place, label_of},
+    setting::Answers,
     step::Fault,
     store::Store,
-    world::{Cause, Phase, World},
+    world::{Cause, Phase, Site, World},
 };
 
 /// What a layer is asked to do with one key.
@@ -61,7 +63,8 @@ impl Request {
     /// Refills are not counted: they are nobody's answer.
     fn cause(&self, call: usize) -> Option<Cause> {
         match &self.change {
-            Change::Read | Change::Remove => Some(Cause::Call(call)),
+            Change::Read => Some(Cause::Read(call)),
+            Change::Remove => Some(Cause::Remove(call)),
             Change::Write(value) => Some(Cause::Write(value.created())),
             Change::Refill(_) => None,
         }
@@ -102,22 +105,30 @@ pub(super) fn name_of(value: &CacheValue<Raw>) -> String {
 }
 
 pub(super) struct ModelLayer {
-    layer: CompositionLayer,
+    site: usize,
     world: Arc<World>,
 }
 
 impl ModelLayer {
-    pub(super) fn new(layer: CompositionLayer, world: &Arc<World>) -> Self {
+    pub(super) fn new(site: usize, world: &Arc<World>) -> Self {
         Self {
-            layer,
+            site,
             world: Arc::clone(world),
         }
     }
 
+    fn place(&self) -> Place {
+        self.world.sites[self.site].place
+    }
+
+    fn store(&self) -> &Store {
+        &self.world.sites[self.site].store
+    }
+
     async fn ask(&self, requests: &[Request]) -> Vec<BackendResult<Answer>> {
-        let (world, layer) = (&*self.world, self.layer);
+        let (world, site) = (&*self.world, self.site);
         let call = world.current_call();
-        let fault = world.pass(layer, Phase::BeforeEffect, requests).await;
+        let fault = world.pass(site, Phase::BeforeEffect, requests).await;
         let mut answers: Vec<_> = requests
             .iter()
             .enumerate()
@@ -125,11 +136,11 @@ impl ModelLayer {
                 let strikes = fault.filter(|fault| fault.strikes(at, requests.len()));
                 match strikes {
                     Some(struck) => self.fail(request, struck.fault),
-                    None => request.apply(world.store(layer)),
+                    None => request.apply(self.store()),
                 }
             })
             .collect();
-        let lost = world.pass(layer, Phase::BeforeAnswer, requests).await;
+        let lost = world.pass(site, Phase::BeforeAnswer, requests).await;
         for (at, (request, answer)) in requests.iter().zip(&mut answers).enumerate() {
             if lost.is_some_and(|lost| lost.strikes(at, requests.len())) {
                 *answer = Err(self.failure(request, BackendErrorKind::Unavailable));
@@ -141,15 +152,14 @@ impl ModelLayer {
 
     /// Fails before the effect.
     fn fail(&self, request: &Request, fault: Fault) -> BackendResult<Answer> {
-        let (world, layer) = (&*self.world, self.layer);
         let kind = match (fault, &request.change) {
             (Fault::Refused, _) => BackendErrorKind::Throttled,
             (Fault::TooLarge, Change::Write(_) | Change::Refill(_)) => {
-                world.store(layer).remove(&request.key)?;
+                self.store().remove(&request.key)?;
                 BackendErrorKind::TooLarge
             }
             (Fault::Late, Change::Write(_) | Change::Refill(_) | Change::Remove) => {
-                world.delay(layer, request.clone());
+                self.world.delay(self.site, request.clone());
                 BackendErrorKind::Unavailable
             }
             (Fault::Unavailable, _)
@@ -164,10 +174,11 @@ impl ModelLayer {
     }
 
     fn note(&self, request: &Request, call: usize, answer: &BackendResult<Answer>) {
-        let (world, layer) = (&*self.world, self.layer);
+        let (world, place) = (&*self.world, self.place());
         let key = world.number_of(&request.key);
-        if let Some(cause) = request.cause(call) {
-            world.count(key, cause, layer, answer.is_err());
+        // In a nested composition, what counts is how that one answers.
+        if let (Some(cause), None) = (request.cause(call), place.inner) {
+            world.count(key, cause, place.outer, answer.is_err());
         }
         let outcome = match answer {
             Ok(Answer { found: Some(_), .. }) => 1,
@@ -178,7 +189,7 @@ impl ModelLayer {
             Ok(Answer { .. }) => 3,
             Err(_) => 4,
         };
-        world.tell(outcome << 8 | (key as u64) << 1 | layer as u64, || {
+        world.tell(outcome << 8 | (key as u64) << 2 | self.site as u64, || {
             let request = world.name_of(request);
             let outcome = match answer {
                 Ok(Answer {
@@ -187,7 +198,7 @@ impl ModelLayer {
                 Ok(Answer { .. }) => String::from("ok"),
                 Err(error) => error.to_string(),
             };
-            format!("      {layer} {request}: {outcome}")
+            format!("      {place} {request}: {outcome}")
         });
     }
 
@@ -198,6 +209,28 @@ impl ModelLayer {
         };
         let answers = self.ask(&[request]).await;
         answers.into_iter().next().unwrap_or(Ok(Answer::NOTHING))
+    }
+
+    /// Writes without waiting. What goes wrong then is only what always does.
+    fn write_at_once(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+        change: fn(CacheValue<Raw>) -> Change,
+    ) -> Writing<'static> {
+        if !self.writes_at_once() || self.world.hesitates() {
+            return Writing::NotBegun(value);
+        }
+        let request = Request {
+            key: key.clone(),
+            change: change(value),
+        };
+        let answer = match self.world.broken(self.site) {
+            Some(fault) => self.fail(&request, fault),
+            None => request.apply(self.store()),
+        };
+        self.note(&request, self.world.current_call(), &answer);
+        Writing::Answered(answer.map(drop))
     }
 
     async fn ask_many(
@@ -233,6 +266,44 @@ impl Backend for ModelLayer {
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
         let answer = self.ask_one(key, Change::Remove).await;
         answer.map(|answer| answer.removed)
+    }
+
+    fn begin_read<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        context: &'a mut BoxContext,
+        moment: &Moment,
+    ) -> Reading<'a> {
+        let Site { answers, store, .. } = &self.world.sites[self.site];
+        match answers {
+            Answers::Awaited => Reading::NotBegun,
+            Answers::ReadsAtOnce | Answers::AtOnce => {
+                let request = Request {
+                    key: key.clone(),
+                    change: Change::Read,
+                };
+                let answer = request.apply(store);
+                self.note(&request, self.world.current_call(), &answer);
+                let outcome = answer.map(found);
+                note_outcome_at(context, &outcome, || self.label(), moment);
+                Reading::Answered(outcome)
+            }
+        }
+    }
+
+    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+        self.write_at_once(key, value, Change::Write)
+    }
+
+    fn begin_refill<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+        self.write_at_once(key, value, Change::Refill)
+    }
+
+    fn writes_at_once(&self) -> bool {
+        match self.world.sites[self.site].answers {
+            Answers::Awaited | Answers::ReadsAtOnce => false,
+            Answers::AtOnce => true,
+        }
     }
 
     async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
@@ -277,9 +348,7 @@ impl Backend for ModelLayer {
     }
 
     fn label(&self) -> BackendLabel {
-        BackendLabel::new_static(match self.layer {
-            CompositionLayer::L1 => "l1",
-            CompositionLayer::L2 => "l2",
-        })
+        let Place { outer, inner } = self.place();
+        BackendLabel::new_static(label_of(inner.unwrap_or(outer)))
     }
 }

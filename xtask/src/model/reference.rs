@@ -4,25 +4,35 @@
 //! right. It knows what has been written and what has returned, and judges each answer when it is
 //! given.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
+use chrono::{DateTime, Utc};
 use hitbox_backend::{
     BackendErrorKind, BackendResult, CompositionLayer, DeleteStatus, ReadOutcome,
     conformance::{Event, History, composition::WriteKind},
 };
 use hitbox_core::{BoxContext, CacheStatus, CacheValue, Raw, ResponseSource, Stamp, clock};
 
-use super::{layer::name_of, setting::Setting, step::Age, world::Tally};
+use super::{
+    layer::name_of,
+    place::{Place, label_of},
+    setting::Setting,
+    step::Age,
+    world::Tally,
+};
 
 /// A rule was broken; the text says which, and how.
 pub(super) type Violation = String;
 
 pub(super) struct Reference {
     setting: Setting,
+    places: Vec<Place>,
     keys: Vec<KeyReference>,
     /// Stamps of loads that have begun, and of which nothing has been written yet, each with the
     /// call that began at the same time.
     loads: Vec<(usize, Stamp)>,
+    /// The latest that the wall clock has shown.
+    latest: DateTime<Utc>,
     pub(super) reads_checked: u64,
 }
 
@@ -44,8 +54,10 @@ impl Reference {
     pub(super) fn new(setting: Setting) -> Self {
         Self {
             setting,
+            places: Place::all(setting.nested_layer()),
             keys: (0..setting.keys).map(|_| KeyReference::default()).collect(),
             loads: Vec::new(),
+            latest: clock::now(),
             reads_checked: 0,
         }
     }
@@ -62,8 +74,13 @@ impl Reference {
         self.keys[key].order.last().copied()
     }
 
+    /// To be called before the wall clock is set back.
+    pub(super) fn note_the_time(&mut self) {
+        self.latest = self.latest.max(clock::now());
+    }
+
     /// When the next of the written values expires.
-    pub(super) fn next_expiry(&self) -> Option<chrono::DateTime<chrono::Utc>> {
+    pub(super) fn next_expiry(&self) -> Option<DateTime<Utc>> {
         let written = self.keys.iter().flat_map(|key| key.written.values());
         let expiries = written.filter_map(|written| written.value.expire());
         expiries.filter(|expire| *expire > clock::now()).min()
@@ -138,7 +155,7 @@ impl Reference {
             reference.history.note(Event::Settled { floor: stamp });
         }
         let [l1, l2] = layers.map(|layer| layer.failed > 0);
-        let fails = match self.setting.policies.write {
+        let fails = match self.setting.outer.policies.write {
             WriteKind::Sequential | WriteKind::Strict => l1 || l2,
             WriteKind::OptimisticParallel | WriteKind::Race => l1 && l2,
         };
@@ -171,9 +188,7 @@ impl Reference {
             Ok(_) if fails.contains(&true) => Err(format!(
                 "the remove of k{key} is Ok, with failures {layers:?}"
             )),
-            Ok(DeleteStatus::Deleted(count))
-                if *count > layers.iter().map(|one| one.took).sum() =>
-            {
+            Ok(DeleteStatus::Deleted(count)) if *count > self.places_that_took(layers) => {
                 Err(format!("the remove of k{key} counts {count} of {layers:?}"))
             }
             Err(error) if !error.layer().is_some_and(|layer| fails[layer as usize]) => {
@@ -184,6 +199,16 @@ impl Reference {
             }
             Ok(_) | Err(_) => Ok(()),
         }
+    }
+
+    /// A nested composition counts its own layers.
+    fn places_that_took(&self, layers: [Tally; 2]) -> u32 {
+        let places = |layer: CompositionLayer| match self.setting.nested_layer() == Some(layer) {
+            true => 2,
+            false => 1,
+        };
+        let took = |layer: CompositionLayer| layers[layer as usize].took * places(layer);
+        CompositionLayer::BOTH.into_iter().map(took).sum()
     }
 }
 
@@ -248,21 +273,22 @@ impl Reference {
             let status = context.status();
             return Err(format!("the read of k{key} says {status}, not {expected}"));
         }
-        let layer = layer_of(context.source())
+        let place = self
+            .place_of(context.source())
             .ok_or_else(|| format!("the read of k{key} came from {}", context.source()))?;
-        self.check_held(key, layer, value)
+        self.check_held(key, place, value)
     }
 
-    /// A value that a layer holds, or that was read from it, must be one that was written there.
+    /// A value that a store holds, or that was read from it, must be one that was written there.
     pub(super) fn check_held(
         &self,
         key: usize,
-        layer: CompositionLayer,
+        place: Place,
         value: &CacheValue<Raw>,
     ) -> Result<(), Violation> {
         let wrong = |what: &str| {
             let name = name_of(value);
-            Err(format!("k{key} in {layer} is {name}, {what}"))
+            Err(format!("k{key} in {place} is {name}, {what}"))
         };
         let Some(Written { value: written, .. }) = self.keys[key].written.get(&value.created())
         else {
@@ -274,31 +300,54 @@ impl Reference {
         if value.stale() != written.stale() {
             return wrong("with another stale time than was written");
         }
-        let cap = match (layer, self.setting.l1_ttl) {
-            (CompositionLayer::L1, Some(l1_ttl)) => Some(clock::now() + l1_ttl),
-            (CompositionLayer::L1 | CompositionLayer::L2, _) => None,
-        };
-        let (expire, written) = (value.expire(), written.expire());
-        match (expire, cap) {
-            (_, None) if expire == written => Ok(()),
-            // Capped when it was stored, so by no more than from now on.
-            (Some(expire), Some(cap))
-                if expire <= cap && written.is_none_or(|written| expire <= written) =>
-            {
-                Ok(())
-            }
-            _ => wrong("with another expiry than was written, or than L1 may keep it"),
+        if self.may_expire(place, value.expire(), written.expire()) {
+            Ok(())
+        } else {
+            wrong("with another expiry than was written, or than L1 may keep it")
         }
     }
-}
 
-fn layer_of(source: &ResponseSource) -> Option<CompositionLayer> {
-    match source {
-        ResponseSource::Upstream => None,
-        ResponseSource::Backend(label) => match label.as_str() {
-            "composition.l1" => Some(CompositionLayer::L1),
-            "composition.l2" => Some(CompositionLayer::L2),
-            _ => None,
-        },
+    fn may_expire(
+        &self,
+        place: Place,
+        expire: Option<DateTime<Utc>>,
+        written: Option<DateTime<Utc>>,
+    ) -> bool {
+        let Place { outer, inner } = place;
+        let of_nested = self.setting.nested.map(|nested| nested.rules);
+        let inner_cap = inner.and_then(|inner| of_nested?.cap(inner));
+        let caps = [self.setting.outer.cap(outer), inner_cap];
+        // A copy that a nested composition has capped may come to any other place, and is capped there.
+        let is_capped = caps.iter().any(Option::is_some);
+        if !is_capped && of_nested.is_none_or(|rules| rules.l1_ttl.is_none()) {
+            return expire == written;
+        }
+        if !is_capped && expire == written {
+            return true;
+        }
+        let Some(expire) = expire else {
+            return false;
+        };
+        // Capped when it was stored: not later than now, but the clock may have been set back since.
+        let stored_by = self.latest.max(clock::now());
+        let within = |cap: &Duration| expire <= stored_by + *cap;
+        caps.iter().flatten().all(within) && written.is_none_or(|written| expire <= written)
+    }
+
+    fn place_of(&self, source: &ResponseSource) -> Option<Place> {
+        let ResponseSource::Backend(label) = source else {
+            return None;
+        };
+        let label_at = |place: &Place| {
+            let outer = label_of(place.outer);
+            match place.inner {
+                None => format!("composition.{outer}"),
+                Some(inner) => format!("composition.{outer}.{}", label_of(inner)),
+            }
+        };
+        self.places
+            .iter()
+            .find(|place| label_at(place) == label.as_str())
+            .copied()
     }
 }

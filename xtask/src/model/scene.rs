@@ -10,8 +10,9 @@ use hitbox_backend::{BackendResult, DeleteStatus, ReadOutcome};
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, Stamp, clock};
 
 use super::{
-    composed::Composed,
+    composed::{Composed, Compositions},
     layer::name_of,
+    place::Level,
     reference::{Reference, Violation},
     step::{Act, Draft, keys_of},
     world::{Cause, World},
@@ -20,22 +21,31 @@ use super::{
 /// Where calls are made, and who judges their answers.
 pub(super) struct Scene {
     pub(super) world: Arc<World>,
-    pub(super) composed: Arc<dyn Composed>,
+    compositions: Compositions,
     reference: Mutex<Reference>,
     violation: Mutex<Option<Violation>>,
 }
 
 impl Scene {
-    pub(super) fn new(
-        world: Arc<World>,
-        composed: Arc<dyn Composed>,
-        reference: Reference,
-    ) -> Self {
+    pub(super) fn new(world: Arc<World>, compositions: Compositions, reference: Reference) -> Self {
         Self {
             world,
-            composed,
+            compositions,
             reference: Mutex::new(reference),
             violation: Mutex::default(),
+        }
+    }
+
+    /// The composition that is checked.
+    fn composed(&self) -> &dyn Composed {
+        &*self.compositions.outer
+    }
+
+    /// The composition of this level, if there is one.
+    pub(super) fn composition(&self, level: Level) -> Option<&dyn Composed> {
+        match level {
+            Level::Outer => Some(self.composed()),
+            Level::Inner => self.compositions.inner.as_deref(),
         }
     }
 
@@ -91,7 +101,7 @@ impl Scene {
         self.reference().read_begins(key, call);
         let mut context = BoxContext::default();
         let outcome = self
-            .composed
+            .composed()
             .read_with(&self.world.keys[key], &mut context)
             .await;
         self.judge_read(call, key, &outcome, &context);
@@ -103,7 +113,7 @@ impl Scene {
         }
         let mut contexts = vec![BoxContext::default(); keys.len()];
         let outcomes = self
-            .composed
+            .composed()
             .read_many_with(&self.keys(keys), &mut contexts)
             .await;
         self.judge_count(keys, outcomes.len());
@@ -113,7 +123,7 @@ impl Scene {
     }
 
     fn judge_read(&self, call: usize, key: usize, outcome: &ReadOutcome, context: &BoxContext) {
-        let layers = self.world.answers(key, Cause::Call(call));
+        let layers = self.world.answers(key, Cause::Read(call));
         let mut reference = self.reference();
         self.judge(reference.read_returns(key, call, outcome, context, layers));
         drop(reference);
@@ -127,7 +137,7 @@ impl Scene {
     async fn write(&self, call: usize, key: usize, draft: Draft) {
         let value = self.draft(call, key, draft);
         let stamp = value.created();
-        let outcome = self.composed.write(&self.world.keys[key], value).await;
+        let outcome = self.composed().write(&self.world.keys[key], value).await;
         self.judge_write(call, key, stamp, &outcome);
     }
 
@@ -138,7 +148,7 @@ impl Scene {
             .collect();
         let stamps: Vec<_> = values.iter().map(CacheValue::created).collect();
         let entries = self.keys(keys).into_iter().zip(values).collect();
-        let outcomes = self.composed.write_many(entries).await;
+        let outcomes = self.composed().write_many(entries).await;
         self.judge_count(keys, outcomes.len());
         for ((key, stamp), outcome) in keys.iter().zip(stamps).zip(&outcomes) {
             self.judge_write(call, *key, stamp, outcome);
@@ -175,13 +185,13 @@ impl Scene {
 
     async fn remove(&self, call: usize, key: usize) {
         let began = Stamp::now();
-        let outcome = self.composed.remove(&self.world.keys[key]).await;
+        let outcome = self.composed().remove(&self.world.keys[key]).await;
         self.judge_remove(call, key, began, &outcome);
     }
 
     async fn remove_many(&self, call: usize, keys: &[usize]) {
         let began = Stamp::now();
-        let outcomes = self.composed.remove_many(&self.keys(keys)).await;
+        let outcomes = self.composed().remove_many(&self.keys(keys)).await;
         self.judge_count(keys, outcomes.len());
         for (key, outcome) in keys.iter().zip(&outcomes) {
             self.judge_remove(call, *key, began, outcome);
@@ -195,7 +205,7 @@ impl Scene {
         began: Stamp,
         outcome: &BackendResult<DeleteStatus>,
     ) {
-        let layers = self.world.answers(key, Cause::Call(call));
+        let layers = self.world.answers(key, Cause::Remove(call));
         let mut reference = self.reference();
         self.judge(reference.remove_returns(key, began, outcome, layers));
         drop(reference);

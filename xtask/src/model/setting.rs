@@ -1,14 +1,13 @@
 //! Under what a history happens.
 
-use std::{fmt, num::NonZeroUsize, time::Duration};
+use std::{fmt, time::Duration};
 
 use fastrand::Rng;
-use hitbox_backend::{
-    RaceLoserPolicy, RefillPolicy,
-    conformance::composition::{ReadKind, WriteKind},
-};
+use hitbox_backend::CompositionLayer;
 
-/// What both layers are.
+use super::rules::{Memory, PolicyPair, RepairKind, Repairs, Rules};
+
+/// What the stores of all layers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LayerKind {
     /// A map that also returns what has expired.
@@ -29,33 +28,40 @@ impl LayerKind {
     }
 }
 
-/// A read policy and a write policy.
+/// Which layer of the composition is a composition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PolicyPair {
-    pub(crate) read: ReadKind,
-    pub(crate) write: WriteKind,
+pub(crate) enum Nesting {
+    Neither,
+    L1,
+    L2,
 }
 
-impl PolicyPair {
-    pub(crate) fn all() -> impl Iterator<Item = Self> {
-        let of_read = |read| WriteKind::ALL.map(|write| Self { read, write });
-        ReadKind::ALL.into_iter().flat_map(of_read)
+impl Nesting {
+    pub(crate) const ALL: [Self; 3] = [Self::Neither, Self::L1, Self::L2];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Neither => "none",
+            Self::L1 => "L1",
+            Self::L2 => "L2",
+        }
     }
-}
 
-impl fmt::Display for PolicyPair {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.read.as_str(), self.write.as_str())
+    fn draw(random: &mut Rng) -> Self {
+        match random.u8(0..6) {
+            0 => Self::L1,
+            1 => Self::L2,
+            _ => Self::Neither,
+        }
     }
-}
 
-/// What becomes of work that is handed to the background.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BackgroundKind {
-    /// It runs, unless it is cancelled.
-    Runs,
-    /// `DisabledOffload`.
-    Disabled,
+    const fn layer(self) -> Option<CompositionLayer> {
+        match self {
+            Self::Neither => None,
+            Self::L1 => Some(CompositionLayer::L1),
+            Self::L2 => Some(CompositionLayer::L2),
+        }
+    }
 }
 
 /// How old written values may be.
@@ -67,124 +73,163 @@ pub(super) enum Loads {
     Overlapping,
 }
 
-/// What a composition remembers of its keys.
+/// Which operations of a store have to be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Memory {
-    /// All of them.
-    Ample,
-    /// So few that may owe something that layers come to be distrusted as a whole.
-    OwesFew(NonZeroUsize),
-    /// So few that are quiet that most are forgotten.
-    ForgetsQuiet,
+pub(super) enum Answers {
+    /// All.
+    Awaited,
+    /// Single reads are answered at once, and never fail.
+    ReadsAtOnce,
+    /// Most single writes, too.
+    AtOnce,
 }
 
-impl Memory {
-    /// `None`: the default.
-    pub(super) fn capacity(self) -> Option<NonZeroUsize> {
-        /// One for each shard of a composition.
-        const ONE_EACH: NonZeroUsize = NonZeroUsize::new(16).expect("not zero");
-        match self {
-            Self::Ample => None,
-            Self::OwesFew(capacity) => Some(capacity),
-            Self::ForgetsQuiet => Some(ONE_EACH),
+impl Answers {
+    fn draw(random: &mut Rng) -> Self {
+        match random.u8(0..6) {
+            0..3 => Self::Awaited,
+            3 => Self::ReadsAtOnce,
+            _ => Self::AtOnce,
         }
     }
+}
+
+/// What is asked for: the rest is left to the seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Subject {
+    pub(crate) policies: PolicyPair,
+    pub(crate) layers: LayerKind,
+    pub(crate) repair: Option<RepairKind>,
+}
+
+/// A composition that is a layer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Nested {
+    pub(super) layer: CompositionLayer,
+    pub(super) rules: Rules,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Setting {
-    pub(super) policies: PolicyPair,
     pub(super) layers: LayerKind,
-    pub(super) read_loser: RaceLoserPolicy,
-    pub(super) write_loser: RaceLoserPolicy,
-    pub(super) refill: RefillPolicy,
-    pub(super) l1_ttl: Option<Duration>,
-    pub(super) background: BackgroundKind,
+    pub(super) outer: Rules,
+    pub(super) nested: Option<Nested>,
     pub(super) loads: Loads,
-    pub(super) memory: Memory,
     pub(super) keys: usize,
+    /// Of the stores in the order of their places; there are two, or three where one is nested.
+    pub(super) answers: [Answers; 3],
 }
 
 impl Setting {
-    pub(super) fn draw(policies: PolicyPair, layers: LayerKind, random: &mut Rng) -> Self {
-        let loser = |random: &mut Rng| match random.u8(0..4) {
-            0 => RaceLoserPolicy::Drop,
-            _ => RaceLoserPolicy::Offload,
-        };
-        let refills = [
-            RefillPolicy::Always,
-            RefillPolicy::Repair,
-            RefillPolicy::Never,
-        ];
-        let memory = match random.usize(0..8) {
-            bound @ 1..=2 => NonZeroUsize::new(bound).map_or(Memory::Ample, Memory::OwesFew),
-            3 => Memory::ForgetsQuiet,
-            _ => Memory::Ample,
-        };
+    pub(super) fn draw(subject: &Subject, random: &mut Rng) -> Self {
+        let mut outer = Rules::draw(subject.policies, random);
+        // Drawn all the same: whether it was asked for changes nothing else.
+        outer.repair = subject.repair.unwrap_or(outer.repair);
+        let nested = Nesting::draw(random).layer().map(|layer| {
+            let mut rules = Rules::draw_with_policies(random);
+            if outer.memory.wants_other_keys_than(rules.memory) {
+                rules.memory = Memory::Ample;
+            }
+            Nested { layer, rules }
+        });
+        let memories = [Some(&outer), nested.as_ref().map(|nested| &nested.rules)];
+        let ample = |rules: &Rules| rules.memory == Memory::Ample;
         Self {
-            policies,
-            layers,
-            read_loser: loser(random),
-            write_loser: loser(random),
-            refill: refills[random.usize(0..refills.len())],
-            l1_ttl: (random.u8(0..3) == 0).then(|| Duration::from_secs(random.u64(1..20))),
-            background: match random.u8(0..5) {
-                0 => BackgroundKind::Disabled,
-                _ => BackgroundKind::Runs,
-            },
+            layers: subject.layers,
+            outer,
+            nested,
             loads: match random.bool() {
                 true => Loads::Immediate,
                 false => Loads::Overlapping,
             },
-            memory,
-            keys: match memory {
-                Memory::Ample => random.usize(1..=3),
-                Memory::OwesFew(_) | Memory::ForgetsQuiet => 4,
+            keys: match memories.into_iter().flatten().all(ample) {
+                true => random.usize(1..=3),
+                false => 4,
             },
+            answers: [(); 3].map(|()| Answers::draw(random)),
         }
+    }
+
+    pub(super) fn nesting(&self) -> Nesting {
+        match self.nested_layer() {
+            None => Nesting::Neither,
+            Some(CompositionLayer::L1) => Nesting::L1,
+            Some(CompositionLayer::L2) => Nesting::L2,
+        }
+    }
+
+    pub(super) fn nested_layer(&self) -> Option<CompositionLayer> {
+        self.nested.map(|nested| nested.layer)
+    }
+
+    /// Those of the compositions that there are.
+    pub(super) fn all_rules(&self) -> impl Iterator<Item = &Rules> {
+        let nested = self.nested.as_ref().map(|nested| &nested.rules);
+        [&self.outer].into_iter().chain(nested)
+    }
+
+    pub(super) fn repairs_in_background(&self) -> bool {
+        self.all_rules()
+            .any(|rules| rules.repairs() == Repairs::InBackground)
     }
 
     /// Whether the composition may have forgotten a write that a later one is older than. Then the
     /// older value may come back: `docs/fences.md`, "What is bounded".
+    ///
+    /// That a nested composition forgets is of no account: the outer one asks it for nothing older than
+    /// what it remembers itself.
     pub(super) fn forgets_writes(&self) -> bool {
-        self.memory == Memory::ForgetsQuiet && self.loads == Loads::Overlapping
+        self.outer.memory == Memory::ForgetsQuiet && self.loads == Loads::Overlapping
+    }
+
+    /// Whether what a composition forgets depends on where its keys are.
+    pub(super) fn forgets_by_shard(&self) -> bool {
+        self.all_rules()
+            .any(|rules| rules.memory == Memory::ForgetsQuiet)
     }
 
     /// Whether a bulk write may go on that nobody waits for and that holds no turn: where the losers
     /// of a race are dropped, but not the bulk operation that they were part of. It counts as one
     /// without an answer, so it must take effect while the fences stand.
     pub(super) fn bulk_writes_outlive_drops(&self) -> bool {
-        self.policies.write == WriteKind::Race && self.write_loser == RaceLoserPolicy::Drop
+        self.all_rules().any(Rules::drops_losing_writes)
     }
 
-    /// Whether a write that nothing disturbs reaches both layers.
-    pub(super) fn writes_both_layers(&self) -> bool {
-        let loses = self.write_loser == RaceLoserPolicy::Drop
-            || self.background == BackgroundKind::Disabled;
-        self.policies.write != WriteKind::Race || !loses
+    /// Such a bulk write to a composition takes as long as that composition takes with all of its
+    /// layers, one after the other, for which there is no bound here.
+    pub(super) fn writes_in_bulk(&self) -> bool {
+        self.nested.is_none() || !self.outer.drops_losing_writes()
+    }
+
+    /// Time passes in multiples of this.
+    pub(super) const fn granularity(&self) -> Duration {
+        match self.layers {
+            LayerKind::Memory => Duration::from_millis(1),
+            // moka expires by the real clock, which stands almost still in a history: what it is given
+            // to keep must not be about to expire.
+            LayerKind::Moka | LayerKind::Sled => Duration::from_millis(500),
+        }
     }
 }
 
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            policies,
             layers,
-            read_loser,
-            write_loser,
-            refill,
-            l1_ttl,
-            background,
+            outer,
+            nested,
             loads,
-            memory,
             keys,
+            answers,
         } = self;
+        let layers = layers.as_str();
         write!(
             f,
-            "{policies}, {} layers, {keys} keys, refill {refill:?}, read loser {read_loser:?}, \
-             write loser {write_loser:?}, l1_ttl {l1_ttl:?}, background {background:?}, \
-             loads {loads:?}, record {memory:?}",
-            layers.as_str()
-        )
+            "{layers} layers, {keys} keys, loads {loads:?}, answers {answers:?}; composition: {outer}"
+        )?;
+        match nested {
+            None => Ok(()),
+            Some(Nested { layer, rules }) => write!(f, "; nested as {layer}: {rules}"),
+        }
     }
 }

@@ -31,33 +31,33 @@ fn without(plan: &Plan, at: usize, count: usize) -> Plan {
     let mut steps: Vec<Step> = plan.steps.clone();
     let end = steps.len().min(at + count);
     steps.drain(at..end);
-    Plan {
-        setting: plan.setting,
-        steps,
-    }
+    Plan { steps, ..*plan }
 }
 
 #[cfg(test)]
 mod tests {
-    use hitbox_backend::{
-        CompositionLayer,
-        conformance::composition::{ReadKind, WriteKind},
-    };
+    use hitbox_backend::conformance::composition::{ReadKind, WriteKind};
 
     use super::*;
-    use crate::model::setting::{LayerKind, PolicyPair};
+    use crate::model::{
+        rules::PolicyPair,
+        setting::{LayerKind, Subject},
+        step::Fault,
+    };
 
     #[test]
     fn only_the_steps_that_matter_are_left() {
-        let policies = PolicyPair {
-            read: ReadKind::Race,
-            write: WriteKind::Race,
+        let subject = Subject {
+            policies: PolicyPair {
+                read: ReadKind::Race,
+                write: WriteKind::Race,
+            },
+            layers: LayerKind::Memory,
+            repair: None,
         };
-        let mut plan = Plan::new(policies, LayerKind::Memory, 1);
-        let matter = [
-            Step::Break(CompositionLayer::L1),
-            Step::Restart(CompositionLayer::L2),
-        ];
+        let mut plan = Plan::new(&subject, 1);
+        let fault = Fault::Refused;
+        let matter = [Step::Break { pick: 0, fault }, Step::Restart { pick: 1 }];
         plan.steps.retain(|step| !matter.contains(step));
         plan.steps.insert(170, matter[1]);
         plan.steps.insert(60, matter[0]);

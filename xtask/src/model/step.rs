@@ -4,36 +4,48 @@
 //! number that is taken modulo how many there are. So any selection of the steps of a history is a
 //! history again, which is what shrinking needs.
 
-use hitbox_backend::CompositionLayer;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// A new task calls the composition.
     Call(Act),
     /// One operation of a layer that waits gets on: to its effect, or to its answer.
     Open {
+        which: Which,
         pick: usize,
         fault: Option<Faulted>,
     },
-    /// A task is dropped where it stands, be it a caller or in the background.
+    /// A task is dropped where it stands, be it a caller or in the background, or what is to be done
+    /// there later.
     Cancel {
         pick: usize,
         late: Late,
     },
-    /// Time passes.
+    /// Time passes. What gives up meanwhile may take effect later.
     Advance {
         millis: u64,
+        late: Late,
     },
     /// Time passes until the next value expires.
     AdvanceToExpiry,
-    /// All operations of the layer fail from now on.
-    Break(CompositionLayer),
-    Heal(CompositionLayer),
-    /// A layer restarts: one in memory is empty then.
-    Restart(CompositionLayer),
-    /// A layer lets go of a key by itself.
+    /// Time passes until the next deferred work of the background begins, if that is soon.
+    AdvanceToBackground,
+    /// The wall clock is set. No time passes.
+    SetClock(ClockStep),
+    /// All operations of a store fail from now on, in the same way.
+    Break {
+        pick: usize,
+        fault: Fault,
+    },
+    Heal {
+        pick: usize,
+    },
+    /// A store restarts: one in memory is empty then.
+    Restart {
+        pick: usize,
+    },
+    /// A store lets go of a key by itself.
     Evict {
-        layer: CompositionLayer,
+        pick: usize,
         key: usize,
     },
     /// What a layer was asked to do takes effect after all, long after it has failed.
@@ -44,13 +56,29 @@ pub(super) enum Step {
     Audit(Thoroughness),
 }
 
+/// Which of those that wait may get on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    Any,
+    /// One of the few that have come last: whole calls get through while others wait.
+    Newest,
+}
+
+/// By how much the wall clock is set: ten minutes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClockStep {
+    Forward,
+    Back,
+}
+
 /// What an audit does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Thoroughness {
     /// Looks only.
     Look,
-    /// Also writes every key, which must settle everything.
-    Write,
+    /// Also lets time pass, in which repairs must settle everything, and writes every key, which must
+    /// settle everything, too.
+    Settle,
 }
 
 /// Whether what was asked of a layer may reach it after nobody waits any more.

@@ -137,12 +137,8 @@ fn reopen_sled(path: &Path) -> BackendResult<SledBackend> {
     }
 }
 
-/// Empty stores for two layers.
-pub(super) fn open_stores(kind: LayerKind) -> Result<[Store; 2], crate::Failure> {
-    Ok([open_store(kind)?, open_store(kind)?])
-}
-
-fn open_store(kind: LayerKind) -> Result<Store, crate::Failure> {
+/// An empty store.
+pub(super) fn open_store(kind: LayerKind) -> Result<Store, crate::Failure> {
     let content = match kind {
         LayerKind::Memory => Content::Memory(HashMap::new()),
         LayerKind::Moka => Content::Moka(new_moka()?),

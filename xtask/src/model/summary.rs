@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::{
     campaign::{Field, Totals},
-    setting::{LayerKind, PolicyPair},
+    rules::{PolicyPair, RepairKind},
+    setting::{LayerKind, Nesting},
 };
 use crate::table::Table;
 
@@ -20,8 +21,8 @@ impl Summary {
     pub(super) fn new(seed: u64, mut fields: Vec<Field>, took: Duration) -> Self {
         // They ended in any order.
         let place = |field: &Field| {
-            let pair = PolicyPair::all().position(|pair| pair == field.policies);
-            (pair, field.layers as usize)
+            let pair = PolicyPair::all().position(|pair| pair == field.subject.policies);
+            (pair, field.subject.layers as usize)
         };
         fields.sort_by_key(place);
         Self { seed, fields, took }
@@ -42,7 +43,7 @@ impl Summary {
     fn rows(&self) -> impl Iterator<Item = (PolicyPair, Vec<Field>)> {
         PolicyPair::all().filter_map(|pair| {
             let mut fields = self.fields.clone();
-            fields.retain(|field| field.policies == pair);
+            fields.retain(|field| field.subject.policies == pair);
             (!fields.is_empty()).then_some((pair, fields))
         })
     }
@@ -51,9 +52,12 @@ impl Summary {
         let pairs: Vec<_> = self
             .rows()
             .map(|(pair, fields)| {
-                let layers = fields
-                    .iter()
-                    .map(|field| (field.layers.as_str().to_owned(), counts(&field.totals)));
+                let layers = fields.iter().map(|field| {
+                    (
+                        field.subject.layers.as_str().to_owned(),
+                        counts(&field.totals),
+                    )
+                });
                 json!({
                     "policies": pair.to_string(),
                     "total": counts(&total(&fields)),
@@ -86,10 +90,28 @@ fn counts(totals: &Totals) -> Value {
         "operations": totals.operations(),
         "calls": totals.counts.calls,
         "disturbances": totals.counts.disturbances,
+        "clock_steps": totals.counts.clock_steps,
+        "repair": by_name(RepairKind::ALL.map(RepairKind::as_str), totals.under_repair),
+        "nested": by_name(Nesting::ALL.map(Nesting::as_str), totals.under_nesting),
         "reads_checked": totals.counts.reads_checked,
         "violations": totals.findings.len(),
         "digest": format!("{:016x}", totals.digest),
     })
+}
+
+fn by_name<const N: usize>(names: [&str; N], counts: [u64; N]) -> Value {
+    let named = names.into_iter().zip(counts);
+    let named = named.map(|(name, count)| (name.to_owned(), Value::from(count)));
+    Value::Object(named.collect())
+}
+
+/// `what`, and how many operations each name has had.
+fn line<const N: usize>(what: &str, names: [&str; N], counts: [u64; N]) -> String {
+    let named = names.into_iter().zip(counts);
+    let named: Vec<_> = named
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    format!("{what}: {} operations", named.join(", "))
 }
 
 fn row(name: String, totals: &Totals) -> [String; 7] {
@@ -126,14 +148,19 @@ impl fmt::Display for Summary {
         }
         table.push(row(String::from("total"), &totals));
         f.write_str(&table.render())?;
-        for layers in LayerKind::ALL {
+        let with_layers = LayerKind::ALL.map(|layers| {
             let mut fields = self.fields.clone();
-            fields.retain(|field| field.layers == layers);
-            if !fields.is_empty() {
-                let operations = total(&fields).operations();
-                writeln!(f, "{} layers: {operations} operations", layers.as_str())?;
-            }
-        }
+            fields.retain(|field| field.subject.layers == layers);
+            total(&fields).operations()
+        });
+        let (repairs, nestings) = (totals.under_repair, totals.under_nesting);
+        let lines = [
+            line("layers", LayerKind::ALL.map(LayerKind::as_str), with_layers),
+            line("repair", RepairKind::ALL.map(RepairKind::as_str), repairs),
+            line("nested", Nesting::ALL.map(Nesting::as_str), nestings),
+            format!("the clock was set {} times", totals.counts.clock_steps),
+        ];
+        lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
         let seconds = self.took.as_secs_f64();
         writeln!(
             f,

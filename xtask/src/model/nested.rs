@@ -1,0 +1,178 @@
+//! A composition that is a layer: what it answers is counted as the layer's answer.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hitbox_backend::{
+    Backend, BackendResult, Capabilities, CompositionLayer, DeleteStatus, ReadOutcome, Reading,
+    Writing,
+};
+use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, Raw, clock::Moment};
+
+use super::{
+    composed::Composed,
+    world::{Cause, World},
+};
+
+pub(super) struct NestedLayer {
+    layer: CompositionLayer,
+    composed: Arc<dyn Composed>,
+    world: Arc<World>,
+}
+
+impl NestedLayer {
+    pub(super) fn new(
+        layer: CompositionLayer,
+        composed: Arc<dyn Composed>,
+        world: &Arc<World>,
+    ) -> Self {
+        Self {
+            layer,
+            composed,
+            world: Arc::clone(world),
+        }
+    }
+
+    fn count<T>(&self, key: &CacheKey, cause: Cause, answer: &BackendResult<T>) {
+        let key = self.world.number_of(key);
+        let failed = answer.is_err();
+        self.world.count(key, cause, self.layer, failed);
+    }
+
+    fn count_all<'k, T>(
+        &self,
+        keys: impl IntoIterator<Item = &'k CacheKey>,
+        cause: Cause,
+        answers: &[BackendResult<T>],
+    ) {
+        for (key, answer) in keys.into_iter().zip(answers) {
+            self.count(key, cause, answer);
+        }
+    }
+}
+
+#[async_trait]
+impl Backend for NestedLayer {
+    async fn read(&self, key: &CacheKey) -> ReadOutcome {
+        self.read_with(key, &mut BoxContext::default()).await
+    }
+
+    async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
+        // As it begins: whoever drives it along later is not whom it is for.
+        let cause = Cause::Read(self.world.current_call());
+        let answer = self.composed.read_with(key, context).await;
+        self.count(key, cause, &answer);
+        answer
+    }
+
+    fn begin_read<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        context: &'a mut BoxContext,
+        moment: &Moment,
+    ) -> Reading<'a> {
+        match self.composed.begin_read(key, context, moment) {
+            Reading::Answered(answer) => {
+                let cause = Cause::Read(self.world.current_call());
+                self.count(key, cause, &answer);
+                Reading::Answered(answer)
+            }
+            // To be counted when it has ended, it is begun anew.
+            Reading::Begun(_) | Reading::NotBegun => Reading::NotBegun,
+        }
+    }
+
+    async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        let cause = Cause::Write(value.created());
+        let answer = self.composed.write(key, value).await;
+        self.count(key, cause, &answer);
+        answer
+    }
+
+    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+        let cause = Cause::Write(value.created());
+        match self.composed.begin_write(key, value) {
+            Writing::Answered(answer) => {
+                self.count(key, cause, &answer);
+                Writing::Answered(answer)
+            }
+            Writing::Begun(rest) => Writing::Begun(Box::pin(async move {
+                let answer = rest.await;
+                self.count(key, cause, &answer);
+                answer
+            })),
+            Writing::NotBegun(value) => Writing::NotBegun(value),
+        }
+    }
+
+    fn begin_refill<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+        self.composed.begin_refill(key, value)
+    }
+
+    fn writes_at_once(&self) -> bool {
+        self.composed.writes_at_once()
+    }
+
+    /// Not counted, like any refill: it is nobody's answer.
+    async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        self.composed.refill(key, value).await
+    }
+
+    async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
+        let cause = Cause::Remove(self.world.current_call());
+        let answer = self.composed.remove(key).await;
+        self.count(key, cause, &answer);
+        answer
+    }
+
+    async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
+        let mut contexts = vec![BoxContext::default(); keys.len()];
+        self.read_many_with(keys, &mut contexts).await
+    }
+
+    async fn read_many_with(
+        &self,
+        keys: &[CacheKey],
+        contexts: &mut [BoxContext],
+    ) -> Vec<ReadOutcome> {
+        let cause = Cause::Read(self.world.current_call());
+        let answers = self.composed.read_many_with(keys, contexts).await;
+        self.count_all(keys, cause, &answers);
+        answers
+    }
+
+    async fn write_many(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<BackendResult<()>> {
+        let written = |(key, value): &(CacheKey, CacheValue<Raw>)| (key.clone(), value.created());
+        let written: Vec<_> = entries.iter().map(written).collect();
+        let answers = self.composed.write_many(entries).await;
+        for ((key, stamp), answer) in written.iter().zip(&answers) {
+            self.count(key, Cause::Write(*stamp), answer);
+        }
+        answers
+    }
+
+    async fn refill_many(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<BackendResult<()>> {
+        self.composed.refill_many(entries).await
+    }
+
+    async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
+        let cause = Cause::Remove(self.world.current_call());
+        let answers = self.composed.remove_many(keys).await;
+        self.count_all(keys, cause, &answers);
+        answers
+    }
+
+    fn label(&self) -> BackendLabel {
+        self.composed.label()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.composed.capabilities()
+    }
+}
