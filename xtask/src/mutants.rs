@@ -39,25 +39,50 @@ struct Mutant {
     check: Check,
 }
 
-/// Tests that pass as long as the code is right.
+/// What passes as long as the code is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Check {
-    /// A crate's own.
+    /// A crate's own tests.
     UnitTests(&'static str),
     /// A crate's file of tests.
     Tests(&'static str, &'static str),
+    /// One test of a crate's file.
+    Test(&'static str, &'static str, &'static str),
+    /// So many operations of the model for each pair of policies, over layers in memory, from this seed.
+    Model { seed: u64, operations: u64 },
 }
 
 impl Check {
-    /// The arguments of `cargo test`.
-    fn arguments(self) -> Vec<&'static str> {
+    /// The arguments of cargo to build it.
+    fn build(self) -> Vec<String> {
         match self {
-            Self::UnitTests(package) => vec!["--package", package, "--all-features", "--lib"],
-            Self::Tests(package, file) => {
-                vec!["--package", package, "--all-features", "--test", file]
-            }
+            Self::UnitTests(_) | Self::Tests(..) => [self.run(), words("--no-run")].concat(),
+            Self::Test(package, file, _) => Self::Tests(package, file).build(),
+            Self::Model { .. } => words("build --quiet --package xtask"),
         }
     }
+
+    /// The arguments of cargo to carry it out.
+    fn run(self) -> Vec<String> {
+        words(&match self {
+            Self::UnitTests(package) => {
+                format!("test --quiet --all-features --package {package} --lib")
+            }
+            Self::Tests(package, file) => {
+                format!("test --quiet --all-features --package {package} --test {file}")
+            }
+            Self::Test(package, file, test) => {
+                format!("test --quiet --all-features --package {package} --test {file} {test}")
+            }
+            Self::Model { seed, operations } => format!(
+                "run --quiet --package xtask -- model --layers memory --seed {seed} --operations {operations}"
+            ),
+        })
+    }
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
 }
 
 impl fmt::Display for Check {
@@ -65,6 +90,8 @@ impl fmt::Display for Check {
         match self {
             Self::UnitTests(package) => write!(f, "{package}, unit tests"),
             Self::Tests(package, file) => write!(f, "{package}/tests/{file}"),
+            Self::Test(package, file, test) => write!(f, "{package}/tests/{file}, {test}"),
+            Self::Model { seed, .. } => write!(f, "model, seed {seed}"),
         }
     }
 }

@@ -55,7 +55,7 @@ impl Copy {
     }
 
     pub(super) fn must_pass(&self, check: Check) -> Result<(), Failure> {
-        if self.test(check, &[])? {
+        if self.cargo(&check.run())? {
             Ok(())
         } else {
             Err(format!("{check} fails without any break").into())
@@ -64,20 +64,20 @@ impl Copy {
 
     /// A break that does not compile is no break.
     pub(super) fn fate(&self, mutant: &Mutant) -> Result<Fate, Failure> {
-        if !self.test(mutant.check, &["--no-run"])? {
+        if !self.cargo(&mutant.check.build())? {
             return Err(format!("{} does not compile", mutant.mistake).into());
         }
-        Ok(if self.test(mutant.check, &[])? {
+        Ok(if self.cargo(&mutant.check.run())? {
             Fate::Missed
         } else {
             Fate::Caught
         })
     }
 
-    /// Whether `cargo test` succeeds.
-    fn test(&self, check: Check, more: &[&str]) -> Result<bool, Failure> {
-        let mut cargo = cargo_in(&self.directory, &["test", "--quiet"]);
-        cargo.args(more).args(check.arguments());
+    /// Whether it succeeds.
+    fn cargo(&self, arguments: &[String]) -> Result<bool, Failure> {
+        let mut cargo = cargo_in(&self.directory, &[]);
+        cargo.args(arguments);
         cargo.env("CARGO_TARGET_DIR", &self.target);
         cargo.stdout(Stdio::null()).stderr(Stdio::null());
         Ok(cargo.status()?.success())
