@@ -1,5 +1,6 @@
 //! Tasks of the workspace, run with `cargo xtask`. `cargo xtask --help` lists them.
 
+mod bench;
 mod ci;
 mod example;
 mod faults;
@@ -21,6 +22,7 @@ Tasks of the hitbox workspace.
 Usage: cargo xtask <TASK> [OPTIONS]
 
 Tasks:
+  bench        Measure what operations cost beside what they are made of
   ci           Check everything that must hold before a change is merged
   example      Run an example together with the server that it needs
   faults       Put real faults to servers, disks, clocks and runtimes
@@ -61,6 +63,7 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<Verdict, Failure> {
             Ok(Verdict::Passed)
         }
         Arg::Value(task) => match task.to_str() {
+            Some("bench") => bench::run(arguments),
             Some("ci") => ci::run(arguments),
             Some("example") => example::run(arguments),
             Some("faults") => faults::run(arguments),

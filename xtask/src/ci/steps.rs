@@ -50,6 +50,11 @@ pub(super) const STEPS: &[Step] = &[
         run: doctest,
     },
     Step {
+        name: "guard",
+        about: "a hit costs no more allocations and instructions than recorded",
+        run: guard,
+    },
+    Step {
         name: "integration",
         about: "what `cargo xtask integration` runs",
         run: integration::run,
@@ -107,6 +112,15 @@ fn doctest(session: &Session) -> Result<Report, Failure> {
     let arguments = ["test", "--workspace", "--all-features", "--doc"];
     let mut command = session.workspace.cargo(&arguments);
     command::run_tests(command.args(fail_fast(session)))
+}
+
+/// Tests of an optimised build, the only one whose counts mean something. With the output of the test:
+/// it says what could not be compared.
+fn guard(session: &Session) -> Result<Report, Failure> {
+    let arguments = ["test", "--release", "--package", "hitbox-benches"];
+    let mut command = session.workspace.cargo(&arguments);
+    command.args(["--test", "guard", "--", "--nocapture"]);
+    command::run_tests(&mut command)
 }
 
 fn fail_fast(session: &Session) -> Option<&'static str> {

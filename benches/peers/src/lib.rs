@@ -1,0 +1,36 @@
+//! Operations of hitbox beside the same operations of other caches, measured by the harness of the
+//! `benches` crate: a subject and the floor of its operation in turn, in one process.
+//!
+//! `README.md` tells what is and what is not the same between the subjects.
+
+mod operations;
+mod subjects;
+pub mod table;
+
+use hitbox_benches::{Case, Failure};
+use test_servers::redis::SharedRedis;
+
+/// What happens within this process, where allocations can be counted.
+#[must_use]
+pub fn in_process() -> Vec<Case> {
+    let mut cases = operations::hit::cases();
+    cases.extend(operations::parallel::cases());
+    cases.extend(operations::set::cases());
+    cases.extend(operations::sled::cases());
+    cases
+}
+
+/// What needs a Redis server: the one that `REDIS_URL` names, or one that is started when the first of
+/// the cases is measured, and ended with the last of them.
+#[must_use]
+pub fn with_server() -> Vec<Case> {
+    operations::redis::cases()
+}
+
+/// The server of the cases that need one.
+pub(crate) fn server() -> Result<SharedRedis, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(SharedRedis::open())?)
+}

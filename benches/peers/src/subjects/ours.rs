@@ -1,0 +1,111 @@
+//! The hitbox of this checkout. A hit in process returns the object that was stored, shared.
+
+use std::{rc::Rc, sync::Arc};
+
+use hitbox_backend::{
+    Backend, CacheBackend, Compose, CompositionPolicy, OffloadManager, ParallelReadPolicy,
+    RefillPolicy,
+};
+use hitbox_benches::{
+    Failure, Runner,
+    bodies::{self, Size, Text},
+    keys,
+    questions::concurrent::in_tasks,
+};
+use hitbox_core::{CacheContext, CacheKey, DisabledOffload};
+use hitbox_moka::MokaBackend;
+use hitbox_redis::RedisBackend;
+use tokio::runtime::Runtime;
+
+use super::{ENTRIES, body, over_hot};
+
+fn moka() -> Result<MokaBackend, Failure> {
+    Ok(MokaBackend::builder().max_entries(ENTRIES).build()?)
+}
+
+fn fill(
+    runtime: &Runtime,
+    cache: &impl Backend,
+    keys: &[CacheKey],
+    size: Size,
+) -> Result<(), Failure> {
+    runtime.block_on(async {
+        for (index, key) in keys.iter().enumerate() {
+            let value = bodies::value(&Arc::new(body(index, size)), bodies::expiry());
+            cache.set(key, value).await?;
+        }
+        Ok(())
+    })
+}
+
+fn hits_of(
+    runtime: &Rc<Runtime>,
+    cache: impl Backend + 'static,
+    size: Size,
+) -> Result<Runner, Failure> {
+    let keys = keys::keys(keys::HOT);
+    fill(runtime, &cache, &keys, size)?;
+    Ok(over_hot(runtime, keys, async move |key: &CacheKey| {
+        let mut context = CacheContext::default().boxed();
+        let found = cache.get::<Text>(key, &mut context).await?;
+        std::hint::black_box(&found.ok_or("a miss")?);
+        Ok(())
+    }))
+}
+
+pub(crate) fn hits(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure> {
+    hits_of(runtime, moka()?, size)
+}
+
+pub(crate) fn composed_hits(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure> {
+    hits_of(runtime, moka()?.compose(moka()?, DisabledOffload), size)
+}
+
+/// Both layers are read, and hit.
+pub(crate) fn parallel_hits(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure> {
+    let policy = CompositionPolicy::new().read(ParallelReadPolicy::new());
+    let cache = moka()?.compose_with(moka()?, DisabledOffload, policy);
+    hits_of(runtime, cache, size)
+}
+
+pub(crate) fn sets(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure> {
+    let cache = moka()?.compose(moka()?, DisabledOffload);
+    let (body, expiry) = (Arc::new(body(0, size)), bodies::expiry());
+    let keys = keys::keys(keys::HOT);
+    Ok(over_hot(runtime, keys, async move |key: &CacheKey| {
+        cache.set(key, bodies::value(&body, expiry)).await?;
+        Ok(())
+    }))
+}
+
+/// Reads that moka misses and Redis answers. Nothing is copied to moka.
+pub(crate) fn redis_reads(
+    runtime: &Rc<Runtime>,
+    url: &str,
+    namespace: &str,
+    keys: usize,
+    tasks: usize,
+    size: Size,
+) -> Result<Runner, Failure> {
+    let redis = RedisBackend::builder()
+        .url(url)
+        .namespace(namespace)
+        .build()?;
+    let keys = keys::keys(keys);
+    fill(runtime, &redis, &keys, size)?;
+    let background = OffloadManager::builder().runtime(runtime.handle().clone());
+    let policy = CompositionPolicy::new().refill(RefillPolicy::Never);
+    let cache = moka()?.compose_with(redis, background.build()?, policy);
+    let shared = Arc::new((cache, keys));
+    Ok(in_tasks(runtime, tasks, move |index| {
+        let shared = Arc::clone(&shared);
+        async move {
+            let (cache, keys) = &*shared;
+            let mut context = CacheContext::default().boxed();
+            let key = &keys[index % keys.len()];
+            let found = cache.get::<Text>(key, &mut context).await?;
+            std::hint::black_box(&found.ok_or("a miss")?);
+            Ok(())
+        }
+    }))
+}

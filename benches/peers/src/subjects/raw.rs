@@ -1,0 +1,112 @@
+//! The parts alone, with the bytes that hitbox encodes a body to.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use hitbox_benches::{
+    Failure, Runner,
+    bodies::{self, Size, Text},
+    floor::raw_moka,
+    keys,
+    questions::concurrent::in_tasks,
+};
+use redis::{AsyncConnectionConfig, aio::MultiplexedConnection};
+use tokio::runtime::Runtime;
+
+use super::{ENTRIES, body, over_hot};
+
+/// What the adapter of hitbox waits for a connection and for a reply.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// F: `moka::future::Cache::get`, which returns bytes.
+pub(crate) fn future_hits(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure> {
+    let (cache, keys) = filled(runtime, size)?;
+    Ok(over_hot(runtime, keys, async move |key: &Arc<str>| {
+        std::hint::black_box(&cache.get(key).await.ok_or("a miss")?);
+        Ok(())
+    }))
+}
+
+/// The same, and the bytes decoded.
+pub(crate) fn decoded_hits(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure> {
+    let (cache, keys) = filled(runtime, size)?;
+    Ok(over_hot(runtime, keys, async move |key: &Arc<str>| {
+        let bytes = cache.get(key).await.ok_or("a miss")?;
+        std::hint::black_box(&bodies::decoded::<Text>(&bytes)?);
+        Ok(())
+    }))
+}
+
+type Filled = (hitbox_benches::floor::RawMoka, Vec<Arc<str>>);
+
+fn filled(runtime: &Runtime, size: Size) -> Result<Filled, Failure> {
+    let cache = raw_moka(ENTRIES);
+    let keys = keys::texts(keys::HOT);
+    for (index, key) in keys.iter().enumerate() {
+        let encoded = bodies::encoded(&body(index, size))?;
+        runtime.block_on(cache.insert(Arc::clone(key), encoded));
+    }
+    Ok((cache, keys))
+}
+
+/// `moka::sync::Cache::get`, which returns bytes.
+pub(crate) fn sync_hits(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure> {
+    let cache: moka::sync::Cache<Arc<str>, Bytes> = moka::sync::Cache::new(ENTRIES);
+    let keys = keys::texts(keys::HOT);
+    for (index, key) in keys.iter().enumerate() {
+        cache.insert(Arc::clone(key), bodies::encoded(&body(index, size))?);
+    }
+    Ok(over_hot(runtime, keys, async move |key: &Arc<str>| {
+        std::hint::black_box(&cache.get(key).ok_or("a miss")?);
+        Ok(())
+    }))
+}
+
+/// Encodes once and inserts into two of `moka::future::Cache`.
+pub(crate) fn sets(runtime: &Rc<Runtime>, size: Size) -> Runner {
+    let (one, other) = (raw_moka(ENTRIES), raw_moka(ENTRIES));
+    let body = body(0, size);
+    over_hot(
+        runtime,
+        keys::texts(keys::HOT),
+        async move |key: &Arc<str>| {
+            let encoded = bodies::encoded(&body)?;
+            one.insert(Arc::clone(key), encoded.clone()).await;
+            other.insert(Arc::clone(key), encoded).await;
+            Ok(())
+        },
+    )
+}
+
+/// GET by `MultiplexedConnection`, which returns bytes.
+pub(crate) fn gets(
+    runtime: &Rc<Runtime>,
+    url: &str,
+    names: Vec<String>,
+    tasks: usize,
+    size: Size,
+) -> Result<Runner, Failure> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    let client = redis::Client::open(url)?;
+    let connecting = client.get_multiplexed_async_connection_with_config(&config);
+    let connection: MultiplexedConnection = runtime.block_on(connecting)?;
+    for (index, name) in names.iter().enumerate() {
+        let encoded = bodies::encoded(&body(index, size))?;
+        let mut command = redis::cmd("SET");
+        command.arg(name).arg(&*encoded).arg("EX").arg(3_600);
+        runtime.block_on(command.exec_async(&mut connection.clone()))?;
+    }
+    let shared = Arc::new(names);
+    Ok(in_tasks(runtime, tasks, move |index| {
+        let (names, mut connection) = (Arc::clone(&shared), connection.clone());
+        async move {
+            let mut command = redis::cmd("GET");
+            command.arg(&names[index % names.len()]);
+            let found: Option<Vec<u8>> = command.query_async(&mut connection).await?;
+            std::hint::black_box(&found.ok_or("a miss")?);
+            Ok(())
+        }
+    }))
+}

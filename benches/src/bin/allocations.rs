@@ -1,0 +1,13 @@
+//! How often operations allocate: a line of JSON for each case that the arguments select.
+
+use std::{alloc::System, process::ExitCode};
+
+use hitbox_benches::{counting::allocations, exit_code, questions};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn main() -> ExitCode {
+    exit_code(allocations::answer(&questions::in_process(), ALLOCATOR))
+}

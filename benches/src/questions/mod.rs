@@ -1,0 +1,33 @@
+//! The questions, each with its cases.
+
+mod arrangement;
+mod calibration;
+pub mod concurrent;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
+pub mod hit;
+mod popular;
+#[cfg(feature = "redis")]
+pub mod redis;
+pub mod refill;
+pub mod scale;
+#[cfg(feature = "sled")]
+pub mod sled;
+pub mod threads;
+pub mod tracing;
+pub mod write;
+
+use crate::Case;
+
+/// The cases of the questions that are answered within this process, where allocations and
+/// instructions can be counted.
+#[must_use]
+pub fn in_process() -> Vec<Case> {
+    let mut cases = vec![calibration::case()];
+    cases.extend(hit::cases());
+    cases.extend(write::cases());
+    cases.extend(refill::cases());
+    #[cfg(feature = "sled")]
+    cases.extend(sled::cases());
+    cases
+}

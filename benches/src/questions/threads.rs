@@ -1,0 +1,148 @@
+//! Do two threads get twice as much done as one?
+
+use std::{
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use hitbox_backend::{Backend, CacheBackend, Compose};
+use hitbox_core::{CacheContext, DisabledOffload};
+
+use super::arrangement::{fill, fill_raw, moka};
+use crate::{
+    Case, Extent, Failure, Target, Unit,
+    bodies::{Size, Text},
+    floor::raw_moka,
+    keys::{self, Order},
+    runtime,
+    sampling::{Sample, thread_cpu_time},
+};
+
+const ENTRIES: u64 = 10_000;
+const THREADS: usize = 2;
+
+/// How long threads read before their reads are counted.
+const LAP: Duration = Duration::from_millis(20);
+
+/// Reads until it is told to stop, and says how often it has read.
+type Reader = Arc<dyn Fn(&AtomicBool) -> Result<u64, Failure> + Send + Sync>;
+
+/// What a lap counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// Reads in a second: less where neighbours take the second core away.
+    WallClock,
+    /// Reads in a second of the CPU, times the threads: less only where they hold each other up.
+    CpuTime,
+}
+
+fn typed(cache: impl Backend + 'static) -> Result<Reader, Failure> {
+    fill::<Text>(&*runtime()?, &cache, &keys::keys(keys::HOT), Size::ONE_KB)?;
+    Ok(Arc::new(move |stop| {
+        let keys = keys::keys(keys::HOT);
+        let mut order = Order::even(keys::HOT);
+        let mut reads = 0;
+        runtime()?.block_on(async {
+            while !stop.load(Ordering::Relaxed) {
+                let mut context = CacheContext::default().boxed();
+                let key = &keys[order.advance()];
+                let found = cache.get::<Text>(key, &mut context).await?;
+                std::hint::black_box(&found.ok_or("a miss")?);
+                reads += 1;
+            }
+            Ok(reads)
+        })
+    }))
+}
+
+fn raw() -> Result<Reader, Failure> {
+    let cache = raw_moka(ENTRIES);
+    fill_raw::<Text>(&*runtime()?, &cache, &keys::texts(keys::HOT), Size::ONE_KB)?;
+    Ok(Arc::new(move |stop| {
+        let keys = keys::texts(keys::HOT);
+        let mut order = Order::even(keys::HOT);
+        let mut reads = 0;
+        runtime()?.block_on(async {
+            while !stop.load(Ordering::Relaxed) {
+                let found = cache.get(&keys[order.advance()]).await;
+                std::hint::black_box(&found.ok_or("a miss")?);
+                reads += 1;
+            }
+            Ok(reads)
+        })
+    }))
+}
+
+/// Reads per second of this many threads together.
+fn throughput(reader: &Reader, threads: usize, by: By) -> Result<f64, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let start = Arc::new(Barrier::new(threads + 1));
+    let reading: Vec<_> = (0..threads)
+        .map(|_| {
+            let (reader, stop) = (Arc::clone(reader), Arc::clone(&stop));
+            let start = Arc::clone(&start);
+            thread::spawn(move || {
+                start.wait();
+                let (began, cpu) = (Instant::now(), thread_cpu_time());
+                let reads = reader(&stop)?;
+                let took = match by {
+                    By::WallClock => began.elapsed(),
+                    By::CpuTime => thread_cpu_time().saturating_sub(cpu),
+                };
+                Ok::<_, Failure>(reads as f64 / took.as_secs_f64())
+            })
+        })
+        .collect();
+    start.wait();
+    thread::sleep(LAP);
+    stop.store(true, Ordering::Relaxed);
+    let mut sum = 0.0;
+    for thread in reading {
+        sum += thread.join().map_err(|_| "a reading thread panicked")??;
+    }
+    Ok(sum)
+}
+
+fn laps(reader: &Reader, by: By, extent: Extent) -> Result<Vec<Sample>, Failure> {
+    let laps = match extent {
+        Extent::Quick => 30,
+        Extent::Full => 150,
+    };
+    let mut samples = Vec::new();
+    for _ in 0..laps {
+        samples.push(Sample {
+            ours: throughput(reader, THREADS, by)?,
+            floor: Some(throughput(reader, 1, by)?),
+        });
+    }
+    Ok(samples)
+}
+
+fn case(what: &str, by: By, reader: impl Fn() -> Result<Reader, Failure> + 'static) -> Case {
+    let measured_by = match by {
+        By::WallClock => "wall clock",
+        By::CpuTime => "CPU time",
+    };
+    let name = format!("threads/{THREADS} against 1, {what}/{measured_by}");
+    let case = Case::measured(name, Unit::PerSecond, move |extent| {
+        laps(&reader()?, by, extent)
+    });
+    case.quick()
+}
+
+/// Of ours and, for comparison, of moka itself.
+#[must_use]
+pub fn cases() -> Vec<Case> {
+    let composed = || typed(moka(ENTRIES)?.compose(moka(ENTRIES)?, DisabledOffload));
+    let target = Target::at_least(1.85);
+    vec![
+        case("sequential hit", By::WallClock, composed).target(target),
+        case("sequential hit", By::CpuTime, composed).target(target),
+        case("raw moka hit", By::WallClock, raw),
+        case("raw moka hit", By::CpuTime, raw),
+    ]
+}

@@ -1,0 +1,83 @@
+//! What does a write in process cost?
+
+use std::{rc::Rc, sync::Arc};
+
+use hitbox_backend::{Backend, CacheBackend, Compose};
+use hitbox_core::DisabledOffload;
+use tokio::runtime::Runtime;
+
+use super::arrangement::moka;
+use crate::{
+    Case, Contest, Runner, Target,
+    bodies::{self, Binary, Body, Size, Text},
+    floor::raw_moka,
+    keys::{self, Order},
+    runtime,
+};
+
+const ENTRIES: u64 = 10_000;
+
+/// Typed writes over hot keys.
+fn typed<T: Body>(runtime: &Rc<Runtime>, cache: impl Backend + 'static, size: Size) -> Runner {
+    let keys = keys::keys(keys::HOT);
+    let mut order = Order::even(keys::HOT);
+    let body = Arc::new(T::new(0, size));
+    let expiry = bodies::expiry();
+    Runner::repeating(runtime, async move || {
+        let key = &keys[order.advance()];
+        cache.set(key, bodies::value(&body, expiry)).await?;
+        Ok(())
+    })
+}
+
+/// Encodes once and inserts into this many caches.
+fn raw<T: Body>(runtime: &Rc<Runtime>, caches: usize, size: Size) -> Runner {
+    let caches: Vec<_> = (0..caches).map(|_| raw_moka(ENTRIES)).collect();
+    let keys = keys::texts(keys::HOT);
+    let mut order = Order::even(keys::HOT);
+    let body = T::new(0, size);
+    Runner::repeating(runtime, async move || {
+        let key = &keys[order.advance()];
+        let encoded = bodies::encoded(&body)?;
+        for cache in &caches {
+            cache.insert(Arc::clone(key), encoded.clone()).await;
+        }
+        Ok(())
+    })
+}
+
+fn composed<T: Body>(size: Size) -> Case {
+    let name = format!("write/composed, default policy/{size} {}", T::NAME);
+    let case = Case::contest(name, move || {
+        let runtime = runtime()?;
+        let cache = moka(ENTRIES)?.compose(moka(ENTRIES)?, DisabledOffload);
+        let ours = typed::<T>(&runtime, cache, size);
+        Ok(Contest::between(ours, raw::<T>(&runtime, 2, size)))
+    });
+    case.target(Target::at_most(1.2))
+}
+
+/// Without a target: what of the above is moka's adapter.
+fn alone<T: Body>(size: Size) -> Case {
+    let name = format!("write/moka alone/{size} {}", T::NAME);
+    Case::contest(name, move || {
+        let runtime = runtime()?;
+        let ours = typed::<T>(&runtime, moka(ENTRIES)?, size);
+        Ok(Contest::between(ours, raw::<T>(&runtime, 1, size)))
+    })
+}
+
+/// Every size and type of body.
+#[must_use]
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for size in Size::USUAL {
+        let texts = [composed::<Text>(size), alone::<Text>(size)];
+        cases.extend(texts.map(|case| match size {
+            Size::ONE_KB => case.quick(),
+            _ => case,
+        }));
+        cases.extend([composed::<Binary>(size), alone::<Binary>(size)]);
+    }
+    cases
+}
