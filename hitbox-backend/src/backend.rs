@@ -20,9 +20,10 @@ pub type ReadOutcome = BackendResult<Option<CacheValue<Raw>>>;
 pub enum Reading<'a> {
     /// To the end: nothing had to be waited for.
     Answered(ReadOutcome),
-    /// Part of the way; the future does the rest. Dropping it is safe.
+    /// Part of the way; the future does the rest. Dropping it is safe: compositions do, and read anew by
+    /// [`Backend::read_with`].
     Begun(BoxFuture<'a, ReadOutcome>),
-    /// Nowhere, and nothing has been done: [`Backend::read_with`] is to be called.
+    /// Nowhere, and nothing has been done or noted: [`Backend::read_with`] is to be called.
     NotBegun,
 }
 
@@ -41,6 +42,9 @@ pub enum Writing<'a> {
     /// To the end: nothing had to be waited for.
     Answered(BackendResult<()>),
     /// Part of the way; the future does the rest. Dropping it leaves the old value or the new one.
+    ///
+    /// It is to be polled to its end, or dropped: until then, that of a composition keeps other changes
+    /// of the key waiting.
     Begun(BoxFuture<'a, BackendResult<()>>),
     /// Nowhere, and nothing has been done: this is the value, for [`Backend::write`].
     NotBegun(CacheValue<Raw>),
@@ -140,8 +144,13 @@ pub trait Backend: Send + Sync {
         outcome
     }
 
-    /// [`read_with`](Self::read_with) as far as it goes without waiting. `moment` is the time that
-    /// life times are measured against.
+    /// [`read_with`](Self::read_with) as far as it goes without waiting, with the same notes in
+    /// `context`. `moment` is the time that life times are measured against; callers bring one that has
+    /// not been read, or was read just now.
+    ///
+    /// A value is held against `moment` once it has been fetched, so that the clock is not read before.
+    /// If [it has been read](Moment::has_been_read) and fetching may take long, the right answer is
+    /// [`NotBegun`](Reading::NotBegun).
     ///
     /// Typed access and compositions ask this first, so a backend that keeps values in process can
     /// answer without a future, which would cost about as much as looking the value up; and one that
@@ -162,23 +171,26 @@ pub trait Backend: Send + Sync {
     /// Typed access and compositions ask this first, as they do with
     /// [`begin_read`](Self::begin_read). Default: [`NotBegun`](Writing::NotBegun), the right one for
     /// all backends that have to wait. Others override [`writes_at_once`](Self::writes_at_once)
-    /// too.
+    /// too. [`Begun`](Writing::Begun) is for the rare write that turns out to have to wait: a
+    /// composition ends it before it touches the other layer, whatever its write policy.
     fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
         let _ = key;
         Writing::NotBegun(value)
     }
 
     /// [`refill`](Self::refill) as far as it goes without waiting. Default:
-    /// [`begin_write`](Self::begin_write); a backend that overrides `refill` overrides this too.
+    /// [`begin_write`](Self::begin_write); a backend that overrides `refill` overrides this too. What is
+    /// [`Begun`](Writing::Begun) makes a reader wait for a copy that is not his concern: answer, or do
+    /// not begin.
     fn begin_refill<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
         self.begin_write(key, value)
     }
 
-    /// Whether [`begin_write`](Self::begin_write) and [`begin_refill`](Self::begin_refill) can be
-    /// expected to answer. Default: no.
+    /// Whether [`begin_write`](Self::begin_write) can be expected to answer. Default: no.
     ///
-    /// A composition begins with neither layer unless both say so: what one has done at once would
-    /// have to be done again where the other has to be waited for.
+    /// A composition decides a write without waiting only if both layers say so: what one has done at
+    /// once would have to be done again where the other has to be waited for. It copies to its first
+    /// layer without waiting if that one says so.
     fn writes_at_once(&self) -> bool {
         false
     }

@@ -179,8 +179,11 @@ where
             FoundAtOnce { .. } => Copying::Needless,
         };
         match copying {
-            Copying::Needless => Ok(Ok(answer(&self.paths, context, found.value, moment))),
-            Copying::Done => {
+            // The moment is that in which L1 was found to have it.
+            Copying::Needless if begun.has_asked_l1_alone() => {
+                Ok(Ok(answer(&self.paths, context, found.value, moment)))
+            }
+            Copying::Needless | Copying::Done => {
                 let moment = Moment::default();
                 Ok(Ok(answer(&self.paths, context, found.value, &moment)))
             }

@@ -2,7 +2,7 @@
 
 mod at_once;
 
-use std::{future::ready, sync::Arc};
+use std::sync::Arc;
 
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Offload, Raw, Stamp};
 
@@ -117,7 +117,10 @@ async fn write_in_turn<A: LayerAccess>(
         return Ok(());
     };
     let outcome = match done {
-        Some(outcome) => turn.run(ready(outcome)).await,
+        Some(outcome) => {
+            turn.count(&outcome);
+            outcome
+        }
         None => {
             let value = for_layer(A::LAYER, value, rules);
             turn.run(layer.write(&key, value)).await

@@ -52,6 +52,11 @@ impl Begun {
         }
     }
 
+    /// Whether L1 has answered with a value, and L2 has not been asked, or not answered.
+    pub(super) fn has_asked_l1_alone(&self) -> bool {
+        matches!(self.glimpses, [Glimpse::Value(_), Glimpse::Nothing])
+    }
+
     /// Whether it is known that L1 has no value, and of L2 nothing; and nothing is distrusted, so that
     /// there is nothing to repair.
     pub(super) fn lacks_in_l1_alone(&self) -> bool {

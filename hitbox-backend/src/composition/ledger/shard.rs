@@ -222,6 +222,19 @@ impl Shard {
         });
     }
 
+    /// What the turn under way says of the layer was found out in an earlier one. What has ceased to be
+    /// able to arrive late since then may have arrived after it.
+    pub(super) fn note_hearsay(
+        &mut self,
+        key: &CacheKey,
+        layer: CompositionLayer,
+        standing: &mut Standing,
+    ) {
+        self.change(key, standing, |record| {
+            record.layers[layer as usize].lapsed_beneath = true;
+        });
+    }
+
     /// The layer has taken a copy of a value. `id` is that of the newest change when the refill
     /// began: of one that has begun since, the refill knows nothing.
     pub(super) fn note_refilled(

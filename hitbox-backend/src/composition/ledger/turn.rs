@@ -84,6 +84,19 @@ impl Turn {
         outcome
     }
 
+    /// Settles by the outcome of an operation that was carried out in an earlier turn.
+    ///
+    /// Its success is not taken for what the layer holds now: whether something came in late
+    /// between the turns, nobody has looked.
+    pub(in crate::composition) fn count(self, outcome: &BackendResult<()>) {
+        {
+            let mut shard = self.ledger.shard(&self.key);
+            self.ledger
+                .account(|standing| shard.note_hearsay(&self.key, self.layer, standing));
+        }
+        self.settle(Effect::of(outcome));
+    }
+
     /// Begins an `operation` on the layer that may be over at once, and then settles by its outcome.
     pub(in crate::composition) fn begin<'a>(
         mut self,

@@ -66,6 +66,14 @@ impl CompositionReadPolicy for ReadKind {
             Self::Parallel => ParallelReadPolicy::new().execute_at_once(key, read_l1, read_l2),
         }
     }
+
+    fn asks_in_order(&self) -> bool {
+        match self {
+            Self::Sequential => SequentialReadPolicy::new().asks_in_order(),
+            Self::Race => RaceReadPolicy::new().asks_in_order(),
+            Self::Parallel => ParallelReadPolicy::new().asks_in_order(),
+        }
+    }
 }
 
 /// The policy of that name.

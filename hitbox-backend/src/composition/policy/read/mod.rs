@@ -75,7 +75,8 @@ pub trait CompositionReadPolicy: Send + Sync {
     /// Layers in process answer without a future, and a future would cost about as much as their
     /// answer. Each of `read_l1` and `read_l2` reads its layer when called, and returns `None` if
     /// that has to wait. Where that leaves the outcome open this returns `None`, and `execute_with`
-    /// is called.
+    /// is called: a layer that has missed is then not asked again, one that has answered otherwise is.
+    /// Not called where repairs want to know of both layers.
     ///
     /// Default: `None`, which is always correct.
     fn execute_at_once<T, E, F1, F2>(
@@ -97,8 +98,8 @@ pub trait CompositionReadPolicy: Send + Sync {
     /// the answer, and L2 is asked for what L1 has not.
     ///
     /// A read of many keys then asks each layer once for all of them, and one whose L1 has answered
-    /// without waiting waits for L2 alone; [`execute_with`](Self::execute_with), which needs a future
-    /// for each layer, is not called.
+    /// without waiting waits for L2 alone. [`execute_with`](Self::execute_with), which needs a future
+    /// for each layer, is left for where L1 has to be waited for, or something is owed.
     ///
     /// Default: `false`, which is always correct.
     fn asks_in_order(&self) -> bool {

@@ -47,7 +47,8 @@ pub trait CompositionWritePolicy: Send + Sync {
     ///
     /// Called where both layers are expected to write at once. Each of `write_l1` and `write_l2`
     /// writes its layer when called, and returns `None` if that has to wait. Where that leaves the
-    /// outcome open this returns `None`, and `execute_with` writes anew.
+    /// outcome open this returns `None`, and `execute_with` writes anew, but for a layer that has only
+    /// begun at once: that is ended first, and its outcome counts.
     ///
     /// Default: `None`, which is always correct.
     fn execute_at_once<F1, F2>(

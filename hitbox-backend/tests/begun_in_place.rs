@@ -1,0 +1,168 @@
+//! Layers that begin in place what they cannot end there, or take their time over it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    cell::RefCell,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta};
+use hitbox_backend::{
+    Backend, BackendError, BackendErrorKind, BackendResult, Compose, CompositionPolicy,
+    DeleteStatus, Operation, ParallelReadPolicy, ReadOutcome, Reading, RefillPolicy, RepairPolicy,
+    Writing, conformance::MemoryBackend,
+};
+use hitbox_core::{
+    BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, DisabledOffload, Raw,
+    clock::{Moment, VirtualTime},
+};
+use tokio::time::sleep;
+
+fn key() -> CacheKey {
+    CacheKey::from_str("key", "1")
+}
+
+fn value(text: &'static str) -> CacheValue<Raw> {
+    CacheValue::new(Raw::from(Bytes::from_static(text.as_bytes())), None, None)
+}
+
+/// As long as the answer of a layer that failed without one may still take effect.
+const LATE_EFFECT: Duration = Duration::from_secs(60);
+
+/// Loses the answer to its first write, and begins the second, which takes longer than that answer may
+/// still take effect.
+#[derive(Default)]
+struct Slow {
+    inner: MemoryBackend,
+    writes: AtomicUsize,
+}
+
+#[async_trait]
+impl Backend for Slow {
+    async fn read(&self, key: &CacheKey) -> ReadOutcome {
+        self.inner.read(key).await
+    }
+
+    async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        self.inner.write(key, value).await
+    }
+
+    async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
+        self.inner.remove(key).await
+    }
+
+    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+        match self.writes.fetch_add(1, Ordering::Relaxed) {
+            0 => Writing::Answered(Err(BackendError::new(
+                BackendErrorKind::Unavailable,
+                Operation::Write,
+                self.label(),
+            ))),
+            1 => Writing::Begun(Box::pin(async move {
+                self.inner.write(key, value).await?;
+                sleep(LATE_EFFECT + Duration::from_secs(1)).await;
+                Ok(())
+            })),
+            _ => Writing::NotBegun(value),
+        }
+    }
+
+    fn writes_at_once(&self) -> bool {
+        true
+    }
+
+    fn label(&self) -> BackendLabel {
+        BackendLabel::new_static("slow")
+    }
+}
+
+/// The write that lost its answer takes effect beneath the newer one, which confirms only when nothing
+/// late is expected any more: what it says of the layer was true a minute ago.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_takes_long_does_not_vouch_for_what_has_come_late_beneath_it() {
+    let policy = CompositionPolicy::new().repair(RepairPolicy::Never);
+    let cache = Slow::default().compose_with(MemoryBackend::new(), DisabledOffload, policy);
+    let (key, old) = (key(), value("old"));
+    let Writing::Answered(Ok(())) = cache.begin_write(&key, old.clone()) else {
+        panic!("L2 has taken it");
+    };
+
+    let Writing::Begun(rest) = cache.begin_write(&key, value("new")) else {
+        panic!("L1 has only begun");
+    };
+    let late = async {
+        sleep(LATE_EFFECT / 2).await;
+        cache.l1().inner.write(&key, old).await
+    };
+    let (written, late) = tokio::join!(rest, late);
+    written.unwrap();
+    late.unwrap();
+
+    let found = cache.read(&key).await.unwrap().unwrap();
+    assert_eq!(found.data().payload(), "new");
+}
+
+thread_local! {
+    /// For a backend, which may be on any thread, while the clock is this one's.
+    static CLOCK: RefCell<Option<VirtualTime>> = const { RefCell::new(None) };
+}
+
+/// Answers in place, after two seconds.
+struct TakesTime;
+
+#[async_trait]
+impl Backend for TakesTime {
+    async fn read(&self, _key: &CacheKey) -> ReadOutcome {
+        Ok(None)
+    }
+
+    async fn write(&self, _key: &CacheKey, _value: CacheValue<Raw>) -> BackendResult<()> {
+        Ok(())
+    }
+
+    async fn remove(&self, _key: &CacheKey) -> BackendResult<DeleteStatus> {
+        Ok(DeleteStatus::Missing)
+    }
+
+    fn begin_read<'a>(
+        &'a self,
+        _key: &'a CacheKey,
+        _context: &'a mut BoxContext,
+        _moment: &Moment,
+    ) -> Reading<'a> {
+        CLOCK.with_borrow(|clock| clock.as_ref().unwrap().advance(TimeDelta::seconds(2)));
+        Reading::Answered(Ok(None))
+    }
+
+    fn label(&self) -> BackendLabel {
+        BackendLabel::new_static("takes time")
+    }
+}
+
+/// A parallel read has found it in L2, and then waits for L1.
+#[tokio::test]
+async fn what_expires_while_the_other_layer_is_looked_into_is_a_miss() {
+    let start = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
+    CLOCK.set(Some(VirtualTime::start(start)));
+    let expire = start + TimeDelta::seconds(1);
+    let l2 = MemoryBackend::new();
+    let value = value("short-lived").expire_no_later_than(expire);
+    l2.write(&key(), value).await.unwrap();
+    let policy = CompositionPolicy::new()
+        .read(ParallelReadPolicy::new())
+        .refill(RefillPolicy::Never);
+    let cache = TakesTime.compose_with(l2, DisabledOffload, policy);
+
+    let (key, mut context) = (key(), BoxContext::default());
+    let outcome = match cache.begin_read(&key, &mut context, &Moment::default()) {
+        Reading::Answered(outcome) => outcome,
+        Reading::Begun(rest) => rest.await,
+        Reading::NotBegun => panic!("not begun"),
+    };
+    assert_eq!(outcome.unwrap(), None);
+    assert_eq!(context.status(), CacheStatus::Miss);
+    CLOCK.set(None);
+}
