@@ -11,7 +11,7 @@ use super::{
     background::Background,
     layer::CompositionLayer,
     layers::LayerAccess,
-    ledger::{Admission, Ledger, Mutation, Origin},
+    ledger::{Admission, Afterwards, Ledger, Mutation, Origin},
     policy::Rules,
     read::for_layer,
 };
@@ -20,7 +20,13 @@ use crate::{BackendError, BackendErrorKind, BackendResult, DeleteStatus};
 pub(super) use at_once::{AtOnce, Outcome};
 
 /// What came of the write of each layer, where that has been made already.
-pub(super) type Done = [Option<BackendResult<()>>; 2];
+pub(super) type Done = [Option<Ended>; 2];
+
+/// A write of one layer that was made in an earlier turn.
+pub(super) struct Ended {
+    outcome: BackendResult<()>,
+    after: Afterwards,
+}
 
 /// What a write needs besides the layers.
 pub(super) struct WritePath<'a, W, O> {
@@ -110,15 +116,15 @@ async fn write_in_turn<A: LayerAccess>(
     value: CacheValue<Raw>,
     mutation: Arc<Mutation>,
     rules: Rules,
-    done: Option<BackendResult<()>>,
+    done: Option<Ended>,
 ) -> BackendResult<()> {
     let Some(turn) = mutation.turn(A::LAYER).await else {
         // Overtaken: as if it had been written and replaced at once.
         return Ok(());
     };
     let outcome = match done {
-        Some(outcome) => {
-            turn.count(&outcome);
+        Some(Ended { outcome, after }) => {
+            turn.count(&outcome, after);
             outcome
         }
         None => {

@@ -10,7 +10,7 @@ use super::{
     drive::Handoff,
     record::Change,
     shard::{Refusal, Turns},
-    turn::{Effect, Turn},
+    turn::{Afterwards, Effect, Turn},
 };
 use crate::{composition::CompositionLayer, sync::atomic::Ordering};
 
@@ -36,6 +36,14 @@ impl WriteAtOnce<'_> {
     /// [`Unknown`](Effect::Unknown): the layer may panic.
     pub(in crate::composition) fn note(&mut self, layer: CompositionLayer, effect: Effect) {
         self.effects[layer as usize] = effect;
+    }
+
+    /// Ends the write, and says how that leaves `layer`.
+    pub(in crate::composition) fn end(self, layer: CompositionLayer) -> Afterwards {
+        let (ledger, key) = (self.ledger, self.key);
+        drop(self);
+        // Whoever came between the two locks may have settled it, and then it is.
+        ledger.shard(key).afterwards(key, layer)
     }
 }
 

@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 use hitbox_core::Stamp;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::drive::{Drivers, Handoff};
+use super::{
+    drive::{Drivers, Handoff},
+    turn::Afterwards,
+};
 use crate::composition::{CompositionLayer, OwedCause};
 
 /// A write or remove, with the stamp that orders it.
@@ -122,6 +125,13 @@ pub(super) struct LayerState {
 impl LayerState {
     fn is_fenced(&self) -> bool {
         self.debt != Debt::None || self.unsettled_until.is_some()
+    }
+
+    pub(super) fn afterwards(&self) -> Afterwards {
+        match (self.debt, self.unsettled_until) {
+            (Debt::Unverified, _) | (_, Some(_)) => Afterwards::Unsettled,
+            (Debt::None | Debt::Unconfirmed, None) => Afterwards::Settled,
+        }
     }
 
     /// The fence that reads must respect, where everything at or below `coarse` is distrusted that

@@ -15,7 +15,7 @@ use super::{
     Origin,
     drive::{Handoff, Work},
     record::{Change, Debt, LayerState, Record, Standing, Waiter},
-    turn::Effect,
+    turn::{Afterwards, Effect},
 };
 use crate::composition::{CompositionLayer, Owed};
 
@@ -86,6 +86,14 @@ impl Shard {
     fn layer_mut(&mut self, key: &CacheKey, layer: CompositionLayer) -> &mut LayerState {
         let record = self.records.entry(key.clone()).or_default();
         &mut record.layers[layer as usize]
+    }
+
+    /// How what has ended so far leaves `layer`.
+    pub(super) fn afterwards(&self, key: &CacheKey, layer: CompositionLayer) -> Afterwards {
+        let record = self.records.get(key);
+        record.map_or(Afterwards::Settled, |record| {
+            record.layers[layer as usize].afterwards()
+        })
     }
 
     /// Whether an operation on one of the layers is under way.

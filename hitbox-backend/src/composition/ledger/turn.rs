@@ -31,6 +31,15 @@ impl Effect {
     }
 }
 
+/// What a layer was like after an operation on it had ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::composition) enum Afterwards {
+    /// It held what it had confirmed, if anything.
+    Settled,
+    /// Something older could still take effect, or had perhaps done so.
+    Unsettled,
+}
+
 /// The right to change one key in one layer: nobody else does until it is given back, by
 /// [`settle`](Self::settle) or by dropping it.
 pub(in crate::composition) struct Turn {
@@ -86,13 +95,16 @@ impl Turn {
 
     /// Settles by the outcome of an operation that was carried out in an earlier turn.
     ///
-    /// Its success is not taken for what the layer holds now: whether something came in late
-    /// between the turns, nobody has looked.
-    pub(in crate::composition) fn count(self, outcome: &BackendResult<()>) {
-        {
-            let mut shard = self.ledger.shard(&self.key);
-            self.ledger
-                .account(|standing| shard.note_hearsay(&self.key, self.layer, standing));
+    /// Where something older could still come in late `after` that turn, its success is not taken for
+    /// what the layer holds now: between the turns, nobody has looked.
+    pub(in crate::composition) fn count(self, outcome: &BackendResult<()>, after: Afterwards) {
+        match after {
+            Afterwards::Unsettled => {
+                let mut shard = self.ledger.shard(&self.key);
+                self.ledger
+                    .account(|standing| shard.note_hearsay(&self.key, self.layer, standing));
+            }
+            Afterwards::Settled => {}
         }
         self.settle(Effect::of(outcome));
     }

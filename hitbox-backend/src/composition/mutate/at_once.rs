@@ -5,7 +5,7 @@ use std::{cell::RefCell, sync::Arc};
 use futures::future::BoxFuture;
 use hitbox_core::{CacheKey, CacheValue, Raw};
 
-use super::{Done, believable};
+use super::{Done, Ended, believable};
 use crate::{
     Backend, BackendResult, Writing,
     composition::{
@@ -48,12 +48,21 @@ pub(in crate::composition) struct Rest<'a> {
 
 impl Rest<'_> {
     /// Waits until the layer has done it.
-    pub(in crate::composition) async fn end(mut self) -> Done {
-        let outcome = self.future.await;
-        self.write.note(self.layer, Effect::of(&outcome));
-        match self.layer {
-            CompositionLayer::L1 => [Some(outcome), None],
-            CompositionLayer::L2 => [None, Some(outcome)],
+    pub(in crate::composition) async fn end(self) -> Done {
+        let Self {
+            future,
+            layer,
+            mut write,
+        } = self;
+        let outcome = future.await;
+        write.note(layer, Effect::of(&outcome));
+        let ended = Ended {
+            outcome,
+            after: write.end(layer),
+        };
+        match layer {
+            CompositionLayer::L1 => [Some(ended), None],
+            CompositionLayer::L2 => [None, Some(ended)],
         }
     }
 }
