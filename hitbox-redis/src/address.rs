@@ -63,7 +63,7 @@ impl Address {
         };
         let shown = info.addr().to_string();
         let client = self.client(info)?;
-        Ok((Target::Server(Link::new(client, settings)), shown))
+        Ok((Target::Server(Link::new(client, settings).into()), shown))
     }
 
     fn connection_info(&self, url: &str) -> Result<ConnectionInfo, &'static str> {

@@ -6,10 +6,11 @@ use hitbox_backend::{
     Format, Operation, ReadOutcome, Rejection, Rejections, stored_form, trace_rejection,
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
-use redis::{Cmd, Value};
+use redis::Value;
 
 use crate::{
     RedisBackendBuilder, Statistics,
+    batch::Change,
     commands::{self, KeyCommand},
     encoder::Encoder,
     error::Failure,
@@ -103,16 +104,16 @@ impl Backend for RedisBackend {
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
         let inner = &*self.inner;
         let stored_key = inner.key_format.encode(key);
-        let PreparedWrite { command, outcome } = inner.prepare(&stored_key, value).await;
-        let reply = inner.exchange.reply(&stored_key, &command).await;
+        let PreparedWrite { change, outcome } = inner.prepare(&stored_key, value).await;
+        let reply = inner.exchange.change(&stored_key, change).await;
         inner.written(reply, outcome)
     }
 
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
         let inner = &*self.inner;
         let stored_key = inner.key_format.encode(key);
-        let command = commands::unlink(&stored_key);
-        inner.removed(inner.exchange.reply(&stored_key, &command).await)
+        let change = commands::unlink(&stored_key);
+        inner.removed(inner.exchange.change(&stored_key, change).await)
     }
 
     async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
@@ -162,15 +163,14 @@ impl Backend for RedisBackend {
 
 /// A write as one command, and what it amounts to if the server carries it out.
 struct PreparedWrite {
-    command: Cmd,
+    change: Change,
     outcome: BackendResult<()>,
 }
 
 impl Inner {
     async fn read(&self, key: &CacheKey) -> ReadOutcome {
         let stored_key = self.key_format.encode(key);
-        let command = commands::get(&stored_key);
-        let reply = self.exchange.reply(&stored_key, &command).await;
+        let reply = self.exchange.value(stored_key).await;
         self.accept(key, reply)
     }
 
@@ -196,7 +196,8 @@ impl Inner {
         let mut commands = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             let key = self.key_format.encode(&key).into_owned();
-            let PreparedWrite { command, outcome } = self.prepare(&key, value).await;
+            let PreparedWrite { change, outcome } = self.prepare(&key, value).await;
+            let command = change.command;
             commands.push(KeyCommand { key, command });
             outcomes.push(outcome);
         }
@@ -211,7 +212,7 @@ impl Inner {
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
         let commands = keys.iter().map(|key| {
             let key = self.key_format.encode(key).into_owned();
-            let command = commands::unlink(&key);
+            let command = commands::unlink(&key).command;
             KeyCommand { key, command }
         });
         let replies = self.exchange.replies(commands.collect()).await;
@@ -223,7 +224,7 @@ impl Inner {
 
     async fn prepare(&self, key: &str, value: CacheValue<Raw>) -> PreparedWrite {
         let removal = |outcome| PreparedWrite {
-            command: commands::unlink(key),
+            change: commands::unlink(key),
             outcome,
         };
         if value.is_expired() {
@@ -232,7 +233,7 @@ impl Inner {
         let expire = value.expire().map(|expire| expire.timestamp_millis());
         match self.encoder.encode(value).await {
             Ok(stored) => PreparedWrite {
-                command: commands::set(key, &stored, expire),
+                change: commands::set(key, &stored, expire),
                 outcome: Ok(()),
             },
             // The value that was there must not pose as the one that is refused.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use hitbox_backend::DeleteStatus;
 use redis::{Cmd, Value};
 
-use crate::error::Failure;
+use crate::{batch::Change, error::Failure};
 
 /// A command, and the key that it is about.
 pub(crate) struct KeyCommand {
@@ -35,20 +35,23 @@ pub(crate) fn get_many<'k>(keys: impl IntoIterator<Item = &'k str>) -> Cmd {
 }
 
 /// Replaces value and expiry in one step. `expire` is in milliseconds since 1970.
-pub(crate) fn set(key: &str, stored: &[u8], expire: Option<i64>) -> Cmd {
+pub(crate) fn set(key: &str, stored: &[u8], expire: Option<i64>) -> Change {
     let mut command = redis::Cmd::with_capacity(5, key.len() + stored.len() + 32);
     command.arg("SET").arg(key).arg(stored);
     if let Some(millis) = expire {
         command.arg("PXAT").arg(millis);
     }
-    command
+    Change {
+        command,
+        length: stored.len(),
+    }
 }
 
 /// Like DEL, but the server gives the memory back in the background.
-pub(crate) fn unlink(key: &str) -> Cmd {
+pub(crate) fn unlink(key: &str) -> Change {
     let mut command = redis::cmd("UNLINK");
     command.arg(key);
-    command
+    Change { command, length: 0 }
 }
 
 /// What GET, and each element of MGET, replies. The client's buffer is taken over, not copied.

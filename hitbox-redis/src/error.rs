@@ -14,6 +14,8 @@ pub(crate) enum Failure {
     NoReply,
     /// The client, or the server, said so.
     Redis(RedisError),
+    /// The task that was to send it has gone, with its runtime.
+    Abandoned,
     /// A reply of a type that the command does not have.
     UnexpectedReply,
     /// No node of the cluster has the key's slot.
@@ -35,7 +37,7 @@ impl Failure {
     pub(crate) fn is_wrong_type(&self) -> bool {
         match self {
             Self::Redis(error) => error.code() == Some("WRONGTYPE"),
-            Self::Deadline | Self::NoReply | Self::UnexpectedReply => false,
+            Self::Deadline | Self::NoReply | Self::Abandoned | Self::UnexpectedReply => false,
             #[cfg(feature = "cluster")]
             Self::NoNode => false,
         }
@@ -55,6 +57,10 @@ impl Failure {
                 "not done within the deadline".to_owned(),
             ),
             Self::NoReply => new(BackendErrorKind::Timeout, NO_REPLY.to_owned()),
+            Self::Abandoned => new(
+                BackendErrorKind::Unavailable,
+                "the runtime that was to send this has ended".to_owned(),
+            ),
             Self::UnexpectedReply => new(
                 BackendErrorKind::Internal,
                 "the server's reply does not fit the command".to_owned(),

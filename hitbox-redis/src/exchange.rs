@@ -1,6 +1,7 @@
 //! Commands and their replies, under the overall deadline.
 
 use std::{
+    borrow::Cow,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
 use crate::{
+    batch::{Batches, Change, Get},
     commands::{self, KeyCommand},
     error::Failure,
     link::Link,
@@ -28,9 +30,26 @@ pub(crate) struct Exchange {
 
 /// What there is at the other end.
 pub(crate) enum Target {
-    Server(Link),
+    Server(Server),
     #[cfg(feature = "cluster")]
     Cluster(Cluster),
+}
+
+/// One server.
+pub(crate) struct Server {
+    link: Link,
+    gets: Batches<Get>,
+    changes: Batches<Change>,
+}
+
+impl From<Link> for Server {
+    fn from(link: Link) -> Self {
+        Self {
+            gets: Batches::new(link.clone()),
+            changes: Batches::new(link.clone()),
+            link,
+        }
+    }
 }
 
 impl Exchange {
@@ -42,37 +61,50 @@ impl Exchange {
     pub(crate) async fn ping(&self) -> Result<(), Failure> {
         let until = self.until();
         match &self.target {
-            Target::Server(link) => link.send(&commands::ping(), until).await.map(drop),
+            Target::Server(server) => server.link.send(&commands::ping(), until).await.map(drop),
             // Which nodes there are is what a cluster has to know before anything else.
             #[cfg(feature = "cluster")]
             Target::Cluster(cluster) => cluster.refresh(until).await,
         }
     }
 
-    /// The reply to a command on one key.
-    pub(crate) async fn reply(&self, key: &str, command: &Cmd) -> Result<Value, Failure> {
+    /// The value under `key`, as GET replies it.
+    pub(crate) async fn value(&self, key: Cow<'_, str>) -> Result<Value, Failure> {
+        let until = self.until();
+        match &self.target {
+            Target::Server(Server { link, gets, .. }) => match gets.alone() {
+                Some(_on_its_way) => link.send(&commands::get(&key), until).await,
+                None => gets.together(Get(key.into_owned()), until).await,
+            },
+            #[cfg(feature = "cluster")]
+            Target::Cluster(cluster) => {
+                let command = commands::get(&key);
+                cluster.reply(&key, &command, until).await
+            }
+        }
+    }
+
+    /// The reply to a command that changes what is under `key`.
+    pub(crate) async fn change(&self, key: &str, change: Change) -> Result<Value, Failure> {
         let until = self.until();
         #[cfg(not(feature = "cluster"))]
         let _one_server_has_all_keys = key;
         match &self.target {
-            Target::Server(link) => link.send(command, until).await,
+            Target::Server(Server { link, changes, .. }) => match changes.alone() {
+                Some(_on_its_way) => link.send(&change.command, until).await,
+                None => changes.together(change, until).await,
+            },
             #[cfg(feature = "cluster")]
-            Target::Cluster(cluster) => cluster.reply(key, command, until).await,
+            Target::Cluster(cluster) => cluster.reply(key, &change.command, until).await,
         }
     }
 
     /// The values under `keys`, as GET replies them.
     pub(crate) async fn values(&self, keys: Vec<String>) -> Vec<Result<Value, Failure>> {
         match &self.target {
-            Target::Server(link) => {
-                let count = keys.len();
-                let command = commands::get_many(keys.iter().map(String::as_str));
-                let reply = link.send(&command, self.until()).await;
-                let values = reply.and_then(|reply| commands::found_many(reply, count));
-                match values {
-                    Ok(values) => values.into_iter().map(Ok).collect(),
-                    Err(failure) => vec![Err(failure); count],
-                }
+            Target::Server(server) => {
+                let keys = keys.iter().map(String::as_str);
+                values(&server.link, keys, self.until()).await
             }
             // A cluster refuses MGET over several slots, and one dead node must not fail the keys of
             // the others.
@@ -92,9 +124,10 @@ impl Exchange {
     /// given.
     pub(crate) async fn replies(&self, commands: Vec<KeyCommand>) -> Vec<Result<Value, Failure>> {
         match &self.target {
-            Target::Server(link) => {
+            Target::Server(server) => {
                 let commands = commands.into_iter().map(|command| command.command);
-                pipeline(link, commands.collect(), self.until()).await
+                server.changes.in_turn();
+                pipeline(&server.link, commands.collect(), self.until()).await
             }
             #[cfg(feature = "cluster")]
             Target::Cluster(cluster) => cluster.replies(commands, self.until()).await,
@@ -103,6 +136,21 @@ impl Exchange {
 
     fn until(&self) -> Instant {
         Instant::now() + self.deadline
+    }
+}
+
+/// The values under `keys`, by one MGET.
+pub(crate) async fn values<'k>(
+    link: &Link,
+    keys: impl ExactSizeIterator<Item = &'k str>,
+    until: Instant,
+) -> Vec<Result<Value, Failure>> {
+    let count = keys.len();
+    let command = commands::get_many(keys);
+    let reply = link.send(&command, until).await;
+    match reply.and_then(|reply| commands::found_many(reply, count)) {
+        Ok(values) => values.into_iter().map(Ok).collect(),
+        Err(failure) => vec![Err(failure); count],
     }
 }
 

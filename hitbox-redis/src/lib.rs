@@ -30,7 +30,9 @@
 //! # Commands
 //!
 //! A read is one `GET`, a write one `SET` (with `PXAT` for a value that expires), a removal one
-//! `UNLINK`; bulk calls are one `MGET` or one pipeline. So the server must be Redis 6.2 or Valkey,
+//! `UNLINK`; bulk calls are one `MGET` or one pipeline. Where eight and more of a kind are on their way to one server, those that come
+//! next go together, up to 64 and about 256 KiB: reads as one `MGET`, changes as one pipeline, in the order in
+//! which they came. They do not wait for others to come: only for the tasks that are about to run. So the server must be Redis 6.2 or Valkey,
 //! or later. Expiry is kept by the server, by its clock, to the millisecond; what this process's
 //! clock takes for expired is not returned either.
 //!
@@ -45,6 +47,10 @@
 //! A command whose connection turns out to be broken is sent once more on the next, which is sound
 //! for these commands; only a removal may then say `Missing` of what its first attempt removed.
 //!
+//! Commands of different runtimes may go together. If the runtime that was to send them ends first, they are
+//! [`Unavailable`](hitbox_backend::BackendErrorKind::Unavailable); one that is merely not driven holds up
+//! the others for a deadline at most.
+//!
 //! # Features
 //!
 //! - `cluster`: Redis Cluster. There is one connection to each master, and a bulk call is one
@@ -56,6 +62,7 @@
 
 mod address;
 mod backend;
+mod batch;
 mod builder;
 #[cfg(feature = "cluster")]
 mod cluster;

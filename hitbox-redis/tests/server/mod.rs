@@ -92,6 +92,17 @@ impl Observer {
         commands
     }
 
+    /// How many keys the server has looked up, found or not.
+    pub async fn lookups(&mut self) -> u64 {
+        let statistics: String = self.ask(&[b"INFO", b"stats"]).await;
+        let figures = statistics.lines().filter_map(|line| line.split_once(':'));
+        let lookups =
+            figures.filter(|(name, _)| matches!(*name, "keyspace_hits" | "keyspace_misses"));
+        lookups
+            .map(|(_, count)| count.parse::<u64>().unwrap())
+            .sum()
+    }
+
     /// How often the server has carried out a command.
     pub async fn calls(&mut self, command: &str) -> u64 {
         self.commands().await.remove(command).unwrap_or(0)

@@ -1,0 +1,340 @@
+//! Commands of several tasks that go to the server together.
+//!
+//! A request has its price whatever is in it: a place in the client's queue, a reply to be told of, a
+//! timer. Where many tasks send at a time, that is most of what a command costs. So one that finds
+//! enough others on their way lets the tasks run that are about to, and goes with what they send.
+
+use std::{
+    future::{Future, poll_fn},
+    mem,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use redis::{Cmd, Value};
+use tokio::{
+    sync::oneshot,
+    task::yield_now,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    commands,
+    error::Failure,
+    exchange::{pipeline, values},
+    link::Link,
+};
+
+/// While fewer are on their way, a command goes by itself: it has nobody to go with.
+const FEW: usize = 8;
+
+/// So many commands go by themselves after one that waited for others and found none. Where they come
+/// in one by one, however many, waiting would be for nothing.
+const SOLITUDE: u32 = 16;
+
+/// What waits for longer waits for a runtime that has been stopped: it is sent within another one.
+const SOON: Duration = Duration::from_millis(2);
+
+/// What is in one batch is answered at one time, so the first of it waits for the last.
+const MOST_COMMANDS: usize = 64;
+const MOST_BYTES: usize = 256 << 10;
+
+/// Commands of one kind to one server, sent together where that is worth it.
+///
+/// They are handed to the connection in the order in which they came, and those that nobody waits for
+/// any more are not sent.
+pub(crate) struct Batches<C> {
+    shared: Arc<Shared<C>>,
+}
+
+/// A kind of command that can be sent together with others of it.
+pub(crate) trait Batched: Send + Sized + 'static {
+    /// How many bytes it carries.
+    fn length(&self) -> usize;
+
+    /// The replies to these, in their order.
+    fn exchange(
+        commands: Vec<Self>,
+        link: &Link,
+        until: Instant,
+    ) -> impl Future<Output = Replies> + Send;
+}
+
+type Reply = Result<Value, Failure>;
+type Replies = Vec<Reply>;
+
+/// GET of a key.
+pub(crate) struct Get(pub(crate) String);
+
+impl Batched for Get {
+    fn length(&self) -> usize {
+        0
+    }
+
+    async fn exchange(commands: Vec<Self>, link: &Link, until: Instant) -> Replies {
+        if let [Self(key)] = &*commands {
+            return vec![link.send(&commands::get(key), until).await];
+        }
+        let keys = commands.iter().map(|Self(key)| key.as_str());
+        values(link, keys, until).await
+    }
+}
+
+/// A command that changes something, and how many bytes it writes.
+pub(crate) struct Change {
+    pub(crate) command: Cmd,
+    pub(crate) length: usize,
+}
+
+impl Batched for Change {
+    fn length(&self) -> usize {
+        self.length
+    }
+
+    async fn exchange(commands: Vec<Self>, link: &Link, until: Instant) -> Replies {
+        let commands = commands.into_iter().map(|change| change.command);
+        pipeline(link, commands.collect(), until).await
+    }
+}
+
+struct Shared<C> {
+    link: Link,
+    queue: Mutex<Queue<C>>,
+}
+
+struct Queue<C> {
+    /// Not empty only while there is an [`Errand`].
+    waiting: Vec<Waiting<C>>,
+    /// How many commands have been sent and not been answered.
+    on_their_way: usize,
+    /// So many of the next commands need not wait for others.
+    solitary: u32,
+    /// How long the replies have been lately.
+    usual_reply: usize,
+}
+
+struct Waiting<C> {
+    command: C,
+    reply: oneshot::Sender<Reply>,
+    until: Instant,
+}
+
+/// Commands that are sent together.
+struct Batch<C> {
+    commands: Vec<C>,
+    replies: Vec<oneshot::Sender<Reply>>,
+    until: Instant,
+}
+
+/// Commands on their way, for as long as this is kept.
+pub(crate) struct OnTheirWay<'s, C> {
+    shared: &'s Shared<C>,
+    commands: usize,
+}
+
+impl<C: Batched> Batches<C> {
+    pub(crate) fn new(link: Link) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                link,
+                queue: Mutex::new(Queue {
+                    waiting: Vec::new(),
+                    on_their_way: 0,
+                    solitary: 0,
+                    usual_reply: 0,
+                }),
+            }),
+        }
+    }
+
+    /// `None` if the next command should go with others.
+    pub(crate) fn alone(&self) -> Option<OnTheirWay<'_, C>> {
+        let mut queue = self.shared.lock();
+        // Not past those that wait: commands are carried out in their order.
+        if !queue.waiting.is_empty() {
+            return None;
+        }
+        if queue.on_their_way >= FEW {
+            queue.solitary = queue.solitary.checked_sub(1)?;
+        }
+        queue.on_their_way += 1;
+        Some(OnTheirWay {
+            shared: &self.shared,
+            commands: 1,
+        })
+    }
+
+    /// Sends a command with what others send before this task runs again.
+    pub(crate) async fn together(&self, command: C, until: Instant) -> Reply {
+        let (reply, replied) = oneshot::channel();
+        let wants_errand = {
+            let mut queue = self.shared.lock();
+            queue.waiting.push(Waiting {
+                command,
+                reply,
+                until,
+            });
+            queue.waiting.len() == 1 || queue.waiting[0].until + SOON < until
+        };
+        if wants_errand {
+            Errand::spawn(&self.shared);
+        }
+        // The task that sends has a timer, too, but its runtime may be another one, which has stopped.
+        let replied = timeout_at(until, replied).await?;
+        replied.unwrap_or(Err(Failure::Abandoned))
+    }
+
+    /// What is handed to the connection from here on comes after what has been taken off the queue.
+    pub(crate) fn in_turn(&self) {
+        drop(self.shared.lock());
+    }
+}
+
+/// A task that sends what waits. If it is dropped before, as its runtime ends, whoever waits is told.
+struct Errand<C> {
+    shared: Arc<Shared<C>>,
+    is_run: bool,
+}
+
+impl<C: Batched> Errand<C> {
+    fn spawn(shared: &Arc<Shared<C>>) {
+        let errand = Self {
+            shared: Arc::clone(shared),
+            is_run: false,
+        };
+        tokio::spawn(errand.run());
+    }
+
+    async fn run(mut self) {
+        // Tasks that are about to run add to it.
+        yield_now().await;
+        let sent = poll_fn(|context| Poll::Ready(self.send(context))).await;
+        self.is_run = true;
+        let Some(Sent {
+            replying,
+            replies,
+            leaves_more,
+        }) = sent
+        else {
+            return;
+        };
+        if leaves_more {
+            Self::spawn(&self.shared);
+        }
+        let _on_their_way = OnTheirWay {
+            shared: &self.shared,
+            commands: replies.len(),
+        };
+        let outcomes = match replying {
+            Replying::Done(outcomes) => outcomes,
+            Replying::Pending(replying) => replying.await,
+        };
+        self.shared.lock().note_replies(&outcomes);
+        for (reply, outcome) in replies.into_iter().zip(outcomes) {
+            // Whoever waited for it may be gone.
+            let _ = reply.send(outcome);
+        }
+    }
+
+    /// Hands to the connection as much of what waits as makes one batch, if it is waited for.
+    fn send(&self, context: &mut Context<'_>) -> Option<Sent> {
+        // All under one lock: a command that finds nobody waiting is sent after these.
+        let mut queue = self.shared.lock();
+        let Batch {
+            commands,
+            replies,
+            until,
+        } = queue.take_batch()?;
+        queue.on_their_way += commands.len();
+        let shared = Arc::clone(&self.shared);
+        let mut replying: Pin<Box<dyn Future<Output = Replies> + Send>> =
+            Box::pin(async move { C::exchange(commands, &shared.link, until).await });
+        let replying = match replying.as_mut().poll(context) {
+            Poll::Ready(outcomes) => Replying::Done(outcomes),
+            Poll::Pending => Replying::Pending(replying),
+        };
+        Some(Sent {
+            replying,
+            replies,
+            leaves_more: !queue.waiting.is_empty(),
+        })
+    }
+}
+
+impl<C> Drop for Errand<C> {
+    fn drop(&mut self) {
+        if !self.is_run {
+            let abandoned = mem::take(&mut self.shared.lock().waiting);
+            drop(abandoned);
+        }
+    }
+}
+
+/// A batch that has been handed to the connection.
+struct Sent {
+    replying: Replying,
+    replies: Vec<oneshot::Sender<Reply>>,
+    leaves_more: bool,
+}
+
+enum Replying {
+    Done(Replies),
+    Pending(Pin<Box<dyn Future<Output = Replies> + Send>>),
+}
+
+impl<C> Shared<C> {
+    fn lock(&self) -> MutexGuard<'_, Queue<C>> {
+        // Nothing is left half done in it.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C: Batched> Queue<C> {
+    /// The first of those that wait and are waited for.
+    fn take_batch(&mut self) -> Option<Batch<C>> {
+        // On a runtime that has been stopped, nobody gives up.
+        let now = Instant::now();
+        self.waiting
+            .retain(|waiting| !waiting.reply.is_closed() && waiting.until > now);
+        // They came in this order, and have the same deadline. Each keeps its own.
+        let until = self.waiting.last()?.until;
+        let mut bytes = 0;
+        let fit = self.waiting.iter().take(MOST_COMMANDS).take_while(|next| {
+            let is_first = bytes == 0;
+            bytes += next.command.length() + self.usual_reply;
+            is_first || bytes <= MOST_BYTES
+        });
+        let count = fit.count();
+        if count == 1 && self.waiting.len() == 1 {
+            self.solitary = SOLITUDE;
+        }
+        let mut batch = Batch {
+            commands: Vec::with_capacity(count),
+            replies: Vec::with_capacity(count),
+            until,
+        };
+        for waiting in self.waiting.drain(..count) {
+            batch.commands.push(waiting.command);
+            batch.replies.push(waiting.reply);
+        }
+        Some(batch)
+    }
+
+    fn note_replies(&mut self, outcomes: &[Reply]) {
+        let length = |outcome: &Reply| match outcome {
+            Ok(Value::BulkString(bytes)) => bytes.len(),
+            Ok(_) | Err(_) => 0,
+        };
+        let average = outcomes.iter().map(length).sum::<usize>() / outcomes.len().max(1);
+        // Up at once, down by and by.
+        self.usual_reply = average.max(self.usual_reply - self.usual_reply / 8);
+    }
+}
+
+impl<C> Drop for OnTheirWay<'_, C> {
+    fn drop(&mut self) {
+        self.shared.lock().on_their_way -= self.commands;
+    }
+}
