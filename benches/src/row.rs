@@ -39,6 +39,7 @@ pub struct Row {
     floor: Option<Quartiles>,
     ratio: Option<Quartiles>,
     samples: usize,
+    unequal: Option<usize>,
 }
 
 impl Row {
@@ -51,6 +52,7 @@ impl Row {
     ) -> Option<Self> {
         let floors = samples.iter().filter_map(|sample| sample.floor);
         let ratios = samples.iter().filter_map(Sample::ratio);
+        let equal: Option<Vec<bool>> = samples.iter().map(Sample::is_equal).collect();
         Some(Self {
             case: case.to_owned(),
             unit,
@@ -59,6 +61,7 @@ impl Row {
             floor: Quartiles::of(floors),
             ratio: Quartiles::of(ratios),
             samples: samples.len(),
+            unequal: equal.map(|equal| equal.iter().filter(|equal| !**equal).count()),
         })
     }
 
@@ -74,7 +77,28 @@ impl Row {
             "ratio": median(self.ratio),
             "ratio_quartiles": self.ratio.map(|ratio| [ratio.lower, ratio.upper]),
             "samples": self.samples,
+            "unequal": self.unequal,
             "target": self.target.map(Target::to_json),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unequal(samples: &[(f64, Option<f64>)]) -> Value {
+        let samples = samples.iter().map(|&(ours, floor)| Sample { ours, floor });
+        let samples: Vec<_> = samples.collect();
+        let row = Row::of("a/b", Unit::Count, Some(Target::exactly()), &samples).unwrap();
+        row.to_json()["unequal"].clone()
+    }
+
+    #[test]
+    fn samples_that_are_not_their_floor_are_counted() {
+        assert_eq!(unequal(&[(1.0, Some(1.0)), (0.0, Some(0.0))]), 0);
+        assert_eq!(unequal(&[(1.0, Some(0.0)), (0.0, Some(0.0))]), 1);
+        assert_eq!(unequal(&[(1.0, Some(2.0))]), 1);
+        assert_eq!(unequal(&[(1.0, None)]), Value::Null);
     }
 }

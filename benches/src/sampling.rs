@@ -21,6 +21,12 @@ impl Sample {
             .filter(|floor| *floor > 0.0)
             .map(|floor| self.ours / floor)
     }
+
+    /// Whether the operation is what its floor is: of counts, which are exact.
+    pub(crate) fn is_equal(&self) -> Option<bool> {
+        self.floor
+            .map(|floor| (self.ours - floor).abs() < f64::EPSILON)
+    }
 }
 
 /// What a chunk is measured by.

@@ -1,18 +1,20 @@
 use serde_json::{Value, json};
 
-/// What the ratio of an operation to its floor is to be.
+/// What an operation is to be beside its floor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Bound {
     /// For what costs.
     AtMost(f64),
     /// For throughput.
     AtLeast(f64),
+    /// For counts: what the floor says in each sample, and nothing else. A floor of zero has no ratio.
+    Exactly,
 }
 
 /// What a case is to reach.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Target {
-    ratio: Bound,
+    bound: Bound,
     allocations: Option<u32>,
 }
 
@@ -21,7 +23,7 @@ impl Target {
     #[must_use]
     pub const fn at_most(most: f64) -> Self {
         Self {
-            ratio: Bound::AtMost(most),
+            bound: Bound::AtMost(most),
             allocations: None,
         }
     }
@@ -30,7 +32,16 @@ impl Target {
     #[must_use]
     pub const fn at_least(least: f64) -> Self {
         Self {
-            ratio: Bound::AtLeast(least),
+            bound: Bound::AtLeast(least),
+            allocations: None,
+        }
+    }
+
+    /// As many as the floor says: fewer is wrong, too.
+    #[must_use]
+    pub const fn exactly() -> Self {
+        Self {
+            bound: Bound::Exactly,
             allocations: None,
         }
     }
@@ -43,9 +54,10 @@ impl Target {
     }
 
     pub(crate) fn to_json(self) -> Value {
-        let mut target = match self.ratio {
+        let mut target = match self.bound {
             Bound::AtMost(most) => json!({ "at_most": most }),
             Bound::AtLeast(least) => json!({ "at_least": least }),
+            Bound::Exactly => json!({ "exactly": true }),
         };
         if let Some(allocations) = self.allocations {
             target["allocations"] = json!(allocations);

@@ -83,6 +83,9 @@ impl Measured {
         if let Some(least) = target["at_least"].as_f64() {
             parts.push(format!(">= {least}"));
         }
+        if target["exactly"] == true {
+            parts.push("= floor".to_owned());
+        }
         if let Some(most) = target["allocations"].as_u64() {
             parts.push(format!("{most} alloc"));
         }
@@ -95,25 +98,66 @@ impl Measured {
         if !target.is_object() {
             return String::new();
         }
-        let mut missed = Vec::new();
-        let too_much = over(self.ratio(), target["at_most"].as_f64());
-        let too_little = over(target["at_least"].as_f64(), self.ratio());
-        if too_much || too_little {
-            missed.push("ratio");
-        }
         let most = target["allocations"].as_f64().map(|most| most + OCCASIONAL);
-        if over(self.allocations(), most) {
-            missed.push("alloc");
-        }
-        match missed.is_empty() {
-            true => "yes".to_owned(),
-            false => format!("no: {}", missed.join(", ")),
+        let unequal = self.figures["unequal"].as_f64();
+        let parts = [
+            ("ratio", is_at_most(self.ratio(), &target["at_most"])),
+            ("ratio", is_at_least(self.ratio(), &target["at_least"])),
+            ("count", is_none(unequal, &target["exactly"])),
+            ("alloc", is_at_most(self.allocations(), &json!(most))),
+        ];
+        let of = |reached| {
+            let parts = parts.iter().filter(move |(_, outcome)| *outcome == reached);
+            parts.map(|(part, _)| *part).collect::<Vec<_>>().join(", ")
+        };
+        match (of(Outcome::Missed), of(Outcome::NotMeasured)) {
+            (missed, unknown) if !missed.is_empty() && !unknown.is_empty() => {
+                format!("no: {missed}; not measured: {unknown}")
+            }
+            (missed, _) if !missed.is_empty() => format!("no: {missed}"),
+            (_, unknown) if !unknown.is_empty() => format!("not measured: {unknown}"),
+            _ => "yes".to_owned(),
         }
     }
 }
 
-fn over(figure: Option<f64>, most: Option<f64>) -> bool {
-    figure.zip(most).is_some_and(|(figure, most)| figure > most)
+/// What has become of one part of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    NotAskedFor,
+    Reached,
+    Missed,
+    /// Neither reached nor missed: there is no figure.
+    NotMeasured,
+}
+
+fn outcome(
+    figure: Option<f64>,
+    bound: Option<f64>,
+    holds: impl FnOnce(f64, f64) -> bool,
+) -> Outcome {
+    match (figure, bound) {
+        (_, None) => Outcome::NotAskedFor,
+        (None, Some(_)) => Outcome::NotMeasured,
+        (Some(figure), Some(bound)) => match holds(figure, bound) {
+            true => Outcome::Reached,
+            false => Outcome::Missed,
+        },
+    }
+}
+
+fn is_at_most(figure: Option<f64>, most: &Value) -> Outcome {
+    outcome(figure, most.as_f64(), |figure, most| figure <= most)
+}
+
+fn is_at_least(figure: Option<f64>, least: &Value) -> Outcome {
+    outcome(figure, least.as_f64(), |figure, least| figure >= least)
+}
+
+/// Of samples that must not be: those of counts that are not their floor.
+fn is_none(figure: Option<f64>, asked_for: &Value) -> Outcome {
+    let most = (*asked_for == true).then_some(0.0);
+    outcome(figure, most, |figure, most| figure <= most)
 }
 
 #[cfg(test)]
@@ -142,5 +186,35 @@ mod tests {
         assert_eq!(measured(0.91, &target(), 9.0).reached(), "no: ratio");
         assert_eq!(measured(0.93, &target(), 9.0).reached(), "yes");
         assert_eq!(measured(9.0, &Value::Null, 9.0).reached(), "");
+    }
+
+    #[test]
+    fn a_count_is_to_be_the_floor_even_if_that_is_nothing() {
+        let counted = |unequal: &Value| {
+            let figures = json!({
+                "case": "a/b", "median": 1.0, "floor": 0.0, "ratio": null,
+                "unequal": unequal, "target": { "exactly": true },
+            });
+            Measured::from_json(figures).unwrap()
+        };
+        assert_eq!(counted(&json!(0)).target(), "= floor");
+        assert_eq!(counted(&json!(0)).reached(), "yes");
+        assert_eq!(counted(&json!(1)).reached(), "no: count");
+        assert_eq!(counted(&Value::Null).reached(), "not measured: count");
+    }
+
+    #[test]
+    fn what_is_not_measured_is_not_reached() {
+        let of = |ratio: &Value| {
+            let target = json!({ "at_most": 1.4, "allocations": 1 });
+            let figures = json!({ "case": "a/b", "ratio": ratio, "target": target });
+            Measured::from_json(figures).unwrap().reached()
+        };
+        assert_eq!(of(&json!(1.0)), "not measured: alloc");
+        assert_eq!(of(&json!(1.5)), "no: ratio; not measured: alloc");
+        assert_eq!(of(&Value::Null), "not measured: ratio, alloc");
+        let throughput = json!({ "case": "a/b", "target": { "at_least": 0.9 } });
+        let throughput = Measured::from_json(throughput).unwrap();
+        assert_eq!(throughput.reached(), "not measured: ratio");
     }
 }

@@ -184,7 +184,7 @@ fn counted(held: InL1, figure: &'static str) -> Case {
     };
     let name = format!("bulk/read_many of {MANY}, {}/{what}", held.name());
     let case = Case::measured(name, Unit::Count, move |extent| asked(held, figure, extent));
-    case.target(Target::at_most(1.0)).quick()
+    case.target(Target::exactly()).quick()
 }
 
 pub(super) fn cases() -> Vec<Case> {

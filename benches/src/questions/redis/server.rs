@@ -117,7 +117,7 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = vec![cpu(MANY).quick(), cpu(1)];
     for operation in Operation::ALL {
         let commands = case(Figure::Commands, operation, 1);
-        cases.push(commands.target(Target::at_most(1.0)).quick());
+        cases.push(commands.target(Target::exactly()).quick());
     }
     cases
 }
