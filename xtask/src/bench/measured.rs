@@ -57,6 +57,12 @@ impl Measured {
         self.figures["ratio"].as_f64()
     }
 
+    /// The lower and the upper one.
+    pub(super) fn ratio_quartiles(&self) -> Option<(f64, f64)> {
+        let quartiles = &self.figures["ratio_quartiles"];
+        quartiles[0].as_f64().zip(quartiles[1].as_f64())
+    }
+
     pub(super) fn allocations(&self) -> Option<f64> {
         self.figures["allocations"]["ours"].as_f64()
     }

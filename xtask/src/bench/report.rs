@@ -25,7 +25,7 @@ pub(super) fn table(rows: &[Measured]) -> String {
             row.reached(),
             with_unit(row.median(), row.unit()),
             with_unit(row.floor(), row.unit()),
-            decimals(row.ratio()),
+            spread(row.ratio(), row.ratio_quartiles()),
             decimals(row.allocations()),
             decimals(row.allocations_of_floor()),
             whole(row.instructions()),
@@ -40,6 +40,14 @@ const UNKNOWN: &str = "-";
 
 pub(super) fn decimals(figure: Option<f64>) -> String {
     figure.map_or(UNKNOWN.to_owned(), |figure| format!("{figure:.2}"))
+}
+
+/// `1.41 (1.39-1.44)`: half of the samples lie between the two.
+fn spread(median: Option<f64>, quartiles: Option<(f64, f64)>) -> String {
+    match quartiles {
+        Some((lower, upper)) => format!("{} ({lower:.2}-{upper:.2})", decimals(median)),
+        None => decimals(median),
+    }
 }
 
 pub(super) fn whole(figure: Option<f64>) -> String {
@@ -85,6 +93,9 @@ mod tests {
         assert_eq!(with_unit(Some(1_031_159.4), "/s"), "1,031,159 /s");
         assert_eq!(with_unit(Some(1.0), "count"), "1.00");
         assert_eq!(with_unit(None, "ns"), "-");
+        assert_eq!(spread(Some(1.41), Some((1.388, 1.44))), "1.41 (1.39-1.44)");
+        assert_eq!(spread(Some(1.41), None), "1.41");
+        assert_eq!(spread(None, None), "-");
         assert_eq!(grouped(999.6), "1,000");
         assert_eq!(grouped(12.0), "12");
     }
