@@ -32,7 +32,7 @@ impl fmt::Display for Size {
 }
 
 /// A structure that can be cached.
-pub trait Body: Cacheable {
+pub trait Body: Cacheable + Clone {
     /// The type of its body.
     const NAME: &'static str;
 

@@ -2,6 +2,7 @@ use std::{fmt, time::Duration};
 
 use crate::{
     Extent, Failure, Row, Runner, Target, Unit,
+    bodies::Size,
     sampling::{self, Clock, Sample},
 };
 
@@ -43,8 +44,6 @@ impl Contest {
 pub enum Counts {
     /// Nothing that would be the same the next time.
     Nothing,
-    /// Allocations.
-    Allocations,
     /// Allocations and instructions.
     AllocationsAndInstructions,
 }
@@ -144,6 +143,16 @@ impl Case {
     pub const fn quick(mut self) -> Self {
         self.quick = true;
         self
+    }
+
+    /// Measured in quick runs, too, if this is the size that those ask for.
+    #[must_use]
+    pub fn quick_at(self, size: Size) -> Self {
+        if size == Size::ONE_KB {
+            self.quick()
+        } else {
+            self
+        }
     }
 
     /// What else can be counted of it. Of contests everything, of others nothing, if not said.

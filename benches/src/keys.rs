@@ -18,18 +18,28 @@ pub fn key(index: usize) -> CacheKey {
     CacheKey::new("users", 1, [KeyPart::new("id", Some(id))])
 }
 
+/// The text of that key, as a service would put it together that has no use for parts.
+#[must_use]
+pub fn joined(index: usize) -> String {
+    format!("users:v1:id={index:016}")
+}
+
 /// Keys 0 up to this number.
 #[must_use]
 pub fn keys(count: usize) -> Vec<CacheKey> {
     (0..count).map(key).collect()
 }
 
+/// The key with this number, as a floor has it.
+#[must_use]
+pub fn text(index: usize) -> Arc<str> {
+    key(index).as_text().into()
+}
+
 /// The same keys, as a floor has them.
 #[must_use]
 pub fn texts(count: usize) -> Vec<Arc<str>> {
-    (0..count)
-        .map(|index| key(index).as_text().into())
-        .collect()
+    (0..count).map(text).collect()
 }
 
 /// Numbers of keys in the order in which they are asked for; from the beginning again after the last.
@@ -110,6 +120,11 @@ mod tests {
         counts.sort_unstable_by(|one, other| other.cmp(one));
         let ratio = f64::from(counts[0]) / f64::from(counts[1]);
         assert!((1.9..2.1).contains(&ratio), "{ratio}");
+    }
+
+    #[test]
+    fn the_text_of_a_key_is_the_same_however_it_is_made() {
+        assert_eq!(joined(42), key(42).as_text());
     }
 
     #[test]

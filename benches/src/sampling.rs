@@ -115,6 +115,33 @@ pub fn samples(
     Ok(samples)
 }
 
+/// A sample of two measurements, of which each comes first in turn: neither is always the one that
+/// finds the machine as the other has left it.
+///
+/// # Errors
+///
+/// What they return.
+pub fn in_turn(
+    number: usize,
+    mut ours: impl FnMut() -> Result<f64, Failure>,
+    mut floor: impl FnMut() -> Result<f64, Failure>,
+) -> Result<Sample, Failure> {
+    let (ours, floor) = match number % 2 {
+        0 => {
+            let ours = ours()?;
+            (ours, floor()?)
+        }
+        _ => {
+            let floor = floor()?;
+            (ours()?, floor)
+        }
+    };
+    Ok(Sample {
+        ours,
+        floor: Some(floor),
+    })
+}
+
 /// Two chunks of `inner` between two of `outer`: the mean of each.
 fn between(inner: &mut Chunk<'_>, outer: &mut Chunk<'_>) -> Result<(f64, f64), Failure> {
     let before = outer.nanoseconds()?;

@@ -16,6 +16,7 @@ pub enum Extent {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     extent: Extent,
+    questions: Vec<String>,
     filters: Vec<String>,
     request: Request,
 }
@@ -28,7 +29,8 @@ pub(crate) enum Request {
 }
 
 impl Selection {
-    /// Reads `--quick`, `--list` and `--filter TEXT`, of which there may be several.
+    /// Reads `--quick`, `--list`, `--question NAME` and `--filter TEXT`; of the last two there may be
+    /// several.
     ///
     /// # Errors
     ///
@@ -39,6 +41,7 @@ impl Selection {
             match argument {
                 Arg::Long("quick") => selection.extent = Extent::Quick,
                 Arg::Long("list") => selection.request = Request::List,
+                Arg::Long("question") => selection.questions.push(arguments.value()?.string()?),
                 Arg::Long("filter") => selection.filters.push(arguments.value()?.string()?),
                 // `cargo bench` passes it.
                 Arg::Long("bench") => {}
@@ -54,24 +57,34 @@ impl Selection {
         self.extent
     }
 
+    /// Whether the names of the cases are asked for, and not their figures.
+    #[must_use]
+    pub fn lists(&self) -> bool {
+        self.request == Request::List
+    }
+
     pub(crate) const fn request(&self) -> Request {
         self.request
     }
 
-    /// Whether the case belongs to the extent, and its name contains every filter.
+    /// Whether the case belongs to the extent and to one of the questions, if any is named, and its name
+    /// contains every filter.
     #[must_use]
     pub fn takes(&self, case: &Case) -> bool {
         let part = match self.extent {
             Extent::Quick => case.is_quick(),
             Extent::Full => true,
         };
-        part && self.filters.iter().all(|text| case.name().contains(text))
+        let question = case.name().split('/').next().unwrap_or_default();
+        let asked = self.questions.is_empty() || self.questions.iter().any(|name| name == question);
+        part && asked && self.filters.iter().all(|text| case.name().contains(text))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Unit;
 
     #[test]
     fn arguments_select_cases() {
@@ -80,5 +93,15 @@ mod tests {
         assert_eq!(selection.extent(), Extent::Quick);
         assert_eq!(selection.filters, ["moka", "1 KB"]);
         assert!(Selection::parse(Parser::from_args(["moka"])).is_err());
+    }
+
+    #[test]
+    fn a_question_is_the_first_part_of_a_name_and_no_other() {
+        let case = |name: &str| Case::measured(name, Unit::Count, |_| Ok(Vec::new()));
+        let arguments = ["--question", "hit", "--filter", "L1"];
+        let selection = Selection::parse(Parser::from_args(arguments)).unwrap();
+        assert!(selection.takes(&case("hit/race, L1 hit")));
+        assert!(!selection.takes(&case("hit/sequential")));
+        assert!(!selection.takes(&case("refill/L1 miss, L2 hit")));
     }
 }

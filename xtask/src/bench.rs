@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::{Failure, Verdict, workspace::Workspace};
 use measured::Measured;
 use options::{Options, Request};
+pub(crate) use programs::guard;
 use programs::{Line, Programs};
 use question::Question;
 use servers::Servers;
@@ -31,7 +32,7 @@ Usage: cargo xtask bench [OPTIONS]
 Options:
       --quick           A few cases of each question, with fewer samples
       --filter TEXT     Only cases whose name contains TEXT; given several times, all must occur.
-                        One that names a question (`hit`, `redis/`) keeps the others from being built
+                        One that names a question (`hit`, `redis/`) keeps out the other questions
       --list            Print the names of the cases instead of measuring them
       --save [NAME]     Keep the figures in target/bench/NAME.json (default: base)
       --compare [NAME]  Print what has changed since figures were kept under NAME (default: base)
@@ -94,8 +95,10 @@ fn measure(options: &Options) -> Result<Verdict, Failure> {
     if rows.is_empty() && failures.is_empty() {
         return Err("no case matches; --list names them".into());
     }
-    if questions.iter().any(|question| question.is_counted()) {
-        let counts = programs.count(&arguments);
+    let counted = questions.iter().copied();
+    let counted: Vec<_> = counted.filter(|question| question.is_counted()).collect();
+    if !counted.is_empty() {
+        let counts = programs.count(&counted, &arguments);
         let counts = counts.unwrap_or_else(|failure| {
             failures.push(failure.to_string());
             Vec::new()
@@ -142,17 +145,7 @@ fn attach(rows: &mut [Measured], counts: Vec<Line>) {
 
 fn record_guard() -> Result<Verdict, Failure> {
     let workspace = Workspace::load()?;
-    let arguments = [
-        "test",
-        "--release",
-        "--package",
-        "hitbox-benches",
-        "--test",
-        "guard",
-        "--",
-        "--nocapture",
-    ];
-    let mut test = workspace.cargo(&arguments);
+    let mut test = guard(&workspace);
     let status = test.env("HITBOX_GUARD", "record").status()?;
     Ok(if status.success() {
         Verdict::Passed

@@ -9,7 +9,7 @@ use serde_json::json;
 use stats_alloc::{Region, StatsAlloc};
 
 use super::{BEFORE, in_parts};
-use crate::{Case, Counts, Failure, Runner, Selection};
+use crate::{Case, Failure, Runner, Selection};
 
 /// Enough that what moka does only now and then shows as what it is: next to nothing.
 const TIMES: u64 = 10_000;
@@ -23,10 +23,10 @@ const TIMES: u64 = 10_000;
 pub fn answer(cases: &[Case], allocator: &'static StatsAlloc<System>) -> Result<(), Failure> {
     let selection = Selection::parse(lexopt::Parser::from_env())?;
     let mut output = io::stdout().lock();
-    for case in cases.iter().filter(|case| selection.takes(case)) {
-        match case.counted() {
-            Counts::Nothing => continue,
-            Counts::Allocations | Counts::AllocationsAndInstructions => {}
+    for case in super::counted(cases, &selection) {
+        if selection.lists() {
+            writeln!(output, "{}", case.name())?;
+            continue;
         }
         let Some(mut contest) = case.build()? else {
             continue;

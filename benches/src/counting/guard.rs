@@ -98,10 +98,21 @@ impl Comparison {
         let tolerated = (before.allocations * TOLERANCE).max(OCCASIONAL);
         let (had, has) = (before.allocations, now.allocations);
         self.one(case, "allocations", had, has, tolerated);
-        if self.without_instructions.is_none()
-            && let (Some(before), Some(now)) = (before.instructions, now.instructions)
-        {
-            self.one(case, "instructions", before, now, before * TOLERANCE);
+        if self.without_instructions.is_some() {
+            return;
+        }
+        match (before.instructions, now.instructions) {
+            (Some(before), Some(now)) => {
+                self.one(case, "instructions", before, now, before * TOLERANCE);
+            }
+            (Some(_), None) => {
+                let lost = format!("{case}: instructions were recorded, and none are counted");
+                self.regressions.push(lost);
+            }
+            (None, _) => {
+                let missing = format!("{case}: its instructions are not recorded");
+                self.regressions.push(missing);
+            }
         }
     }
 
@@ -198,6 +209,16 @@ mod tests {
             assert!(compared.without_instructions.is_some());
             assert_eq!(compared.regressions.len(), 1, "{compared}");
         }
+    }
+
+    #[test]
+    fn instructions_of_a_case_that_were_not_counted_are_missed() {
+        let mut uncounted = counted(1.0, 2_000.0);
+        let count = uncounted.cases.get_mut("hit/a").unwrap();
+        count.instructions = None;
+        let recorded = counted(1.0, 2_000.0);
+        assert_eq!(uncounted.against(&recorded).regressions.len(), 1);
+        assert_eq!(recorded.against(&uncounted).regressions.len(), 1);
     }
 
     #[test]

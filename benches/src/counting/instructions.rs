@@ -10,7 +10,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use serde_json::json;
 
 use super::{BEFORE, in_parts};
-use crate::{Case, Counts, Failure, Runner, Selection};
+use crate::{Case, Failure, Runner, Selection};
 
 const TIMES: u64 = 10_000;
 
@@ -30,16 +30,19 @@ pub fn answer(cases: &[Case]) -> Result<(), Failure> {
         return carry_out(cases, &side);
     }
     let selection = Selection::parse(Parser::from_env())?;
+    if selection.lists() {
+        let mut output = io::stdout().lock();
+        for case in super::counted(cases, &selection) {
+            writeln!(output, "{}", case.name())?;
+        }
+        return Ok(());
+    }
     if !is_there() {
         eprintln!("no valgrind: instructions are not counted");
         return Ok(());
     }
     let mut output = io::stdout().lock();
-    for case in cases.iter().filter(|case| selection.takes(case)) {
-        match case.counted() {
-            Counts::Nothing | Counts::Allocations => continue,
-            Counts::AllocationsAndInstructions => {}
-        }
+    for case in super::counted(cases, &selection) {
         // Both at once: what else the machine does changes nothing about the counts.
         let (ours, floor) = (start(OURS, case)?, start(FLOOR, case)?);
         let (ours, floor) = (collected(ours)?, collected(floor)?);

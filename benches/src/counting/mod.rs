@@ -7,10 +7,17 @@ pub mod allocations;
 pub mod guard;
 pub mod instructions;
 
-use crate::{Failure, Runner};
+use crate::{Case, Counts, Failure, Runner, Selection};
 
 /// How often an operation is carried out before it is counted: whatever is made once, is made.
 const BEFORE: u64 = 2_000;
+
+/// The cases that the arguments select, but for those of which nothing is counted.
+fn counted<'c>(cases: &'c [Case], selection: &Selection) -> impl Iterator<Item = &'c Case> {
+    let counted = |case: &&Case| case.counted() != Counts::Nothing;
+    let taken = cases.iter().filter(|case| selection.takes(case));
+    taken.filter(counted)
+}
 
 /// Carries out the operation `times` times, in parts as long as a preparation lasts.
 fn in_parts(

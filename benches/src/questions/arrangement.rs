@@ -25,18 +25,19 @@ pub(super) fn background(runtime: &Runtime) -> Result<OffloadManager, Failure> {
     Ok(builder.build()?)
 }
 
-/// Writes a body of this size under each key.
+/// Writes a body of this size, its own, under each of the keys 0 up to `count`.
 pub(super) fn fill<T: Body>(
     runtime: &Runtime,
     cache: &impl Backend,
-    keys: &[CacheKey],
+    count: usize,
     size: Size,
 ) -> Result<(), Failure> {
     let expiry = bodies::expiry();
     runtime.block_on(async {
-        for (id, key) in (0..).zip(keys) {
+        for (id, index) in (0..).zip(0..count) {
             let body = Arc::new(T::new(id, size));
-            cache.set(key, bodies::value(&body, expiry)).await?;
+            let value = bodies::value(&body, expiry);
+            cache.set(&keys::key(index), value).await?;
         }
         Ok(())
     })
@@ -46,44 +47,68 @@ pub(super) fn fill<T: Body>(
 pub(super) fn fill_raw<T: Body>(
     runtime: &Runtime,
     cache: &RawMoka,
-    keys: &[Arc<str>],
+    count: usize,
     size: Size,
 ) -> Result<(), Failure> {
     runtime.block_on(async {
-        for (id, key) in (0..).zip(keys) {
+        for (id, index) in (0..).zip(0..count) {
             let encoded = bodies::encoded(&T::new(id, size))?;
-            cache.insert(Arc::clone(key), encoded).await;
+            cache.insert(keys::text(index), encoded).await;
         }
         Ok(())
     })
 }
 
-/// Typed reads of hot keys, all of them hits.
+/// One typed read, which is to hit.
+#[inline]
+pub(super) async fn hit<T: Body>(cache: &impl Backend, key: &CacheKey) -> Result<(), Failure> {
+    let mut context = CacheContext::default().boxed();
+    let found = cache.get::<T>(key, &mut context).await?;
+    std::hint::black_box(&found.ok_or("a miss")?);
+    Ok(())
+}
+
+/// Typed reads of these keys in this order, all of them hits.
+pub(super) fn hits<T: Body>(
+    runtime: &Rc<Runtime>,
+    cache: impl Backend + 'static,
+    keys: Vec<CacheKey>,
+    mut order: Order,
+) -> Runner {
+    Runner::repeating(runtime, async move || {
+        hit::<T>(&cache, &keys[order.advance()]).await
+    })
+}
+
+/// Typed reads of hot keys, which are written first.
 pub(super) fn typed_hits<T: Body>(
     runtime: &Rc<Runtime>,
     cache: impl Backend + 'static,
     size: Size,
 ) -> Result<Runner, Failure> {
-    fill::<T>(runtime, &cache, &keys::keys(keys::HOT), size)?;
-    let keys = keys::keys(keys::HOT);
-    let mut order = Order::even(keys::HOT);
-    Ok(Runner::repeating(runtime, async move || {
-        let mut context = CacheContext::default().boxed();
-        let found = cache.get::<T>(&keys[order.advance()], &mut context).await?;
+    fill::<T>(runtime, &cache, keys::HOT, size)?;
+    let (keys, order) = (keys::keys(keys::HOT), Order::even(keys::HOT));
+    Ok(hits::<T>(runtime, cache, keys, order))
+}
+
+/// The same reads of a floor.
+pub(super) fn hits_of_raw(
+    runtime: &Rc<Runtime>,
+    cache: RawMoka,
+    keys: Vec<Arc<str>>,
+    mut order: Order,
+) -> Runner {
+    Runner::repeating(runtime, async move || {
+        let found = cache.get(&keys[order.advance()]).await;
         std::hint::black_box(&found.ok_or("a miss")?);
         Ok(())
-    }))
+    })
 }
 
 /// F: raw reads of hot keys, all of them hits.
 pub(super) fn raw_hits<T: Body>(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure> {
     let cache = raw_moka(10_000);
-    fill_raw::<T>(runtime, &cache, &keys::texts(keys::HOT), size)?;
-    let keys = keys::texts(keys::HOT);
-    let mut order = Order::even(keys::HOT);
-    Ok(Runner::repeating(runtime, async move || {
-        let found = cache.get(&keys[order.advance()]).await;
-        std::hint::black_box(&found.ok_or("a miss")?);
-        Ok(())
-    }))
+    fill_raw::<T>(runtime, &cache, keys::HOT, size)?;
+    let (keys, order) = (keys::texts(keys::HOT), Order::even(keys::HOT));
+    Ok(hits_of_raw(runtime, cache, keys, order))
 }

@@ -5,7 +5,10 @@ mod calibration;
 pub mod concurrent;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
+mod failing;
 pub mod hit;
+#[cfg(any(feature = "redis", feature = "dynamodb"))]
+mod in_l1;
 mod popular;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -27,6 +30,8 @@ pub fn in_process() -> Vec<Case> {
     cases.extend(hit::cases());
     cases.extend(write::cases());
     cases.extend(refill::cases());
+    cases.extend(tracing::cases());
+    cases.extend(scale::keys::cases());
     #[cfg(feature = "sled")]
     cases.extend(sled::cases());
     cases

@@ -6,7 +6,7 @@ use hitbox_backend::{CacheBackend, Compose};
 use hitbox_core::{CacheContext, DisabledOffload};
 use tokio::runtime::Runtime;
 
-use super::arrangement::{fill, fill_raw, moka};
+use super::arrangement::{fill, fill_raw, hits, moka};
 use crate::{
     Case, Contest, Counts, Failure, Runner,
     bodies::{self, Body, Size, Text},
@@ -19,19 +19,22 @@ const KEYS: usize = 1_000_000;
 const CACHED: u64 = 100_000;
 const READS: usize = 1 << 20;
 
-/// A read, and on a miss a write, as a service would do.
+/// A read, and on a miss a write of what has been loaded, as a service would do.
 fn alone<T: Body>(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure> {
     let cache = moka(CACHED)?;
     let keys = keys::keys(KEYS);
     let mut order = Order::zipf(KEYS, READS);
-    let body = Arc::new(T::new(0, size));
+    let body = T::new(0, size);
     let expiry = bodies::expiry();
     let runner = Runner::repeating(runtime, async move || {
         let key = &keys[order.advance()];
         let mut context = CacheContext::default().boxed();
         match cache.get::<T>(key, &mut context).await? {
             Some(found) => drop(std::hint::black_box(found)),
-            None => cache.set(key, bodies::value(&body, expiry)).await?,
+            None => {
+                let loaded = Arc::new(body.clone());
+                cache.set(key, bodies::value(&loaded, expiry)).await?;
+            }
         }
         Ok(())
     });
@@ -47,7 +50,12 @@ fn alone_raw<T: Body>(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failu
         let key = &keys[order.advance()];
         match cache.get(key).await {
             Some(found) => drop(std::hint::black_box(found)),
-            None => cache.insert(Arc::clone(key), bodies::encoded(&body)?).await,
+            None => {
+                let loaded = body.clone();
+                cache
+                    .insert(Arc::clone(key), bodies::encoded(&loaded)?)
+                    .await;
+            }
         }
         Ok(())
     });
@@ -59,21 +67,15 @@ fn composed<T: Body>(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failur
     let room = KEYS as u64 * 2;
     let cache = moka(CACHED)?.compose(moka(room)?, DisabledOffload);
     let keys = keys::keys(KEYS);
-    fill::<T>(runtime, &cache, &keys, size)?;
-    let mut order = Order::zipf(KEYS, READS);
-    let runner = Runner::repeating(runtime, async move || {
-        let mut context = CacheContext::default().boxed();
-        let found = cache.get::<T>(&keys[order.advance()], &mut context).await?;
-        std::hint::black_box(&found.ok_or("a miss")?);
-        Ok(())
-    });
-    warmed_up(runner)
+    fill::<T>(runtime, &cache, KEYS, size)?;
+    let order = Order::zipf(KEYS, READS);
+    warmed_up(hits::<T>(runtime, cache, keys, order))
 }
 
 fn composed_raw<T: Body>(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure> {
     let (l1, l2) = (raw_moka(CACHED), raw_moka(KEYS as u64 * 2));
     let keys = keys::texts(KEYS);
-    fill_raw::<T>(runtime, &l2, &keys, size)?;
+    fill_raw::<T>(runtime, &l2, KEYS, size)?;
     let mut order = Order::zipf(KEYS, READS);
     let runner = Runner::repeating(runtime, async move || {
         let key = &keys[order.advance()];

@@ -9,17 +9,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hitbox_backend::{Backend, CacheBackend, Compose};
-use hitbox_core::{CacheContext, DisabledOffload};
+use hitbox_backend::{Backend, Compose};
+use hitbox_core::DisabledOffload;
 
-use super::arrangement::{fill, fill_raw, moka};
+use super::arrangement::{fill, fill_raw, hit, moka};
 use crate::{
     Case, Extent, Failure, Target, Unit,
     bodies::{Size, Text},
     floor::raw_moka,
     keys::{self, Order},
     runtime,
-    sampling::{Sample, thread_cpu_time},
+    sampling::{self, Sample, thread_cpu_time},
 };
 
 const ENTRIES: u64 = 10_000;
@@ -29,7 +29,10 @@ const THREADS: usize = 2;
 const LAP: Duration = Duration::from_millis(20);
 
 /// Reads until it is told to stop, and says how often it has read.
-type Reader = Arc<dyn Fn(&AtomicBool) -> Result<u64, Failure> + Send + Sync>;
+type Reads = Box<dyn FnMut(&AtomicBool) -> Result<u64, Failure>>;
+
+/// Makes, on the thread that is to read, what it reads with.
+type Reader = Arc<dyn Fn() -> Result<Reads, Failure> + Send + Sync>;
 
 /// What a lap counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,35 +44,38 @@ enum By {
 }
 
 fn typed(cache: impl Backend + 'static) -> Result<Reader, Failure> {
-    fill::<Text>(&*runtime()?, &cache, &keys::keys(keys::HOT), Size::ONE_KB)?;
-    Ok(Arc::new(move |stop| {
-        let keys = keys::keys(keys::HOT);
-        let mut order = Order::even(keys::HOT);
-        let mut reads = 0;
-        runtime()?.block_on(async {
-            while !stop.load(Ordering::Relaxed) {
-                let mut context = CacheContext::default().boxed();
-                let key = &keys[order.advance()];
-                let found = cache.get::<Text>(key, &mut context).await?;
-                std::hint::black_box(&found.ok_or("a miss")?);
-                reads += 1;
-            }
-            Ok(reads)
-        })
+    let cache = Arc::new(cache);
+    fill::<Text>(&*runtime()?, &cache, keys::HOT, Size::ONE_KB)?;
+    Ok(Arc::new(move || {
+        let cache = Arc::clone(&cache);
+        let (keys, mut order) = (keys::keys(keys::HOT), Order::even(keys::HOT));
+        until_told(async move || hit::<Text>(&cache, &keys[order.advance()]).await)
     }))
 }
 
 fn raw() -> Result<Reader, Failure> {
     let cache = raw_moka(ENTRIES);
-    fill_raw::<Text>(&*runtime()?, &cache, &keys::texts(keys::HOT), Size::ONE_KB)?;
-    Ok(Arc::new(move |stop| {
-        let keys = keys::texts(keys::HOT);
-        let mut order = Order::even(keys::HOT);
-        let mut reads = 0;
-        runtime()?.block_on(async {
+    fill_raw::<Text>(&*runtime()?, &cache, keys::HOT, Size::ONE_KB)?;
+    Ok(Arc::new(move || {
+        let cache = cache.clone();
+        let (keys, mut order) = (keys::texts(keys::HOT), Order::even(keys::HOT));
+        until_told(async move || {
+            let found = cache.get(&keys[order.advance()]).await;
+            std::hint::black_box(&found.ok_or("a miss")?);
+            Ok(())
+        })
+    }))
+}
+
+fn until_told(
+    mut read: impl AsyncFnMut() -> Result<(), Failure> + 'static,
+) -> Result<Reads, Failure> {
+    let runtime = runtime()?;
+    Ok(Box::new(move |stop| {
+        runtime.block_on(async {
+            let mut reads = 0;
             while !stop.load(Ordering::Relaxed) {
-                let found = cache.get(&keys[order.advance()]).await;
-                std::hint::black_box(&found.ok_or("a miss")?);
+                read().await?;
                 reads += 1;
             }
             Ok(reads)
@@ -86,9 +92,12 @@ fn throughput(reader: &Reader, threads: usize, by: By) -> Result<f64, Failure> {
             let (reader, stop) = (Arc::clone(reader), Arc::clone(&stop));
             let start = Arc::clone(&start);
             thread::spawn(move || {
+                let made = reader();
+                // Also if it failed: the others wait for this one.
                 start.wait();
+                let mut read = made?;
                 let (began, cpu) = (Instant::now(), thread_cpu_time());
-                let reads = reader(&stop)?;
+                let reads = read(&stop)?;
                 let took = match by {
                     By::WallClock => began.elapsed(),
                     By::CpuTime => thread_cpu_time().saturating_sub(cpu),
@@ -113,11 +122,12 @@ fn laps(reader: &Reader, by: By, extent: Extent) -> Result<Vec<Sample>, Failure>
         Extent::Full => 150,
     };
     let mut samples = Vec::new();
-    for _ in 0..laps {
-        samples.push(Sample {
-            ours: throughput(reader, THREADS, by)?,
-            floor: Some(throughput(reader, 1, by)?),
-        });
+    for lap in 0..laps {
+        samples.push(sampling::in_turn(
+            lap,
+            || throughput(reader, THREADS, by),
+            || throughput(reader, 1, by),
+        )?);
     }
     Ok(samples)
 }

@@ -73,10 +73,7 @@ pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for size in Size::USUAL {
         let texts = [composed::<Text>(size), alone::<Text>(size)];
-        cases.extend(texts.map(|case| match size {
-            Size::ONE_KB => case.quick(),
-            _ => case,
-        }));
+        cases.extend(texts.map(|case| case.quick_at(size)));
         cases.extend([composed::<Binary>(size), alone::<Binary>(size)]);
     }
     cases

@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeMap,
+    env,
     io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -12,6 +13,26 @@ use crate::{Failure, workspace::Workspace};
 
 /// The programs that count, beside the questions.
 const COUNTING: [&str; 2] = ["allocations", "instructions"];
+
+/// How `hitbox-benches` is built, whatever is measured or guarded: with other features, the compiler
+/// would make other code of the same operation.
+const AS_MEASURED: [&str; 4] = ["--release", "--package", "hitbox-benches", "--all-features"];
+
+/// `cargo test` of the guard, with its output: it says what could not be compared.
+pub(crate) fn guard(workspace: &Workspace) -> Command {
+    let mut test = workspace.cargo(&["test"]);
+    test.args(AS_MEASURED);
+    test.args(["--test", "guard", "--", "--nocapture"]);
+    test
+}
+
+/// From which length on the C library copies by `rep movsb`, which on some processors takes several
+/// times as long for some addresses as for others: which side of a case is affected is a matter of
+/// where its buffers happen to lie. Nothing that is copied here is that long.
+const COPYING: (&str, &str) = (
+    "GLIBC_TUNABLES",
+    "glibc.cpu.x86_rep_movsb_threshold=1000000000",
+);
 
 /// The built programs of `hitbox-benches`, by name.
 pub(super) struct Programs {
@@ -29,17 +50,14 @@ pub(super) struct Line {
 impl Programs {
     /// Builds the questions and the programs that count, as a user's release build would be.
     pub(super) fn build(workspace: &Workspace, questions: &[&Question]) -> Result<Self, Failure> {
-        let arguments = ["build", "--release", "--package", "hitbox-benches"];
-        let mut build = workspace.cargo(&arguments);
+        let mut build = workspace.cargo(&["build"]);
+        build.args(AS_MEASURED);
         build.arg("--message-format=json-render-diagnostics");
         for program in COUNTING {
             build.args(["--bin", program]);
         }
         for question in questions {
             build.args(["--bench", question.name]);
-        }
-        for feature in questions.iter().filter_map(|question| question.feature) {
-            build.args(["--features", feature]);
         }
         let output = build.stderr(Stdio::inherit()).output()?;
         if !output.status.success() {
@@ -79,12 +97,20 @@ impl Programs {
         self.read(question.name, arguments, each)
     }
 
-    /// The counts of all cases that have any.
-    pub(super) fn count(&self, arguments: &[&str]) -> Result<Vec<Line>, Failure> {
+    /// The counts of all cases of these questions that have any.
+    pub(super) fn count(
+        &self,
+        questions: &[&Question],
+        arguments: &[&str],
+    ) -> Result<Vec<Line>, Failure> {
+        let mut arguments = arguments.to_vec();
+        for question in questions {
+            arguments.extend(["--question", question.name]);
+        }
         let mut lines = Vec::new();
         for program in COUNTING {
             eprintln!("counting: {program}");
-            self.read(program, arguments, |line| lines.push(line))?;
+            self.read(program, &arguments, |line| lines.push(line))?;
         }
         Ok(lines)
     }
@@ -113,6 +139,11 @@ impl Programs {
         let mut command = Command::new(path);
         let variables = self.variables.iter();
         command.envs(variables.map(|(name, value)| (name, value)));
+        let (variable, setting) = COPYING;
+        // Who has chosen settings gets those.
+        if cfg!(target_os = "linux") && env::var_os(variable).is_none() {
+            command.env(variable, setting);
+        }
         Ok(command)
     }
 }

@@ -4,8 +4,6 @@ use super::servers::Wanted;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Question {
     pub(super) name: &'static str,
-    /// The feature of `hitbox-benches` that it takes.
-    pub(super) feature: Option<&'static str>,
     pub(super) wants: Wanted,
     counts: Counts,
 }
@@ -22,7 +20,6 @@ impl Question {
     const fn new(name: &'static str) -> Self {
         Self {
             name,
-            feature: None,
             wants: Wanted::Nothing,
             counts: Counts::No,
         }
@@ -30,11 +27,6 @@ impl Question {
 
     const fn counted(mut self) -> Self {
         self.counts = Counts::Yes;
-        self
-    }
-
-    const fn feature(mut self, feature: &'static str) -> Self {
-        self.feature = Some(feature);
         self
     }
 
@@ -49,16 +41,14 @@ const QUESTIONS: &[Question] = &[
     Question::new("hit").counted(),
     Question::new("write").counted(),
     Question::new("refill").counted(),
-    Question::new("sled").feature("sled").counted(),
-    Question::new("redis").feature("redis").wants(Wanted::Redis),
-    Question::new("bulk").feature("redis").wants(Wanted::Redis),
-    Question::new("dynamodb")
-        .feature("dynamodb")
-        .wants(Wanted::DynamoDb),
+    Question::new("sled").counted(),
+    Question::new("redis").wants(Wanted::Redis),
+    Question::new("bulk").wants(Wanted::Redis),
+    Question::new("dynamodb").wants(Wanted::DynamoDb),
     Question::new("threads"),
-    Question::new("tracing"),
-    Question::new("scale_keys").feature("sled"),
-    Question::new("scale_values").feature("sled"),
+    Question::new("tracing").counted(),
+    Question::new("scale_keys").counted(),
+    Question::new("scale_values"),
     Question::new("scale_levels"),
     Question::new("scale_tasks"),
     Question::new("scale_repairs"),

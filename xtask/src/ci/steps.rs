@@ -6,7 +6,7 @@ mod model;
 mod schedules;
 
 use super::{OnFailure, Outcome, Report, Session, command};
-use crate::Failure;
+use crate::{Failure, bench};
 
 pub(super) struct Step {
     pub(super) name: &'static str,
@@ -114,13 +114,9 @@ fn doctest(session: &Session) -> Result<Report, Failure> {
     command::run_tests(command.args(fail_fast(session)))
 }
 
-/// Tests of an optimised build, the only one whose counts mean something. With the output of the test:
-/// it says what could not be compared.
+/// Tests of an optimised build, the only one whose counts mean something.
 fn guard(session: &Session) -> Result<Report, Failure> {
-    let arguments = ["test", "--release", "--package", "hitbox-benches"];
-    let mut command = session.workspace.cargo(&arguments);
-    command.args(["--test", "guard", "--", "--nocapture"]);
-    command::run_tests(&mut command)
+    command::run_tests(&mut bench::guard(&session.workspace))
 }
 
 fn fail_fast(session: &Session) -> Option<&'static str> {

@@ -46,6 +46,13 @@ impl Stage {
         Ok(builder.namespace(&self.namespace).build()?)
     }
 
+    /// One that shares no key with the other.
+    pub(super) fn other_backend(&self) -> Result<RedisBackend, Failure> {
+        let builder = RedisBackend::builder().url(&self.url);
+        let namespace = format!("{}-other", self.namespace);
+        Ok(builder.namespace(&namespace).build()?)
+    }
+
     pub(super) fn raw(&self) -> Result<Client, Failure> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(PATIENCE))
@@ -62,16 +69,17 @@ impl Stage {
         })
     }
 
-    /// Writes a body of this size under each key.
+    /// Writes a body of this size, its own, under each key.
     pub(super) fn fill<T: Body>(&self, cache: &impl Backend, size: Size) -> Result<(), Failure> {
         let keys = keys::keys(KEYS);
         let expiry = bodies::expiry();
-        let body = Arc::new(T::new(0, size));
+        let mut ids = 0..;
         self.runtime.block_on(async {
             for part in keys.chunks(64) {
-                let entries = part
-                    .iter()
-                    .map(|key| (key.clone(), bodies::value(&body, expiry)));
+                let entries = part.iter().zip(&mut ids).map(|(key, id)| {
+                    let body = Arc::new(T::new(id, size));
+                    (key.clone(), bodies::value(&body, expiry))
+                });
                 for outcome in cache.set_many(entries.collect()).await {
                     outcome?;
                 }

@@ -10,14 +10,14 @@ mod server;
 use std::{rc::Rc, sync::Arc};
 
 use hitbox_backend::{
-    Backend, CacheBackend, Compose, CompositionPolicy, ParallelReadPolicy, RefillPolicy,
+    Backend, CacheBackend, Compose, CompositionPolicy, ParallelReadPolicy, RaceLoserPolicy,
+    RaceReadPolicy, RefillPolicy,
 };
-use hitbox_core::CacheContext;
 use hitbox_moka::MokaBackend;
 use tokio::runtime::Runtime;
 
 use super::{
-    arrangement::{background, moka},
+    arrangement::{background, hit, moka},
     concurrent::{LAP, in_tasks},
 };
 use crate::{
@@ -32,10 +32,13 @@ use client::{Client, Stage};
 enum Operation {
     /// L1 misses each time, since nothing is copied to it.
     Read,
-    /// L1 misses, and is filled in the background.
+    /// L1 misses and is filled, by the caller: moka takes writes at once.
     ReadAndRefill,
     /// Both layers hit.
     ParallelRead,
+    /// Both layers hit and have to be waited for: two names for keys on the server. A moka would have
+    /// won before the other layer is asked.
+    Race(RaceLoserPolicy),
     Write,
 }
 
@@ -46,36 +49,45 @@ const MANY: usize = 64;
 const KEYS: usize = 4_096;
 
 impl Operation {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 6] = [
         Self::Read,
         Self::ReadAndRefill,
         Self::ParallelRead,
         Self::Write,
+        Self::Race(RaceLoserPolicy::Offload),
+        Self::Race(RaceLoserPolicy::Drop),
     ];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Read => "L1 miss, L2 hit",
-            Self::ReadAndRefill => "L1 miss, L2 hit, refill in the background",
+            Self::ReadAndRefill => "L1 miss, L2 hit, refill",
             Self::ParallelRead => "parallel, both hit",
+            Self::Race(RaceLoserPolicy::Offload) => {
+                "race of Redis and Redis, loser to the background"
+            }
+            Self::Race(RaceLoserPolicy::Drop) => "race of Redis and Redis, loser dropped",
             Self::Write => "composed set",
         }
     }
 
     /// What it may take in proportion, one after another.
-    const fn time(self) -> Target {
-        Target::at_most(match self {
-            Self::Read | Self::ReadAndRefill => 1.05,
-            Self::ParallelRead | Self::Write => 1.08,
-        })
+    const fn time(self) -> Option<Target> {
+        match self {
+            Self::Read | Self::ReadAndRefill => Some(Target::at_most(1.05)),
+            Self::ParallelRead | Self::Write => Some(Target::at_most(1.08)),
+            // The server is asked twice.
+            Self::Race(_) => None,
+        }
     }
 
     /// How much is to be done in proportion, many at a time.
-    const fn throughput(self) -> Target {
-        Target::at_least(match self {
-            Self::Read | Self::ReadAndRefill | Self::ParallelRead => 0.92,
-            Self::Write => 0.9,
-        })
+    const fn throughput(self) -> Option<Target> {
+        match self {
+            Self::Read | Self::ReadAndRefill | Self::ParallelRead => Some(Target::at_least(0.92)),
+            Self::Write => Some(Target::at_least(0.9)),
+            Self::Race(_) => None,
+        }
     }
 
     fn ours<T: Body>(self, stage: &Stage, tasks: usize, size: Size) -> Result<Runner, Failure> {
@@ -91,11 +103,10 @@ impl Operation {
                 Ok(reads::<T>(runtime, cache, tasks))
             }
             Self::ReadAndRefill => {
-                let cache = l1.clone().compose_with(l2, background.clone(), policy);
+                let cache = l1.clone().compose_with(l2, background, policy);
                 stage.fill::<T>(cache.l2(), size)?;
-                let (runtime, reads) = (Rc::clone(runtime), reads::<T>(runtime, cache, tasks));
+                let reads = reads::<T>(runtime, cache, tasks);
                 Ok(reads.prepared(KEYS as u64, move || {
-                    runtime.block_on(background.drain());
                     empty(&l1);
                     Ok(())
                 }))
@@ -105,6 +116,17 @@ impl Operation {
                 let cache = l1.compose_with(l2, background, parallel);
                 stage.fill::<T>(&cache, size)?;
                 Ok(reads::<T>(runtime, cache, tasks))
+            }
+            Self::Race(loser) => {
+                let race = policy.read(RaceReadPolicy::new().loser(loser));
+                let other = stage.other_backend()?;
+                let cache = l2.compose_with(other, background.clone(), race);
+                stage.fill::<T>(&cache, size)?;
+                let (runtime, reads) = (Rc::clone(runtime), reads::<T>(runtime, cache, tasks));
+                Ok(reads.prepared(KEYS as u64, move || {
+                    runtime.block_on(background.drain());
+                    Ok(())
+                }))
             }
             Self::Write => {
                 let cache = l1.compose_with(l2, background, policy);
@@ -116,7 +138,7 @@ impl Operation {
     fn floor<T: Body>(self, stage: &Stage, tasks: usize, size: Size) -> Result<Runner, Failure> {
         let client = stage.raw()?;
         match self {
-            Self::Read | Self::ReadAndRefill | Self::ParallelRead => {
+            Self::Read | Self::ReadAndRefill | Self::ParallelRead | Self::Race(_) => {
                 client.fill::<T>(&stage.runtime, size)?;
                 Ok(client.gets(&stage.runtime, tasks))
             }
@@ -145,10 +167,7 @@ fn reads<T: Body>(runtime: &Rc<Runtime>, cache: impl Backend + 'static, tasks: u
         let cache = Arc::clone(&cache);
         async move {
             let (cache, keys) = &*cache;
-            let mut context = CacheContext::default().boxed();
-            let found = cache.get::<T>(&keys[index % KEYS], &mut context).await?;
-            std::hint::black_box(&found.ok_or("a miss")?);
-            Ok(())
+            hit::<T>(cache, &keys[index % KEYS]).await
         }
     })
 }
@@ -172,18 +191,25 @@ fn writes<T: Body>(
     })
 }
 
-fn quick(case: Case, size: Size) -> Case {
-    match size {
-        Size::ONE_KB => case.quick(),
-        _ => case,
+fn targeted(case: Case, target: Option<Target>) -> Case {
+    match target {
+        Some(target) => case.target(target),
+        None => case,
     }
 }
 
 fn timed(operation: Operation, size: Size) -> Case {
     let name = format!("redis/{}/1 task/{size} String", operation.name());
-    let case = Case::contest(name, move || operation.contest::<Text>(1, size));
-    let case = case.target(operation.time()).counts(Counts::Nothing);
-    quick(case, size)
+    let case = Case::contest(name, move || {
+        let contest = operation.contest::<Text>(1, size)?;
+        Ok(match operation {
+            // What comes before each chunk leaves the CPU's caches to something else.
+            Operation::ReadAndRefill | Operation::Race(_) => contest.in_chunks_of(LAP),
+            Operation::Read | Operation::ParallelRead | Operation::Write => contest,
+        })
+    });
+    let case = targeted(case, operation.time()).counts(Counts::Nothing);
+    case.quick_at(size)
 }
 
 fn throughput(operation: Operation, size: Size) -> Case {
@@ -191,8 +217,8 @@ fn throughput(operation: Operation, size: Size) -> Case {
     let case = Case::contest(name, move || {
         Ok(operation.contest::<Text>(MANY, size)?.in_chunks_of(LAP))
     });
-    let case = case.target(operation.throughput()).counts(Counts::Nothing);
-    quick(case.as_throughput(), size)
+    let case = targeted(case, operation.throughput()).counts(Counts::Nothing);
+    case.as_throughput().quick_at(size)
 }
 
 /// Times, throughput, what the server is asked and what it computes, by sizes.

@@ -11,7 +11,7 @@ use crate::{
     Case, Contest, Counts, Failure, Runner,
     bodies::{Size, Text},
     keys::{self, Order},
-    questions::arrangement::{fill, moka, raw_hits, typed_hits},
+    questions::arrangement::{fill, hits, moka, raw_hits, typed_hits},
     runtime,
 };
 
@@ -34,17 +34,9 @@ fn in_first(runtime: &Rc<Runtime>, count: usize) -> Result<Runner, Failure> {
 
 fn in_last(runtime: &Rc<Runtime>, count: usize) -> Result<Runner, Failure> {
     let (cache, last) = levels(count)?;
-    let keys = keys::keys(keys::HOT);
-    fill::<Text>(runtime, &last, &keys, Size::ONE_KB)?;
-    let mut order = Order::even(keys::HOT);
-    Ok(Runner::repeating(runtime, async move || {
-        let mut context = CacheContext::default().boxed();
-        let found = cache
-            .get::<Text>(&keys[order.advance()], &mut context)
-            .await?;
-        std::hint::black_box(&found.ok_or("a miss")?);
-        Ok(())
-    }))
+    fill::<Text>(runtime, &last, keys::HOT, Size::ONE_KB)?;
+    let (keys, order) = (keys::keys(keys::HOT), Order::even(keys::HOT));
+    Ok(hits::<Text>(runtime, cache, keys, order))
 }
 
 fn nowhere(runtime: &Rc<Runtime>, count: usize) -> Result<Runner, Failure> {

@@ -1,75 +1,74 @@
-//! What does a hit cost while a layer owes writes of other keys?
+//! What does a hit cost while a layer owes writes?
+//!
+//! In an outage most of what is read was written before it, and both layers have it; what is written
+//! meanwhile is owed. A hit of a key that is itself owed is a question of its own.
 
 use std::{num::NonZeroUsize, rc::Rc, sync::Arc};
 
-use async_trait::async_trait;
-use hitbox_backend::{
-    Backend, BackendError, BackendErrorKind, BackendResult, CacheBackend, Compose,
-    CompositionPolicy, DeleteStatus, Operation, ReadOutcome, RepairPolicy,
-};
-use hitbox_core::{BackendLabel, CacheKey, CacheValue, DisabledOffload, Raw};
+use hitbox_backend::{Backend, CacheBackend, Compose, CompositionPolicy, RepairPolicy};
+use hitbox_core::DisabledOffload;
 use tokio::runtime::Runtime;
 
 use crate::{
     Case, Contest, Counts, Failure, Runner,
     bodies::{self, Body, Size, Text},
-    keys,
-    questions::arrangement::{moka, typed_hits},
+    keys::{self, Order},
+    questions::{
+        arrangement::{background, fill, hits, moka, typed_hits},
+        failing::Switched,
+    },
     runtime,
 };
 
 /// How many keys a layer may owe.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(1 << 21).expect("not zero");
 
-/// A layer that takes no writes.
-struct Down;
+/// Of L1, which evicts nothing.
+const ROOM: u64 = 4 << 20;
 
-impl Down {
-    fn refusal(operation: Operation) -> BackendError {
-        let label = BackendLabel::new_static("down");
-        BackendError::new(BackendErrorKind::Unavailable, operation, label)
-    }
+/// Writes this many keys that nobody reads.
+fn write_others(runtime: &Runtime, cache: &impl Backend, others: usize) -> Result<(), Failure> {
+    runtime.block_on(async {
+        for (id, index) in (0..).zip(0..others) {
+            let body = Arc::new(Text::new(id, Size(64)));
+            let value = bodies::value(&body, bodies::expiry());
+            cache.set(&keys::key(keys::HOT + index), value).await?;
+        }
+        Ok(())
+    })
 }
 
-#[async_trait]
-impl Backend for Down {
-    async fn read(&self, _: &CacheKey) -> ReadOutcome {
-        Err(Self::refusal(Operation::Read))
+fn check(owed: usize, expected: usize) -> Result<(), Failure> {
+    if owed == expected {
+        return Ok(());
     }
-
-    async fn write(&self, _: &CacheKey, _: CacheValue<Raw>) -> BackendResult<()> {
-        Err(Self::refusal(Operation::Write))
-    }
-
-    async fn remove(&self, _: &CacheKey) -> BackendResult<DeleteStatus> {
-        Err(Self::refusal(Operation::Remove))
-    }
-
-    fn label(&self) -> BackendLabel {
-        BackendLabel::new_static("down")
-    }
+    Err(format!("L2 owes {owed} keys, not {expected}").into())
 }
 
-/// Hits of hot keys in L1, with so many others that L2 owes. It owes the hot ones, too, in any case:
-/// they are not asked of it.
-fn hits(runtime: &Rc<Runtime>, owed: usize) -> Result<Runner, Failure> {
+/// Hits of keys that both layers have confirmed, while L2 fails and owes so many others. Repairs are
+/// tried in the background, by default settings, and fail.
+fn hits_in_outage(runtime: &Rc<Runtime>, others: usize) -> Result<Runner, Failure> {
+    let l2 = Switched::new(moka(10_000)?);
+    let policy = CompositionPolicy::new().record_capacity(CAPACITY);
+    let cache = moka(ROOM)?.compose_with(l2.clone(), background(runtime)?, policy);
+    fill::<Text>(runtime, &cache, keys::HOT, Size::ONE_KB)?;
+    l2.switch_off();
+    write_others(runtime, &cache, others)?;
+    check(cache.owed_len(), others)?;
+    let (keys, order) = (keys::keys(keys::HOT), Order::even(keys::HOT));
+    Ok(hits::<Text>(runtime, cache, keys, order))
+}
+
+/// Hits of keys in L1 that L2 owes, and so many others with them. Nothing is repaired.
+fn hits_of_owed(runtime: &Rc<Runtime>, others: usize) -> Result<Runner, Failure> {
     let policy = CompositionPolicy::new()
         .repair(RepairPolicy::Never)
         .record_capacity(CAPACITY);
-    let cache = moka(4 << 20)?.compose_with(Down, DisabledOffload, policy);
-    let body = Arc::new(Text::new(0, Size(64)));
-    runtime.block_on(async {
-        for index in 0..owed {
-            let key = keys::key(keys::HOT + index);
-            cache
-                .set(&key, bodies::value(&body, bodies::expiry()))
-                .await?;
-        }
-        Ok::<_, Failure>(())
-    })?;
-    if cache.owed_len() != owed {
-        return Err(format!("L2 owes {} keys, not {owed}", cache.owed_len()).into());
-    }
+    let l2 = Switched::new(moka(1)?);
+    l2.switch_off();
+    let cache = moka(ROOM)?.compose_with(l2, DisabledOffload, policy);
+    write_others(runtime, &cache, others)?;
+    check(cache.owed_len(), others)?;
     typed_hits::<Text>(runtime, cache, Size::ONE_KB)
 }
 
@@ -79,26 +78,40 @@ fn healthy_hits(runtime: &Rc<Runtime>) -> Result<Runner, Failure> {
     typed_hits::<Text>(runtime, cache, Size::ONE_KB)
 }
 
-/// Beside one that owes only the hot keys; and that beside one that owes nothing.
+type Hits = fn(&Rc<Runtime>, usize) -> Result<Runner, Failure>;
+
+/// With so many others, beside the same with none.
+fn beside_none(what: &str, hits: Hits, others: usize) -> Case {
+    let name = format!("scale_repairs/{what}/{others} other keys owed, against none");
+    let case = Case::contest(name, move || {
+        let runtime = runtime()?;
+        let floor = hits(&runtime, 0)?;
+        Ok(Contest::between(hits(&runtime, others)?, floor))
+    });
+    if others <= 10_000 { case.quick() } else { case }
+}
+
+/// An outage with more and more owed; hits of what is owed itself.
 #[must_use]
 pub fn cases() -> Vec<Case> {
-    let name = "scale_repairs/sequential hit of keys owed by L2, against nothing owed";
-    let owed = Case::contest(name, || {
-        let runtime = runtime()?;
-        let floor = healthy_hits(&runtime)?;
-        Ok(Contest::between(hits(&runtime, 0)?, floor))
-    });
-    let others = |others: usize| {
-        let name = format!("scale_repairs/the same, {others} other keys owed, against none");
-        let case = Case::contest(name, move || {
+    let in_outage = "hit of confirmed keys, L2 down";
+    let of_owed = "hit of owed keys";
+    let owed = Case::contest(
+        format!("scale_repairs/{of_owed}/against nothing owed"),
+        || {
             let runtime = runtime()?;
-            let floor = hits(&runtime, 0)?;
-            Ok(Contest::between(hits(&runtime, others)?, floor))
-        });
-        if others <= 10_000 { case.quick() } else { case }
-    };
-    let mut cases = vec![owed.quick()];
-    cases.extend([100, 1_000, 10_000, 100_000, 1_000_000].map(others));
+            let floor = healthy_hits(&runtime)?;
+            Ok(Contest::between(hits_of_owed(&runtime, 0)?, floor))
+        },
+    );
+    // None against none: by how much two that are the same differ.
+    let others = [0, 100, 10_000, 100_000];
+    let mut cases: Vec<_> = others
+        .map(|others| beside_none(in_outage, hits_in_outage, others))
+        .into();
+    cases.push(owed.quick());
+    let others = [100, 1_000, 10_000, 100_000, 1_000_000];
+    cases.extend(others.map(|others| beside_none(of_owed, hits_of_owed, others)));
     let uncounted = cases.into_iter().map(|case| case.counts(Counts::Nothing));
     uncounted.collect()
 }

@@ -2,8 +2,8 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use hitbox_backend::{CacheBackend, Compose};
-use hitbox_core::{CacheContext, DisabledOffload};
+use hitbox_backend::Compose;
+use hitbox_core::DisabledOffload;
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     floor::raw_moka,
     keys,
     questions::{
-        arrangement::{fill, fill_raw, moka},
+        arrangement::{fill, fill_raw, hit, moka},
         concurrent::{LAP, in_tasks},
     },
     runtime,
@@ -20,26 +20,21 @@ use crate::{
 
 /// Tasks on one thread, which take turns after each hit, as those that wait for something do.
 fn contest(runtime: &Rc<Runtime>, tasks: usize) -> Result<Contest, Failure> {
-    let keys = keys::keys(keys::HOT);
     let cache = moka(10_000)?.compose(moka(10_000)?, DisabledOffload);
-    fill::<Text>(runtime, &cache, &keys, Size::ONE_KB)?;
+    fill::<Text>(runtime, &cache, keys::HOT, Size::ONE_KB)?;
     let shared = Arc::new((cache, keys::keys(keys::HOT)));
     let ours = in_tasks(runtime, tasks, move |index| {
         let shared = Arc::clone(&shared);
         async move {
             let (cache, keys) = &*shared;
-            let mut context = CacheContext::default().boxed();
-            let key = &keys[index % keys::HOT];
-            let found = cache.get::<Text>(key, &mut context).await?;
-            std::hint::black_box(&found.ok_or("a miss")?);
+            hit::<Text>(cache, &keys[index % keys::HOT]).await?;
             tokio::task::yield_now().await;
             Ok(())
         }
     });
-    let texts = keys::texts(keys::HOT);
     let raw = raw_moka(10_000);
-    fill_raw::<Text>(runtime, &raw, &texts, Size::ONE_KB)?;
-    let shared = Arc::new((raw, texts));
+    fill_raw::<Text>(runtime, &raw, keys::HOT, Size::ONE_KB)?;
+    let shared = Arc::new((raw, keys::texts(keys::HOT)));
     let floor = in_tasks(runtime, tasks, move |index| {
         let shared = Arc::clone(&shared);
         async move {

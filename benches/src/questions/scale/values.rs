@@ -11,7 +11,7 @@ use crate::{
     bodies::{self, Body, Size, Text},
     floor::raw_moka,
     keys::{self, Order},
-    questions::arrangement::moka,
+    questions::arrangement::{fill, fill_raw, hits, hits_of_raw, moka},
     runtime,
 };
 
@@ -28,37 +28,14 @@ const SIZES: [Size; 6] = [
 const KEYS: usize = 8;
 const ENTRIES: u64 = 1_000;
 
-fn hits(runtime: &Rc<Runtime>, size: Size) -> Result<Contest, Failure> {
-    use hitbox_core::CacheContext;
-
+fn reads(runtime: &Rc<Runtime>, size: Size) -> Result<Contest, Failure> {
     let cache = moka(ENTRIES)?.compose(moka(ENTRIES)?, DisabledOffload);
+    fill::<Text>(runtime, &cache, KEYS, size)?;
     let raw = raw_moka(ENTRIES);
-    let body = Arc::new(Text::new(0, size));
-    let (keys, texts) = (keys::keys(KEYS), keys::texts(KEYS));
-    runtime.block_on(async {
-        for (key, text) in keys.iter().zip(&texts) {
-            cache
-                .set(key, bodies::value(&body, bodies::expiry()))
-                .await?;
-            raw.insert(Arc::clone(text), bodies::encoded(&*body)?).await;
-        }
-        Ok::<_, Failure>(())
-    })?;
-    let mut order = Order::even(KEYS);
-    let mut raw_order = order.clone();
-    let ours = Runner::repeating(runtime, async move || {
-        let mut context = CacheContext::default().boxed();
-        let found = cache
-            .get::<Text>(&keys[order.advance()], &mut context)
-            .await?;
-        std::hint::black_box(&found.ok_or("a miss")?);
-        Ok(())
-    });
-    let floor = Runner::repeating(runtime, async move || {
-        let found = raw.get(&texts[raw_order.advance()]).await;
-        std::hint::black_box(&found.ok_or("a miss")?);
-        Ok(())
-    });
+    fill_raw::<Text>(runtime, &raw, KEYS, size)?;
+    let order = Order::even(KEYS);
+    let floor = hits_of_raw(runtime, raw, keys::texts(KEYS), order.clone());
+    let ours = hits::<Text>(runtime, cache, keys::keys(KEYS), order);
     Ok(Contest::between(ours, floor))
 }
 
@@ -99,7 +76,7 @@ type Build = fn(&Rc<Runtime>, Size) -> Result<Contest, Failure>;
 #[must_use]
 pub fn cases() -> Vec<Case> {
     let operations: &[(&str, Build)] = &[
-        ("sequential hit", hits),
+        ("sequential hit", reads),
         ("composed set", writes),
         #[cfg(feature = "sled")]
         ("typed read of sled", sled_reads),

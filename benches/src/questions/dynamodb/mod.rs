@@ -4,25 +4,31 @@
 //! process. Here everything happens on one thread, whose CPU time is therefore the client's: what it
 //! waits, and what the server does meanwhile, is not in it.
 
-use std::{env, rc::Rc, sync::Arc, time::Duration};
+mod bulk;
+
+use std::{env, rc::Rc, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
     config::{
-        BehaviorVersion, Config, Credentials, Region, StalledStreamProtectionConfig,
+        BehaviorVersion, Config, Credentials, Intercept, Region, StalledStreamProtectionConfig,
         retry::RetryConfig, timeout::TimeoutConfig,
     },
-    types::{AttributeValue, KeysAndAttributes},
+    types::AttributeValue,
 };
 use aws_smithy_http_client::Builder as HttpClientBuilder;
-use hitbox_backend::{Backend, CacheBackend, CacheKeyFormat};
-use hitbox_core::{CacheContext, CacheKey};
+use hitbox_backend::CacheKeyFormat;
+use hitbox_core::CacheKey;
 use hitbox_dynamodb::{DynamoDbBackend, DynamoDbBackendBuilder};
 use tokio::runtime::Runtime;
 
+use super::{
+    arrangement::{fill, hits},
+    in_l1::MANY,
+};
 use crate::{
     Case, Contest, Counts, Failure, Runner, Target,
-    bodies::{self, Body, Size, Text},
+    bodies::{Body, Size, Text},
     keys::{self, Order},
     runtime,
 };
@@ -33,9 +39,6 @@ const TABLE: &str = "hitbox-benches";
 const REGION: &str = "us-east-1";
 const ACCESS_KEY_ID: &str = "test";
 const SECRET_ACCESS_KEY: &str = "test";
-
-/// No more than one BatchGetItem takes.
-const KEYS: usize = 100;
 
 /// An operation takes half a millisecond; many of them make the clock's grain small.
 const CHUNK: Duration = Duration::from_millis(10);
@@ -59,37 +62,50 @@ impl Stage {
         })
     }
 
-    /// A backend over a table that holds a body of this size under each key.
+    /// A backend over a table that holds a body of this size, its own, under each key.
     fn backend<T: Body>(&self, size: Size) -> Result<DynamoDbBackend, Failure> {
-        let backend = DynamoDbBackend::builder()
+        let builder = DynamoDbBackend::builder()
             .endpoint(&self.endpoint)
             .region(REGION)
-            .credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
-            .table(TABLE)
-            .namespace(&self.namespace)
-            .build()?;
-        let body = Arc::new(T::new(0, size));
-        self.runtime.block_on(async {
-            backend.create_table_if_missing().await?;
-            for key in keys::keys(KEYS) {
-                backend
-                    .set(&key, bodies::value(&body, bodies::expiry()))
-                    .await?;
-            }
-            Ok::<_, Failure>(())
-        })?;
+            .credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+        self.filled::<T>(builder, size)
+    }
+
+    /// The same by a client with this interceptor.
+    fn watched_backend<T: Body>(
+        &self,
+        watching: impl Intercept + 'static,
+        size: Size,
+    ) -> Result<DynamoDbBackend, Failure> {
+        let config = self.config().interceptor(watching);
+        let builder = DynamoDbBackend::builder().client(Client::from_conf(config.build()));
+        self.filled::<T>(builder, size)
+    }
+
+    fn filled<T: Body>(
+        &self,
+        builder: DynamoDbBackendBuilder,
+        size: Size,
+    ) -> Result<DynamoDbBackend, Failure> {
+        let backend = builder.table(TABLE).namespace(&self.namespace).build()?;
+        self.runtime.block_on(backend.create_table_if_missing())?;
+        fill::<T>(&self.runtime, &backend, MANY, size)?;
         Ok(backend)
     }
 
     /// A client with the settings of the backend's.
     fn client(&self) -> Client {
+        Client::from_conf(self.config().build())
+    }
+
+    fn config(&self) -> aws_sdk_dynamodb::config::Builder {
         let attempt = DynamoDbBackendBuilder::DEFAULT_ATTEMPT_TIMEOUT;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(attempt)
             .operation_attempt_timeout(attempt)
             .disable_operation_timeout();
         let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "static");
-        let config = Config::builder()
+        Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url(&self.endpoint)
             .region(Region::from_static(REGION))
@@ -97,8 +113,7 @@ impl Stage {
             .http_client(HttpClientBuilder::new().build_http())
             .timeout_config(timeouts.build())
             .retry_config(RetryConfig::disabled())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        Client::from_conf(config.build())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
     }
 
     /// What the backend stores a key under.
@@ -110,22 +125,16 @@ impl Stage {
 
 fn read<T: Body>(stage: &Stage, size: Size) -> Result<Runner, Failure> {
     let cache = stage.backend::<T>(size)?;
-    let keys = keys::keys(KEYS);
-    let mut order = Order::sequential(KEYS);
-    Ok(Runner::repeating(&stage.runtime, async move || {
-        let mut context = CacheContext::default().boxed();
-        let found = cache.get::<T>(&keys[order.advance()], &mut context).await?;
-        std::hint::black_box(&found.ok_or("a miss")?);
-        Ok(())
-    }))
+    let (keys, order) = (keys::keys(MANY), Order::sequential(MANY));
+    Ok(hits::<T>(&stage.runtime, cache, keys, order))
 }
 
 /// GetItem of the same items.
 fn raw_read(stage: &Stage) -> Runner {
     let client = stage.client();
-    let keys = keys::keys(KEYS);
+    let keys = keys::keys(MANY);
     let partitions: Vec<_> = keys.iter().map(|key| stage.partition(key)).collect();
-    let mut order = Order::sequential(KEYS);
+    let mut order = Order::sequential(MANY);
     Runner::repeating(&stage.runtime, async move || {
         let partition = partitions[order.advance()].clone();
         let request = client.get_item().table_name(TABLE).key("key", partition);
@@ -135,52 +144,22 @@ fn raw_read(stage: &Stage) -> Runner {
     })
 }
 
-fn read_many<T: Body>(stage: &Stage, size: Size) -> Result<Runner, Failure> {
-    let cache = stage.backend::<T>(size)?;
-    let keys = keys::keys(KEYS);
-    Ok(Runner::repeating(&stage.runtime, async move || {
-        for outcome in cache.read_many(&keys).await {
-            std::hint::black_box(&outcome?.ok_or("a miss")?);
-        }
-        Ok(())
-    }))
-}
-
-/// One BatchGetItem of the same items.
-fn raw_read_many(stage: &Stage) -> Runner {
-    let client = stage.client();
-    let keys = keys::keys(KEYS);
-    let partitions: Vec<_> = keys.iter().map(|key| stage.partition(key)).collect();
-    Runner::repeating(&stage.runtime, async move || {
-        let mut asked = KeysAndAttributes::builder().consistent_read(true);
-        for partition in &partitions {
-            asked = asked.keys([("key".to_owned(), partition.clone())].into());
-        }
-        let request = client.batch_get_item().request_items(TABLE, asked.build()?);
-        let found = request.send().await?.responses.unwrap_or_default();
-        if found.values().map(Vec::len).sum::<usize>() != KEYS {
-            return Err("a miss".into());
-        }
-        std::hint::black_box(&found);
-        Ok(())
-    })
-}
-
 fn case(
     what: &str,
     size: Size,
-    target: Target,
+    target: Option<Target>,
     contest: impl Fn(&Stage, Size) -> Result<Contest, Failure> + 'static,
 ) -> Case {
     let name = format!("dynamodb/{what}, client CPU/{size} String");
     let case = Case::contest(name, move || {
         Ok(contest(&Stage::new()?, size)?.in_chunks_of(CHUNK))
     });
-    let case = case.target(target).by_cpu_time().counts(Counts::Nothing);
-    match size {
-        Size::ONE_KB => case.quick(),
-        _ => case,
-    }
+    let case = case.by_cpu_time().counts(Counts::Nothing);
+    let case = match target {
+        Some(target) => case.target(target),
+        None => case,
+    };
+    case.quick_at(size)
 }
 
 /// Reads of one and of many, by sizes.
@@ -188,15 +167,16 @@ fn case(
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for size in Size::USUAL {
-        cases.push(case("read", size, Target::at_most(1.05), |stage, size| {
-            let ours = read::<Text>(stage, size)?;
-            Ok(Contest::between(ours, raw_read(stage)))
-        }));
-        let what = format!("read_many of {KEYS}");
-        cases.push(case(&what, size, Target::at_most(1.2), |stage, size| {
-            let ours = read_many::<Text>(stage, size)?;
-            Ok(Contest::between(ours, raw_read_many(stage)))
-        }));
+        cases.push(case(
+            "read",
+            size,
+            Some(Target::at_most(1.05)),
+            |stage, size| {
+                let ours = read::<Text>(stage, size)?;
+                Ok(Contest::between(ours, raw_read(stage)))
+            },
+        ));
     }
+    cases.extend(bulk::cases());
     cases
 }
