@@ -14,12 +14,19 @@ fn main() -> ExitCode {
 
 fn measure() -> Result<(), Failure> {
     let selection = Selection::parse(lexopt::Parser::from_env())?;
-    let mut table = Table::new(counted()?);
     let cases = hitbox_peers::in_process()
         .into_iter()
         .chain(hitbox_peers::with_server());
+    let cases = cases.filter(|case| selection.takes(case));
+    if selection.lists() {
+        for case in cases {
+            println!("{}", case.name());
+        }
+        return Ok(());
+    }
+    let mut table = Table::new(counted()?);
     println!("{HEAD}");
-    for case in cases.filter(|case| selection.takes(case)) {
+    for case in cases {
         let row = case.measure(selection.extent());
         let row = row.map_err(|failure| format!("{}: {failure}", case.name()))?;
         println!("{}", table.lines(&row)?);

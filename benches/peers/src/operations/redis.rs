@@ -1,4 +1,5 @@
-//! A read that Redis answers, beside a GET: one after another, and by many tasks.
+//! A read that Redis answers, beside a GET, and a composed set, beside a SET: one after another, and by
+//! many tasks.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -30,16 +31,53 @@ impl Stage<'_> {
         let named = |text| format!("{}-{subject}:{text}", self.namespace);
         keys::texts(KEYS).into_iter().map(named).collect()
     }
-
-    fn floor(&self) -> Result<Runner, Failure> {
-        let names = self.names("raw");
-        raw::gets(self.runtime, self.url, names, self.tasks, self.size)
-    }
 }
 
 type Build = fn(&Stage<'_>) -> Result<Runner, Failure>;
 
-const SUBJECTS: [(&str, Build); 4] = [
+/// What is done, by whom, and what it is compared with.
+struct Operation {
+    name: &'static str,
+    floor: Build,
+    subjects: &'static [(&'static str, Build)],
+}
+
+const HIT: Operation = Operation {
+    name: "hit in Redis",
+    floor: |stage| {
+        let names = stage.names("raw");
+        raw::gets(stage.runtime, stage.url, names, stage.tasks, stage.size)
+    },
+    subjects: &READERS,
+};
+
+const SET: Operation = Operation {
+    name: "composed set to Redis",
+    floor: |stage| {
+        let names = stage.names("raw");
+        raw::redis_sets(stage.runtime, stage.url, names, stage.tasks, stage.size)
+    },
+    subjects: &WRITERS,
+};
+
+/// cached has one layer by itself, and is therefore not among these.
+const WRITERS: [(&str, Build); 3] = [
+    ("multi-tier-cache, JSON", |stage| {
+        let names = stage.names("multi-tier");
+        multi_tier::redis_sets(stage.runtime, stage.url, names, stage.tasks, stage.size)
+    }),
+    ("hitbox 0.2, bincode", |stage| {
+        let prefix = format!("{}-02", stage.namespace);
+        let (url, tasks, size) = (stage.url, stage.tasks, stage.size);
+        hitbox_0_2::redis_sets(stage.runtime, url, &prefix, KEYS, tasks, size)
+    }),
+    ("this checkout", |stage| {
+        let (url, tasks, size) = (stage.url, stage.tasks, stage.size);
+        ours::redis_sets(stage.runtime, url, stage.namespace, KEYS, tasks, size)
+    }),
+];
+
+const READERS: [(&str, Build); 4] = [
     ("cached, Redis store", |stage| {
         let names = stage.names("cached");
         cached::redis_reads(stage.runtime, stage.url, names, stage.tasks, stage.size)
@@ -72,11 +110,18 @@ fn opened(server: &Server) -> Result<Rc<SharedRedis>, Failure> {
     Ok(opened)
 }
 
-fn case(server: &Server, tasks: usize, size: Size, subject: &str, build: Build) -> Case {
+fn case(
+    server: &Server,
+    operation: &Operation,
+    tasks: usize,
+    size: Size,
+    (subject, build): (&str, Build),
+) -> Case {
     let plural = if tasks == 1 { "task" } else { "tasks" };
-    let operation = format!("hit in Redis, {tasks} {plural}");
+    let (what, floor) = (operation.name, operation.floor);
+    let what = format!("{what}, {tasks} {plural}");
     let server = Rc::clone(server);
-    let case = Case::contest(name(&operation, size, subject), move || {
+    let case = Case::contest(name(&what, size, subject), move || {
         let (server, runtime) = (opened(&server)?, runtime()?);
         let stage = Stage {
             runtime: &runtime,
@@ -85,7 +130,7 @@ fn case(server: &Server, tasks: usize, size: Size, subject: &str, build: Build) 
             tasks,
             size,
         };
-        let contest = Contest::between(build(&stage)?, stage.floor()?);
+        let contest = Contest::between(build(&stage)?, floor(&stage)?);
         Ok(if tasks == 1 {
             contest
         } else {
@@ -103,10 +148,12 @@ fn case(server: &Server, tasks: usize, size: Size, subject: &str, build: Build) 
 pub(crate) fn cases() -> Vec<Case> {
     let server = Server::default();
     let mut cases = Vec::new();
-    for tasks in [1, MANY] {
-        for size in Size::USUAL {
-            let of = |(subject, build)| case(&server, tasks, size, subject, build);
-            cases.extend(SUBJECTS.map(of));
+    for operation in [HIT, SET] {
+        for tasks in [1, MANY] {
+            for size in Size::USUAL {
+                let of = |&subject| case(&server, &operation, tasks, size, subject);
+                cases.extend(operation.subjects.iter().map(of));
+            }
         }
     }
     cases

@@ -189,3 +189,26 @@ pub(crate) fn redis_reads(
         }
     }))
 }
+
+/// Writes to moka and to Redis, by the default policy.
+pub(crate) fn redis_sets(
+    runtime: &Rc<Runtime>,
+    url: &str,
+    prefix: &str,
+    keys: usize,
+    tasks: usize,
+    size: Size,
+) -> Result<Runner, Failure> {
+    let builder = RedisBackend::builder().connection(ConnectionMode::single(url));
+    let redis = builder.value_format(BincodeFormat).build()?;
+    let keys: Vec<_> = (0..keys).map(|index| key(prefix, index)).collect();
+    let cache = bincode().compose(redis, DisabledOffload);
+    let shared = Arc::new((cache, keys, value(0, size)));
+    Ok(in_tasks(runtime, tasks, move |index| {
+        let shared = Arc::clone(&shared);
+        async move {
+            let (cache, keys, value) = &*shared;
+            write(cache, &keys[index % keys.len()], value).await
+        }
+    }))
+}

@@ -107,3 +107,27 @@ pub(crate) fn redis_reads(
         }
     }))
 }
+
+pub(crate) fn redis_sets(
+    runtime: &Rc<Runtime>,
+    url: &str,
+    names: Vec<String>,
+    tasks: usize,
+    size: Size,
+) -> Result<Runner, Failure> {
+    let redis = Arc::new(runtime.block_on(RedisCache::with_url(url))?);
+    let cache = composed(runtime, redis)?;
+    let (serializer, body) = (CacheSerializer::default(), body(0, size));
+    let shared = Arc::new((cache, names, serializer, body));
+    Ok(in_tasks(runtime, tasks, move |index| {
+        let shared = Arc::clone(&shared);
+        async move {
+            let (cache, names, serializer, body) = &*shared;
+            let encoded = serializer.serialize(body)?;
+            let life = CacheStrategy::Custom(LIFE);
+            let name = &names[index % names.len()];
+            cache.set_with_strategy(name, encoded, life).await?;
+            Ok(())
+        }
+    }))
+}

@@ -109,3 +109,31 @@ pub(crate) fn redis_reads(
         }
     }))
 }
+
+/// Writes to moka and to Redis, by the default policy.
+pub(crate) fn redis_sets(
+    runtime: &Rc<Runtime>,
+    url: &str,
+    namespace: &str,
+    keys: usize,
+    tasks: usize,
+    size: Size,
+) -> Result<Runner, Failure> {
+    let redis = RedisBackend::builder()
+        .url(url)
+        .namespace(namespace)
+        .build()?;
+    let background = OffloadManager::builder().runtime(runtime.handle().clone());
+    let cache = moka()?.compose(redis, background.build()?);
+    let (body, expiry) = (Arc::new(body(0, size)), bodies::expiry());
+    let shared = Arc::new((cache, keys::keys(keys), body));
+    Ok(in_tasks(runtime, tasks, move |index| {
+        let shared = Arc::clone(&shared);
+        async move {
+            let (cache, keys, body) = &*shared;
+            let key = &keys[index % keys.len()];
+            cache.set(key, bodies::value(body, expiry)).await?;
+            Ok(())
+        }
+    }))
+}

@@ -10,7 +10,9 @@ use hitbox_benches::{
     keys,
     questions::concurrent::in_tasks,
 };
-use redis::{AsyncConnectionConfig, aio::MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, IntoConnectionInfo, aio::MultiplexedConnection, io::tcp::TcpSettings,
+};
 use tokio::runtime::Runtime;
 
 use super::{ENTRIES, body, over_hot};
@@ -78,6 +80,29 @@ pub(crate) fn sets(runtime: &Rc<Runtime>, size: Size) -> Runner {
     )
 }
 
+/// A connection with the settings of hitbox's adapter: its time-outs, and TCP_NODELAY, which is off by
+/// default in the client.
+fn connected(runtime: &Runtime, url: &str) -> Result<MultiplexedConnection, Failure> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    let at_once = TcpSettings::default().set_nodelay(true);
+    let address = url.into_connection_info()?.set_tcp_settings(at_once);
+    let client = redis::Client::open(address)?;
+    let connecting = client.get_multiplexed_async_connection_with_config(&config);
+    Ok(runtime.block_on(connecting)?)
+}
+
+async fn set(
+    connection: &mut MultiplexedConnection,
+    name: &str,
+    encoded: &[u8],
+) -> Result<(), Failure> {
+    let mut command = redis::cmd("SET");
+    command.arg(name).arg(encoded).arg("EX").arg(3_600);
+    Ok(command.query_async(connection).await?)
+}
+
 /// GET by `MultiplexedConnection`, which returns bytes.
 pub(crate) fn gets(
     runtime: &Rc<Runtime>,
@@ -86,17 +111,10 @@ pub(crate) fn gets(
     tasks: usize,
     size: Size,
 ) -> Result<Runner, Failure> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(PATIENCE))
-        .set_response_timeout(Some(PATIENCE));
-    let client = redis::Client::open(url)?;
-    let connecting = client.get_multiplexed_async_connection_with_config(&config);
-    let connection: MultiplexedConnection = runtime.block_on(connecting)?;
+    let connection = connected(runtime, url)?;
     for (index, name) in names.iter().enumerate() {
         let encoded = bodies::encoded(&body(index, size))?;
-        let mut command = redis::cmd("SET");
-        command.arg(name).arg(&*encoded).arg("EX").arg(3_600);
-        runtime.block_on(command.exec_async(&mut connection.clone()))?;
+        runtime.block_on(set(&mut connection.clone(), name, &encoded))?;
     }
     let shared = Arc::new(names);
     Ok(in_tasks(runtime, tasks, move |index| {
@@ -107,6 +125,26 @@ pub(crate) fn gets(
             let found: Option<Vec<u8>> = command.query_async(&mut connection).await?;
             std::hint::black_box(&found.ok_or("a miss")?);
             Ok(())
+        }
+    }))
+}
+
+/// Encodes, and SET by `MultiplexedConnection`.
+pub(crate) fn redis_sets(
+    runtime: &Rc<Runtime>,
+    url: &str,
+    names: Vec<String>,
+    tasks: usize,
+    size: Size,
+) -> Result<Runner, Failure> {
+    let connection = connected(runtime, url)?;
+    let shared = Arc::new((names, body(0, size)));
+    Ok(in_tasks(runtime, tasks, move |index| {
+        let (shared, mut connection) = (Arc::clone(&shared), connection.clone());
+        async move {
+            let (names, body) = &*shared;
+            let encoded = bodies::encoded(body)?;
+            set(&mut connection, &names[index % names.len()], &encoded).await
         }
     }))
 }
