@@ -1,6 +1,6 @@
 //! A disk that is full, and a directory that cannot be written.
 
-use std::{os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Instant};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Instant};
 
 use hitbox_backend::{
     Backend, BackendErrorKind, BackendResult, Compose, OffloadManager,
@@ -9,7 +9,7 @@ use hitbox_backend::{
 use hitbox_sled::SledBackend;
 
 use super::{
-    caller::{Caller, key, kind},
+    caller::{Caller, key, kind, payload},
     record::Record,
     scenario::{Outcome, Scenario},
     small_disk::SmallDisk,
@@ -66,26 +66,90 @@ async fn fills_up() -> Result<Outcome, Failure> {
 
     let began = Instant::now();
     let closed = sled.close().await;
-    drop(caller.backend().clone());
     let mut record = caller.into_record();
     record.took(began.elapsed());
     record.saw(format!("close: {}", told(&closed)));
     record.lost(format!(
         "sled, after {filled} values of {FILLING} bytes, until the process ends"
     ));
+    read_again(&directory, filled, &mut record).await?;
     Ok(Outcome::Ran(record))
+}
+
+/// Opens what sled has left behind, where there is room for it: every value that it had confirmed is
+/// there as it was written, or is not there.
+async fn read_again(left: &Path, filled: usize, record: &mut Record) -> Result<(), Failure> {
+    let roomy = tempfile::tempdir()?;
+    let directory = roomy.path().join("cache");
+    copy(left, &directory)?;
+    let sled = sled_in(&directory).open().await?;
+    record.expect(
+        sled.recovered_from().is_none(),
+        "sled opens what a full disk has left behind",
+    );
+    let mut expected: Vec<_> = (0..filled)
+        .map(|number| (filling_name(number), noise(number)))
+        .collect();
+    expected.push(("before".to_owned(), payload("before", 1)));
+    let mut there = 0;
+    for (name, payload) in &expected {
+        match sled.read(&key(name)).await {
+            Ok(Some(value)) if value.data().as_ref() == payload => there += 1,
+            Ok(Some(_)) => record.violation(format!("{name} is damaged")),
+            Ok(None) => {}
+            Err(error) => record.violation(format!("{name} cannot be read: {error}")),
+        }
+    }
+    // A stored form that is damaged is a miss, too, or has been deleted when sled was opened.
+    let statistics = sled.statistics();
+    let damaged = statistics.rejections.total() + statistics.evicted_unreadable;
+    record.expect(damaged == 0, "no stored form is damaged");
+    record.noted(format!(
+        "opened again, {there} of {} confirmed values are there, {damaged} damaged",
+        expected.len(),
+    ));
+    // What sled had in its buffers when the disk was full is the end of its log, and no more.
+    record.expect(
+        2 * there > expected.len(),
+        "most of what was confirmed is there",
+    );
+    sled.close().await?;
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+fn filling_name(number: usize) -> String {
+    format!("filling {number}")
+}
+
+/// What fills the disk: the same for the same number, and nothing that could be compressed.
+fn noise(number: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(number as u64);
+    std::iter::repeat_with(|| random.u8(..))
+        .take(FILLING)
+        .collect()
 }
 
 /// Writes to sled until it fails. Returns how many values it took.
 async fn fill(sled: &SledBackend, caller: &Caller) -> Result<usize, Failure> {
     let enough = 4 * (MEGABYTES << 20) / FILLING;
     for number in 0..enough {
-        let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..))
-            .take(FILLING)
-            .collect();
-        let value = CacheValue::new(Raw::from(noise), None, None);
+        let value = CacheValue::new(Raw::from(noise(number)), None, None);
         let began = Instant::now();
-        let written = sled.write(&key(&format!("filling {number}")), value).await;
+        let written = sled.write(&key(&filling_name(number)), value).await;
         caller.record().took(began.elapsed());
         if let Err(error) = written {
             let mut record = caller.record();
