@@ -166,6 +166,13 @@ impl Execution {
         if owed.iter().any(|owed| owed.layer == L1) && self.repairs_by_reads() {
             return Ok(());
         }
+        if self.plan.setting.outer.refill == RefillPolicy::Repair {
+            // What is owed, a repair of another kind may have brought up to date.
+            return match owed.is_empty() {
+                true => self.check_repairing_refill(key, &before, &after),
+                false => Ok(()),
+            };
+        }
         self.check_refill(key, &before, &after)
     }
 
@@ -208,9 +215,9 @@ impl Execution {
         let served = before.served(setting.outer.policies.read);
         let expected = match (setting.outer.refill, served) {
             (RefillPolicy::Always, Some((L2, value))) => Some(value.created()),
-            (RefillPolicy::Always, _) | (RefillPolicy::Never, _) => before.stamp(L1),
-            // That depends on which layers the policy has asked.
-            (RefillPolicy::Repair, _) => return Ok(()),
+            (RefillPolicy::Always | RefillPolicy::Never | RefillPolicy::Repair, _) => {
+                before.stamp(L1)
+            }
         };
         // A nested composition may know of a remove that is newer than the value: see `came_true`.
         let refused = after.stamp(L1).is_none() && setting.nested_layer() == Some(L1);
@@ -221,6 +228,32 @@ impl Execution {
             "after the read of k{key} L1 holds {:?}, but L2 served {:?}",
             after.layers[0].as_ref().map(name_of),
             served.map(|(_, value)| name_of(value)),
+        ))
+    }
+
+    /// A refill that repairs has brought the layer up to date that lacked the newest value, among the layers
+    /// that were asked.
+    fn check_repairing_refill(
+        &self,
+        key: usize,
+        before: &Held,
+        after: &Held,
+    ) -> Result<(), Violation> {
+        let setting = &self.plan.setting;
+        let Some((layer, newest)) = setting.outer.lacking(before) else {
+            return Ok(());
+        };
+        // As where an answer is copied.
+        let refused = after.stamp(layer).is_none() && setting.nested_layer() == Some(layer);
+        if after.stamp(layer) == Some(newest) || refused {
+            return Ok(());
+        }
+        Err(format!(
+            "the read of k{key} did not bring {layer} up to date: before, L1 holds {:?} and L2 {:?}; \
+             after it, {layer} holds {:?}",
+            before.layers[0].as_ref().map(name_of),
+            before.layers[1].as_ref().map(name_of),
+            after.layers[layer as usize].as_ref().map(name_of),
         ))
     }
 

@@ -12,7 +12,7 @@ use crate::model::{
     execution::Execution,
     place::{Level, Place},
     reference::Violation,
-    rules::Rules,
+    rules::{BackgroundKind, Rules},
 };
 
 /// What the layers of a composition hold of one key, and what of it may be served.
@@ -62,6 +62,33 @@ impl Held {
                 },
             },
         }
+    }
+}
+
+impl Rules {
+    /// The layer that a refill which repairs brings up to date, and with which value. A race is left out:
+    /// it may have asked either layer, or both.
+    pub(super) fn lacking(&self, held: &Held) -> Option<(CompositionLayer, Stamp)> {
+        if self.background == BackgroundKind::Disabled {
+            // Such a refill happens there or not at all.
+            return None;
+        }
+        let [one, two] =
+            CompositionLayer::BOTH.map(|layer| held.trusted(layer).map(CacheValue::created));
+        let asks_both = match self.policies.read {
+            ReadKind::Sequential => one.is_none(),
+            ReadKind::Parallel => true,
+            ReadKind::Race => false,
+        };
+        if !asks_both || one == two {
+            return None;
+        }
+        if one < two {
+            return two.map(|newest| (L1, newest));
+        }
+        // L1's copy has a shorter life than the value was written with, where that is capped.
+        one.filter(|_| self.l1_ttl.is_none())
+            .map(|newest| (L2, newest))
     }
 }
 
