@@ -12,8 +12,9 @@ use super::{
     finding::Finding,
     laboratory::Laboratory,
     plan::Plan,
-    rules::RepairKind,
-    setting::{Nesting, Setting, Subject},
+    rules::{REFILLS, RepairKind},
+    seeds::seed_of,
+    setting::{Nesting, Setting, StoreKind, Subject},
     world::Telling,
 };
 use crate::Failure;
@@ -27,17 +28,15 @@ const TURN: u64 = 10_000;
 /// How long to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// Until a pair of policies has had this many operations, with layers of these kinds.
+    /// Until a pair of policies has had this many operations.
     Operations(u64),
     Until(Instant),
 }
 
-/// A pair of policies over layers of one kind, and how far it has got.
+/// A pair of policies, and how far it has got.
 #[derive(Clone, Debug)]
 pub(super) struct Field {
     pub(super) subject: Subject,
-    /// Out of as many operations as a pair is to have.
-    pub(super) share: f64,
     pub(super) totals: Totals,
 }
 
@@ -47,6 +46,12 @@ pub(super) struct Totals {
     pub(super) counts: Counts,
     /// Operations under each repair policy of the composition that is checked, as `RepairKind` has them.
     pub(super) under_repair: [u64; RepairKind::ALL.len()],
+    /// Operations under each refill policy of that composition, as `REFILLS` has them.
+    pub(super) under_refill: [u64; REFILLS.len()],
+    /// Operations where at least one store is of this kind, as `StoreKind` has them.
+    pub(super) with_store: [u64; StoreKind::ALL.len()],
+    /// Operations where stores are of several kinds.
+    pub(super) with_several_kinds: u64,
     /// Operations under each nesting, as `Nesting` has them.
     pub(super) under_nesting: [u64; Nesting::ALL.len()],
     pub(super) findings: Vec<Finding>,
@@ -68,6 +73,9 @@ impl Totals {
                 .for_each(|(sum, other)| *sum += other);
         };
         sum(&mut self.under_repair, &other.under_repair);
+        sum(&mut self.under_refill, &other.under_refill);
+        sum(&mut self.with_store, &other.with_store);
+        self.with_several_kinds += other.with_several_kinds;
         sum(&mut self.under_nesting, &other.under_nesting);
         self.findings.extend(other.findings.iter().cloned());
         self.mix(other.digest);
@@ -78,7 +86,17 @@ impl Totals {
         self.histories += 1;
         self.counts.add(&outcome.counts);
         self.under_repair[setting.outer.repair as usize] += operations;
+        let refill = REFILLS.iter().position(|one| *one == setting.outer.refill);
+        self.under_refill[refill.unwrap_or_default()] += operations;
         self.under_nesting[setting.nesting() as usize] += operations;
+        let mut kinds = 0;
+        for kind in StoreKind::ALL {
+            if setting.stores().contains(&kind) {
+                self.with_store[kind as usize] += operations;
+                kinds += 1;
+            }
+        }
+        self.with_several_kinds += if kinds > 1 { operations } else { 0 };
         self.mix(outcome.digest);
     }
 
@@ -88,10 +106,9 @@ impl Totals {
 }
 
 impl Field {
-    pub(super) fn new(subject: Subject, share: f64) -> Self {
+    pub(super) fn new(subject: Subject) -> Self {
         Self {
             subject,
-            share,
             totals: Totals::default(),
         }
     }
@@ -99,12 +116,12 @@ impl Field {
     /// Goes on to `operations`, or to the first finding.
     fn advance(
         &mut self,
-        laboratory: &Laboratory,
-        seed: u64,
+        laboratory: &mut Laboratory,
+        campaign: u64,
         operations: u64,
     ) -> Result<(), Failure> {
         while self.totals.operations() < operations && self.totals.findings.is_empty() {
-            let seed = seed.wrapping_add(self.totals.histories);
+            let seed = seed_of(campaign, self.totals.histories);
             let plan = Plan::new(&self.subject, seed);
             let outcome = laboratory.run(&plan, Telling::Silent)?;
             self.totals.note(&plan.setting, &outcome);
@@ -126,14 +143,9 @@ impl Field {
     fn target(&self, extent: Extent) -> Option<u64> {
         match extent {
             Extent::Operations(operations) => {
-                // Rounding is of no account.
-                let target = (operations as f64 * self.share).ceil() as u64;
-                (self.totals.operations() < target).then_some(target)
+                (self.totals.operations() < operations).then_some(operations)
             }
-            Extent::Until(end) if Instant::now() < end => {
-                let turn = (TURN as f64 * self.share).ceil() as u64;
-                Some(self.totals.operations() + turn)
-            }
+            Extent::Until(end) if Instant::now() < end => Some(self.totals.operations() + TURN),
             Extent::Until(_) => None,
         }
     }
@@ -157,7 +169,7 @@ pub(super) fn run(fields: Vec<Field>, seed: u64, extent: Extent) -> Result<Vec<F
             .map(|_| scope.spawn(|| work(&progress, seed, extent)))
             .collect();
         workers.into_iter().try_for_each(|worker| {
-            let panicked = |_| Failure::from("a history has panicked");
+            let panicked = |_| Failure::from("a thread that runs histories has panicked");
             worker.join().map_err(panicked)?
         })
     })?;
@@ -167,7 +179,7 @@ pub(super) fn run(fields: Vec<Field>, seed: u64, extent: Extent) -> Result<Vec<F
 
 /// Until nothing is waiting. A field that another thread has in hand is left to that one.
 fn work(progress: &Mutex<Progress>, seed: u64, extent: Extent) -> Result<(), Failure> {
-    let laboratory = Laboratory::new()?;
+    let mut laboratory = Laboratory::new()?;
     let lock = || progress.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         let Some(mut field) = lock().waiting.pop_front() else {
@@ -175,7 +187,7 @@ fn work(progress: &Mutex<Progress>, seed: u64, extent: Extent) -> Result<(), Fai
         };
         match field.target(extent) {
             Some(target) if field.totals.findings.is_empty() => {
-                field.advance(&laboratory, seed, target)?;
+                field.advance(&mut laboratory, seed, target)?;
                 // Back to the end: all get their turn.
                 lock().waiting.push_back(field);
             }

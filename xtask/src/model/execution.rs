@@ -1,18 +1,22 @@
 //! A history as it happens.
 
-use std::{sync::Arc, task::Poll, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, task::Poll, time::Duration};
 
 use chrono::TimeDelta;
+use futures::FutureExt;
+use hitbox_backend::DeleteStatus;
 use hitbox_core::clock::VirtualTime;
 use tokio::time::Instant;
 
 use super::{
     composed::compose,
     keys::Keys,
+    panics,
     place::Place,
     plan::Plan,
     reference::{Reference, Violation},
     scene::Scene,
+    setting::StoreKind,
     step::{Act, ClockStep, Late, Step, Which},
     store::open_store,
     task::Task,
@@ -28,7 +32,9 @@ const CLOCK_STEP: TimeDelta = TimeDelta::minutes(10);
 /// What a history was like.
 #[derive(Debug)]
 pub(super) struct Outcome {
+    /// Also what a panic has said.
     pub(super) violation: Option<Violation>,
+    pub(super) panicked: bool,
     pub(super) counts: Counts,
     pub(super) trace: Vec<String>,
     /// Tells it apart from others, also without a trace.
@@ -39,8 +45,8 @@ pub(super) struct Outcome {
 pub(super) struct Counts {
     /// Reads, writes and removes; a bulk operation is one.
     pub(super) calls: u64,
-    /// Time that passed, failures, healings, cancellations, restarts, evictions, late effects. A
-    /// failure of one operation of a layer counts, too.
+    /// Time that passed, failures, healings, cancellations, restarts, evictions, late effects, as far as
+    /// there was something to fail, to heal, and so on. A failure of one operation of a layer counts, too.
     pub(super) disturbances: u64,
     /// How often the clock was set: disturbances, too.
     pub(super) clock_steps: u64,
@@ -58,6 +64,23 @@ impl Counts {
         self.disturbances += other.disturbances;
         self.clock_steps += other.clock_steps;
         self.reads_checked += other.reads_checked;
+    }
+}
+
+/// What a step came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Disturbance,
+    /// It is counted as something else, or there was nothing for it to do.
+    Other,
+}
+
+impl Effect {
+    const fn disturbance_if(disturbs: bool) -> Self {
+        match disturbs {
+            true => Self::Disturbance,
+            false => Self::Other,
+        }
     }
 }
 
@@ -80,8 +103,8 @@ pub(super) async fn execute(
     telling: Telling,
 ) -> Result<Outcome, crate::Failure> {
     let setting = &plan.setting;
-    let open = |(place, answers)| {
-        let store = open_store(setting.layers)?;
+    let open = |((place, kind), answers): ((_, &StoreKind), _)| {
+        let store = open_store(*kind)?;
         Ok::<_, crate::Failure>(Site {
             place,
             store,
@@ -89,7 +112,7 @@ pub(super) async fn execute(
         })
     };
     let places = Place::all(setting.nested_layer()).into_iter();
-    let places = places.zip(setting.answers);
+    let places = places.zip(setting.stores()).zip(setting.answers);
     let sites = places.map(open).collect::<Result<_, _>>()?;
     // The pauses between repairs are drawn from the generator of this thread. After the stores were
     // opened, which may draw from it for names of directories.
@@ -110,7 +133,9 @@ pub(super) async fn execute(
         dropped_deferred: false,
         counts: Counts::default(),
     };
-    let violation = execution.run().await.err();
+    let run = AssertUnwindSafe(execution.run()).catch_unwind().await;
+    let panicked = run.is_err();
+    let violation = run.map_or_else(|_| Some(panics::said()), Result::err);
     let mut counts = execution.counts;
     counts.reads_checked = execution.scene.reference().reads_checked;
     // Before the world: tasks that wait look at it as they go. Without compositions, nothing is handed
@@ -121,6 +146,7 @@ pub(super) async fn execute(
     let (trace, digest) = world.take_trace();
     Ok(Outcome {
         violation,
+        panicked,
         counts,
         trace,
         digest,
@@ -132,60 +158,58 @@ impl Execution {
         let steps = self.plan.steps.clone();
         for (at, step) in steps.into_iter().enumerate() {
             self.scene.world.tell(6, || format!("{at:3} {step:?}"));
-            self.take(step).await?;
+            let effect = self.take(step).await?;
+            self.counts.disturbances += u64::from(effect == Effect::Disturbance);
             self.run_until_all_wait()?;
         }
         Ok(())
     }
 
-    async fn take(&mut self, step: Step) -> Result<(), Violation> {
+    async fn take(&mut self, step: Step) -> Result<Effect, Violation> {
         let world = Arc::clone(&self.scene.world);
-        self.counts.disturbances += 1;
-        match step {
+        Ok(Effect::disturbance_if(match step {
             Step::Call(act) => {
-                self.counts.disturbances -= 1;
                 self.call(act);
+                false
             }
-            Step::Open { which, pick, fault } => {
-                self.counts.disturbances -= u64::from(fault.is_none());
-                match world.waiting() {
-                    0 => {}
-                    waiting => {
-                        let at = match which {
-                            Which::Any => pick % waiting,
-                            Which::Newest => waiting - 1 - pick % waiting.min(NEWEST),
-                        };
-                        world.open(at, fault);
-                    }
+            Step::Audit(thoroughness) => {
+                self.audit(thoroughness).await?;
+                false
+            }
+            Step::Open { which, pick, fault } => match world.waiting() {
+                0 => false,
+                waiting => {
+                    let at = match which {
+                        Which::Any => pick % waiting,
+                        Which::Newest => waiting - 1 - pick % waiting.min(NEWEST),
+                    };
+                    world.open(at, fault);
+                    fault.is_some()
                 }
-            }
+            },
             Step::Cancel { pick, late } => self.cancel(pick, late),
             Step::Advance { millis, late } => {
                 world.set_drops(late);
                 self.advance(Duration::from_millis(millis)).await?;
                 world.set_drops(Late::Never);
+                millis > 0
             }
             Step::AdvanceToExpiry => self.advance_to_expiry().await?,
             Step::AdvanceToBackground => self.advance_to_background().await?,
-            Step::SetClock(step) => self.set_clock(step),
+            Step::SetClock(step) => {
+                self.set_clock(step);
+                true
+            }
             Step::Break { pick, fault } => world.set_broken(pick % world.sites.len(), Some(fault)),
             Step::Heal { pick } => world.set_broken(pick % world.sites.len(), None),
-            Step::Restart { pick } => {
-                let Site { place, store, .. } = &world.sites[pick % world.sites.len()];
-                let restarted = store.restart();
-                restarted.map_err(|error| format!("{place} did not restart: {error:?}"))?;
-            }
+            Step::Restart { pick } => restart(&world, pick)?,
             Step::Evict { pick, key } => {
                 let site = &world.sites[pick % world.sites.len()];
-                drop(site.store.remove(&world.keys[key]));
+                let evicted = site.store.remove(&world.keys[key]);
+                !matches!(evicted, Ok(DeleteStatus::Missing))
             }
             Step::Arrive { pick } => world.arrive(pick),
-            Step::Audit(thoroughness) => {
-                self.counts.disturbances -= 1;
-                self.audit(thoroughness).await?;
-            }
-        }
-        Ok(())
+        }))
     }
 
     /// A task calls the composition. It gets as far as its first wait.
@@ -198,21 +222,23 @@ impl Execution {
         self.tasks.push(Some(Task::new(call, Box::pin(future))));
     }
 
-    fn cancel(&mut self, pick: usize, late: Late) {
+    /// Whether there was anything to drop.
+    fn cancel(&mut self, pick: usize, late: Late) -> bool {
         let world = Arc::clone(&self.scene.world);
         let living: Vec<_> = (0..self.tasks.len())
             .filter(|at| self.tasks[*at].is_some())
             .collect();
         let pick = pick % (living.len() + world.deferred()).max(1);
         let Some(at) = living.get(pick) else {
-            if pick < living.len() + world.deferred() {
+            let is_there = pick < living.len() + world.deferred();
+            if is_there {
                 world.tell(10, || {
                     String::from("      work that is deferred is dropped")
                 });
                 self.dropped_deferred = true;
                 drop(world.take_deferred(pick - living.len()));
             }
-            return;
+            return is_there;
         };
         let task = self.tasks[*at].take();
         let call = task.as_ref().map(|task| task.call);
@@ -224,6 +250,7 @@ impl Execution {
         world.set_drops(late);
         drop(task);
         world.set_drops(Late::Never);
+        true
     }
 
     /// Time passes, as far as to what is due to happen next in the background, and so on.
@@ -278,23 +305,30 @@ impl Execution {
         });
     }
 
-    async fn advance_to_expiry(&mut self) -> Result<(), Violation> {
+    /// Whether any time has passed.
+    async fn advance_to_expiry(&mut self) -> Result<bool, Violation> {
         let next = self.scene.reference().next_expiry();
         let time = next.and_then(|expire| (expire - self.clock.now()).to_std().ok());
-        match time {
-            Some(time) => self.advance(time).await,
-            None => Ok(()),
+        let time = time.unwrap_or_default();
+        if time.is_zero() {
+            return Ok(false);
         }
+        self.advance(time).await?;
+        Ok(true)
     }
 
-    async fn advance_to_background(&mut self) -> Result<(), Violation> {
+    /// The same.
+    async fn advance_to_background(&mut self) -> Result<bool, Violation> {
         /// Not as far as to where what is under way gives up.
         const SOON: Duration = Duration::from_millis(900);
         let time = self.next_stop();
         let time = time.map(|stop| stop.saturating_duration_since(Instant::now()));
         match time.filter(|time| *time <= SOON) {
-            Some(time) => self.pass(time).await,
-            None => Ok(()),
+            Some(time) => {
+                self.pass(time).await?;
+                Ok(!time.is_zero())
+            }
+            None => Ok(false),
         }
     }
 
@@ -326,4 +360,16 @@ impl Execution {
         self.tasks.retain(Option::is_some);
         self.scene.take_violation().map_or(Ok(()), Err)
     }
+}
+
+/// Says whether there was anything in the store that it could lose.
+fn restart(world: &World, pick: usize) -> Result<bool, Violation> {
+    let Site { place, store, .. } = &world.sites[pick % world.sites.len()];
+    let had_something = world
+        .keys
+        .iter()
+        .any(|key| !matches!(store.read(key), Ok(None)));
+    let restarted = store.restart();
+    restarted.map_err(|error| format!("{place} did not restart: {error:?}"))?;
+    Ok(had_something)
 }

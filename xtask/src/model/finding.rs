@@ -24,7 +24,7 @@ struct Shortened {
 
 impl Finding {
     pub(super) fn new(
-        laboratory: &Laboratory,
+        laboratory: &mut Laboratory,
         seed: u64,
         plan: &Plan,
         violation: Violation,

@@ -27,7 +27,7 @@ impl Plan {
             policies, layers, ..
         } = *subject;
         // Each pair of policies gets histories of its own.
-        let place = 16 * (policies.read as u64) + 4 * (policies.write as u64) + layers as u64;
+        let place = 16 * (policies.read as u64) + 4 * (policies.write as u64) + layers.number();
         let mut random = Rng::with_seed(seed ^ place << 56);
         let setting = Setting::draw(subject, &mut random);
         let weather = Weather::draw(&setting, &mut random);

@@ -64,6 +64,21 @@ impl RepairKind {
     }
 }
 
+/// How values get from one layer to the other.
+pub(super) const REFILLS: [RefillPolicy; 3] = [
+    RefillPolicy::Always,
+    RefillPolicy::Repair,
+    RefillPolicy::Never,
+];
+
+pub(super) const fn refill_as_str(refill: RefillPolicy) -> &'static str {
+    match refill {
+        RefillPolicy::Always => "always",
+        RefillPolicy::Repair => "repair",
+        RefillPolicy::Never => "never",
+    }
+}
+
 /// What becomes of work that is handed to the background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BackgroundKind {
@@ -153,16 +168,11 @@ impl Rules {
             0 => RaceLoserPolicy::Drop,
             _ => RaceLoserPolicy::Offload,
         };
-        let refills = [
-            RefillPolicy::Always,
-            RefillPolicy::Repair,
-            RefillPolicy::Never,
-        ];
         Self {
             policies,
             read_loser: loser(random),
             write_loser: loser(random),
-            refill: refills[random.usize(0..refills.len())],
+            refill: REFILLS[random.usize(0..REFILLS.len())],
             l1_ttl: (random.u8(0..3) == 0).then(|| Duration::from_secs(random.u64(1..20))),
             repair: RepairKind::draw(random),
             pace: draw_pace(random),

@@ -7,16 +7,16 @@ use hitbox_backend::CompositionLayer;
 
 use super::rules::{Memory, PolicyPair, RepairKind, Repairs, Rules};
 
-/// What the stores of all layers are.
+/// What a store is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LayerKind {
+pub(crate) enum StoreKind {
     /// A map that also returns what has expired.
     Memory,
     Moka,
     Sled,
 }
 
-impl LayerKind {
+impl StoreKind {
     pub(crate) const ALL: [Self; 3] = [Self::Memory, Self::Moka, Self::Sled];
 
     pub(crate) const fn as_str(self) -> &'static str {
@@ -24,6 +24,55 @@ impl LayerKind {
             Self::Memory => "memory",
             Self::Moka => "moka",
             Self::Sled => "sled",
+        }
+    }
+
+    /// The shares that the help of the task names. sled's is small: opening it takes as long as many
+    /// histories.
+    fn draw(random: &mut Rng) -> Self {
+        match random.u8(0..100) {
+            0..2 => Self::Sled,
+            2..27 => Self::Moka,
+            _ => Self::Memory,
+        }
+    }
+}
+
+/// Of which kinds the stores of a history are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layers {
+    /// Each of any kind, whatever the others are.
+    Mixed,
+    All(StoreKind),
+}
+
+impl Layers {
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Mixed,
+        Self::All(StoreKind::Memory),
+        Self::All(StoreKind::Moka),
+        Self::All(StoreKind::Sled),
+    ];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mixed => "mixed",
+            Self::All(kind) => kind.as_str(),
+        }
+    }
+
+    /// Tells the histories of one seed apart.
+    pub(super) const fn number(self) -> u64 {
+        match self {
+            Self::Mixed => 3,
+            Self::All(kind) => kind as u64,
+        }
+    }
+
+    fn draw(self, random: &mut Rng) -> [StoreKind; 3] {
+        match self {
+            Self::Mixed => [(); 3].map(|()| StoreKind::draw(random)),
+            Self::All(kind) => [kind; 3],
         }
     }
 }
@@ -98,7 +147,7 @@ impl Answers {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Subject {
     pub(crate) policies: PolicyPair,
-    pub(crate) layers: LayerKind,
+    pub(crate) layers: Layers,
     pub(crate) repair: Option<RepairKind>,
 }
 
@@ -111,12 +160,13 @@ pub(super) struct Nested {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Setting {
-    pub(super) layers: LayerKind,
+    /// Of the stores in the order of their places; there are two, or three where one is nested.
+    stores: [StoreKind; 3],
     pub(super) outer: Rules,
     pub(super) nested: Option<Nested>,
     pub(super) loads: Loads,
     pub(super) keys: usize,
-    /// Of the stores in the order of their places; there are two, or three where one is nested.
+    /// In the same order.
     pub(super) answers: [Answers; 3],
 }
 
@@ -135,7 +185,7 @@ impl Setting {
         let memories = [Some(&outer), nested.as_ref().map(|nested| &nested.rules)];
         let ample = |rules: &Rules| rules.memory == Memory::Ample;
         Self {
-            layers: subject.layers,
+            stores: subject.layers.draw(random),
             outer,
             nested,
             loads: match random.bool() {
@@ -147,6 +197,14 @@ impl Setting {
                 false => 4,
             },
             answers: [(); 3].map(|()| Answers::draw(random)),
+        }
+    }
+
+    /// What the stores are, in the order of their places.
+    pub(super) fn stores(&self) -> &[StoreKind] {
+        match self.nested {
+            None => &self.stores[..2],
+            Some(_) => &self.stores,
         }
     }
 
@@ -202,30 +260,33 @@ impl Setting {
     }
 
     /// Time passes in multiples of this.
-    pub(super) const fn granularity(&self) -> Duration {
-        match self.layers {
-            LayerKind::Memory => Duration::from_millis(1),
+    pub(super) fn granularity(&self) -> Duration {
+        let of_store = |kind: &StoreKind| match kind {
+            StoreKind::Memory => Duration::from_millis(1),
             // moka expires by the real clock, which stands almost still in a history: what it is given
             // to keep must not be about to expire.
-            LayerKind::Moka | LayerKind::Sled => Duration::from_millis(500),
-        }
+            StoreKind::Moka | StoreKind::Sled => Duration::from_millis(500),
+        };
+        let coarsest = self.stores().iter().map(of_store).max();
+        coarsest.unwrap_or(Duration::from_millis(1))
     }
 }
 
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            layers,
+            stores: _,
             outer,
             nested,
             loads,
             keys,
             answers,
         } = self;
-        let layers = layers.as_str();
+        let stores: Vec<_> = self.stores().iter().map(|kind| kind.as_str()).collect();
+        let stores = stores.join(", ");
         write!(
             f,
-            "{layers} layers, {keys} keys, loads {loads:?}, answers {answers:?}; composition: {outer}"
+            "stores {stores}, {keys} keys, loads {loads:?}, answers {answers:?}; composition: {outer}"
         )?;
         match nested {
             None => Ok(()),

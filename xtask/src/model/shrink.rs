@@ -41,7 +41,7 @@ mod tests {
     use super::*;
     use crate::model::{
         rules::PolicyPair,
-        setting::{LayerKind, Subject},
+        setting::{Layers, StoreKind, Subject},
         step::Fault,
     };
 
@@ -52,7 +52,7 @@ mod tests {
                 read: ReadKind::Race,
                 write: WriteKind::Race,
             },
-            layers: LayerKind::Memory,
+            layers: Layers::All(StoreKind::Memory),
             repair: None,
         };
         let mut plan = Plan::new(&subject, 1);

@@ -17,7 +17,7 @@ use hitbox_moka::MokaBackend;
 use hitbox_sled::SledBackend;
 use tempfile::TempDir;
 
-use super::setting::LayerKind;
+use super::setting::StoreKind;
 
 /// More than any history has keys.
 const MOKA_ENTRIES: u64 = 1_000;
@@ -138,11 +138,11 @@ fn reopen_sled(path: &Path) -> BackendResult<SledBackend> {
 }
 
 /// An empty store.
-pub(super) fn open_store(kind: LayerKind) -> Result<Store, crate::Failure> {
+pub(super) fn open_store(kind: StoreKind) -> Result<Store, crate::Failure> {
     let content = match kind {
-        LayerKind::Memory => Content::Memory(HashMap::new()),
-        LayerKind::Moka => Content::Moka(new_moka()?),
-        LayerKind::Sled => {
+        StoreKind::Memory => Content::Memory(HashMap::new()),
+        StoreKind::Moka => Content::Moka(new_moka()?),
+        StoreKind::Sled => {
             let directory = tempfile::tempdir()?;
             Content::Sled(Some(open_sled(directory.path())?), directory)
         }

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{
     campaign::{Field, Totals},
-    rules::{PolicyPair, RepairKind},
-    setting::{LayerKind, Nesting},
+    rules::{PolicyPair, REFILLS, RepairKind, refill_as_str},
+    setting::{Nesting, StoreKind},
 };
 use crate::table::Table;
 
@@ -20,16 +20,18 @@ pub(crate) struct Summary {
 impl Summary {
     pub(super) fn new(seed: u64, mut fields: Vec<Field>, took: Duration) -> Self {
         // They ended in any order.
-        let place = |field: &Field| {
-            let pair = PolicyPair::all().position(|pair| pair == field.subject.policies);
-            (pair, field.subject.layers as usize)
-        };
+        let place =
+            |field: &Field| PolicyPair::all().position(|pair| pair == field.subject.policies);
         fields.sort_by_key(place);
         Self { seed, fields, took }
     }
 
     pub(super) fn totals(&self) -> Totals {
-        total(&self.fields)
+        let mut total = Totals::default();
+        self.fields
+            .iter()
+            .for_each(|field| total.add(&field.totals));
+        total
     }
 
     pub(crate) fn violations(&self) -> usize {
@@ -40,31 +42,14 @@ impl Summary {
         self.totals().operations()
     }
 
-    fn rows(&self) -> impl Iterator<Item = (PolicyPair, Vec<Field>)> {
-        PolicyPair::all().filter_map(|pair| {
-            let mut fields = self.fields.clone();
-            fields.retain(|field| field.subject.policies == pair);
-            (!fields.is_empty()).then_some((pair, fields))
-        })
-    }
-
     pub(super) fn to_json(&self) -> String {
-        let pairs: Vec<_> = self
-            .rows()
-            .map(|(pair, fields)| {
-                let layers = fields.iter().map(|field| {
-                    (
-                        field.subject.layers.as_str().to_owned(),
-                        counts(&field.totals),
-                    )
-                });
-                json!({
-                    "policies": pair.to_string(),
-                    "total": counts(&total(&fields)),
-                    "layers": layers.collect::<serde_json::Map<_, _>>(),
-                })
+        let pairs = self.fields.iter().map(|field| {
+            json!({
+                "policies": field.subject.policies.to_string(),
+                "total": counts(&field.totals),
             })
-            .collect();
+        });
+        let pairs: Vec<_> = pairs.collect();
         let totals = self.totals();
         let findings: Vec<_> = totals.findings.iter().map(ToString::to_string).collect();
         let json = json!({
@@ -78,12 +63,6 @@ impl Summary {
     }
 }
 
-fn total(fields: &[Field]) -> Totals {
-    let mut total = Totals::default();
-    fields.iter().for_each(|field| total.add(&field.totals));
-    total
-}
-
 fn counts(totals: &Totals) -> Value {
     json!({
         "histories": totals.histories,
@@ -92,6 +71,9 @@ fn counts(totals: &Totals) -> Value {
         "disturbances": totals.counts.disturbances,
         "clock_steps": totals.counts.clock_steps,
         "repair": by_name(RepairKind::ALL.map(RepairKind::as_str), totals.under_repair),
+        "refill": by_name(REFILLS.map(refill_as_str), totals.under_refill),
+        "with_store": by_name(StoreKind::ALL.map(StoreKind::as_str), totals.with_store),
+        "with_several_kinds_of_stores": totals.with_several_kinds,
         "nested": by_name(Nesting::ALL.map(Nesting::as_str), totals.under_nesting),
         "reads_checked": totals.counts.reads_checked,
         "violations": totals.findings.len(),
@@ -143,21 +125,32 @@ impl fmt::Display for Summary {
             "violations",
         ];
         let mut table = Table::new(header, 1);
-        for (pair, fields) in self.rows() {
-            table.push(row(pair.to_string(), &total(&fields)));
+        for field in &self.fields {
+            table.push(row(field.subject.policies.to_string(), &field.totals));
         }
         table.push(row(String::from("total"), &totals));
         f.write_str(&table.render())?;
-        let with_layers = LayerKind::ALL.map(|layers| {
-            let mut fields = self.fields.clone();
-            fields.retain(|field| field.subject.layers == layers);
-            total(&fields).operations()
-        });
-        let (repairs, nestings) = (totals.under_repair, totals.under_nesting);
         let lines = [
-            line("layers", LayerKind::ALL.map(LayerKind::as_str), with_layers),
-            line("repair", RepairKind::ALL.map(RepairKind::as_str), repairs),
-            line("nested", Nesting::ALL.map(Nesting::as_str), nestings),
+            line(
+                "with a store",
+                StoreKind::ALL.map(StoreKind::as_str),
+                totals.with_store,
+            ),
+            format!(
+                "stores of several kinds: {} operations",
+                totals.with_several_kinds
+            ),
+            line(
+                "repair",
+                RepairKind::ALL.map(RepairKind::as_str),
+                totals.under_repair,
+            ),
+            line("refill", REFILLS.map(refill_as_str), totals.under_refill),
+            line(
+                "nested",
+                Nesting::ALL.map(Nesting::as_str),
+                totals.under_nesting,
+            ),
             format!("the clock was set {} times", totals.counts.clock_steps),
         ];
         lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;

@@ -121,8 +121,9 @@ impl World {
         at.is_some()
     }
 
-    pub(in crate::model) fn set_broken(&self, site: usize, broken: Option<Fault>) {
-        self.state().broken[site] = broken;
+    /// Says whether that was otherwise before.
+    pub(in crate::model) fn set_broken(&self, site: usize, broken: Option<Fault>) -> bool {
+        mem::replace(&mut self.state().broken[site], broken) != broken
     }
 
     /// From now on nobody waits and nothing fails.

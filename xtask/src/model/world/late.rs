@@ -31,16 +31,17 @@ impl World {
         self.state().drops_are_late = late == Late::Possible;
     }
 
-    /// One effect arrives, if any is due to.
-    pub(in crate::model) fn arrive(&self, pick: usize) {
+    /// One effect arrives, if any is due to. Says whether one is.
+    pub(in crate::model) fn arrive(&self, pick: usize) -> bool {
         let effect = {
             let mut state = self.state();
             match state.late.len() {
-                0 => return,
+                0 => return false,
                 count => state.late.remove(pick % count),
             }
         };
         self.take_effect(effect);
+        true
     }
 
     /// Everything arrives that would be too late after `time`.
