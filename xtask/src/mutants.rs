@@ -1,15 +1,18 @@
 //! `cargo xtask mutants`.
 
 mod catalogue;
+mod check;
 mod copy;
+mod trial;
 
-use std::{fmt, time::Instant};
+use std::time::{Duration, Instant};
 
 use lexopt::{Arg, Parser, ValueExt};
 
 use crate::{Failure, Verdict, table::Table, workspace::Workspace};
-use catalogue::MUTANTS;
+use check::Check;
 use copy::Copy;
+use trial::Outcome;
 
 const HELP: &str = "\
 Breaks the code that upholds each guarantee, one break at a time, in a copy of the workspace, and
@@ -21,6 +24,9 @@ Options:
       --filter TEXT  Only breaks whose guarantee or description contains TEXT
       --list         Print the breaks instead of running them
   -h, --help         Print this
+
+The table names the first test, or the rule of the model, that a break made fail. A check that does not
+end has found the break, too.
 
 The copy and what is built of it are under target/mutants.
 ";
@@ -37,71 +43,6 @@ struct Mutant {
     right: &'static str,
     wrong: &'static str,
     check: Check,
-}
-
-/// What passes as long as the code is right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Check {
-    /// A crate's own tests.
-    UnitTests(&'static str),
-    /// A crate's file of tests.
-    Tests(&'static str, &'static str),
-    /// One test of a crate's file.
-    Test(&'static str, &'static str, &'static str),
-    /// So many operations of the model for each pair of policies, over layers in memory, from this seed.
-    Model { seed: u64, operations: u64 },
-}
-
-impl Check {
-    /// The arguments of cargo to build it.
-    fn build(self) -> Vec<String> {
-        match self {
-            Self::UnitTests(_) | Self::Tests(..) => [self.run(), words("--no-run")].concat(),
-            Self::Test(package, file, _) => Self::Tests(package, file).build(),
-            Self::Model { .. } => words("build --quiet --package xtask"),
-        }
-    }
-
-    /// The arguments of cargo to carry it out.
-    fn run(self) -> Vec<String> {
-        words(&match self {
-            Self::UnitTests(package) => {
-                format!("test --quiet --all-features --package {package} --lib")
-            }
-            Self::Tests(package, file) => {
-                format!("test --quiet --all-features --package {package} --test {file}")
-            }
-            Self::Test(package, file, test) => {
-                format!("test --quiet --all-features --package {package} --test {file} {test}")
-            }
-            Self::Model { seed, operations } => format!(
-                "run --quiet --package xtask -- model --layers memory --seed {seed} --operations {operations}"
-            ),
-        })
-    }
-}
-
-fn words(text: &str) -> Vec<String> {
-    text.split(' ').map(str::to_owned).collect()
-}
-
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnitTests(package) => write!(f, "{package}, unit tests"),
-            Self::Tests(package, file) => write!(f, "{package}/tests/{file}"),
-            Self::Test(package, file, test) => write!(f, "{package}/tests/{file}, {test}"),
-            Self::Model { seed, .. } => write!(f, "model, seed {seed}"),
-        }
-    }
-}
-
-/// What became of a mutant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    /// The check failed, as it should.
-    Caught,
-    Missed,
 }
 
 enum Request {
@@ -144,7 +85,7 @@ fn selected(filter: Option<&str>) -> Vec<&'static Mutant> {
     let wanted = |mutant: &&Mutant| {
         filter.is_none_or(|text| mutant.guarantee == text || mutant.mistake.contains(text))
     };
-    MUTANTS.iter().filter(wanted).collect()
+    catalogue::all().filter(wanted).collect()
 }
 
 fn run_selected(mutants: &[&Mutant]) -> Result<Verdict, Failure> {
@@ -152,21 +93,24 @@ fn run_selected(mutants: &[&Mutant]) -> Result<Verdict, Failure> {
         return Err("no break matches; --list names them".into());
     }
     let workspace = Workspace::load()?;
-    let copy = Copy::make(&workspace)?;
+    let mut bench = Bench {
+        copy: Copy::make(&workspace)?,
+        limits: Vec::new(),
+    };
     let mut table = Table::new(["", "broken", "found by", "seconds", ""], 3);
     let mut missed = 0;
-    let mut passed = Vec::new();
     for mutant in mutants {
-        // A check that fails by itself would find everything.
-        if !passed.contains(&mutant.check) {
-            copy.must_pass(mutant.check)?;
-            passed.push(mutant.check);
-        }
+        let limit = bench.limit_of(mutant.check)?;
         let began = Instant::now();
-        let fate = copy.with(mutant, |copy| copy.fate(mutant))?;
+        let outcome = bench.outcome_of(mutant, limit)?;
         let seconds = format!("{:.0}", began.elapsed().as_secs_f64());
-        println!("{}: {}: {}", mutant.guarantee, mutant.mistake, shown(fate));
-        if fate == Fate::Missed {
+        println!(
+            "{}: {}: {}",
+            mutant.guarantee,
+            mutant.mistake,
+            shown(&outcome)
+        );
+        if outcome == Outcome::Passed {
             missed += 1;
         }
         table.push([
@@ -174,7 +118,7 @@ fn run_selected(mutants: &[&Mutant]) -> Result<Verdict, Failure> {
             mutant.mistake.to_owned(),
             mutant.check.to_string(),
             seconds,
-            shown(fate).to_owned(),
+            shown(&outcome),
         ]);
     }
     println!("\n{}", table.render());
@@ -186,10 +130,53 @@ fn run_selected(mutants: &[&Mutant]) -> Result<Verdict, Failure> {
     })
 }
 
-const fn shown(fate: Fate) -> &'static str {
-    match fate {
-        Fate::Caught => "caught",
-        Fate::Missed => "NOT CAUGHT",
+/// Where breaks are tried.
+struct Bench {
+    copy: Copy,
+    /// How long the checks that have been carried out without a break may take.
+    limits: Vec<(Check, Duration)>,
+}
+
+impl Bench {
+    /// How long the check may take: many times what it takes without a break, which must not make it
+    /// fail. A check that fails by itself would find everything.
+    fn limit_of(&mut self, check: Check) -> Result<Duration, Failure> {
+        /// Of a check that nothing keeps from ending.
+        const AT_MOST: Duration = Duration::from_secs(20 * 60);
+        const AT_LEAST: Duration = Duration::from_secs(120);
+        let known = self.limits.iter().find(|(known, _)| *known == check);
+        if let Some((_, limit)) = known {
+            return Ok(*limit);
+        }
+        let command = check.build(&self.copy)?;
+        let began = Instant::now();
+        match trial::run(command, &self.copy.log, AT_MOST)? {
+            Outcome::Passed => {}
+            Outcome::Failed(reason) => {
+                return Err(format!("{check} fails without any break: {reason}").into());
+            }
+            Outcome::Hung(_) => return Err(format!("{check} does not end").into()),
+        }
+        let limit = (began.elapsed() * 5).max(AT_LEAST);
+        self.limits.push((check, limit));
+        Ok(limit)
+    }
+
+    /// What its check says of a break. One that does not compile is none.
+    fn outcome_of(&self, mutant: &Mutant, limit: Duration) -> Result<Outcome, Failure> {
+        let tried = self.copy.with(mutant, || {
+            let command = mutant.check.build(&self.copy)?;
+            trial::run(command, &self.copy.log, limit)
+        });
+        tried.map_err(|failure| format!("{}: {failure}", mutant.mistake).into())
+    }
+}
+
+fn shown(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Passed => String::from("NOT CAUGHT"),
+        Outcome::Failed(reason) => format!("caught: {reason}"),
+        Outcome::Hung(limit) => format!("caught: hangs, ended after {} s", limit.as_secs()),
     }
 }
 
@@ -201,7 +188,7 @@ mod tests {
     #[test]
     fn every_break_fits_the_code() {
         let workspace = Workspace::load().unwrap();
-        for mutant in MUTANTS {
+        for mutant in catalogue::all() {
             let code = std::fs::read_to_string(workspace.root().join(mutant.file)).unwrap();
             let found = code.matches(mutant.right).count();
             assert_eq!(found, 1, "{}: {}", mutant.file, mutant.mistake);
@@ -213,7 +200,7 @@ mod tests {
     fn every_guarantee_is_broken() {
         for number in 1..=10 {
             let guarantee = format!("G{number}");
-            let breaks = MUTANTS.iter().any(|mutant| mutant.guarantee == guarantee);
+            let breaks = catalogue::all().any(|mutant| mutant.guarantee == guarantee);
             assert!(breaks, "{guarantee}");
         }
     }

@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: Parser) -> Result<Verdict, Failure> {
 
 /// Explores what is asked for, and prints a line for each scenario as it ends.
 pub(crate) fn explore(workspace: &Workspace, options: &Options) -> Result<Report, Failure> {
-    let program = build(workspace)?;
+    let program = build(|arguments| workspace.cargo(arguments))?;
     let part = options.part.as_deref().unwrap_or_default();
     let mut command = workspace.program(program, &[]);
     command.arg(format!("schedules::{part}")).arg("--nocapture");
@@ -89,8 +89,8 @@ pub(crate) fn explore(workspace: &Workspace, options: &Options) -> Result<Report
 
 /// Compiles the unit tests with loom's types. The flag is for this crate alone, so that what it depends
 /// on is what `cargo test` has built.
-fn build(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    let mut command = workspace.cargo(&["rustc", "--quiet", "--package", "hitbox-backend"]);
+pub(crate) fn build(cargo: impl FnOnce(&[&str]) -> Command) -> Result<PathBuf, Failure> {
+    let mut command = cargo(&["rustc", "--quiet", "--package", "hitbox-backend"]);
     command.args(["--lib", "--profile", "test"]);
     command.args(["--message-format", "json-render-diagnostics"]);
     command.args(["--", "--cfg", "hitbox_schedules"]);

@@ -1,10 +1,11 @@
 use std::{
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::Command,
 };
 
-use super::{Check, Fate, Mutant};
+use super::Mutant;
 use crate::{
     Failure,
     workspace::{Workspace, cargo_in},
@@ -14,25 +15,26 @@ use crate::{
 pub(super) struct Copy {
     directory: PathBuf,
     target: PathBuf,
+    /// What the last check has said.
+    pub(super) log: PathBuf,
 }
 
 impl Copy {
-    /// Copies what git knows of, as it is now. What was built of an earlier copy is used again.
+    /// Copies what git knows of or would take, as it is now. What was built of an earlier copy is used
+    /// again.
     pub(super) fn make(workspace: &Workspace) -> Result<Self, Failure> {
         let mutants = workspace.target_directory().join("mutants");
         let copy = Self {
             directory: mutants.join("workspace"),
             target: mutants.join("target"),
+            log: mutants.join("last-check.log"),
         };
-        let mut list = workspace.program("git", &["ls-files", "-z", "--cached"]);
-        let files = String::from_utf8(list.output()?.stdout)?;
-        for file in files.split_terminator('\0') {
-            let from = workspace.root().join(file);
-            // Deleted, but not yet for git.
-            if from.exists() {
-                copy_if_changed(&from, &copy.directory.join(file))?;
-            }
+        let files = files(workspace)?;
+        for file in &files {
+            copy_if_changed(&workspace.root().join(file), &copy.directory.join(file))?;
         }
+        // What is left of an earlier copy would be found by cargo: a test, a module, a binary.
+        remove_others(&copy.directory, &copy.directory, &files)?;
         Ok(copy)
     }
 
@@ -40,7 +42,7 @@ impl Copy {
     pub(super) fn with<T>(
         &self,
         mutant: &Mutant,
-        work: impl FnOnce(&Self) -> Result<T, Failure>,
+        work: impl FnOnce() -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let file = self.directory.join(mutant.file);
         let code = fs::read_to_string(&file)?;
@@ -49,39 +51,39 @@ impl Copy {
             return Err(problem.into());
         }
         fs::write(&file, code.replace(mutant.right, mutant.wrong))?;
-        let outcome = work(self);
+        let outcome = work();
         fs::write(&file, code)?;
         outcome
     }
 
-    pub(super) fn must_pass(&self, check: Check) -> Result<(), Failure> {
-        if self.cargo(&check.run())? {
-            Ok(())
-        } else {
-            Err(format!("{check} fails without any break").into())
-        }
-    }
-
-    /// A break that does not compile is no break.
-    pub(super) fn fate(&self, mutant: &Mutant) -> Result<Fate, Failure> {
-        if !self.cargo(&mutant.check.build())? {
-            return Err(format!("{} does not compile", mutant.mistake).into());
-        }
-        Ok(if self.cargo(&mutant.check.run())? {
-            Fate::Missed
-        } else {
-            Fate::Caught
-        })
-    }
-
-    /// Whether it succeeds.
-    fn cargo(&self, arguments: &[String]) -> Result<bool, Failure> {
-        let mut cargo = cargo_in(&self.directory, &[]);
-        cargo.args(arguments);
+    /// `cargo` with these arguments, to be run in the copy.
+    pub(super) fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut cargo = cargo_in(&self.directory, arguments);
         cargo.env("CARGO_TARGET_DIR", &self.target);
-        cargo.stdout(Stdio::null()).stderr(Stdio::null());
-        Ok(cargo.status()?.success())
+        cargo
     }
+}
+
+/// The files of the workspace, from its root.
+fn files(workspace: &Workspace) -> Result<HashSet<PathBuf>, Failure> {
+    let options = [
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ];
+    let list = workspace.program("git", &options).output()?;
+    if !list.status.success() {
+        let said = String::from_utf8_lossy(&list.stderr);
+        return Err(format!("git does not list the files: {}", said.trim()).into());
+    }
+    let files = String::from_utf8(list.stdout)?;
+    let files = files.split_terminator('\0').map(PathBuf::from);
+    // Others are deleted, but not yet for git.
+    Ok(files
+        .filter(|file| workspace.root().join(file).exists())
+        .collect())
 }
 
 /// What did not change keeps its time, so that cargo does not build it again.
@@ -95,4 +97,37 @@ fn copy_if_changed(from: &Path, to: &Path) -> Result<(), Failure> {
     }
     fs::write(to, content)?;
     Ok(())
+}
+
+/// Removes every file in `directory` that is none of `files`, which are named from `root`.
+fn remove_others(directory: &Path, root: &Path, files: &HashSet<PathBuf>) -> Result<(), Failure> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            remove_others(&path, root, files)?;
+        } else if !files.contains(path.strip_prefix(root)?) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_files_of_the_workspace_are_left_of_an_earlier_copy() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |file: &str| directory.path().join(file);
+        fs::create_dir(path("tests")).unwrap();
+        for file in ["lib.rs", "old.rs", "tests/one.rs", "tests/old.rs"] {
+            fs::write(path(file), "").unwrap();
+        }
+        let files = HashSet::from(["lib.rs", "tests/one.rs"].map(PathBuf::from));
+        remove_others(directory.path(), directory.path(), &files).unwrap();
+        assert!(path("lib.rs").exists() && path("tests/one.rs").exists());
+        assert!(!path("old.rs").exists() && !path("tests/old.rs").exists());
+    }
 }

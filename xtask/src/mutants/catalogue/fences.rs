@@ -1,0 +1,97 @@
+//! Nothing older comes back.
+
+use super::{AT_ONCE, FAILS_AGAIN, MODEL, SCHEDULED_FENCES};
+use crate::mutants::Mutant;
+
+pub(super) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        guarantee: "G3",
+        mistake: "a write at once that fails counts as one that was taken",
+        file: "hitbox-backend/src/composition/ledger/shard.rs",
+        right: "                    (Effect::Confirmed, Some(newest)) => state.confirm(newest),
+                    (Effect::Confirmed, None) | (Effect::None | Effect::Unknown, _) => {}",
+        wrong: "                    (_, Some(newest)) => state.confirm(newest),
+                    (_, None) => {}",
+        check: AT_ONCE,
+    },
+    Mutant {
+        guarantee: "G3",
+        mistake: "a write at once does not wait for the turn of others",
+        file: "hitbox-backend/src/composition/ledger/shard.rs",
+        right: "self.records.get(key).is_some_and(Record::is_busy)",
+        wrong: "self.records.get(key).is_some_and(|record| record.layers.len() > 2)",
+        check: AT_ONCE,
+    },
+    Mutant {
+        guarantee: "G3",
+        mistake: "a refill does not look at what has ended since its read began",
+        file: "hitbox-backend/src/composition/ledger/shard.rs",
+        right: "record.under_way == 0 && record.ended <= ends_when_read_began",
+        wrong: "record.under_way == 0",
+        check: MODEL,
+    },
+    Mutant {
+        guarantee: "G3",
+        mistake: "a change that was overtaken confirms the newer one",
+        file: "hitbox-backend/src/composition/ledger/shard.rs",
+        right: "            if record.newest == id {
+                let newest = record.newest_change();
+                record.layers[layer as usize].confirm(newest);
+            }",
+        wrong: "            let _ = id;
+            let newest = record.newest_change();
+            record.layers[layer as usize].confirm(newest);",
+        check: MODEL,
+    },
+    Mutant {
+        guarantee: "G3",
+        mistake: "two changes of a key go on in a layer at the same time",
+        file: "hitbox-backend/src/composition/ledger/shard.rs",
+        right: "        if !state.busy {
+            state.busy = true;
+            return None;
+        }",
+        wrong: "        if !state.busy || id > 0 {
+            state.busy = true;
+            return None;
+        }",
+        check: MODEL,
+    },
+    Mutant {
+        guarantee: "G3",
+        mistake: "a repair takes what an owing layer holds for what it should hold",
+        file: "hitbox-backend/src/composition/repair.rs",
+        right: "Ok(found?.filter(|value| is_usable(A::LAYER, value, trust, &moment)))",
+        wrong: "{ let _ = (trust, moment); found }",
+        check: MODEL,
+    },
+    Mutant {
+        guarantee: "G3",
+        mistake: "a repair does not look at what has ended since it read the layers",
+        file: "hitbox-backend/src/composition/ledger/debts.rs",
+        right: "shard.begin_refill(key, layer, trust.ends)?",
+        wrong: "{ let _ = trust; shard.begin_refill(key, layer, u64::MAX)? }",
+        check: FAILS_AGAIN,
+    },
+    Mutant {
+        guarantee: "G3",
+        mistake: "a read counts the ends of changes after it has looked at the fences",
+        file: "hitbox-backend/src/composition/ledger/mod.rs",
+        right: "        let ends = self.ends.load(Ordering::Acquire);
+        if self.standing.load(Ordering::Acquire) == 0 {
+            return Trust {
+                fences: [Stamp::ZERO; 2],
+                ends,
+            };
+        }",
+        wrong: "        let untouched = self.standing.load(Ordering::Acquire) == 0;
+        let ends = self.ends.load(Ordering::Acquire);
+        if untouched {
+            return Trust {
+                fences: [Stamp::ZERO; 2],
+                ends,
+            };
+        }",
+        check: SCHEDULED_FENCES,
+    },
+];

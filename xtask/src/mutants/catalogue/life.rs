@@ -1,0 +1,47 @@
+//! How long a value lives.
+
+use super::{CORE, MODEL, SCENARIOS, STORED_FORM};
+use crate::mutants::Mutant;
+
+pub(super) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        guarantee: "G1",
+        mistake: "a value still lives at the instant of its expiry",
+        file: "hitbox-core/src/value/life_time.rs",
+        right: "self.0 <= moment.unix_millis()",
+        wrong: "self.0 < moment.unix_millis()",
+        check: CORE,
+    },
+    Mutant {
+        guarantee: "G1",
+        mistake: "an expired value is a hit for the policies",
+        file: "hitbox-backend/src/composition/read.rs",
+        right: "!value.is_expired_at(moment) && trust.covers(layer, value.created())",
+        wrong: "{ let _ = moment; trust.covers(layer, value.created()) }",
+        check: SCENARIOS,
+    },
+    Mutant {
+        guarantee: "G2",
+        mistake: "the cap on L1 lengthens shorter lives",
+        file: "hitbox-core/src/value.rs",
+        right: "self.expire.min(LifeTime::until(Some(limit)))",
+        wrong: "LifeTime::until(Some(limit))",
+        check: SCENARIOS,
+    },
+    Mutant {
+        guarantee: "G2",
+        mistake: "the stored form loses the expiry",
+        file: "hitbox-backend/src/stored_form/header.rs",
+        right: "expire: time(flags & HAS_EXPIRE, array_at(header, 24))?,",
+        wrong: "expire: time(flags & HAS_EXPIRE, array_at(header, 24))?.filter(|_| false),",
+        check: STORED_FORM,
+    },
+    Mutant {
+        guarantee: "G2",
+        mistake: "a repair gives L2 the copy of L1, which has a shorter life",
+        file: "hitbox-backend/src/composition/repair.rs",
+        right: "(Asked::Value, CompositionLayer::L1, Some(_)) | (Asked::Nothing, _, _) => Ok(None),",
+        wrong: "(Asked::Nothing, _, _) => { let _ = rules; Ok(None) }",
+        check: MODEL,
+    },
+];

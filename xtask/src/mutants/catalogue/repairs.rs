@@ -1,0 +1,121 @@
+//! What a layer owes.
+
+use super::{FENCES, MODEL, SCENARIOS, SCHEDULED_FENCES, SCHEDULED_REPAIRS};
+use crate::mutants::Mutant;
+
+pub(super) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        guarantee: "G4",
+        mistake: "a layer that failed a change counts as having done it",
+        file: "hitbox-backend/src/composition/ledger/turn.rs",
+        right: "let outcome = operation.await;
+        self.settle(Effect::of(&outcome));",
+        wrong: "let outcome = operation.await;
+        self.settle(Effect::Confirmed);",
+        check: FENCES,
+    },
+    Mutant {
+        guarantee: "G4",
+        mistake: "reads trust a layer that owes",
+        file: "hitbox-backend/src/composition/read.rs",
+        right: "!value.is_expired_at(moment) && trust.covers(layer, value.created())",
+        wrong: "{ let _ = (layer, trust); !value.is_expired_at(moment) }",
+        check: SCENARIOS,
+    },
+    Mutant {
+        guarantee: "G4",
+        mistake: "a repair removes the value that it should copy",
+        file: "hitbox-backend/src/composition/repair.rs",
+        right: "(Ok(None), Ok(Some(value))) => Remedy::Copy(value),",
+        wrong: "(Ok(None), Ok(Some(value))) if value.is_expired() => Remedy::Copy(value),
+        (Ok(None), Ok(Some(_))) => Remedy::Remove,",
+        check: MODEL,
+    },
+    Mutant {
+        guarantee: "G4",
+        mistake: "nobody repairs a layer after the first round of repairs",
+        file: "hitbox-backend/src/composition/ledger/debts.rs",
+        right: "ledger.pending.claimed[self.chore.index()].store(false, Ordering::Release);",
+        wrong: "ledger.pending.claimed[self.chore.index()].store(true, Ordering::Release);",
+        check: MODEL,
+    },
+    Mutant {
+        guarantee: "G4",
+        mistake: "a repair that ends keeps others from looking at the layer",
+        file: "hitbox-backend/src/composition/ledger/debts.rs",
+        right: "self.ledger.shard(&self.key).end_look(&self.key, self.layer);",
+        wrong: "let _ = &self.ledger.shard(&self.key);",
+        check: MODEL,
+    },
+    Mutant {
+        guarantee: "G4",
+        mistake: "what was unsettled for long enough is not looked at",
+        file: "hitbox-backend/src/composition/ledger/record.rs",
+        right: "        if remembers && state.debt == Debt::None {
+            state.debt = Debt::Unverified;
+        }",
+        wrong: "        let _ = remembers;",
+        check: MODEL,
+    },
+    Mutant {
+        guarantee: "G4",
+        mistake: "a composition that is a layer takes refills past its record",
+        file: "hitbox-backend/src/composition/backend.rs",
+        right: "        self.write_from(Origin::OtherLayer, key, value).await",
+        wrong: "        self.layers.l1.refill(key, value.clone()).await?;
+        self.layers.l2.refill(key, value).await",
+        check: MODEL,
+    },
+    Mutant {
+        guarantee: "G4",
+        mistake: "an error blames the layer of a nested composition",
+        file: "hitbox-backend/src/error.rs",
+        right: "self.inner.layers.insert(0, layer);",
+        wrong: "self.inner.layers.push(layer);",
+        check: MODEL,
+    },
+    Mutant {
+        guarantee: "G4",
+        mistake: "what single keys owe is forgotten before the layer is distrusted",
+        file: "hitbox-backend/src/composition/ledger/mod.rs",
+        right: "            let before = self.coarse[layer as usize].fetch_max(now.as_micros(), Ordering::AcqRel);
+            if before == 0 {
+                self.standing.fetch_add(1, Ordering::AcqRel);
+            }
+            for shard in &self.shards {
+                let mut shard = lock(shard);
+                self.account(|standing| shard.forgive(layer, now, standing));
+            }
+",
+        wrong: "            for shard in &self.shards {
+                let mut shard = lock(shard);
+                self.account(|standing| shard.forgive(layer, now, standing));
+            }
+            let before = self.coarse[layer as usize].fetch_max(now.as_micros(), Ordering::AcqRel);
+            if before == 0 {
+                self.standing.fetch_add(1, Ordering::AcqRel);
+            }
+",
+        check: SCHEDULED_FENCES,
+    },
+    Mutant {
+        guarantee: "G4",
+        mistake: "a claim on repairs is given back without a fence",
+        file: "hitbox-backend/src/composition/ledger/debts.rs",
+        right: "        // it sees that nobody has the claim any more.
+        fence(Ordering::SeqCst);
+",
+        wrong: "        // it sees that nobody has the claim any more.
+        fence(Ordering::Release);
+",
+        check: SCHEDULED_REPAIRS,
+    },
+    Mutant {
+        guarantee: "G4",
+        mistake: "nobody looks at what has come to be owed as repairs end",
+        file: "hitbox-backend/src/composition/ledger/debts.rs",
+        right: "ClaimProgress::Begun => ledger.call_for_repairs(),",
+        wrong: "ClaimProgress::Begun => {}",
+        check: SCHEDULED_REPAIRS,
+    },
+];

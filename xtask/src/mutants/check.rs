@@ -1,0 +1,99 @@
+use std::{fmt, path::Path, process::Command};
+
+use super::copy::Copy;
+use crate::{Failure, schedules};
+
+/// Most mistakes show with as many interruptions of threads, as in `cargo xtask ci`.
+const INTERRUPTIONS: u32 = 3;
+
+/// What passes as long as the code is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Check {
+    /// A crate's own tests.
+    UnitTests(&'static str),
+    /// A crate's file of tests.
+    Tests(&'static str, &'static str),
+    /// One test of a crate's file.
+    Test(&'static str, &'static str, &'static str),
+    /// So many operations of the model for each pair of policies, over layers in memory, from this seed.
+    Model { seed: u64, operations: u64 },
+    /// A part of the schedules.
+    Schedules(&'static str),
+}
+
+impl Check {
+    /// Builds it, and says how to carry it out.
+    ///
+    /// # Errors
+    ///
+    /// If it does not compile.
+    pub(super) fn build(self, copy: &Copy) -> Result<Command, Failure> {
+        match self {
+            Self::UnitTests(package) => of_tests(copy, package, "--lib", &[]),
+            Self::Tests(package, file) => of_tests(copy, package, &format!("--test={file}"), &[]),
+            Self::Test(package, file, test) => {
+                of_tests(copy, package, &format!("--test={file}"), &[test])
+            }
+            Self::Model { seed, operations } => {
+                must_compile(&mut copy.cargo(&["build", "--quiet", "--package", "xtask"]))?;
+                Ok(of_the_model(copy, seed, operations))
+            }
+            Self::Schedules(part) => {
+                let program = schedules::build(|arguments| copy.cargo(arguments))?;
+                Ok(of_schedules(&program, part))
+            }
+        }
+    }
+}
+
+fn of_tests(copy: &Copy, package: &str, target: &str, names: &[&str]) -> Result<Command, Failure> {
+    let tests = [
+        "test",
+        "--quiet",
+        "--all-features",
+        "--package",
+        package,
+        target,
+    ];
+    must_compile(copy.cargo(&tests).arg("--no-run"))?;
+    let mut command = copy.cargo(&tests);
+    command.args(names);
+    Ok(command)
+}
+
+fn must_compile(cargo: &mut Command) -> Result<(), Failure> {
+    let output = cargo.output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("it does not compile:\n{}", said.trim()).into())
+}
+
+fn of_the_model(copy: &Copy, seed: u64, operations: u64) -> Command {
+    let [seed, operations] = [seed, operations].map(|number| number.to_string());
+    let run = ["run", "--quiet", "--package", "xtask", "--", "model"];
+    let mut command = copy.cargo(&run);
+    command.args(["--layers", "memory", "--seed", &seed]);
+    command.args(["--operations", &operations]);
+    command
+}
+
+fn of_schedules(program: &Path, part: &str) -> Command {
+    let mut command = Command::new(program);
+    command.arg(format!("schedules::{part}"));
+    command.env("LOOM_MAX_PREEMPTIONS", INTERRUPTIONS.to_string());
+    command
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnitTests(package) => write!(f, "{package}, unit tests"),
+            Self::Tests(package, file) => write!(f, "{package}/tests/{file}"),
+            Self::Test(package, file, test) => write!(f, "{package}/tests/{file}, {test}"),
+            Self::Model { seed, .. } => write!(f, "model, seed {seed}"),
+            Self::Schedules(part) => write!(f, "schedules, {part}"),
+        }
+    }
+}
