@@ -9,7 +9,7 @@ use std::{
 
 use chrono::TimeDelta;
 use hitbox_backend::{
-    Backend, BackendError, BackendErrorKind,
+    Backend, BackendError, BackendErrorKind, ReadOutcome,
     core::{CacheKey, CacheValue, Raw, clock},
 };
 use tokio::time::timeout;
@@ -75,10 +75,6 @@ impl Caller {
         }
     }
 
-    pub(super) fn backend(&self) -> &Arc<dyn Backend> {
-        &self.backend
-    }
-
     pub(super) fn record(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,17 +88,35 @@ impl Caller {
     pub(super) async fn read(&self, name: &str, allowed: RangeInclusive<u64>) -> Found {
         let key = key(name);
         let read = self.timed("read", self.backend.read(&key)).await;
-        let value = match read {
-            Some(Ok(Some(value))) => value,
-            Some(Ok(None)) => {
+        read.map_or(Found::Failed, |outcome| self.found(name, outcome, allowed))
+    }
+
+    /// Reads names in one call. The same holds for each of them.
+    pub(super) async fn read_many(&self, names: &[&str], allowed: RangeInclusive<u64>) {
+        let keys: Vec<_> = names.iter().copied().map(key).collect();
+        let read = self.timed("bulk read", self.backend.read_many(&keys)).await;
+        let outcomes = read.unwrap_or_default();
+        if outcomes.len() != names.len() {
+            let outcomes = outcomes.len();
+            self.record()
+                .violation(format!("{outcomes} outcomes for {names:?}"));
+        }
+        for (name, outcome) in names.iter().zip(outcomes) {
+            self.found(name, outcome, allowed.clone());
+        }
+    }
+
+    fn found(&self, name: &str, outcome: ReadOutcome, allowed: RangeInclusive<u64>) -> Found {
+        let value = match outcome {
+            Ok(Some(value)) => value,
+            Ok(None) => {
                 self.record().saw("miss");
                 return Found::Nothing;
             }
-            Some(Err(error)) => {
+            Err(error) => {
                 self.record().saw(kind(&error));
                 return Found::Failed;
             }
-            None => return Found::Failed,
         };
         let mut record = self.record();
         record.saw("hit");

@@ -1,13 +1,14 @@
 //! Replies that break off after byte N, for every N.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::future::{join, join_all, try_join_all};
 use hitbox_backend::Backend;
 use test_servers::proxy::{Ending, Fault};
+use tokio::time::sleep;
 
 use super::{
-    caller::{Caller, key},
+    caller::{Caller, Done, key},
     disturbed::{Arrangement, Disturbed},
     record::Record,
     scenario::{Depth, Outcome, Scenario},
@@ -21,6 +22,9 @@ const LANES: usize = 4;
 /// Read at the same time, over the connection that is cut.
 const READ: [&str; 3] = ["one", "two", "three"];
 
+/// Begins the names of what is written or removed.
+const CHANGED: &str = "changed";
+
 /// Whose replies break off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Victims {
@@ -30,6 +34,46 @@ enum Victims {
     Open,
 }
 
+/// What is answered when the reply breaks off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    /// Reads and a write at the same time: the others wait behind the first on the same connection.
+    Several,
+    /// A bulk read of the same names.
+    ReadMany,
+    Write,
+    Remove,
+}
+
+impl Call {
+    const ALL: [Self; 4] = [Self::Several, Self::ReadMany, Self::Write, Self::Remove];
+
+    /// Makes it. Returns what became of the change of `changed`, if it is one.
+    async fn make(self, caller: &Caller, changed: &str) -> Option<Done> {
+        match self {
+            Self::Several => {
+                let reads = join_all(READ.iter().map(|name| caller.read(name, 1..=1)));
+                let (_, done) = join(reads, caller.write(changed, 2)).await;
+                Some(done)
+            }
+            Self::ReadMany => {
+                caller.read_many(&READ, 1..=1).await;
+                None
+            }
+            Self::Write => Some(caller.write(changed, 2).await),
+            Self::Remove => Some(caller.remove(changed).await),
+        }
+    }
+
+    /// The newest version that there may be of what it has changed.
+    const fn newest(self) -> u64 {
+        match self {
+            Self::Several | Self::ReadMany | Self::Write => 2,
+            Self::Remove => 1,
+        }
+    }
+}
+
 /// One way to cut.
 #[derive(Clone, Copy)]
 struct Cut {
@@ -37,35 +81,55 @@ struct Cut {
     arrangement: Arrangement,
     victims: Victims,
     ending: Ending,
+    call: Call,
 }
 
-pub(super) fn scenarios(depth: Depth) -> Vec<Scenario> {
-    let mut all = Vec::new();
-    for server in Server::ALL {
-        for arrangement in [Arrangement::Alone, Arrangement::DEFAULT, Arrangement::RACE] {
-            for victims in [Victims::All, Victims::Open] {
-                for ending in [Ending::Close, Ending::Reset] {
-                    // In the short form all that open connections can do to a backend by itself,
-                    // and the worst to a composition.
-                    let short = match (arrangement, victims, ending) {
-                        (Arrangement::Alone, Victims::All, Ending::Close)
-                        | (Arrangement::Alone, Victims::Open, Ending::Reset) => true,
-                        (_, Victims::All, Ending::Reset) => arrangement == Arrangement::DEFAULT,
-                        _ => false,
-                    };
-                    if short || depth == Depth::Long {
-                        all.push(scenario(Cut {
+impl Cut {
+    fn all() -> impl Iterator<Item = Self> {
+        let arrangements = [Arrangement::Alone, Arrangement::DEFAULT, Arrangement::RACE];
+        let mut all = Vec::new();
+        for server in Server::ALL {
+            for arrangement in arrangements {
+                for victims in [Victims::All, Victims::Open] {
+                    for ending in [Ending::Close, Ending::Reset] {
+                        all.extend(Call::ALL.map(|call| Self {
                             server,
                             arrangement,
                             victims,
                             ending,
+                            call,
                         }));
                     }
                 }
             }
         }
+        all.into_iter()
     }
-    all
+
+    fn belongs_to(self, depth: Depth) -> bool {
+        let worst = self.victims == Victims::All && self.ending == Ending::Reset;
+        let mildest = self.victims == Victims::All && self.ending == Ending::Close;
+        let alone = self.arrangement == Arrangement::Alone;
+        match (depth, self.call) {
+            (Depth::Long, Call::Several) => true,
+            // Which way a connection ends is tried often enough.
+            (Depth::Long, _) => self.ending == Ending::Reset || alone && mildest,
+            // All that open connections can do to a backend by itself, and the worst to a composition.
+            (Depth::Short, Call::Several) => {
+                let open = self.victims == Victims::Open && self.ending == Ending::Reset;
+                alone && (mildest || open) || worst && self.arrangement == Arrangement::DEFAULT
+            }
+            (Depth::Short, Call::ReadMany) => alone && worst,
+            (Depth::Short, Call::Write | Call::Remove) => {
+                worst && (alone || self.arrangement == Arrangement::DEFAULT)
+            }
+        }
+    }
+}
+
+pub(super) fn scenarios(depth: Depth) -> Vec<Scenario> {
+    let wanted = Cut::all().filter(|cut| cut.belongs_to(depth));
+    wanted.map(scenario).collect()
 }
 
 fn scenario(cut: Cut) -> Scenario {
@@ -77,8 +141,14 @@ fn scenario(cut: Cut) -> Scenario {
         Ending::Close => "closed",
         Ending::Reset => "reset",
     };
+    let to = match cut.call {
+        Call::Several => "",
+        Call::ReadMany => " to a bulk read",
+        Call::Write => " to a write",
+        Call::Remove => " to a remove",
+    };
     let name = format!(
-        "{}: {whom} {how} at byte N of the reply",
+        "{}: {whom} {how} at byte N of the reply{to}",
         cut.arrangement.of(cut.server)
     );
     Scenario::new(
@@ -88,15 +158,15 @@ fn scenario(cut: Cut) -> Scenario {
 }
 
 async fn everywhere(stage: &Arc<Stage>, cut: Cut) -> Result<Outcome, Failure> {
-    let length = reply_length(stage, cut.server).await?;
+    let length = reply_length(stage, cut).await?;
     let step = match cut.server {
         Server::Redis => 1,
         Server::DynamoDb => stage.depth.of(17, 1),
     };
-    let end = match cut.server {
+    let end = match (cut.server, cut.call) {
         // Beyond the first reply too: others wait behind it on the same connection.
-        Server::Redis => length * stage.depth.of(1, 2),
-        Server::DynamoDb => length,
+        (Server::Redis, Call::Several) => length * stage.depth.of(1, 2),
+        _ => length,
     };
     let lanes = (0..LANES).map(|lane| {
         let places = (0..=end).step_by(step).skip(lane).step_by(LANES);
@@ -109,14 +179,28 @@ async fn everywhere(stage: &Arc<Stage>, cut: Cut) -> Result<Outcome, Failure> {
     Ok(Outcome::Ran(whole))
 }
 
-/// How long the reply to the read of one value is.
-async fn reply_length(stage: &Stage, server: Server) -> Result<usize, Failure> {
-    let disturbed = Disturbed::new(stage, server, Arrangement::Alone).await?;
-    disturbed.put("one", 1).await?;
+/// How long the reply is that breaks off: of several the first one, to the read of one value.
+async fn reply_length(stage: &Stage, cut: Cut) -> Result<usize, Failure> {
+    let disturbed = Disturbed::new(stage, cut.server, Arrangement::Alone).await?;
+    for name in READ {
+        disturbed.put(name, 1).await?;
+    }
+    disturbed.put(CHANGED, 1).await?;
     disturbed.until_up().await?;
     let before = disturbed.proxy.reply_bytes();
-    disturbed.layer.read(&key("one")).await?;
-    Ok(usize::try_from(disturbed.proxy.reply_bytes() - before)?)
+    match cut.call {
+        Call::Several => _ = disturbed.layer.read(&key(READ[0])).await?,
+        Call::ReadMany | Call::Write | Call::Remove => {
+            cut.call.make(&disturbed.caller, CHANGED).await;
+        }
+    }
+    // The proxy counts what it has passed on a moment after the caller has it.
+    sleep(Duration::from_millis(50)).await;
+    let length = usize::try_from(disturbed.proxy.reply_bytes() - before)?;
+    match disturbed.caller.into_record().violations() {
+        [] if length > 0 => Ok(length),
+        violations => Err(format!("a reply of {length} bytes; {violations:?}").into()),
+    }
 }
 
 async fn along(
@@ -145,8 +229,8 @@ async fn cut_at(
     cut: Cut,
     place: usize,
 ) -> Result<(), Failure> {
-    let written = format!("written {place}");
-    disturbed.put(&written, 1).await?;
+    let changed = format!("{CHANGED} {place}");
+    disturbed.put(&changed, 1).await?;
     for name in READ {
         disturbed.evict(name).await?;
     }
@@ -155,12 +239,7 @@ async fn cut_at(
         Victims::Open if connection >= open => Fault::Nothing,
         Victims::Open | Victims::All => Fault::EndAfter(place, cut.ending),
     });
-    let caller = &disturbed.caller;
-    let (_, outcome) = join(
-        join_all(READ.iter().map(|name| caller.read(name, 1..=1))),
-        caller.write(&written, 2),
-    )
-    .await;
+    let done = cut.call.make(&disturbed.caller, &changed).await;
 
     disturbed.proxy.heal();
     let recovery = disturbed.until_up().await?;
@@ -169,8 +248,10 @@ async fn cut_at(
         disturbed.evict(name).await?;
         after.finds(name, 1).await;
     }
-    disturbed.evict(&written).await?;
-    let oldest = disturbed.arrangement.oldest_after(&outcome, 1, 2);
-    after.read(&written, oldest..=2).await;
+    disturbed.evict(&changed).await?;
+    if let Some(done) = done {
+        let oldest = disturbed.arrangement.oldest_after(&done, 1, 2);
+        after.read(&changed, oldest..=cut.call.newest()).await;
+    }
     Ok(())
 }
