@@ -271,18 +271,29 @@ fn a_late_failure_does_not_open_the_circuit_again() {
     });
 }
 
+/// In whatever order three calls end, the fourth completes the window: none is lost, none counts twice,
+/// and the success is one of them.
 #[test]
 fn the_rate_counts_every_call_once() {
-    explore("two failures and a success, by rate", Extent::All, |_| {
+    let name = "two failures and a success, then a failure, by rate";
+    explore(name, Extent::Interruptions(4), |_| {
         let layer = Counting::answering(Answer::Failure);
-        let rate = FailureRate::new(1.0).window(2).minimum_calls(2);
+        let rate = FailureRate::new(0.75).window(4).minimum_calls(4);
         let config = CircuitBreakerConfig::new()
             .failure_rate(rate)
             .consecutive_failures(10);
         let breaker = Arc::new(layer.clone().circuit_breaker(config).unwrap());
-        let beside = reader(&breaker);
+        let failing = reader(&breaker);
+        let succeeding = {
+            let breaker = Arc::clone(&breaker);
+            // Removes are answered, whatever reads are.
+            thread(move || wait_for(breaker.remove(&key())))
+        };
         read(&breaker).unwrap_err();
-        beside.join().unwrap().unwrap_err();
+        failing.join().unwrap().unwrap_err();
+        succeeding.join().unwrap().unwrap();
+        assert_eq!(breaker.state(), CircuitState::Closed);
+        read(&breaker).unwrap_err();
         assert!(matches!(breaker.state(), CircuitState::Open { .. }));
         assert_eq!(breaker.statistics().opened, 1);
     });
