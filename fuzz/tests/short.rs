@@ -2,7 +2,8 @@
 
 use std::alloc::System;
 
-use hitbox_fuzz::{TARGETS, corpus, counts_allocations, engine::Campaign};
+use hitbox_backend::{BincodeFormat, Format, PostcardFormat};
+use hitbox_fuzz::{TARGETS, Target, corpus, counts_allocations, engine::Campaign};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -36,5 +37,51 @@ fn no_target_fails() {
             summary.observed.decoded > 0 && summary.observed.rejected > 0,
             "{target:?}"
         );
+    }
+}
+
+/// A length that no payload has is one only as its format writes it.
+#[test]
+fn tokens_are_the_lengths_that_they_are_meant_to_be() {
+    const TWO_BYTES: u64 = 0xFFFF;
+    const FOUR_BYTES: u64 = 0xFFFF_FFFF;
+    const FIVE_BYTES: u64 = 1 << 32;
+    let lengths: [(&str, &dyn Format, [u64; 3]); 2] = [
+        (
+            "bincode",
+            &BincodeFormat,
+            [TWO_BYTES, FOUR_BYTES, FIVE_BYTES],
+        ),
+        (
+            "postcard",
+            &PostcardFormat,
+            [TWO_BYTES, FIVE_BYTES, u64::MAX],
+        ),
+    ];
+    for (name, format, lengths) in lengths {
+        let tokens = Target::named(name).unwrap().tokens;
+        for length in lengths {
+            let written = format.encode(&length).unwrap();
+            assert!(
+                tokens.contains(&&written[..]),
+                "{name} has no token for {length}: {written:02x?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_token_is_the_source_text_of_bytes() {
+    let is_hex_escape =
+        |text: &[u8]| matches!(text, [b'x', rest @ ..] if rest.iter().all(u8::is_ascii_hexdigit));
+    for target in TARGETS {
+        for token in target.tokens {
+            assert!(
+                !token.windows(3).any(is_hex_escape),
+                "{}: {:?}",
+                target.name,
+                String::from_utf8_lossy(token)
+            );
+        }
     }
 }

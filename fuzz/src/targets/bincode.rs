@@ -13,10 +13,10 @@ pub(crate) const TARGET: Target = Target {
     seeds,
     // Lengths that a payload does not have, in the ways that the format writes them.
     tokens: &[
-        b"xfbxffxff",
-        b"xfcxffxffxffxff",
-        b"xfd0000x01000",
-        b"x01x01x01x01",
+        b"\xfb\xff\xff",
+        b"\xfc\xff\xff\xff\xff",
+        b"\xfd\0\0\0\0\x01\0\0\0",
+        b"\x01\x01\x01\x01",
     ],
 };
 

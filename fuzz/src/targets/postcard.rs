@@ -13,11 +13,11 @@ pub(crate) const TARGET: Target = Target {
     seeds,
     // Lengths that a payload does not have, in the ways that the format writes them.
     tokens: &[
-        b"xffxffx03",
-        b"x80x80x80x80x10",
-        b"xffxffxffxffxffxffxffxffxffx01",
-        b"x800",
-        b"x01x01x01x01",
+        b"\xff\xff\x03",
+        b"\x80\x80\x80\x80\x10",
+        b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        b"\x80\0",
+        b"\x01\x01\x01\x01",
     ],
 };
 
