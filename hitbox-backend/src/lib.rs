@@ -75,7 +75,8 @@ pub use composition::{
     Compose, CompositionBackend, CompositionLayer, CompositionPolicy, CompositionReadPolicy,
     CompositionWritePolicy, FoundAtOnce, OptimisticParallelWritePolicy, Owed, OwedCause,
     ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy, ReadResult, RefillPolicy,
-    RepairPace, RepairPolicy, SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy,
+    RepairPace, RepairPolicy, SequentialReadPolicy, SequentialWritePolicy, StillDistrusted,
+    StrictWritePolicy,
 };
 pub use compression::Compressor;
 pub use delete_status::DeleteStatus;

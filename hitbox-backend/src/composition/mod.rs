@@ -18,6 +18,7 @@
 mod backend;
 mod background;
 mod bulk;
+mod distrust;
 mod layer;
 mod layers;
 mod ledger;
@@ -30,12 +31,13 @@ mod repair;
 
 use std::{fmt, sync::Arc};
 
-use hitbox_core::{BackendLabel, Offload, Stamp};
+use hitbox_core::{BackendLabel, Offload};
 
 use crate::Backend;
 use layers::Layers;
 use read::SourcePaths;
 
+pub use distrust::StillDistrusted;
 pub use layer::CompositionLayer;
 pub use owed::{Owed, OwedCause};
 pub use policy::{
@@ -123,17 +125,6 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
     #[must_use]
     pub fn owed_len(&self) -> usize {
         self.layers.ledger.owed_len()
-    }
-
-    /// The stamp at or below which nothing in `layer` is trusted, because it came to owe more keys
-    /// than [`record_capacity`](CompositionPolicy::record_capacity); `None` in normal operation.
-    ///
-    /// Such a layer serves again what is written or refilled from then on. Nothing lifts the fence as a
-    /// whole but a new composition.
-    #[must_use]
-    pub fn distrusted_until(&self, layer: CompositionLayer) -> Option<Stamp> {
-        let fence = self.layers.ledger.coarse(layer);
-        (fence > Stamp::ZERO).then_some(fence)
     }
 }
 

@@ -11,6 +11,7 @@
 //! layer ends at the newest. `docs/fences.md` has the argument in full.
 
 mod at_once;
+mod coarse;
 mod debts;
 mod drive;
 mod record;
@@ -36,12 +37,14 @@ use crate::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
+use coarse::Coarse;
 use debts::{Pending, Tries};
 use drive::{Borrowed, Handoff, Work};
 use record::{Change, Standing};
 use shard::{Shard, Turns};
 
 pub(super) use at_once::{AdmissionAtOnce, WriteAtOnce};
+pub(super) use coarse::CannotLift;
 pub(super) use debts::{Asked, Chore, Claim};
 pub(super) use turn::{Afterwards, BegunInTurn, Effect, Turn};
 
@@ -53,8 +56,8 @@ pub(super) struct Ledger {
     /// How many keys have a fence that a read must look at, and one more for each layer with a
     /// coarse fence. Zero lets a read pass without a lock.
     standing: AtomicUsize,
-    /// Per layer: nothing in it that is at or below this stamp is trusted, whatever the key.
-    coarse: [AtomicU64; 2],
+    /// Per layer: distrust of all that is old in it, whatever the key.
+    coarse: [Coarse; 2],
     /// Counts the ends of writes and removes; a refill compares it to tell whether one has ended
     /// since its read began.
     ends: AtomicU64,
@@ -272,47 +275,10 @@ impl Ledger {
         self.owing.load(Ordering::Acquire)
     }
 
-    /// The stamp below which nothing in `layer` is trusted; zero if there is no coarse fence.
-    pub(super) fn coarse(&self, layer: CompositionLayer) -> Stamp {
-        Stamp::from_micros(self.coarse[layer as usize].load(Ordering::Acquire))
-    }
-
     /// Called after a key may have come to owe something, outside the shard's lock.
     fn see_to_debts(&self) {
         self.bound_what_is_owed();
         self.call_for_repairs();
-    }
-
-    /// When too many keys owe something, one coarse fence takes their place.
-    fn bound_what_is_owed(&self) {
-        if self.owing.load(Ordering::Acquire) <= self.capacity {
-            return;
-        }
-        for shard in &self.shards {
-            let mut shard = lock(shard);
-            self.account(|standing| shard.settle_lapsed(standing));
-        }
-        if self.owing.load(Ordering::Acquire) <= self.capacity {
-            return;
-        }
-        let now = Stamp::now();
-        for layer in CompositionLayer::BOTH {
-            let owes = self.shards.iter().any(|shard| lock(shard).owes(layer));
-            if !owes {
-                continue;
-            }
-            // Raised before any single fence goes, so that there is no gap between the two.
-            let before = self.coarse[layer as usize].fetch_max(now.as_micros(), Ordering::AcqRel);
-            if before == 0 {
-                self.standing.fetch_add(1, Ordering::AcqRel);
-            }
-            for shard in &self.shards {
-                let mut shard = lock(shard);
-                self.account(|standing| shard.forgive(layer, now, standing));
-            }
-            tracing::warn!(%layer, capacity = self.capacity,
-                "a layer owes more keys than can be remembered: nothing older than now in it is trusted");
-        }
     }
 
     fn shard(&self, key: &CacheKey) -> MutexGuard<'_, Shard> {

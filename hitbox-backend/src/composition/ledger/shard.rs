@@ -351,13 +351,15 @@ impl Shard {
             .any(|record| record.is_owing() && record.layers[layer as usize].cause(0).is_some())
     }
 
-    /// A coarse fence at `coarse` has taken the place of what single keys owe.
+    /// A coarse fence at `coarse` has taken the place of what single keys owe. Returns until when
+    /// something may arrive late of which nothing is known any more.
     pub(super) fn forgive(
         &mut self,
         layer: CompositionLayer,
         coarse: Stamp,
         standing: &mut Standing,
-    ) {
+    ) -> Option<Instant> {
+        let mut late_until = None;
         let covered: Vec<_> = self
             .records
             .iter()
@@ -371,7 +373,7 @@ impl Shard {
             self.change(&key, standing, |record| {
                 let state = &mut record.layers[layer as usize];
                 state.debt = Debt::None;
-                state.unsettled_until = None;
+                late_until = late_until.max(state.unsettled_until.take());
                 state.vouched = None;
             });
         }
@@ -380,6 +382,7 @@ impl Shard {
             record.is_some_and(|record| record.layers[layer as usize].unsettled_until.is_some())
         };
         self.lapses.retain(|(_, key, layer)| unsettled(key, *layer));
+        late_until
     }
 
     pub(super) fn owed(&self) -> Vec<Owed> {

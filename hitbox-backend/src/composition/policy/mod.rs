@@ -132,7 +132,8 @@ impl<R, W> CompositionPolicy<R, W> {
     ///
     /// When layers owe more than this, nothing in them that is older than that moment is trusted, and
     /// a warning is logged: it costs misses until values are written or refilled, never a stale answer.
-    /// See [`CompositionBackend::distrusted_until`](crate::CompositionBackend::distrusted_until).
+    /// [`CompositionBackend::distrusted_until`](crate::CompositionBackend::distrusted_until) tells, and
+    /// [`trust_again`](crate::CompositionBackend::trust_again) ends it.
     #[must_use]
     pub fn record_capacity(mut self, keys: NonZeroUsize) -> Self {
         self.rules.record_capacity = keys;

@@ -1,0 +1,118 @@
+//! Layers that are distrusted as a whole, and the way back.
+
+use std::time::Duration;
+
+use hitbox_core::Stamp;
+
+use super::{
+    CompositionBackend, CompositionLayer,
+    ledger::{CannotLift, Ledger},
+};
+
+/// Why a layer is [not trusted again](CompositionBackend::trust_again).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StillDistrusted<E> {
+    /// Writes or removes that had no answer when they were forgotten may still take effect in the
+    /// layer, after it was emptied. It has not been emptied.
+    #[error("what is on its way to the layer may arrive for another {left:?}: empty it after that")]
+    MayArriveLate {
+        /// After this it may be emptied.
+        left: Duration,
+    },
+    /// While it was emptied the layer came to owe more than can be remembered once more. It has to
+    /// be emptied again.
+    #[error("the layer has failed too many keys again while it was emptied: empty it once more")]
+    FailedMeanwhile,
+    /// It could not be emptied.
+    #[error("the layer could not be emptied")]
+    NotEmptied(#[source] E),
+}
+
+impl<E> From<CannotLift> for StillDistrusted<E> {
+    fn from(reason: CannotLift) -> Self {
+        match reason {
+            CannotLift::Late(left) => Self::MayArriveLate { left },
+            CannotLift::GivenUpSince => Self::FailedMeanwhile,
+        }
+    }
+}
+
+impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
+    /// The stamp at or below which nothing in `layer` is trusted, because it came to owe more keys
+    /// than [`record_capacity`](super::CompositionPolicy::record_capacity); `None` in normal operation.
+    ///
+    /// Such a layer serves again what is written or refilled from then on. [`trust_again`](Self::trust_again)
+    /// ends the distrust.
+    #[must_use]
+    pub fn distrusted_until(&self, layer: CompositionLayer) -> Option<Stamp> {
+        let fence = self.ledger().coarse(layer);
+        (fence > Stamp::ZERO).then_some(fence)
+    }
+
+    /// Has a layer emptied that is [distrusted as a whole](Self::distrusted_until), and trusts it again.
+    ///
+    /// `empty` has to leave the layer without anything that it held when it was called, and has to be
+    /// done with that when its future is. Meanwhile the composition can be used as ever: what is
+    /// written to the layer or refilled may stay in it or go. Single keys that are
+    /// [owed](Self::owed) go on to be. A layer that is not distrusted is left as it is.
+    ///
+    /// A layer that is a composition itself can move values between its own layers, and so keep what
+    /// it was to lose: empty both of its layers, with nothing under way in it.
+    ///
+    /// # Errors
+    ///
+    /// The layer stays distrusted, without having been emptied, for as long as something that is
+    /// not on record may still arrive in it, which is 60 seconds after an operation without an answer;
+    /// if it comes to be distrusted anew meanwhile; and if `empty` fails. So it does if the
+    /// future is dropped.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use hitbox_backend::{Backend, Compose, CompositionLayer, StillDistrusted};
+    /// use hitbox_core::{CacheKey, DisabledOffload};
+    /// # use hitbox_backend::conformance::MemoryBackend;
+    /// # let (in_process, shared) = (MemoryBackend::new(), MemoryBackend::new());
+    /// # let all_keys = [CacheKey::from_str("id", "1")];
+    ///
+    /// let cache = in_process.compose(shared, DisabledOffload);
+    /// for layer in [CompositionLayer::L1, CompositionLayer::L2] {
+    ///     let emptied = cache.trust_again(layer, || async {
+    ///         // Or whatever the store has for this.
+    ///         let removed = match layer {
+    ///             CompositionLayer::L1 => cache.l1().remove_many(&all_keys).await,
+    ///             CompositionLayer::L2 => cache.l2().remove_many(&all_keys).await,
+    ///         };
+    ///         removed.into_iter().try_for_each(|removed| removed.map(drop))
+    ///     });
+    ///     match emptied.await {
+    ///         Ok(()) => assert_eq!(cache.distrusted_until(layer), None),
+    ///         Err(StillDistrusted::MayArriveLate { left }) => println!("again in {left:?}"),
+    ///         Err(why) => println!("{why}"),
+    ///     }
+    /// }
+    /// # });
+    /// ```
+    pub async fn trust_again<E, Emptied>(
+        &self,
+        layer: CompositionLayer,
+        empty: impl FnOnce() -> Emptied,
+    ) -> Result<(), StillDistrusted<E>>
+    where
+        Emptied: Future<Output = Result<(), E>>,
+    {
+        let Some(lift) = self.ledger().begin_lift(layer)? else {
+            return Ok(());
+        };
+        empty().await.map_err(StillDistrusted::NotEmptied)?;
+        self.ledger().lift(&lift)?;
+        tracing::info!(%layer, "a layer that was emptied is trusted again");
+        Ok(())
+    }
+
+    fn ledger(&self) -> &Ledger {
+        &self.layers.ledger
+    }
+}
