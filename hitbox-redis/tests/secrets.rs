@@ -1,18 +1,26 @@
 //! No password and no value shows up in anything that may be logged.
 
+mod recorder;
 mod server;
 
 use std::{error::Error, fmt::Debug};
 
 use hitbox_backend::{Backend, BackendError};
 use hitbox_redis::RedisBackend;
-use server::{key, start, value};
+use recorder::record;
+use server::{Observer, key, start, value};
 use test_servers::redis::{RedisOptions, RedisServer};
 
 const SECRET: &str = "hunter2";
 
+/// As text, as a list of numbers and in hexadecimal digits.
 fn assert_discreet(shown: &str) {
-    assert!(!shown.contains(SECRET), "{shown}");
+    let bytes = SECRET.as_bytes();
+    let list = format!("{bytes:?}");
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    for form in [SECRET, list.trim_matches(['[', ']']), &digits] {
+        assert!(!shown.to_lowercase().contains(form), "{shown}");
+    }
 }
 
 fn assert_error_discreet(error: &BackendError) {
@@ -29,6 +37,7 @@ fn assert_debug_discreet(thing: &impl Debug) {
 
 #[tokio::test]
 async fn a_password_in_the_url_or_on_its_own() {
+    let recorder = record();
     let options = RedisOptions::new().setting("requirepass", SECRET);
     let server = RedisServer::start(options).await.unwrap();
     let port = server.port();
@@ -59,6 +68,10 @@ async fn a_password_in_the_url_or_on_its_own() {
     assert_debug_discreet(&apart);
     assert_debug_discreet(&apart.connect().await.unwrap());
     RedisBackend::builder().url(in_url).connect().await.unwrap();
+    recorder
+        .lines()
+        .iter()
+        .for_each(|line| assert_discreet(line));
 }
 
 #[test]
@@ -106,4 +119,34 @@ async fn a_value_in_debug_output_of_a_used_backend() {
     cache.write(&key("k"), value(SECRET)).await.unwrap();
     assert_debug_discreet(&cache.read(&key("k")).await.unwrap());
     assert_debug_discreet(&cache);
+}
+
+#[tokio::test]
+async fn all_that_is_logged() {
+    let recorder = record();
+    let options = RedisOptions::new().setting("requirepass", SECRET);
+    let server = RedisServer::start(options).await.unwrap();
+    let port = server.port();
+    let url = format!("redis://:{SECRET}@127.0.0.1:{port}");
+    let wrong = format!("redis://:{SECRET}-wrong@127.0.0.1:{port}");
+    let refused = format!("redis://user:{SECRET}@127.0.0.1:1");
+    for url in [wrong, refused] {
+        let cache = RedisBackend::builder().url(url).build().unwrap();
+        cache.read(&key("k")).await.unwrap_err();
+        cache.write(&key("k"), value(SECRET)).await.unwrap_err();
+    }
+    let cache = RedisBackend::builder().url(&url).connect().await.unwrap();
+    cache.write(&key("k"), value(SECRET)).await.unwrap();
+    assert!(cache.read(&key("k")).await.unwrap().is_some());
+    // Stored by somebody else, under the name of the key.
+    let mut observer = Observer::connect(&url).await;
+    let () = observer.ask(&[b"SET", b"k:v1", SECRET.as_bytes()]).await;
+    assert_eq!(cache.read(&key("k")).await.unwrap(), None);
+
+    let lines = recorder.lines();
+    lines.iter().for_each(|line| assert_discreet(line));
+    for message in ["no connection", "connected", "stored bytes not served"] {
+        let told = lines.iter().any(|line| line.contains(message));
+        assert!(told, "nobody told {message:?}: {lines:#?}");
+    }
 }
