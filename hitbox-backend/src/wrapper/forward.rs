@@ -1,6 +1,6 @@
 /// The methods of `Backend` that do no I/O, forwarded to the field `$inner`: a wrapper is in every
-/// respect but its own what it wraps, its label included. Reads and writes are not begun: a backend that
-/// could answer without waiting has no use for a wrapper.
+/// respect but its own what it wraps, its label included. Reads and writes are not begun in place: such a
+/// call is over before a deadline, a circuit breaker or a retry could have a part in it.
 macro_rules! forward_properties {
     ($inner:ident) => {
         fn begin_read<'a>(
