@@ -116,8 +116,11 @@ read_against_mutations! {
     parallel_read_sequential_write: ParallelReadPolicy::new(), SequentialWritePolicy::new();
     parallel_read_optimistic_write: ParallelReadPolicy::new(), OptimisticParallelWritePolicy::new();
     parallel_read_race_write: ParallelReadPolicy::new(), RaceWritePolicy::new();
+    parallel_read_strict_write: ParallelReadPolicy::new(), StrictWritePolicy::new();
     race_read_sequential_write: RaceReadPolicy::new(), SequentialWritePolicy::new();
     race_read_optimistic_write: RaceReadPolicy::new(), OptimisticParallelWritePolicy::new();
+    race_read_race_write: RaceReadPolicy::new(), RaceWritePolicy::new();
+    race_read_strict_write: RaceReadPolicy::new(), StrictWritePolicy::new();
     race_read_dropped_loser_strict_write:
         RaceReadPolicy::new().loser(RaceLoserPolicy::Drop), StrictWritePolicy::new();
 }
