@@ -21,6 +21,8 @@ const FAILS_AGAIN: Check = Check::Test(
 );
 const FENCES: Check = Check::Tests("hitbox-backend", "fences");
 const AT_ONCE: Check = Check::Tests("hitbox-backend", "at_once");
+const BEGUN_IN_PLACE: Check = Check::Tests("hitbox-backend", "begun_in_place");
+const TRUST_AGAIN: Check = Check::Tests("hitbox-backend", "trust_again");
 const WRAPPERS: Check = Check::Tests("hitbox-backend", "wrappers");
 const STORED_FORM: Check = Check::Tests("hitbox-backend", "stored_form");
 const OFFLOAD_CLOSE: Check = Check::Tests("hitbox-backend", "offload_close");

@@ -1,6 +1,6 @@
 //! Nothing older comes back.
 
-use super::{AT_ONCE, FAILS_AGAIN, MODEL, SCHEDULED_FENCES};
+use super::{AT_ONCE, BEGUN_IN_PLACE, FAILS_AGAIN, MODEL, SCHEDULED_FENCES, TRUST_AGAIN};
 use crate::mutants::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
@@ -21,6 +21,23 @@ pub(super) const MUTANTS: &[Mutant] = &[
         right: "self.records.get(key).is_some_and(Record::is_busy)",
         wrong: "self.records.get(key).is_some_and(|record| record.layers.len() > 2)",
         check: AT_ONCE,
+    },
+    Mutant {
+        guarantee: "G3",
+        mistake: "what was begun in an earlier turn vouches for what came in since",
+        file: "hitbox-backend/src/composition/ledger/record.rs",
+        right: "            (Debt::Unverified, _) | (_, Some(_)) => Afterwards::Unsettled,
+            (Debt::None | Debt::Unconfirmed, None) => Afterwards::Settled,",
+        wrong: "            (_, _) => Afterwards::Settled,",
+        check: BEGUN_IN_PLACE,
+    },
+    Mutant {
+        guarantee: "G3",
+        mistake: "a layer is trusted again though something may still arrive in it",
+        file: "hitbox-backend/src/composition/ledger/coarse.rs",
+        right: "            Some(left) if left > Duration::ZERO => Err(CannotLift::Late(left)),",
+        wrong: "            Some(left) if left > Duration::MAX => Err(CannotLift::Late(left)),",
+        check: TRUST_AGAIN,
     },
     Mutant {
         guarantee: "G3",

@@ -1,6 +1,6 @@
 //! How long a value lives.
 
-use super::{CORE, MODEL, SCENARIOS, STORED_FORM};
+use super::{BEGUN_IN_PLACE, CORE, MODEL, SCENARIOS, STORED_FORM};
 use crate::mutants::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
@@ -19,6 +19,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         right: "!value.is_expired_at(moment) && trust.covers(layer, value.created())",
         wrong: "{ let _ = moment; trust.covers(layer, value.created()) }",
         check: SCENARIOS,
+    },
+    Mutant {
+        guarantee: "G1",
+        mistake: "a hit is held against the moment before the other layer was asked",
+        file: "hitbox-backend/src/composition/backend.rs",
+        right: "            Copying::Needless if begun.has_asked_l1_alone() => {",
+        wrong: "            Copying::Needless if begun.has_asked_l1_alone() || true => {",
+        check: BEGUN_IN_PLACE,
     },
     Mutant {
         guarantee: "G2",
