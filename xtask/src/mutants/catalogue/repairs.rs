@@ -77,21 +77,25 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G4",
         mistake: "what single keys owe is forgotten before the layer is distrusted",
-        file: "hitbox-backend/src/composition/ledger/mod.rs",
-        right: "            let before = self.coarse[layer as usize].fetch_max(now.as_micros(), Ordering::AcqRel);
+        file: "hitbox-backend/src/composition/ledger/coarse.rs",
+        right: "            let before = coarse.fence.fetch_max(now.as_micros(), Ordering::AcqRel);
             if before == 0 {
                 self.standing.fetch_add(1, Ordering::AcqRel);
             }
+            given_up.times += 1;
             for shard in &self.shards {
                 let mut shard = lock(shard);
-                self.account(|standing| shard.forgive(layer, now, standing));
+                let late = self.account(|standing| shard.forgive(layer, now, standing));
+                given_up.late_until = given_up.late_until.max(late);
             }
 ",
-        wrong: "            for shard in &self.shards {
+        wrong: "            given_up.times += 1;
+            for shard in &self.shards {
                 let mut shard = lock(shard);
-                self.account(|standing| shard.forgive(layer, now, standing));
+                let late = self.account(|standing| shard.forgive(layer, now, standing));
+                given_up.late_until = given_up.late_until.max(late);
             }
-            let before = self.coarse[layer as usize].fetch_max(now.as_micros(), Ordering::AcqRel);
+            let before = coarse.fence.fetch_max(now.as_micros(), Ordering::AcqRel);
             if before == 0 {
                 self.standing.fetch_add(1, Ordering::AcqRel);
             }
