@@ -50,7 +50,10 @@ impl Execution {
     ) -> bool {
         let Foreseen(foreseen) = foreseen;
         let foreseen = foreseen[layer as usize].as_ref();
-        let now = held.layers[layer as usize].as_ref();
+        // What has expired is as good as gone, and a repair that finds it so lets it lie.
+        let now = held.layers[layer as usize]
+            .as_ref()
+            .filter(|value| !value.is_expired());
         if now.map(CacheValue::created) == foreseen.map(CacheValue::created) {
             return true;
         }
