@@ -96,6 +96,16 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// The defaults, but for the seed.
+    pub(crate) fn from_seed(seed: u64) -> Self {
+        Self {
+            seed: Some(seed),
+            ..Self::default()
+        }
+    }
+}
+
 pub(crate) fn run(arguments: Parser) -> Result<Verdict, Failure> {
     let Some(options) = parse(arguments)? else {
         print!("{HELP}");
