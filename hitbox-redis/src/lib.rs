@@ -30,11 +30,16 @@
 //! # Commands
 //!
 //! A read is one `GET`, a write one `SET` (with `PXAT` for a value that expires), a removal one
-//! `UNLINK`; bulk calls are one `MGET` or one pipeline. Where eight and more of a kind are on their way to one server, those that come
-//! next go together, up to 64 and about 256 KiB: reads as one `MGET`, changes as one pipeline, in the order in
-//! which they came. They do not wait for others to come: only for the tasks that are about to run. So the server must be Redis 6.2 or Valkey,
+//! `UNLINK`; bulk calls are one `MGET` or one pipeline. So the server must be Redis 6.2 or Valkey,
 //! or later. Expiry is kept by the server, by its clock, to the millisecond; what this process's
 //! clock takes for expired is not returned either.
+//!
+//! While eight or more reads are on their way to a server, those that tasks send at the same time go
+//! together, as one `MGET` of up to 64 keys and about 256 KiB; likewise writes and removals, as one pipeline
+//! in the order in which they came. None waits for others to come, only for the tasks that are about
+//! to run. A key that holds something other than a string is a miss, and counted as
+//! [`Foreign`](hitbox_backend::Rejection::Foreign) only where it is read by itself. The nodes of a cluster get
+//! each command by itself.
 //!
 //! # One connection
 //!
