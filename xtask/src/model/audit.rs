@@ -219,8 +219,10 @@ impl Execution {
                 before.stamp(L1)
             }
         };
-        // A nested composition may know of a remove that is newer than the value: see `came_true`.
-        let refused = after.stamp(L1).is_none() && setting.nested_layer() == Some(L1);
+        // A nested composition may know of a remove that is newer than the value, see `came_true`, or hold a
+        // newer write that the outer one has forgotten.
+        let knows_better = after.stamp(L1).is_none() || after.stamp(L1) > expected;
+        let refused = setting.nested_layer() == Some(L1) && knows_better;
         if after.stamp(L1) == expected || refused {
             return Ok(());
         }

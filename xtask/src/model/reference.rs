@@ -154,7 +154,7 @@ impl Reference {
         } else if !self.setting.forgets_writes() {
             reference.history.note(Event::Settled { floor: stamp });
         }
-        let [l1, l2] = layers.map(|layer| layer.failed > 0);
+        let [l1, l2] = layers.map(|layer| layer.failed_last);
         let fails = match self.setting.outer.policies.write {
             WriteKind::Sequential | WriteKind::Strict => l1 || l2,
             WriteKind::OptimisticParallel | WriteKind::Race => l1 && l2,

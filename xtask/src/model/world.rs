@@ -35,6 +35,9 @@ pub(super) const NO_CALL: usize = usize::MAX;
 pub(super) struct Tally {
     pub(super) took: u32,
     pub(super) failed: u32,
+    /// What it was asked anew counts as it ended: a write that was begun in place, and could not be ended
+    /// there, is made again.
+    pub(super) failed_last: bool,
 }
 
 /// What the answers of layers are counted by.
@@ -160,6 +163,7 @@ impl World {
         } else {
             tally.took += 1;
         }
+        tally.failed_last = failed;
     }
 
     pub(super) fn answers(&self, key: usize, cause: Cause) -> [Tally; 2] {

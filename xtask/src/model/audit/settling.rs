@@ -18,7 +18,20 @@ use crate::model::{
 };
 
 /// What each layer holds of a key once what it owes has been repaired.
-pub(super) struct Foreseen([Option<CacheValue<Raw>>; 2]);
+pub(super) struct Foreseen([Prospect; 2]);
+
+struct Prospect {
+    kept: Option<CacheValue<Raw>>,
+    /// What it is given if it keeps nothing, or once that has expired: an effect that came late is looked
+    /// at a minute after.
+    copy: Option<CacheValue<Raw>>,
+}
+
+impl Prospect {
+    fn value(&self) -> Option<&CacheValue<Raw>> {
+        self.kept.as_ref().or(self.copy.as_ref())
+    }
+}
 
 impl Foreseen {
     /// A layer that owes nothing is left as it is. One that owes keeps what it is trusted with, else is
@@ -27,7 +40,10 @@ impl Foreseen {
         Self(CompositionLayer::BOTH.map(|layer| {
             let owes = owed.iter().any(|owed| owed.layer == layer);
             if !owes {
-                return held.layers[layer as usize].clone();
+                return Prospect {
+                    kept: held.layers[layer as usize].clone(),
+                    copy: None,
+                };
             }
             let (other, may_copy) = match layer {
                 L1 => (L2, true),
@@ -35,8 +51,20 @@ impl Foreseen {
                 L2 => (L1, rules.l1_ttl.is_none()),
             };
             let copy = held.trusted(other).filter(|_| may_copy);
-            held.trusted(layer).or(copy).cloned()
+            Prospect {
+                kept: held.trusted(layer).cloned(),
+                copy: copy.cloned(),
+            }
         }))
+    }
+
+    pub(super) fn value(&self, layer: CompositionLayer) -> Option<&CacheValue<Raw>> {
+        self.of(layer).value()
+    }
+
+    fn of(&self, layer: CompositionLayer) -> &Prospect {
+        let Self(prospects) = self;
+        &prospects[layer as usize]
     }
 }
 
@@ -48,23 +76,32 @@ impl Execution {
         layer: CompositionLayer,
         held: &Held,
     ) -> bool {
-        let Foreseen(foreseen) = foreseen;
-        let foreseen = foreseen[layer as usize].as_ref();
+        let Prospect { kept, copy } = foreseen.of(layer);
+        let value = foreseen.value(layer);
         // What has expired is as good as gone, and a repair that finds it so lets it lie.
         let now = held.layers[layer as usize]
             .as_ref()
             .filter(|value| !value.is_expired());
-        if now.map(CacheValue::created) == foreseen.map(CacheValue::created) {
+        let is_now = |expected: Option<&CacheValue<Raw>>| {
+            now.map(CacheValue::created) == expected.map(CacheValue::created)
+        };
+        let keeps = kept.as_ref().is_some_and(|kept| !kept.is_expired());
+        if is_now(value) || !keeps && is_now(copy.as_ref()) {
             return true;
         }
         let setting = &self.plan.setting;
-        let may_lack = foreseen.is_some_and(|value| {
-            // The cap on L1 may be shorter than what has passed.
-            value.is_expired() || layer == L1 && setting.outer.l1_ttl.is_some()
-        });
+        // The cap on L1 may be shorter than what has passed.
+        let is_capped = value.is_some() && layer == L1 && setting.outer.l1_ttl.is_some();
+        // So may that of a nested composition, whose copy the other layer was given.
+        let nested_caps = setting
+            .nested
+            .is_some_and(|nested| nested.layer != layer && nested.rules.l1_ttl.is_some());
+        let is_copy_of_capped = nested_caps && !keeps && copy.is_some();
         // Where no write or remove of the key is remembered any more, a layer that something may have reached
         // late is not looked at again: there is no fence that it could have come below.
-        let may_lack = may_lack || setting.outer.memory == Memory::ForgetsQuiet;
+        let is_forgotten = setting.outer.memory == Memory::ForgetsQuiet;
+        let has_expired = value.is_some_and(CacheValue::is_expired);
+        let may_lack = has_expired || is_capped || is_copy_of_capped || is_forgotten;
         // A nested composition stamps a remove when it comes to it, also one that was a repair. A value
         // that was made before counts as removed there.
         now.is_none() && (may_lack || setting.nested_layer() == Some(layer))
@@ -102,11 +139,10 @@ impl Execution {
                 .into_iter()
                 .find(|layer| !self.came_true(&foreseen, *layer, &held));
             if let Some(layer) = wrong {
-                let Foreseen(foreseen) = &foreseen;
                 return Err(format!(
                     "repaired, {layer} holds {:?} of k{key}, not {:?}",
                     held.layers[layer as usize].as_ref().map(name_of),
-                    foreseen[layer as usize].as_ref().map(name_of),
+                    foreseen.value(layer).map(name_of),
                 ));
             }
         }
