@@ -151,10 +151,11 @@ impl LayerState {
     /// The layer has taken the newest change. What may still arrive late is older than that, and
     /// what it was asked to hold must be trusted from now on.
     pub(super) fn confirm(&mut self, newest: Option<Change>) {
-        self.debt = if self.lapsed_beneath {
-            Debt::Unverified
-        } else {
-            Debt::None
+        // Where no write or remove is remembered, nothing is fenced that something late could have undone,
+        // and nobody could tell what to repair.
+        self.debt = match newest {
+            Some(_) if self.lapsed_beneath => Debt::Unverified,
+            Some(_) | None => Debt::None,
         };
         self.attempts = 0;
         if let Some(newest) = newest {
