@@ -188,9 +188,9 @@ pub trait Backend: Send + Sync {
 
     /// Whether [`begin_write`](Self::begin_write) can be expected to answer. Default: no.
     ///
-    /// A composition decides a write without waiting only if both layers say so: what one has done at
-    /// once would have to be done again where the other has to be waited for. It copies to its first
-    /// layer without waiting if that one says so.
+    /// A composition decides a write without waiting only if both layers say so. If only its first does, that
+    /// is written without waiting, and then the other, where the policy says beforehand when it asks that. It
+    /// copies to its first layer without waiting if that one says so.
     fn writes_at_once(&self) -> bool {
         false
     }

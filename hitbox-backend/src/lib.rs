@@ -72,11 +72,11 @@ pub use backend::{
 };
 pub use capabilities::Capabilities;
 pub use composition::{
-    Compose, CompositionBackend, CompositionLayer, CompositionPolicy, CompositionReadPolicy,
-    CompositionWritePolicy, FoundAtOnce, OptimisticParallelWritePolicy, Owed, OwedCause,
-    ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy, ReadResult, RefillPolicy,
-    RepairPace, RepairPolicy, SequentialReadPolicy, SequentialWritePolicy, StillDistrusted,
-    StrictWritePolicy,
+    AsksL2, Compose, CompositionBackend, CompositionLayer, CompositionPolicy,
+    CompositionReadPolicy, CompositionWritePolicy, FoundAtOnce, OptimisticParallelWritePolicy,
+    Owed, OwedCause, ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy,
+    ReadResult, RefillPolicy, RepairPace, RepairPolicy, SequentialReadPolicy,
+    SequentialWritePolicy, StillDistrusted, StrictWritePolicy,
 };
 pub use compression::Compressor;
 pub use delete_status::DeleteStatus;

@@ -19,7 +19,7 @@ use futures::{
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload, Raw, clock::Moment};
 
 use super::{
-    CompositionBackend, CompositionReadPolicy, CompositionWritePolicy, RefillPolicy,
+    AsksL2, CompositionBackend, CompositionReadPolicy, CompositionWritePolicy, RefillPolicy,
     background::Background,
     layers::Handle,
     ledger::Origin,
@@ -43,8 +43,8 @@ where
         contexts: &mut [BoxContext],
     ) -> Vec<ReadOutcome> {
         // Repairs want to know of both layers, whatever the policy asks.
-        let in_order =
-            self.read.asks_in_order() && self.layers.rules.refill != RefillPolicy::Repair;
+        let in_order = self.read.asks_l2() == AsksL2::IfLeftOpen
+            && self.layers.rules.refill != RefillPolicy::Repair;
         let mut outcomes = if in_order {
             self.read_in_order(keys, contexts).await
         } else {

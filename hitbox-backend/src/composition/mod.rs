@@ -41,7 +41,7 @@ pub use distrust::StillDistrusted;
 pub use layer::CompositionLayer;
 pub use owed::{Owed, OwedCause};
 pub use policy::{
-    CompositionPolicy, CompositionReadPolicy, CompositionWritePolicy, FoundAtOnce,
+    AsksL2, CompositionPolicy, CompositionReadPolicy, CompositionWritePolicy, FoundAtOnce,
     OptimisticParallelWritePolicy, ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy,
     RaceWritePolicy, ReadResult, RefillPolicy, RepairPace, RepairPolicy, SequentialReadPolicy,
     SequentialWritePolicy, StrictWritePolicy,

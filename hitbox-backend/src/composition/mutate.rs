@@ -1,6 +1,7 @@
 //! One write or remove through a composition.
 
 mod at_once;
+mod l1_first;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use super::{
 use crate::{BackendError, BackendErrorKind, BackendResult, DeleteStatus};
 
 pub(super) use at_once::{AtOnce, Outcome};
+pub(super) use l1_first::L1First;
 
 /// What came of the write of each layer, where that has been made already.
 pub(super) type Done = [Option<Ended>; 2];

@@ -57,10 +57,14 @@ impl Begun {
         matches!(self.glimpses, [Glimpse::Value(_), Glimpse::Nothing])
     }
 
-    /// Whether it is known that L1 has no value, and of L2 nothing; and nothing is distrusted, so that
-    /// there is nothing to repair.
+    /// Whether it is known that L1 has no value, and of L2 nothing.
     pub(super) fn lacks_in_l1_alone(&self) -> bool {
-        self.glimpses == [Glimpse::Miss, Glimpse::Nothing] && !self.trust.is_limited()
+        self.glimpses == [Glimpse::Miss, Glimpse::Nothing]
+    }
+
+    /// Whether nothing is known of either layer.
+    pub(super) fn has_seen_nothing(&self) -> bool {
+        self.glimpses == [Glimpse::Nothing; 2]
     }
 
     /// Whether L1 was seen to hold this value already: under a cap it has another expiry there, and

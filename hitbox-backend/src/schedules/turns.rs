@@ -14,20 +14,27 @@ use crate::{Backend, CompositionPolicy, RaceWritePolicy, RepairPolicy};
 
 #[test]
 fn three_changes_take_turns() {
-    three_changes(Pace::Immediate);
+    three_changes([Pace::Immediate; 2]);
 }
 
 /// Writes that have both turns from the beginning hand them on, too.
 #[test]
 fn three_changes_take_turns_with_layers_at_once() {
-    three_changes(Pace::AtOnce);
+    three_changes([Pace::AtOnce; 2]);
 }
 
-fn three_changes(pace: Pace) {
-    let name = format!("two writes and a remove, layers {pace:?}");
+/// Those that give L1's turn back before L2 has answered, too.
+#[test]
+fn three_changes_take_turns_with_l1_at_once() {
+    three_changes([Pace::AtOnce, Pace::Immediate]);
+}
+
+fn three_changes(paces: [Pace; 2]) {
+    let name = format!("two writes and a remove, layers {paces:?}");
     explore(&name, Extent::Interruptions(2), move |_| {
         let policy = CompositionPolicy::new();
-        let cache = Cache::of(Layer::at(pace), Layer::at(pace), DisabledOffload, policy);
+        let [l1, l2] = paces.map(Layer::at);
+        let cache = Cache::of(l1, l2, DisabledOffload, policy);
         let writers = [value(), value()].map(|value| {
             let beside = cache.clone();
             thread(move || beside.write(value).unwrap())

@@ -200,7 +200,9 @@ impl Execution {
             }
             let owes = self.owed(Level::Outer, key).into_iter();
             let still = |now: &Owed| now.layer == layer && now.cause == OwedCause::Unconfirmed;
-            if owes.into_iter().any(|now| still(&now)) || !self.came_true(&foreseen, layer, after) {
+            let is_repaired =
+                self.came_true(&foreseen, layer, after) || self.was_refilled(layer, before, after);
+            if owes.into_iter().any(|now| still(&now)) || !is_repaired {
                 return Err(format!(
                     "the read of k{key} did not repair {layer}, which holds {:?}",
                     after.layers[layer as usize].as_ref().map(name_of)
@@ -208,6 +210,17 @@ impl Execution {
             }
         }
         Ok(())
+    }
+
+    /// Whether the layer now holds what the read has found in the other.
+    fn was_refilled(&self, layer: CompositionLayer, before: &Held, after: &Held) -> bool {
+        let rules = &self.plan.setting.outer;
+        match (layer, before.served(rules.policies.read)) {
+            (L1, Some((L2, value))) => {
+                rules.refill == RefillPolicy::Always && after.stamp(L1) == Some(value.created())
+            }
+            (L1 | L2, _) => false,
+        }
     }
 
     fn check_refill(&self, key: usize, before: &Held, after: &Held) -> Result<(), Violation> {
@@ -221,7 +234,9 @@ impl Execution {
         };
         // A nested composition may know of a remove that is newer than the value, see `came_true`, or hold a
         // newer write that the outer one has forgotten.
-        let knows_better = after.stamp(L1).is_none() || after.stamp(L1) > expected;
+        let holds = after.stamp(L1);
+        let keeps_newer = holds == before.stamp(L1) && holds > expected;
+        let knows_better = holds.is_none() || keeps_newer;
         let refused = setting.nested_layer() == Some(L1) && knows_better;
         if after.stamp(L1) == expected || refused {
             return Ok(());

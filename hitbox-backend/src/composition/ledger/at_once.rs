@@ -28,14 +28,25 @@ pub(in crate::composition) struct WriteAtOnce<'a> {
     ledger: &'a Arc<Ledger>,
     key: &'a CacheKey,
     id: u64,
-    effects: [Effect; 2],
+    /// By layer; `None` where the turn has been given back.
+    effects: [Option<Effect>; 2],
 }
 
 impl WriteAtOnce<'_> {
     /// Notes what the write has done to `layer`. Before that is known it is
     /// [`Unknown`](Effect::Unknown): the layer may panic.
     pub(in crate::composition) fn note(&mut self, layer: CompositionLayer, effect: Effect) {
-        self.effects[layer as usize] = effect;
+        if let Some(noted) = &mut self.effects[layer as usize] {
+            *noted = effect;
+        }
+    }
+
+    /// Gives the turn of `layer` back before the write ends.
+    pub(in crate::composition) fn give_back(&mut self, layer: CompositionLayer, effect: Effect) {
+        if self.effects[layer as usize].take().is_some() {
+            let (ledger, key) = (Arc::clone(self.ledger), self.key.clone());
+            Turn::new(ledger, key, layer, self.id, None).settle(effect);
+        }
     }
 
     /// Ends the write, and says how that leaves `layer`.
@@ -84,7 +95,7 @@ impl Ledger {
                 ledger: self,
                 key,
                 id,
-                effects: [Effect::None; 2],
+                effects: [Some(Effect::None); 2],
             }),
             Err(Refusal::Superseded) => AdmissionAtOnce::Superseded,
             Err(Refusal::Unprovable) => AdmissionAtOnce::Waits,

@@ -140,28 +140,31 @@ impl Shard {
         self.change(key, standing, |record| record.end(ends));
     }
 
-    /// The end of a change that had both turns, and what it did to the layers. Says who is next for
-    /// each of them.
+    /// The end of a change that had both turns, and what it did to the layers whose turns it still has.
+    /// Says who is next for each of them.
     pub(super) fn settle(
         &mut self,
         key: &CacheKey,
         id: u64,
-        effects: [Effect; 2],
+        effects: [Option<Effect>; 2],
         ends: u64,
         standing: &mut Standing,
     ) -> [Option<Waiter>; 2] {
         for layer in CompositionLayer::BOTH {
             match effects[layer as usize] {
-                Effect::Unknown => self.note_unsettled(key, layer, standing),
-                Effect::Confirmed | Effect::None => {}
+                Some(Effect::Unknown) => self.note_unsettled(key, layer, standing),
+                Some(Effect::Confirmed | Effect::None) | None => {}
             }
         }
         let mut next = [None, None];
         self.change(key, standing, |record| {
             let newest = (record.newest == id).then(|| record.newest_change());
             for layer in CompositionLayer::BOTH {
+                let Some(effect) = effects[layer as usize] else {
+                    continue;
+                };
                 let state = &mut record.layers[layer as usize];
-                match (effects[layer as usize], newest) {
+                match (effect, newest) {
                     (Effect::Confirmed, Some(newest)) => state.confirm(newest),
                     (Effect::Confirmed, None) | (Effect::None | Effect::Unknown, _) => {}
                 }

@@ -30,6 +30,21 @@ pub enum RaceLoserPolicy {
     Drop,
 }
 
+/// When a policy asks L2, where L1 has answered first.
+///
+/// Where that is known beforehand, a composition needs none of the futures by which a policy may wait for
+/// either layer, or leave one to the background.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AsksL2 {
+    /// Whatever L1 has answered, and then decides by both answers.
+    Always,
+    /// If L1's answer leaves it open: a read without a value, or a write that L1 has taken.
+    IfLeftOpen,
+    /// That is not known beforehand.
+    #[default]
+    Unforeseen,
+}
+
 /// How a composition reads, writes and refills: a value to build one with.
 ///
 /// ```
@@ -121,6 +136,9 @@ impl<R, W> CompositionPolicy<R, W> {
     /// Bounds how long L1 keeps a value, whatever the value's own expiry: written or refilled
     /// values expire in L1 after this at the latest. [`RefillPolicy::Repair`] then copies nothing
     /// from L1 to L2.
+    ///
+    /// A composition around this one does not know of the bound: where this one is its L1, and its L2 has lost
+    /// a value, a repair copies L1's to it, and that expires there as early.
     #[must_use]
     pub fn l1_ttl(mut self, l1_ttl: Duration) -> Self {
         self.rules.l1_ttl = Some(l1_ttl);

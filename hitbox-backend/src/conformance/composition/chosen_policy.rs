@@ -9,7 +9,7 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload};
 
 use super::{ReadKind, WriteKind};
 use crate::{
-    BackendError, CompositionReadPolicy, CompositionWritePolicy, FoundAtOnce,
+    AsksL2, BackendError, CompositionReadPolicy, CompositionWritePolicy, FoundAtOnce,
     OptimisticParallelWritePolicy, ParallelReadPolicy, RaceReadPolicy, RaceWritePolicy, ReadResult,
     SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy,
 };
@@ -67,11 +67,11 @@ impl CompositionReadPolicy for ReadKind {
         }
     }
 
-    fn asks_in_order(&self) -> bool {
+    fn asks_l2(&self) -> AsksL2 {
         match self {
-            Self::Sequential => SequentialReadPolicy::new().asks_in_order(),
-            Self::Race => RaceReadPolicy::new().asks_in_order(),
-            Self::Parallel => ParallelReadPolicy::new().asks_in_order(),
+            Self::Sequential => SequentialReadPolicy::new().asks_l2(),
+            Self::Race => RaceReadPolicy::new().asks_l2(),
+            Self::Parallel => ParallelReadPolicy::new().asks_l2(),
         }
     }
 }
@@ -110,6 +110,37 @@ impl CompositionWritePolicy for WriteKind {
                 let policy = StrictWritePolicy::new();
                 policy.execute_with(key, write_l1, write_l2, offload).await
             }
+        }
+    }
+
+    fn execute_at_once<F1, F2>(
+        &self,
+        key: &CacheKey,
+        write_l1: F1,
+        write_l2: F2,
+    ) -> Option<Result<(), BackendError>>
+    where
+        F1: FnOnce() -> Option<Result<(), BackendError>>,
+        F2: FnOnce() -> Option<Result<(), BackendError>>,
+    {
+        match self {
+            Self::Sequential => {
+                SequentialWritePolicy::new().execute_at_once(key, write_l1, write_l2)
+            }
+            Self::OptimisticParallel => {
+                OptimisticParallelWritePolicy::new().execute_at_once(key, write_l1, write_l2)
+            }
+            Self::Race => RaceWritePolicy::new().execute_at_once(key, write_l1, write_l2),
+            Self::Strict => StrictWritePolicy::new().execute_at_once(key, write_l1, write_l2),
+        }
+    }
+
+    fn asks_l2(&self) -> AsksL2 {
+        match self {
+            Self::Sequential => SequentialWritePolicy::new().asks_l2(),
+            Self::OptimisticParallel => OptimisticParallelWritePolicy::new().asks_l2(),
+            Self::Race => RaceWritePolicy::new().asks_l2(),
+            Self::Strict => StrictWritePolicy::new().asks_l2(),
         }
     }
 }

@@ -18,7 +18,10 @@ use crate::model::{
 };
 
 /// What each layer holds of a key once what it owes has been repaired.
-pub(super) struct Foreseen([Prospect; 2]);
+pub(super) struct Foreseen {
+    layers: [Prospect; 2],
+    since: Instant,
+}
 
 struct Prospect {
     kept: Option<CacheValue<Raw>>,
@@ -37,7 +40,7 @@ impl Foreseen {
     /// A layer that owes nothing is left as it is. One that owes keeps what it is trusted with, else is
     /// given what the other is trusted with, and else loses the key.
     pub(super) fn from(held: &Held, owed: &[Owed], rules: &Rules) -> Self {
-        Self(CompositionLayer::BOTH.map(|layer| {
+        let layers = CompositionLayer::BOTH.map(|layer| {
             let owes = owed.iter().any(|owed| owed.layer == layer);
             if !owes {
                 return Prospect {
@@ -55,7 +58,11 @@ impl Foreseen {
                 kept: held.trusted(layer).cloned(),
                 copy: copy.cloned(),
             }
-        }))
+        });
+        Self {
+            layers,
+            since: Instant::now(),
+        }
     }
 
     pub(super) fn value(&self, layer: CompositionLayer) -> Option<&CacheValue<Raw>> {
@@ -63,8 +70,7 @@ impl Foreseen {
     }
 
     fn of(&self, layer: CompositionLayer) -> &Prospect {
-        let Self(prospects) = self;
-        &prospects[layer as usize]
+        &self.layers[layer as usize]
     }
 }
 
@@ -93,9 +99,10 @@ impl Execution {
         // The cap on L1 may be shorter than what has passed.
         let is_capped = value.is_some() && layer == L1 && setting.outer.l1_ttl.is_some();
         // So may that of a nested composition, whose copy the other layer was given.
-        let nested_caps = setting
-            .nested
-            .is_some_and(|nested| nested.layer != layer && nested.rules.l1_ttl.is_some());
+        let nested_caps = setting.nested.is_some_and(|nested| {
+            let cap = nested.rules.l1_ttl;
+            nested.layer != layer && cap.is_some_and(|cap| foreseen.since.elapsed() >= cap)
+        });
         let is_copy_of_capped = nested_caps && !keeps && copy.is_some();
         // Where no write or remove of the key is remembered any more, a layer that something may have reached
         // late is not looked at again: there is no fence that it could have come below.

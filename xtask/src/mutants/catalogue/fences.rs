@@ -1,6 +1,6 @@
 //! Nothing older comes back.
 
-use super::{AT_ONCE, BEGUN_IN_PLACE, FAILS_AGAIN, MODEL, SCHEDULED_FENCES, TRUST_AGAIN};
+use super::{AT_ONCE, BEGUN_IN_PLACE, FAILS_AGAIN, L1_FIRST, MODEL, SCHEDULED_FENCES, TRUST_AGAIN};
 use crate::mutants::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
@@ -30,6 +30,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
             (Debt::None | Debt::Unconfirmed, None) => Afterwards::Settled,",
         wrong: "            (_, _) => Afterwards::Settled,",
         check: BEGUN_IN_PLACE,
+    },
+    Mutant {
+        guarantee: "G3",
+        mistake: "L1, whose turn is given back before L2 has answered, counts as written though it failed",
+        file: "hitbox-backend/src/composition/mutate/l1_first.rs",
+        right: "write.give_back(CompositionLayer::L1, Effect::of(&in_l1));",
+        wrong: "write.give_back(CompositionLayer::L1, Effect::Confirmed);",
+        check: L1_FIRST,
+    },
+    Mutant {
+        guarantee: "G3",
+        mistake: "L2 counts as untouched when a write is dropped that waits for it",
+        file: "hitbox-backend/src/composition/mutate/l1_first.rs",
+        right: "                write.note(CompositionLayer::L2, Effect::Unknown);
+                let outcome",
+        wrong: "                write.note(CompositionLayer::L2, Effect::None);
+                let outcome",
+        check: L1_FIRST,
     },
     Mutant {
         guarantee: "G3",

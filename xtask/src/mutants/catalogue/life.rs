@@ -23,7 +23,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G1",
         mistake: "a hit is held against the moment before the other layer was asked",
-        file: "hitbox-backend/src/composition/backend.rs",
+        file: "hitbox-backend/src/composition/backend/read.rs",
         right: "            Copying::Needless if begun.has_asked_l1_alone() => {",
         wrong: "            Copying::Needless if begun.has_asked_l1_alone() || true => {",
         check: BEGUN_IN_PLACE,

@@ -1,6 +1,6 @@
 //! What a layer owes.
 
-use super::{FENCES, MODEL, SCENARIOS, SCHEDULED_FENCES, SCHEDULED_REPAIRS};
+use super::{FENCES, LATE_EFFECTS, MODEL, SCENARIOS, SCHEDULED_FENCES, SCHEDULED_REPAIRS};
 use crate::mutants::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
@@ -121,5 +121,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         right: "ClaimProgress::Begun => ledger.call_for_repairs(),",
         wrong: "ClaimProgress::Begun => {}",
         check: SCHEDULED_REPAIRS,
+    },
+    Mutant {
+        guarantee: "G4",
+        mistake: "a layer owes for ever what nobody has written or removed",
+        file: "hitbox-backend/src/composition/ledger/record.rs",
+        right: "            Some(_) if self.lapsed_beneath => Debt::Unverified,",
+        wrong: "            _ if self.lapsed_beneath => Debt::Unverified,",
+        check: LATE_EFFECTS,
     },
 ];

@@ -9,7 +9,7 @@ use std::{fmt::Debug, future::Future};
 use async_trait::async_trait;
 use hitbox_core::{BoxContext, CacheContext, CacheKey, CacheValue, Offload};
 
-use crate::composition::CompositionLayer;
+use crate::composition::{AsksL2, CompositionLayer};
 
 pub use parallel::ParallelReadPolicy;
 pub use race::RaceReadPolicy;
@@ -76,7 +76,8 @@ pub trait CompositionReadPolicy: Send + Sync {
     /// answer. Each of `read_l1` and `read_l2` reads its layer when called, and returns `None` if
     /// that has to wait. Where that leaves the outcome open this returns `None`, and `execute_with`
     /// is called: a layer that has missed is then not asked again, one that has answered otherwise is.
-    /// Not called where repairs want to know of both layers.
+    /// Not called where repairs want to know of both layers. Called again with the answers, once both have
+    /// been waited for, if [`asks_l2`](Self::asks_l2) says that it always asks both.
     ///
     /// Default: `None`, which is always correct.
     fn execute_at_once<T, E, F1, F2>(
@@ -94,16 +95,18 @@ pub trait CompositionReadPolicy: Send + Sync {
         None
     }
 
-    /// Whether this is [`SequentialReadPolicy`] in all but the type: L1 is asked first, what it has is
-    /// the answer, and L2 is asked for what L1 has not.
+    /// When this asks L2, if that is known beforehand.
     ///
-    /// A read of many keys then asks each layer once for all of them, and one whose L1 has answered
-    /// without waiting waits for L2 alone. [`execute_with`](Self::execute_with), which needs a future
-    /// for each layer, is left for where L1 has to be waited for, or something is owed.
+    /// [`AsksL2::IfLeftOpen`] says that this is [`SequentialReadPolicy`] in all but the type: L1 is asked
+    /// first, what it has is the answer, and L2 is asked for what L1 has not. A read of many keys then asks
+    /// each layer once for all of them. [`AsksL2::Always`] says that this asks both at once and waits for both,
+    /// and that [`execute_at_once`](Self::execute_at_once) then decides as
+    /// [`execute_with`](Self::execute_with) would. That one is left for where something is owed, or a layer has
+    /// answered without deciding it.
     ///
-    /// Default: `false`, which is always correct.
-    fn asks_in_order(&self) -> bool {
-        false
+    /// Default: [`AsksL2::Unforeseen`], which is always correct.
+    fn asks_l2(&self) -> AsksL2 {
+        AsksL2::Unforeseen
     }
 }
 

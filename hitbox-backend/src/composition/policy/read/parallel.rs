@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload};
 
 use super::{Answer, CompositionReadPolicy, FoundAtOnce, ReadResult, warn_failed, without_a_hit};
-use crate::composition::CompositionLayer;
+use crate::composition::{AsksL2, CompositionLayer};
 
 /// Asks both layers at once, waits for both, and takes the value with the longest remaining life.
 ///
@@ -63,6 +63,10 @@ impl CompositionReadPolicy for ParallelReadPolicy {
         let l2 = Answer::at_once(read_l2()?);
         let l1 = Answer::at_once(read_l1()?);
         Some(longest_lived(key, l1, l2, CacheValue::expire).map(FoundAtOnce::new))
+    }
+
+    fn asks_l2(&self) -> AsksL2 {
+        AsksL2::Always
     }
 }
 

@@ -6,7 +6,7 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload};
 use super::{
     Answer, CompositionReadPolicy, FoundAtOnce, ReadResult, after_no_hit, first_hit_at_once,
 };
-use crate::composition::CompositionLayer;
+use crate::composition::{AsksL2, CompositionLayer};
 
 /// Asks L1, and L2 only if L1 has no live value.
 ///
@@ -62,7 +62,8 @@ impl CompositionReadPolicy for SequentialReadPolicy {
     {
         first_hit_at_once(key, read_l1, read_l2)
     }
-    fn asks_in_order(&self) -> bool {
-        true
+
+    fn asks_l2(&self) -> AsksL2 {
+        AsksL2::IfLeftOpen
     }
 }

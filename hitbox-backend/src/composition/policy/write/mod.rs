@@ -10,6 +10,7 @@ use std::future::Future;
 use async_trait::async_trait;
 use hitbox_core::{CacheKey, Offload};
 
+use super::AsksL2;
 use crate::{BackendError, composition::CompositionLayer};
 
 pub use optimistic_parallel::OptimisticParallelWritePolicy;
@@ -45,7 +46,8 @@ pub trait CompositionWritePolicy: Send + Sync {
 
     /// What [`execute_with`](Self::execute_with) would come to, if that takes no waiting.
     ///
-    /// Called where both layers are expected to write at once. Each of `write_l1` and `write_l2`
+    /// Called where both layers are expected to write at once, and where both have been written by what
+    /// [`asks_l2`](Self::asks_l2) says. Each of `write_l1` and `write_l2`
     /// writes its layer when called, and returns `None` if that has to wait. Where that leaves the
     /// outcome open this returns `None`, and `execute_with` writes anew, but for a layer that has only
     /// begun at once: that is ended first, and its outcome counts.
@@ -63,6 +65,18 @@ pub trait CompositionWritePolicy: Send + Sync {
     {
         let _ = (key, write_l1, write_l2);
         None
+    }
+
+    /// When this asks L2, if that is known beforehand.
+    ///
+    /// If it is, a write whose L1 takes it without waiting is made in L1 first, then in L2 if that is asked, and
+    /// [`execute_at_once`](Self::execute_at_once) decides by what both have answered. (If that decides
+    /// nothing, the write is made again by [`execute_with`](Self::execute_with).) Not for a policy whose write
+    /// of L1 depends on L2's.
+    ///
+    /// Default: [`AsksL2::Unforeseen`], which is always correct.
+    fn asks_l2(&self) -> AsksL2 {
+        AsksL2::Unforeseen
     }
 }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use hitbox_core::{CacheKey, Offload};
 
 use super::{CompositionWritePolicy, one_is_enough};
-use crate::BackendError;
+use crate::{BackendError, composition::AsksL2};
 
 /// Writes both layers at once, waits for both, and is content if one took the value.
 ///
@@ -39,6 +39,7 @@ impl CompositionWritePolicy for OptimisticParallelWritePolicy {
         let (l1, l2) = futures::join!(write_l1(key.clone()), write_l2(key.clone()));
         one_is_enough(&key, l1, l2)
     }
+
     fn execute_at_once<F1, F2>(
         &self,
         key: &CacheKey,
@@ -50,5 +51,9 @@ impl CompositionWritePolicy for OptimisticParallelWritePolicy {
         F2: FnOnce() -> Option<Result<(), BackendError>>,
     {
         Some(one_is_enough(key, write_l1()?, write_l2()?))
+    }
+
+    fn asks_l2(&self) -> AsksL2 {
+        AsksL2::Always
     }
 }

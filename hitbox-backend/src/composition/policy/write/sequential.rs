@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use hitbox_core::{CacheKey, Offload};
 
 use super::CompositionWritePolicy;
-use crate::BackendError;
+use crate::{BackendError, composition::AsksL2};
 
 /// Writes L1, then L2, and stops at the first failure.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,6 +37,7 @@ impl CompositionWritePolicy for SequentialWritePolicy {
         write_l1(key.clone()).await?;
         write_l2(key).await
     }
+
     fn execute_at_once<F1, F2>(
         &self,
         key: &CacheKey,
@@ -52,5 +53,9 @@ impl CompositionWritePolicy for SequentialWritePolicy {
             Ok(()) => write_l2(),
             Err(error) => Some(Err(error)),
         }
+    }
+
+    fn asks_l2(&self) -> AsksL2 {
+        AsksL2::IfLeftOpen
     }
 }

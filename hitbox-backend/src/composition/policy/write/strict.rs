@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use hitbox_core::{CacheKey, Offload};
 
 use super::{CompositionWritePolicy, warn_failed};
-use crate::{BackendError, composition::CompositionLayer};
+use crate::{
+    BackendError,
+    composition::{AsksL2, CompositionLayer},
+};
 
 /// Writes both layers at once, waits for both, and succeeds only if both took the value.
 ///
@@ -39,6 +42,7 @@ impl CompositionWritePolicy for StrictWritePolicy {
         let (l1, l2) = futures::join!(write_l1(key.clone()), write_l2(key.clone()));
         both(&key, l1, l2)
     }
+
     fn execute_at_once<F1, F2>(
         &self,
         key: &CacheKey,
@@ -50,6 +54,10 @@ impl CompositionWritePolicy for StrictWritePolicy {
         F2: FnOnce() -> Option<Result<(), BackendError>>,
     {
         Some(both(key, write_l1()?, write_l2()?))
+    }
+
+    fn asks_l2(&self) -> AsksL2 {
+        AsksL2::Always
     }
 }
 
