@@ -42,6 +42,10 @@ impl BatchOutcome {
     }
 
     fn join(mut self, other: Self) -> Self {
+        // What is moved from one map to another is hashed again: most bulk operations are one batch.
+        if self.items.is_empty() && self.failures.is_empty() {
+            return other;
+        }
         self.items.extend(other.items);
         self.failures.extend(other.failures);
         self
@@ -105,6 +109,7 @@ async fn read_chunk(
         if !reply.done.is_empty() {
             attempts.progressed();
         }
+        outcome.items.reserve(reply.done.len());
         for mut item in reply.done {
             if let Some(partition) = requests.take_partition(&mut item) {
                 outcome.items.insert(partition, item);
