@@ -195,6 +195,11 @@ impl Case {
         self.counts
     }
 
+    /// Whether it is two operations, and not something else that is measured.
+    pub(crate) const fn is_contest(&self) -> bool {
+        matches!(self.how, How::Contest(..))
+    }
+
     /// What it works on, for the programs that count.
     pub(crate) fn build(&self) -> Result<Option<Contest>, Failure> {
         match &self.how {

@@ -36,6 +36,8 @@ Options:
       --list            Print the names of the cases instead of measuring them
       --save [NAME]     Keep the figures in target/bench/NAME.json (default: base)
       --compare [NAME]  Print what has changed since figures were kept under NAME (default: base)
+      --profile         Print where the instructions go instead, as callgrind counts them: to which
+                        library, and to which part of hitbox. For a few cases at a time
       --json FILE       Write the figures to FILE
       --record-guard    Record the counts that `cargo xtask ci --step guard` compares with, instead
   -h, --help            Print this
@@ -61,6 +63,7 @@ pub(crate) fn run(arguments: Parser) -> Result<Verdict, Failure> {
             }
             Ok(Verdict::Passed)
         }
+        Request::Profile(options) => profile(&options),
         Request::Measure(options) => measure(&options),
     }
 }
@@ -120,6 +123,19 @@ fn measure(options: &Options) -> Result<Verdict, Failure> {
         eprintln!("failed: {failure}");
     }
     Ok(match failures.is_empty() {
+        true => Verdict::Passed,
+        false => Verdict::Failed,
+    })
+}
+
+fn profile(options: &Options) -> Result<Verdict, Failure> {
+    let workspace = Workspace::load()?;
+    let questions = question::selected(&options.filters);
+    let programs = Programs::build_profile(&workspace)?;
+    let servers = Servers::start(&questions)?;
+    let programs = programs.with(&servers);
+    let status = programs.profile(&questions, &options.arguments())?;
+    Ok(match status.success() {
         true => Verdict::Passed,
         false => Verdict::Failed,
     })

@@ -1,11 +1,14 @@
 //! What is the same each time: how often an operation allocates, and how many instructions it takes.
 //!
-//! Counting costs time, so two programs of their own do it: `allocations`, whose allocator counts, and
-//! `instructions`, which runs itself under callgrind. Each prints a line of JSON for each case.
+//! Counting costs time, so programs of their own do it: `allocations`, whose allocator counts, and
+//! `instructions`, which runs itself under callgrind. Each prints a line of JSON for each case. `profile`
+//! prints where the instructions go.
 
 pub mod allocations;
+mod callgrind;
 pub mod guard;
 pub mod instructions;
+pub mod profile;
 
 use crate::{Case, Counts, Failure, Runner, Selection};
 

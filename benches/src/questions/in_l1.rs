@@ -2,6 +2,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
+use bytes::Bytes;
 use hitbox_backend::{Backend, CacheBackend};
 use hitbox_core::CacheKey;
 use hitbox_moka::MokaBackend;
@@ -80,6 +81,49 @@ pub(super) fn reads<T: Body>(
             Ok(())
         })
     })
+}
+
+/// All that the parts have to do for that: moka's get of each key, `fetch` of those that it does not hold, and of
+/// each of these moka's insert, and decoding.
+pub(super) fn parts<T: Body>(
+    runtime: &Rc<Runtime>,
+    held: InL1,
+    size: Size,
+    fetch: impl AsyncFn() -> Result<Vec<Bytes>, Failure> + 'static,
+) -> Result<Runner, Failure> {
+    let encoded = bodies::encoded(&T::new(0, size))?;
+    let (l1, keys) = (raw_moka(10_000), keys::texts(MANY));
+    let (emptied, filled) = (l1.clone(), keys.clone());
+    let runner = Runner::repeating(runtime, async move || {
+        let mut missing = Vec::with_capacity(MANY);
+        for key in &keys {
+            match l1.get(key).await {
+                Some(found) => _ = std::hint::black_box(bodies::decoded::<T>(&found)?),
+                None => missing.push(key),
+            }
+        }
+        let fetched = fetch().await?;
+        if (missing.len(), fetched.len()) != (MANY - held.count(), missing.len()) {
+            return Err("a miss".into());
+        }
+        for (key, value) in missing.into_iter().zip(fetched) {
+            l1.insert(Arc::clone(key), value.clone()).await;
+            std::hint::black_box(&bodies::decoded::<T>(&value)?);
+        }
+        Ok(())
+    });
+    let runtime = Rc::clone(runtime);
+    Ok(runner.prepared(1, move || {
+        emptied.invalidate_all();
+        runtime.block_on(async {
+            emptied.run_pending_tasks().await;
+            for key in &filled[..held.count()] {
+                emptied.insert(Arc::clone(key), encoded.clone()).await;
+            }
+            emptied.run_pending_tasks().await;
+        });
+        Ok(())
+    }))
 }
 
 /// As many raw reads of moka, where there is nothing to ask a server for.

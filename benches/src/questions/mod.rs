@@ -36,3 +36,17 @@ pub fn in_process() -> Vec<Case> {
     cases.extend(sled::cases());
     cases
 }
+
+/// The same, and those that a server has a part in.
+#[must_use]
+pub fn all() -> Vec<Case> {
+    let mut cases = in_process();
+    #[cfg(feature = "redis")]
+    {
+        cases.extend(redis::cases());
+        cases.extend(redis::bulk_cases());
+    }
+    #[cfg(feature = "dynamodb")]
+    cases.extend(dynamodb::cases());
+    cases
+}

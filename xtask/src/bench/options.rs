@@ -10,6 +10,7 @@ pub(super) enum Request {
     Help,
     RecordGuard,
     List(Options),
+    Profile(Options),
     Measure(Options),
 }
 
@@ -51,6 +52,7 @@ pub(super) fn parse(mut arguments: Parser) -> Result<Request, lexopt::Error> {
             Arg::Short('h') | Arg::Long("help") => return Ok(Request::Help),
             Arg::Long("record-guard") => request = Some(|_| Request::RecordGuard),
             Arg::Long("list") => request = Some(Request::List),
+            Arg::Long("profile") => request = Some(Request::Profile),
             Arg::Long("quick") => options.extent = Extent::Quick,
             Arg::Long("filter") => options.filters.push(arguments.value()?.string()?),
             Arg::Long("save") => options.save = Some(name(&mut arguments)?),
@@ -111,6 +113,14 @@ mod tests {
         for name in ["../there", ".", "a/b", "a b"] {
             assert!(parsed(&["--save", name]).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_profile_is_of_what_the_filters_select() {
+        let Ok(Request::Profile(options)) = parsed(&["--profile", "--filter", "hit/"]) else {
+            panic!("not a profile");
+        };
+        assert_eq!(options.arguments(), ["--filter", "hit/"]);
     }
 
     #[test]

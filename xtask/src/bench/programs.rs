@@ -3,7 +3,7 @@ use std::{
     env,
     io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
 };
 
 use serde_json::Value;
@@ -14,14 +14,17 @@ use crate::{Failure, workspace::Workspace};
 /// The programs that count, beside the questions.
 const COUNTING: [&str; 2] = ["allocations", "instructions"];
 
-/// How `hitbox-benches` is built, whatever is measured or guarded: with other features, the compiler
-/// would make other code of the same operation.
-const AS_MEASURED: [&str; 4] = ["--release", "--package", "hitbox-benches", "--all-features"];
+/// What is built, whatever is measured or guarded: with other features, the compiler would make other
+/// code of the same operation.
+const BENCHES: [&str; 3] = ["--package", "hitbox-benches", "--all-features"];
+
+/// The program that says where instructions go.
+const PROFILE: &str = "profile";
 
 /// `cargo test` of the guard, with its output: it says what could not be compared.
 pub(crate) fn guard(workspace: &Workspace) -> Command {
     let mut test = workspace.cargo(&["test"]);
-    test.args(AS_MEASURED);
+    test.arg("--release").args(BENCHES);
     test.args(["--test", "guard", "--", "--nocapture"]);
     test
 }
@@ -50,15 +53,26 @@ pub(super) struct Line {
 impl Programs {
     /// Builds the questions and the programs that count, as a user's release build would be.
     pub(super) fn build(workspace: &Workspace, questions: &[&Question]) -> Result<Self, Failure> {
-        let mut build = workspace.cargo(&["build"]);
-        build.args(AS_MEASURED);
-        build.arg("--message-format=json-render-diagnostics");
+        let mut build = workspace.cargo(&["build", "--release"]);
         for program in COUNTING {
             build.args(["--bin", program]);
         }
         for question in questions {
             build.args(["--bench", question.name]);
         }
+        Self::built_by(build)
+    }
+
+    /// Builds the program that says where instructions go: the same code, with the lines of its source.
+    pub(super) fn build_profile(workspace: &Workspace) -> Result<Self, Failure> {
+        let mut build = workspace.cargo(&["build", "--profile", "profiled"]);
+        build.args(["--bin", PROFILE]);
+        Self::built_by(build)
+    }
+
+    fn built_by(mut build: Command) -> Result<Self, Failure> {
+        build.args(BENCHES);
+        build.arg("--message-format=json-render-diagnostics");
         let output = build.stderr(Stdio::inherit()).output()?;
         if !output.status.success() {
             return Err("the benches do not build".into());
@@ -84,6 +98,20 @@ impl Programs {
             return Err(format!("{} ended with {status}", question.name).into());
         }
         Ok(())
+    }
+
+    /// Prints where the instructions of these questions' cases go.
+    pub(super) fn profile(
+        &self,
+        questions: &[&Question],
+        arguments: &[&str],
+    ) -> Result<ExitStatus, Failure> {
+        let mut program = self.program(PROFILE)?;
+        program.args(arguments);
+        for question in questions {
+            program.args(["--question", question.name]);
+        }
+        Ok(program.status()?)
     }
 
     /// Measures a question's cases, and hands over each as soon as it is measured.

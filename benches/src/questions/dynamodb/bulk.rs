@@ -1,11 +1,15 @@
 //! Reads of many keys at a time: those that L1 does not hold, and no others, are to be asked for.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use aws_sdk_dynamodb::{
+    Client,
     config::{
         ConfigBag, Intercept, RuntimeComponents,
         interceptors::{
@@ -14,9 +18,10 @@ use aws_sdk_dynamodb::{
     },
     error::BoxError,
     operation::batch_get_item::BatchGetItemInput,
-    types::KeysAndAttributes,
+    types::{AttributeValue, KeysAndAttributes},
 };
-use hitbox_backend::{CacheBackend, Compose};
+use bytes::Bytes;
+use hitbox_backend::{CacheBackend, Compose, stored_form::HEADER_LENGTH};
 use hitbox_dynamodb::DynamoDbBackend;
 
 use super::{Stage, TABLE, case};
@@ -54,23 +59,73 @@ fn composed<T: Body>(
     Ok(in_l1::reads::<T>(&stage.runtime, cache, l1, held, size))
 }
 
-/// One BatchGetItem of those that L1 does not hold.
-fn batch_get_item(stage: &Stage, held: InL1) -> Runner {
-    let client = stage.client();
-    let keys = keys::keys(MANY).split_off(held.count());
-    let partitions: Vec<_> = keys.iter().map(|key| stage.partition(key)).collect();
-    Runner::repeating(&stage.runtime, async move || {
+/// The items of those that L1 does not hold, by one BatchGetItem.
+struct Asking {
+    client: Client,
+    partitions: Vec<AttributeValue>,
+}
+
+impl Asking {
+    fn new(stage: &Stage, held: InL1) -> Self {
+        let keys = keys::keys(MANY).split_off(held.count());
+        Self {
+            client: stage.client(),
+            partitions: keys.iter().map(|key| stage.partition(key)).collect(),
+        }
+    }
+
+    async fn items(&self) -> Result<Vec<HashMap<String, AttributeValue>>, Failure> {
         let mut asked = KeysAndAttributes::builder().consistent_read(true);
-        for partition in &partitions {
+        for partition in &self.partitions {
             asked = asked.keys([("key".to_owned(), partition.clone())].into());
         }
-        let request = client.batch_get_item().request_items(TABLE, asked.build()?);
+        let request = self.client.batch_get_item();
+        let request = request.request_items(TABLE, asked.build()?);
         let found = request.send().await?.responses.unwrap_or_default();
-        if found.values().map(Vec::len).sum::<usize>() != partitions.len() {
+        let items: Vec<_> = found.into_values().flatten().collect();
+        if items.len() != self.partitions.len() {
             return Err("a miss".into());
         }
-        std::hint::black_box(&found);
+        Ok(items)
+    }
+}
+
+/// One BatchGetItem of those that L1 does not hold.
+fn batch_get_item(stage: &Stage, held: InL1) -> Runner {
+    let asking = Asking::new(stage, held);
+    Runner::repeating(&stage.runtime, async move || {
+        std::hint::black_box(&asking.items().await?);
         Ok(())
+    })
+}
+
+/// All that the parts have to do.
+fn parts<T: Body>(stage: &Stage, held: InL1, size: Size) -> Result<Runner, Failure> {
+    let asking = Asking::new(stage, held);
+    in_l1::parts::<T>(&stage.runtime, held, size, async move || {
+        let items = asking.items().await?.into_iter();
+        let payloads = items.filter_map(|item| {
+            item.into_values().find_map(|value| {
+                let AttributeValue::B(stored) = value else {
+                    return None;
+                };
+                // Without the header, which a floor has no use for.
+                Some(Bytes::from(stored.into_inner()).split_off(HEADER_LENGTH))
+            })
+        });
+        Ok(payloads.collect())
+    })
+}
+
+fn against_parts(held: InL1, size: Size) -> Case {
+    let what = format!(
+        "get_many of {MANY}, {}, against BatchGetItem, moka and decoding",
+        held.name()
+    );
+    case(&what, size, None, move |stage, size| {
+        let l2 = stage.backend::<Text>(size)?;
+        let ours = composed::<Text>(stage, l2, held, size)?;
+        Ok(Contest::between(ours, parts::<Text>(stage, held, size)?))
     })
 }
 
@@ -195,6 +250,12 @@ pub(super) fn cases() -> Vec<Case> {
     }
     for held in InL1::EACH {
         cases.extend(Size::USUAL.map(|size| timed(held, size)));
+        match held {
+            InL1::None | InL1::Half => {
+                cases.extend(Size::USUAL.map(|size| against_parts(held, size)));
+            }
+            InL1::All => {}
+        }
         cases.extend([counted(held, Figure::Requests), counted(held, Figure::Keys)]);
     }
     cases

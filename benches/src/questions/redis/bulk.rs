@@ -1,8 +1,13 @@
 //! Reads of many keys at a time: those that L1 does not hold, and no others, are to be asked for.
 
+use bytes::Bytes;
 use hitbox_backend::Compose;
 
-use super::{background, client::Stage, moka};
+use super::{
+    background,
+    client::{Client, Stage},
+    moka,
+};
 use crate::{
     Case, Contest, Counts, Extent, Failure, Runner, Target, Unit,
     bodies::{Body, Size, Text},
@@ -19,23 +24,37 @@ fn ours<T: Body>(stage: &Stage, held: InL1, size: Size) -> Result<Runner, Failur
     Ok(in_l1::reads::<T>(&stage.runtime, cache, l1, held, size))
 }
 
+/// The values of those that L1 does not hold, by one MGET.
+async fn mget(client: &Client, held: InL1) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+    let mut command = redis::cmd("MGET");
+    for name in &client.names[held.count()..MANY] {
+        command.arg(name);
+    }
+    let mut connection = client.connection.clone();
+    Ok(command.query_async(&mut connection).await?)
+}
+
 /// MGET of those that L1 does not hold.
-fn mget<T: Body>(stage: &Stage, held: InL1, size: Size) -> Result<Runner, Failure> {
+fn mgets<T: Body>(stage: &Stage, held: InL1, size: Size) -> Result<Runner, Failure> {
     let client = stage.raw()?;
     client.fill::<T>(&stage.runtime, size)?;
     let runner = Runner::repeating(&stage.runtime, async move || {
-        let mut command = redis::cmd("MGET");
-        for name in &client.names[held.count()..MANY] {
-            command.arg(name);
-        }
-        let mut connection = client.connection.clone();
-        let found: Vec<Option<Vec<u8>>> = command.query_async(&mut connection).await?;
-        for value in found {
+        for value in mget(&client, held).await? {
             std::hint::black_box(&value.ok_or("a miss")?);
         }
         Ok(())
     });
     Ok(runner.prepared(1, || Ok(())))
+}
+
+/// All that the parts have to do.
+fn parts<T: Body>(stage: &Stage, held: InL1, size: Size) -> Result<Runner, Failure> {
+    let client = stage.raw()?;
+    client.fill::<T>(&stage.runtime, size)?;
+    in_l1::parts::<T>(&stage.runtime, held, size, async move || {
+        let found = mget(&client, held).await?.into_iter().flatten();
+        Ok(found.map(Bytes::from).collect())
+    })
 }
 
 fn timed(held: InL1, size: Size) -> Case {
@@ -50,7 +69,7 @@ fn timed(held: InL1, size: Size) -> Case {
     let case = Case::contest(name, move || {
         let stage = Stage::new(runtime()?)?;
         let floor = match held {
-            InL1::None | InL1::Half => mget::<Text>(&stage, held, size)?,
+            InL1::None | InL1::Half => mgets::<Text>(&stage, held, size)?,
             InL1::All => in_l1::raw_gets::<Text>(&stage.runtime, size)?,
         };
         Ok(Contest::between(ours::<Text>(&stage, held, size)?, floor))
@@ -61,6 +80,23 @@ fn timed(held: InL1, size: Size) -> Case {
         InL1::All => case,
     };
     case.quick_at(size)
+}
+
+/// Against all that the parts have to do.
+fn against_parts(held: InL1, size: Size) -> Case {
+    let name = format!(
+        "bulk/get_many of {MANY}, {}, against MGET, moka and decoding/{size}",
+        held.name()
+    );
+    let case = Case::contest(name, move || {
+        let stage = Stage::new(runtime()?)?;
+        let (ours, floor) = (
+            ours::<Text>(&stage, held, size)?,
+            parts::<Text>(&stage, held, size)?,
+        );
+        Ok(Contest::between(ours, floor))
+    });
+    case.counts(Counts::Nothing).quick_at(size)
 }
 
 /// How many keys the server is asked for, in how many commands: `keyspace_hits` and calls.
@@ -126,6 +162,12 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for held in InL1::EACH {
         cases.extend(Size::USUAL.map(|size| timed(held, size)));
+        match held {
+            InL1::None | InL1::Half => {
+                cases.extend(Size::USUAL.map(|size| against_parts(held, size)));
+            }
+            InL1::All => {}
+        }
         cases.extend([counted(held, COMMANDS), counted(held, KEYS)]);
     }
     cases

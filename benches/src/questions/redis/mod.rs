@@ -5,6 +5,7 @@
 
 mod bulk;
 mod client;
+mod parts;
 mod server;
 
 use std::{rc::Rc, sync::Arc};
@@ -230,6 +231,7 @@ pub fn cases() -> Vec<Case> {
             cases.extend([timed(operation, size), throughput(operation, size)]);
         }
     }
+    cases.extend(parts::cases());
     cases.extend(server::cases());
     cases
 }
