@@ -9,11 +9,17 @@ use std::{
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use super::{BEFORE, in_parts};
+use super::in_parts;
 use crate::{Case, Failure, Runner};
 
-/// How many operations are counted.
-pub(super) const TIMES: u64 = 10_000;
+/// How often an operation is carried out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// Before it is counted.
+    pub(super) before: u64,
+    /// While it is.
+    pub(super) counted: u64,
+}
 
 /// One side of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +51,12 @@ pub(super) fn asked() -> Result<Option<(Side, String)>, Failure> {
 }
 
 /// Carries out one side of a case, or nothing if there is nothing to count.
-pub(super) fn carry_out(cases: &[Case], side: Side, name: &str) -> Result<(), Failure> {
-    let case = cases.iter().find(|case| case.name() == name);
+pub(super) fn carry_out(
+    cases: &[Case],
+    (side, name): &(Side, String),
+    times: Times,
+) -> Result<(), Failure> {
+    let case = cases.iter().find(|case| case.name() == name.as_str());
     let contest = case.ok_or("there is no such case")?.build()?;
     let contest = contest.ok_or("there is nothing to count")?;
     let runner = match side {
@@ -56,8 +66,8 @@ pub(super) fn carry_out(cases: &[Case], side: Side, name: &str) -> Result<(), Fa
     let Some(mut runner) = runner else {
         return Ok(());
     };
-    in_parts(&mut runner, BEFORE, Runner::run)?;
-    in_parts(&mut runner, TIMES, counted_operations)
+    in_parts(&mut runner, times.before, Runner::run)?;
+    in_parts(&mut runner, times.counted, counted_operations)
 }
 
 /// The name that callgrind is told: it counts while this runs, and nothing else.

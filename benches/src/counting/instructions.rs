@@ -8,8 +8,16 @@ use std::{
 
 use serde_json::json;
 
-use super::callgrind::{self, Side, TIMES};
+use super::{
+    BEFORE,
+    callgrind::{self, Side, Times},
+};
 use crate::{Case, Failure, Selection};
+
+const TIMES: Times = Times {
+    before: BEFORE,
+    counted: 10_000,
+};
 
 /// Prints the instructions of the cases that the arguments select; nothing where there is no
 /// valgrind. For each case the program runs itself twice, once for the operation and once for the floor.
@@ -18,8 +26,8 @@ use crate::{Case, Failure, Selection};
 ///
 /// What the operations return, and whatever keeps valgrind from running them.
 pub fn answer(cases: &[Case]) -> Result<(), Failure> {
-    if let Some((side, name)) = callgrind::asked()? {
-        return callgrind::carry_out(cases, side, &name);
+    if let Some(asked) = callgrind::asked()? {
+        return callgrind::carry_out(cases, &asked, TIMES);
     }
     let selection = Selection::parse(lexopt::Parser::from_env())?;
     let mut output = io::stdout().lock();
@@ -49,7 +57,7 @@ pub fn answer(cases: &[Case]) -> Result<(), Failure> {
 fn collected(valgrind: Child) -> Result<Option<f64>, Failure> {
     let said = callgrind::end(valgrind)?;
     let collected = instructions(&said).ok_or("valgrind does not say what it has counted")?;
-    Ok((collected > 0).then_some(collected as f64 / TIMES as f64))
+    Ok((collected > 0).then_some(collected as f64 / TIMES.counted as f64))
 }
 
 /// From `==123== Collected : 456`.

@@ -11,11 +11,18 @@ use std::{
     path::Path,
 };
 
-use super::callgrind::{self, Side, TIMES};
+use super::callgrind::{self, Side, Times};
 use crate::{Case, Failure, Selection};
 
 /// Parts with less than this share of the operation, and of the floor, are printed as one.
 const SMALL: f64 = 0.004;
+
+/// Fewer than where only the sum is asked for: the caches are simulated as well, and some operations are
+/// many times as long as a hit.
+const TIMES: Times = Times {
+    before: 512,
+    counted: 2_048,
+};
 
 /// What the counts are written by, and how.
 const OPTIONS: [&str; 3] = [
@@ -42,8 +49,8 @@ struct Profile {
 ///
 /// What the operations return, whatever keeps valgrind from running them, and that there is none.
 pub fn answer(cases: &[Case]) -> Result<(), Failure> {
-    if let Some((side, name)) = callgrind::asked()? {
-        return callgrind::carry_out(cases, side, &name);
+    if let Some(asked) = callgrind::asked()? {
+        return callgrind::carry_out(cases, &asked, TIMES);
     }
     let selection = Selection::parse(lexopt::Parser::from_env())?;
     let taken = cases.iter().filter(|case| selection.takes(case));
@@ -81,7 +88,7 @@ fn profiles(case: &Case, directory: &Path) -> Result<Option<[Profile; 2]>, Failu
 }
 
 fn of_one(counts: &str) -> Profile {
-    let of_one = |count: u64| count as f64 / TIMES as f64;
+    let of_one = |count: u64| count as f64 / TIMES.counted as f64;
     let mut profile = Profile::default();
     for (place, count) in counts::parse(counts) {
         *profile.parts.entry(part::of(&place)).or_default() += of_one(count);
