@@ -393,7 +393,7 @@ async fn a_parallel_read_asks_each_layer_once_and_takes_what_lives_longest() {
         let (found, status, source) = read(&composed).await;
         assert_eq!(found.unwrap(), expected);
         assert_eq!(status, CacheStatus::Hit);
-        assert!(source.starts_with("composition."), "{source}");
+        assert_eq!(source == "composition.remote", expected == "l2", "{source}");
         let after = [0, 1].map(|layer: usize| faults[layer].reads().calls());
         assert_eq!(after, [before[0] + 1, before[1] + 1]);
         // What L2 served has been copied.

@@ -52,10 +52,7 @@ impl<'c> Attempts<'c> {
             return Err(self.verdict(Failure::no_reply_within(self.limit)));
         }
         loop {
-            // Boxed where it is made: the SDK's futures have more than ten kilobytes, to be copied with
-            // each future that they become part of.
-            let sent = Box::pin(send());
-            let failure = match timeout_at(self.deadline, sent).await {
+            let failure = match timeout_at(self.deadline, send()).await {
                 Ok(Ok(reply)) => return Ok(reply),
                 Ok(Err(failure)) => failure,
                 Err(_) => Failure::no_reply_within(self.limit),

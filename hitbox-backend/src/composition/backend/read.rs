@@ -165,19 +165,18 @@ where
         found: FoundAtOnce<Raw>,
         moment: Moment,
     ) -> ReadOutcome {
-        match self.begin_refill(key, &found, &begun) {
-            Copying::Needless => Ok(answer(&self.paths, context, found.value, &moment)),
-            Copying::Done => {
-                let moment = Moment::default();
-                Ok(answer(&self.paths, context, found.value, &moment))
-            }
+        let moment = match self.begin_refill(key, &found, &begun) {
+            Copying::Needless => moment,
+            Copying::Done => Moment::default(),
             Copying::Begun(rest) => {
                 rest.await;
-                let moment = Moment::default();
-                Ok(answer(&self.paths, context, found.value, &moment))
+                Moment::default()
             }
-            Copying::NotBegun => Box::pin(self.follow_up(key, context, begun, Ok(found))).await,
-        }
+            Copying::NotBegun => {
+                return Box::pin(self.follow_up(key, context, begun, Ok(found))).await;
+            }
+        };
+        Ok(answer(&self.paths, context, found.value, &moment))
     }
 
     /// Copies to L1 what was found in L2, if that is where it was.

@@ -17,6 +17,7 @@ where
     L1: Backend + 'static,
     L2: Backend + 'static,
     O: Offload<'static>,
+    R: Sync,
     W: CompositionWritePolicy,
 {
     pub(super) async fn write_from(
@@ -24,10 +25,7 @@ where
         origin: Origin,
         key: &CacheKey,
         value: CacheValue<Raw>,
-    ) -> BackendResult<()>
-    where
-        R: Sync,
-    {
+    ) -> BackendResult<()> {
         match self.write_at_once(origin, key, value) {
             Writing::Answered(outcome) => outcome,
             Writing::Begun(rest) => rest.await,
@@ -42,10 +40,7 @@ where
         origin: Origin,
         key: &CacheKey,
         value: CacheValue<Raw>,
-    ) -> BackendResult<()>
-    where
-        R: Sync,
-    {
+    ) -> BackendResult<()> {
         let layers = &*self.layers;
         let begun = match self.write.asks_l2() {
             AsksL2::Always | AsksL2::IfLeftOpen if layers.l1.writes_at_once() => {
@@ -64,10 +59,7 @@ where
     }
 
     /// What is left to do for a write that has failed.
-    async fn fail(&self, key: &CacheKey, error: BackendError) -> BackendResult<()>
-    where
-        R: Sync,
-    {
+    async fn fail(&self, key: &CacheKey, error: BackendError) -> BackendResult<()> {
         if error.kind() != BackendErrorKind::TooLarge {
             return Err(error.seen_through(self.paths.label()));
         }
@@ -87,10 +79,7 @@ where
         key: &CacheKey,
         value: CacheValue<Raw>,
         done: Done,
-    ) -> BackendResult<()>
-    where
-        R: Sync,
-    {
+    ) -> BackendResult<()> {
         let background = Background::new(&*self.offload);
         let outcome = self
             .write_path(&background)
@@ -105,10 +94,7 @@ where
         origin: Origin,
         key: &'a CacheKey,
         value: CacheValue<Raw>,
-    ) -> Writing<'a>
-    where
-        R: Sync,
-    {
+    ) -> Writing<'a> {
         let layers = &*self.layers;
         if !layers.writes_at_once() {
             return Writing::NotBegun(value);
