@@ -2,7 +2,7 @@ use std::{error::Error, fmt};
 
 use hitbox_core::BackendLabel;
 
-use crate::composition::CompositionLayer;
+use crate::{DeleteStatus, composition::CompositionLayer};
 
 /// What the operations of a backend return.
 pub type BackendResult<T> = Result<T, BackendError>;
@@ -77,6 +77,16 @@ impl Operation {
     }
 }
 
+/// A change that was sent more than once, and that a later attempt has made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Repeated {
+    /// The value is stored.
+    Write,
+    /// The key is absent; what the attempt that was answered has found there.
+    Remove(DeleteStatus),
+}
+
 /// Why an operation of a backend failed.
 ///
 /// Says what kind of failure it was, which operation failed and in which backend, and carries the
@@ -106,6 +116,8 @@ struct Inner {
     source: Option<Box<dyn Error + Send + Sync>>,
     /// Known to have left the backend as it was, whatever the kind says.
     without_effect: bool,
+    /// What a later attempt has made, though this one is in doubt.
+    repeated: Option<Repeated>,
 }
 
 impl BackendError {
@@ -121,6 +133,7 @@ impl BackendError {
                 detail: None,
                 source: None,
                 without_effect: false,
+                repeated: None,
             }),
         }
     }
@@ -154,6 +167,33 @@ impl BackendError {
     pub fn without_effect(mut self) -> Self {
         self.inner.without_effect = true;
         self
+    }
+
+    /// The same failure of the first attempt of a change that a later attempt has made.
+    ///
+    /// The change is done, and the first attempt is in doubt: it may still take effect, after a newer
+    /// change of the key. So a backend that sends a change again must not answer `Ok`, which would hide
+    /// that from a composition. Typed access takes it for a success; a composition does, too, and
+    /// watches the key for as long as the first attempt may take effect. Whoever does not know of it
+    /// sees a failure that is in doubt, which is safe.
+    ///
+    /// ```
+    /// use hitbox_backend::{BackendError, BackendErrorKind, Operation, Repeated};
+    ///
+    /// let lost = BackendError::new(BackendErrorKind::Unavailable, Operation::Write, "redis".into());
+    /// let repeated = lost.made_by_repeat(Repeated::Write);
+    /// assert_eq!(repeated.repeated(), Some(Repeated::Write));
+    /// ```
+    #[must_use]
+    pub fn made_by_repeat(mut self, repeated: Repeated) -> Self {
+        self.inner.repeated = Some(repeated);
+        self
+    }
+
+    /// What a later attempt has made of the change of which this attempt failed; `None` if nothing.
+    #[must_use]
+    pub const fn repeated(&self) -> Option<Repeated> {
+        self.inner.repeated
     }
 
     /// The same failure as seen through the backend `outer`: its label is put in front.
@@ -246,6 +286,7 @@ impl fmt::Display for BackendError {
             detail,
             source: _,
             without_effect: _,
+            repeated: _,
         } = &*self.inner;
         write!(f, "{label}")?;
         for (index, layer) in layers.iter().enumerate() {
@@ -269,6 +310,7 @@ impl fmt::Debug for BackendError {
             .field("detail", &self.inner.detail)
             .field("source", &self.inner.source)
             .field("is_definite", &self.is_definite())
+            .field("repeated", &self.inner.repeated)
             .finish()
     }
 }

@@ -80,7 +80,7 @@ pub use composition::{
 };
 pub use compression::Compressor;
 pub use delete_status::DeleteStatus;
-pub use error::{BackendError, BackendErrorKind, BackendResult, Operation};
+pub use error::{BackendError, BackendErrorKind, BackendResult, Operation, Repeated};
 #[cfg(feature = "json")]
 pub use format::JsonFormat;
 #[cfg(feature = "postcard")]
