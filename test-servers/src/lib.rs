@@ -1,8 +1,11 @@
 //! Real servers for tests and examples: found or fetched, started on a random port, ended with the
-//! handle; and a proxy to put in front of them that disturbs connections.
+//! handle; a proxy to put in front of them that disturbs connections; and a measure of how late the
+//! machine is.
 
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
+#[cfg(feature = "lateness")]
+pub mod lateness;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 #[cfg(feature = "redis")]
