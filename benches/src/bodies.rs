@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use hitbox_backend::Cacheable;
-use hitbox_core::CacheValue;
+use hitbox_core::{CacheValue, Stamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Failure;
@@ -101,5 +101,5 @@ pub fn expiry() -> Option<DateTime<Utc>> {
 /// A value that a cache takes, made now.
 #[must_use]
 pub fn value<T>(body: &Arc<T>, expiry: Option<DateTime<Utc>>) -> CacheValue<Arc<T>> {
-    CacheValue::new(Arc::clone(body), expiry, None)
+    CacheValue::from_parts(Arc::clone(body), expiry, None, Stamp::now())
 }

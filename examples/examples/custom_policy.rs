@@ -17,7 +17,7 @@ use hitbox_backend::{
     CompositionReadPolicy, CompositionWritePolicy, OffloadManager, ReadResult,
     conformance::{Fault, FaultyBackend},
 };
-use hitbox_core::{BoxContext, CacheContext, CacheKey, CacheValue, Offload};
+use hitbox_core::{BoxContext, CacheContext, CacheKey, CacheValue, Offload, Stamp};
 use hitbox_moka::MokaBackend;
 
 type Outcome<T, E> = (Result<Option<CacheValue<T>>, E>, BoxContext);
@@ -130,10 +130,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .write(WriteBehindPolicy);
     let cache = near.compose_with(far, offload.clone(), policy);
 
-    let key = CacheKey::from_str("user", "42");
+    let key = CacheKey::from_pair("user", "42");
     let ask = async || {
         let mut context = CacheContext::default().boxed();
-        let found = cache.get::<String>(&key, &mut context).await?;
+        let found = cache.get_with::<String>(&key, &mut context).await?;
         let found = found.map(CacheValue::into_inner);
         println!(
             "{:?}: a {} from {}",
@@ -145,7 +145,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
 
     far_faults.writes().always(Fault::HangBeforeEffect);
-    let ada = CacheValue::new(Arc::new(String::from("Ada")), None, None);
+    let ada = CacheValue::loaded(Arc::new(String::from("Ada")), Stamp::now());
     cache.set(&key, ada).await?;
     println!(
         "written, while the far layer hangs; owed: {}",

@@ -38,7 +38,7 @@ impl Shelf {
             format,
             largest_decoded,
             rejections: Rejections::default(),
-            key: CacheKey::from_str("key", "1"),
+            key: CacheKey::from_pair("key", "1"),
         }
     }
 
@@ -60,7 +60,7 @@ impl Shelf {
         &self,
         context: &mut hitbox_core::BoxContext,
     ) -> BackendResult<Option<CacheValue<Arc<T>>>> {
-        CacheBackend::get::<T>(self, &self.key, context)
+        CacheBackend::get_with::<T>(self, &self.key, context)
             .now_or_never()
             .unwrap_or_else(|| panic!("a read without I/O has waited"))
     }

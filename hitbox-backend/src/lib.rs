@@ -14,22 +14,23 @@
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-//! use std::sync::Arc;
+//! use std::{sync::Arc, time::Duration};
 //!
-//! use chrono::{TimeDelta, Utc};
-//! use hitbox_backend::{CacheBackend, Compose, OffloadManager};
 //! # use hitbox_backend::conformance::MemoryBackend;
-//! use hitbox_core::{CacheContext, CacheKey, CacheValue};
+//! use hitbox_backend::{
+//!     CacheBackend, CacheContext, CacheKey, CacheValue, Compose, OffloadManager, Stamp,
+//! };
 //! # let (in_process, on_disk) = (MemoryBackend::new(), MemoryBackend::new());
 //!
 //! let cache = in_process.compose(on_disk, OffloadManager::builder().build()?);
 //!
-//! let key = CacheKey::from_str("user", "42");
-//! let expire = Utc::now() + TimeDelta::minutes(5);
-//! cache.set(&key, CacheValue::new(Arc::new(String::from("Ada")), Some(expire), None)).await?;
+//! let key = CacheKey::from_pair("user", "42");
+//! let began = Stamp::now(); // before the load
+//! let name = Arc::new(String::from("Ada"));
+//! cache.set(&key, CacheValue::loaded(name, began).ttl(Duration::from_secs(300))).await?;
 //!
 //! let mut context = CacheContext::default().boxed();
-//! let found = cache.get::<String>(&key, &mut context).await?;
+//! let found = cache.get_with::<String>(&key, &mut context).await?;
 //! assert_eq!(found.unwrap().data().as_str(), "Ada");
 //! assert_eq!(context.source().to_string(), "composition.memory");
 //! # Ok::<(), hitbox_backend::BackendError>(())
@@ -94,5 +95,9 @@ pub use wrapper::{
     BackendExt, CircuitBreaker, CircuitBreakerConfig, Deadline, FailureRate, Retry, RetryConfig,
 };
 
-#[doc(inline)]
-pub use hitbox_core as core;
+// Not under a name of its own: `core` would shadow the standard library's for those who import all.
+#[doc(no_inline)]
+pub use hitbox_core::{
+    BackendLabel, BoxContext, CacheContext, CacheKey, CacheState, CacheStatus, CacheValue, Context,
+    DisabledOffload, KeyPart, Offload, OffloadKey, Raw, ResponseSource, Stamp,
+};

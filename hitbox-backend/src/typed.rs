@@ -29,34 +29,47 @@ pub type GetOutcome<T> = BackendResult<Option<CacheValue<Arc<T>>>>;
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-/// use std::sync::Arc;
-/// use chrono::{TimeDelta, Utc};
+/// use std::{sync::Arc, time::Duration};
 /// use hitbox_backend::{CacheBackend, conformance::MemoryBackend};
-/// use hitbox_core::{CacheContext, CacheKey, CacheStatus, CacheValue};
+/// use hitbox_core::{CacheContext, CacheKey, CacheStatus, CacheValue, Stamp};
 ///
 /// let cache = MemoryBackend::new();
-/// let key = CacheKey::from_str("user", "42");
+/// let key = CacheKey::from_pair("user", "42");
+/// let began = Stamp::now(); // before the load
 /// let name = Arc::new(String::from("Ada"));
-/// let expire = Utc::now() + TimeDelta::minutes(5);
-/// cache.set(&key, CacheValue::new(name, Some(expire), None)).await?;
+/// cache.set(&key, CacheValue::loaded(name, began).ttl(Duration::from_secs(300))).await?;
 ///
-/// let mut context = CacheContext::default().boxed();
-/// let cached = cache.get::<String>(&key, &mut context).await?;
+/// let cached = cache.get::<String>(&key).await?;
 /// assert_eq!(cached.unwrap().data().as_str(), "Ada");
+///
+/// // The same, and where it came from.
+/// let mut context = CacheContext::default().boxed();
+/// cache.get_with::<String>(&key, &mut context).await?;
 /// assert_eq!(context.status(), CacheStatus::Hit);
 /// # Ok::<(), hitbox_backend::BackendError>(())
 /// # }).unwrap();
 /// ```
 pub trait CacheBackend: Backend {
-    /// The live value under `key`, or `None`. `context` tells afterwards whether it was a hit, and
-    /// whose.
+    /// The live value under `key`, or `None`.
     ///
     /// What is stored under the key but cannot be read as a `T` is a miss.
     ///
     /// # Errors
     ///
     /// What [`Backend::read`] returns.
-    fn get<T: Cacheable>(
+    fn get<T: Cacheable>(&self, key: &CacheKey) -> impl Future<Output = GetOutcome<T>> + Send {
+        async move {
+            let mut context = BoxContext::default();
+            self.get_with(key, &mut context).await
+        }
+    }
+
+    /// [`get`](Self::get). `context` tells afterwards whether it was a hit, and whose.
+    ///
+    /// # Errors
+    ///
+    /// What [`Backend::read`] returns.
+    fn get_with<T: Cacheable>(
         &self,
         key: &CacheKey,
         context: &mut BoxContext,
@@ -93,9 +106,17 @@ pub trait CacheBackend: Backend {
         async move { self.remove(key).await }
     }
 
-    /// [`get`](Self::get) for many keys: one outcome per key, in the order asked. `contexts` holds
-    /// one per key; keys beyond its end are read without one.
+    /// [`get`](Self::get) for many keys: one outcome per key, in the order asked.
     fn get_many<T: Cacheable>(
+        &self,
+        keys: &[CacheKey],
+    ) -> impl Future<Output = Vec<GetOutcome<T>>> + Send {
+        async move { self.get_many_with(keys, &mut []).await }
+    }
+
+    /// [`get_with`](Self::get_with) for many keys: one outcome per key, in the order asked.
+    /// `contexts` holds one per key; keys beyond its end are read without one.
+    fn get_many_with<T: Cacheable>(
         &self,
         keys: &[CacheKey],
         contexts: &mut [BoxContext],

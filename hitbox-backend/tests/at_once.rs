@@ -26,16 +26,16 @@ use hitbox_backend::{
 };
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, DisabledOffload, Offload, Raw,
-    ResponseSource,
+    ResponseSource, Stamp,
     clock::{Moment, VirtualTime},
 };
 
 fn key() -> CacheKey {
-    CacheKey::from_str("key", "1")
+    CacheKey::from_pair("key", "1")
 }
 
 fn value(text: &'static str) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(Bytes::from_static(text.as_bytes())), None, None)
+    CacheValue::loaded(Raw::from(Bytes::from_static(text.as_bytes())), Stamp::now())
 }
 
 fn held(backend: &impl Backend) -> Option<Bytes> {

@@ -16,17 +16,17 @@ use hitbox_backend::{
     Writing, conformance::MemoryBackend,
 };
 use hitbox_core::{
-    BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, DisabledOffload, Raw,
+    BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, DisabledOffload, Raw, Stamp,
     clock::{Moment, VirtualTime},
 };
 use tokio::time::sleep;
 
 fn key() -> CacheKey {
-    CacheKey::from_str("key", "1")
+    CacheKey::from_pair("key", "1")
 }
 
 fn value(text: &'static str) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(Bytes::from_static(text.as_bytes())), None, None)
+    CacheValue::loaded(Raw::from(Bytes::from_static(text.as_bytes())), Stamp::now())
 }
 
 /// As long as the answer of a layer that failed without one may still take effect.

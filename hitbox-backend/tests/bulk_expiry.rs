@@ -9,7 +9,7 @@ use hitbox_backend::{
     conformance::{Fault, FaultyBackend, MemoryBackend},
 };
 use hitbox_core::{
-    BoxContext, CacheKey, CacheStatus, CacheValue, DisabledOffload, Raw, clock::VirtualTime,
+    BoxContext, CacheKey, CacheStatus, CacheValue, DisabledOffload, Raw, Stamp, clock::VirtualTime,
 };
 
 #[tokio::test]
@@ -17,9 +17,9 @@ async fn a_value_that_expires_while_other_keys_are_waited_for_is_a_miss() {
     let clock = VirtualTime::start(Utc::now());
     let (l2, faults) = FaultyBackend::new(MemoryBackend::new());
     let cache = MemoryBackend::new().compose(l2, DisabledOffload);
-    let keys = ["first", "second"].map(|name| CacheKey::from_str("key", name));
+    let keys = ["first", "second"].map(|name| CacheKey::from_pair("key", name));
     let expire = clock.now() + TimeDelta::seconds(1);
-    let value = CacheValue::new(Raw::from(vec![1]), Some(expire), None);
+    let value = CacheValue::loaded(Raw::from(vec![1]), Stamp::now()).expires_at(expire);
     cache.write(&keys[0], value).await.unwrap();
 
     // The second key is asked for in L2, while L1 has answered for the first.

@@ -12,7 +12,7 @@ use hitbox_backend::{
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
 use hitbox_core::{
-    BoxContext, CacheKey, CacheStatus, CacheValue, DisabledOffload, Offload, Raw,
+    BoxContext, CacheKey, CacheStatus, CacheValue, DisabledOffload, Offload, Raw, Stamp,
     clock::VirtualTime,
 };
 
@@ -38,13 +38,13 @@ fn stage<O: Offload<'static> + 'static>(offload: O, policy: CompositionPolicy) -
 }
 
 fn keys() -> Vec<CacheKey> {
-    let key = |number: usize| CacheKey::from_str("number", number.to_string());
+    let key = |number: usize| CacheKey::from_pair("number", number.to_string());
     (0..3).map(key).collect()
 }
 
 fn value(text: &'static str) -> CacheValue<Raw> {
     let expire = Utc::now() + TimeDelta::hours(1);
-    CacheValue::new(Raw::from(text.as_bytes().to_vec()), Some(expire), None)
+    CacheValue::loaded(Raw::from(text.as_bytes().to_vec()), Stamp::now()).expires_at(expire)
 }
 
 async fn held(layer: &MemoryBackend, key: &CacheKey) -> Option<CacheValue<Raw>> {
@@ -148,7 +148,7 @@ async fn copies_go_by_the_rules() {
         memory[1].write(&keys[2], value("v")).await.unwrap();
         let outcomes = cache.read_many(&keys).await;
         let found = outcomes[2].as_ref().unwrap().as_ref().unwrap();
-        assert!(found.ttl() > Some(Duration::from_secs(3_000)));
+        assert!(found.remaining() > Some(Duration::from_secs(3_000)));
         let copy = held(&memory[0], &keys[2]).await;
         assert_eq!(copy.is_some(), copied);
         if let Some(copy) = copy {

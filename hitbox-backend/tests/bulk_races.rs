@@ -18,7 +18,7 @@ use hitbox_backend::{
     DeleteStatus, Operation, RaceWritePolicy, ReadOutcome,
     conformance::{Fault, FaultyBackend, MemoryBackend},
 };
-use hitbox_core::{BackendLabel, CacheKey, CacheValue, Offload, OffloadKey, Raw};
+use hitbox_core::{BackendLabel, CacheKey, CacheValue, Offload, OffloadKey, Raw, Stamp};
 
 struct Spawned;
 
@@ -67,7 +67,7 @@ impl Backend for Refuses {
 /// that work.
 #[tokio::test(start_paused = true)]
 async fn work_borrowed_by_a_loser_of_a_bulk_race_goes_on_while_the_bulk_does() {
-    let keys = ["first", "second"].map(|name| CacheKey::from_str("key", name));
+    let keys = ["first", "second"].map(|name| CacheKey::from_pair("key", name));
     let (l1, faults) = FaultyBackend::new(MemoryBackend::new());
     let told = Arc::new(AtomicBool::new(false));
     let l2 = Refuses {
@@ -78,7 +78,7 @@ async fn work_borrowed_by_a_loser_of_a_bulk_race_goes_on_while_the_bulk_does() {
     let policy = CompositionPolicy::new().write(RaceWritePolicy::new());
     let cache = l1.compose_with(l2, Spawned, policy);
     let entries = || {
-        let value = || CacheValue::new(Raw::from(vec![1]), None, None);
+        let value = || CacheValue::loaded(Raw::from(vec![1]), Stamp::now());
         keys.iter().map(|key| (key.clone(), value())).collect()
     };
 

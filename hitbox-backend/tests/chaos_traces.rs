@@ -13,7 +13,7 @@ use hitbox_backend::{
     chaos::{ChaosBackend, Fault, Script},
     conformance::MemoryBackend,
 };
-use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
@@ -59,8 +59,8 @@ async fn a_fault_is_one_event_at_debug() {
         .script(Script::writes([Some(Fault::LoseAnswer)]))
         .build()
         .unwrap();
-    let key = CacheKey::from_str("id", "42");
-    let value = CacheValue::new(Raw::from(vec![1]), None, None);
+    let key = CacheKey::from_pair("id", "42");
+    let value = CacheValue::loaded(Raw::from(vec![1]), Stamp::now());
     assert!(subject.write(&key, value.clone()).await.is_err());
     subject.write(&key, value).await.unwrap();
     let events = recorder.0.lock().unwrap().clone();

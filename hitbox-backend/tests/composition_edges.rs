@@ -24,11 +24,11 @@ use hitbox_core::{
 use tokio::sync::{Notify, Semaphore};
 
 fn key(number: usize) -> CacheKey {
-    CacheKey::from_str("number", number.to_string())
+    CacheKey::from_pair("number", number.to_string())
 }
 
 fn value(text: &'static str) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(Bytes::from_static(text.as_bytes())), None, None)
+    CacheValue::loaded(Raw::from(Bytes::from_static(text.as_bytes())), Stamp::now())
 }
 
 fn text(found: &Option<CacheValue<Raw>>) -> Option<&str> {

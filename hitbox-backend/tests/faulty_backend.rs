@@ -8,7 +8,7 @@ use hitbox_backend::{
     Backend, BackendErrorKind, Operation,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
-use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Raw};
+use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Raw, Stamp};
 
 fn subject() -> (Arc<FaultyBackend<MemoryBackend>>, Faults) {
     let (backend, faults) = FaultyBackend::new(MemoryBackend::new());
@@ -16,11 +16,11 @@ fn subject() -> (Arc<FaultyBackend<MemoryBackend>>, Faults) {
 }
 
 fn key() -> CacheKey {
-    CacheKey::from_str("id", "42")
+    CacheKey::from_pair("id", "42")
 }
 
 fn value(payload: u8) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(vec![payload]), None, None)
+    CacheValue::loaded(Raw::from(vec![payload]), Stamp::now())
 }
 
 async fn within(backend: &FaultyBackend<MemoryBackend>) -> Option<u8> {
@@ -92,7 +92,7 @@ async fn bulk_operations_fail_key_by_key() {
     let (backend, faults) = subject();
     backend.get_ref().write(&key(), value(1)).await.unwrap();
     faults.reads().next(1, Fault::FailAfterEffect);
-    let keys = [key(), key(), CacheKey::from_str("id", "absent")];
+    let keys = [key(), key(), CacheKey::from_pair("id", "absent")];
     let mut contexts = vec![BoxContext::default(); 3];
     let outcomes = backend.read_many_with(&keys, &mut contexts).await;
     assert!(outcomes[0].is_err() && outcomes[1].is_ok() && outcomes[2].is_ok());

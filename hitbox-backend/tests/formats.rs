@@ -24,7 +24,7 @@ use hitbox_backend::{
     format::{FormatError, Visit},
     stored_form,
 };
-use hitbox_core::{CacheContext, CacheKey, CacheValue, FormatId, Raw};
+use hitbox_core::{CacheContext, CacheKey, CacheValue, FormatId, Raw, Stamp};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -64,13 +64,13 @@ fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 fn set<T: Cacheable>(backend: &ByteStore, object: T) -> BackendResult<()> {
-    let value = CacheValue::new(Arc::new(object), None, None);
-    block_on(backend.set(&CacheKey::from_str("key", "1"), value))
+    let value = CacheValue::loaded(Arc::new(object), Stamp::now());
+    block_on(backend.set(&CacheKey::from_pair("key", "1"), value))
 }
 
 fn get<T: Cacheable>(backend: &ByteStore) -> Option<Arc<T>> {
     let mut context = CacheContext::default().boxed();
-    let outcome = block_on(backend.get::<T>(&CacheKey::from_str("key", "1"), &mut context));
+    let outcome = block_on(backend.get_with::<T>(&CacheKey::from_pair("key", "1"), &mut context));
     outcome.unwrap().map(|value| value.into_parts().0)
 }
 
@@ -241,8 +241,8 @@ fn binary_formats_refuse_what_they_could_not_read_back() {
 
 #[test]
 fn a_backend_that_never_decodes_refuses_them_too() {
-    let value = CacheValue::new(Arc::new(Untagged::Number(1)), None, None);
-    let outcome = block_on(MemoryBackend::new().set(&CacheKey::from_str("key", "1"), value));
+    let value = CacheValue::loaded(Arc::new(Untagged::Number(1)), Stamp::now());
+    let outcome = block_on(MemoryBackend::new().set(&CacheKey::from_pair("key", "1"), value));
     assert_eq!(outcome.unwrap_err().kind(), BackendErrorKind::NotStorable);
 }
 
@@ -412,7 +412,7 @@ proptest! {
     fn random_payloads_never_panic(payload in prop::collection::vec(any::<u8>(), 0..200)) {
         for format in FORMATS {
             let backend = ByteStore::new(format);
-            let value = CacheValue::new(Raw::from(payload.clone()), None, None);
+            let value = CacheValue::loaded(Raw::from(payload.clone()), Stamp::now());
             backend.put(stored_form::encode(&value, &NoCompression).unwrap());
             let _ = get::<Everything>(&backend);
             let _ = get::<Vec<Shape>>(&backend);

@@ -18,7 +18,7 @@ use hitbox_backend::{
 };
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, CompressorId, FormatId, Raw,
-    clock::Moment,
+    Stamp, clock::Moment,
 };
 
 /// Notes the name of every method that is called, and answers each in a way no default does.
@@ -76,7 +76,7 @@ impl Compressor for OwnCompressor {
 }
 
 fn value(payload: u8) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(vec![payload]), None, None)
+    CacheValue::loaded(Raw::from(vec![payload]), Stamp::now())
 }
 
 fn error(detail: &str) -> BackendError {
@@ -206,8 +206,8 @@ impl Backend for Recorder {
 /// Generic, so that each call goes through the implementation for `B` itself: method syntax on a
 /// known pointer type would find the pointee's.
 async fn assert_forwards<B: Backend>(backend: B, recorder: &Recorder) {
-    let key = CacheKey::from_str("a", "1");
-    let keys = [key.clone(), CacheKey::from_str("b", "2")];
+    let key = CacheKey::from_pair("a", "1");
+    let keys = [key.clone(), CacheKey::from_pair("b", "2")];
     let reached = |method| assert_eq!(recorder.take_calls(), [method]);
 
     assert_eq!(payloads([backend.read(&key).await]), [1]);
@@ -265,7 +265,7 @@ fn assert_properties_are_forwarded<B: Backend>(backend: &B, recorder: &Recorder)
     reached("find_format");
     assert!(B::find_compressor(backend, CompressorId::custom(215)).is_some());
     reached("find_compressor");
-    B::reject(backend, &CacheKey::from_str("a", "1"), Rejection::Version);
+    B::reject(backend, &CacheKey::from_pair("a", "1"), Rejection::Version);
     reached("reject");
 }
 
@@ -276,7 +276,7 @@ fn payloads(outcomes: impl IntoIterator<Item = ReadOutcome>) -> Vec<u8> {
 
 /// As [`assert_forwards`], and reads and writes are begun in the backend itself.
 async fn assert_points_to<B: Backend>(backend: B, recorder: &Recorder) {
-    let (key, mut context) = (CacheKey::from_str("a", "1"), BoxContext::default());
+    let (key, mut context) = (CacheKey::from_pair("a", "1"), BoxContext::default());
     let Reading::Answered(outcome) = backend.begin_read(&key, &mut context, &Moment::default())
     else {
         panic!("not answered at once");

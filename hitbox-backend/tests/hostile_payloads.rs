@@ -26,7 +26,9 @@ use hitbox_backend::{
     compression::{GzipCompressor, Lz4Compressor, NoCompression, ZstdCompressor},
     stored_form,
 };
-use hitbox_core::{CacheContext, CacheKey, CacheValue, CompressorId, Encoding, FormatId, Raw};
+use hitbox_core::{
+    CacheContext, CacheKey, CacheValue, CompressorId, Encoding, FormatId, Raw, Stamp,
+};
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 use serde::{Deserialize, Deserializer, Serialize, de::Visitor};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -55,18 +57,18 @@ fn assert_cheap_miss<T: Cacheable>(
     most_allocated: usize,
 ) {
     let raw = Raw::new(Bytes::copy_from_slice(payload), encoding);
-    let value = CacheValue::new(raw, None, None);
+    let value = CacheValue::loaded(raw, Stamp::now());
     let store = ByteStore::new(&BincodeFormat).with_largest_decoded(limit);
     store.put(stored_form::encode(&value, &NoCompression).unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    let key = CacheKey::from_str("key", "1");
+    let key = CacheKey::from_pair("key", "1");
     let mut context = CacheContext::default().boxed();
 
     let began = Instant::now();
     let region = Region::new(ALLOCATOR);
-    let outcome = runtime.block_on(store.get::<T>(&key, &mut context));
+    let outcome = runtime.block_on(store.get_with::<T>(&key, &mut context));
     let allocated = region.change().bytes_allocated;
     let took = began.elapsed();
 

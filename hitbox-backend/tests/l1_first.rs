@@ -25,11 +25,11 @@ use hitbox_core::{
 };
 
 fn key() -> CacheKey {
-    CacheKey::from_str("key", "1")
+    CacheKey::from_pair("key", "1")
 }
 
 fn value(text: &'static str) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(Bytes::from_static(text.as_bytes())), None, None)
+    CacheValue::loaded(Raw::from(Bytes::from_static(text.as_bytes())), Stamp::now())
 }
 
 fn held(backend: &impl Backend) -> Option<Bytes> {
@@ -375,7 +375,7 @@ async fn read(
 
 fn expiring(text: &'static str, after: Duration) -> CacheValue<Raw> {
     let data = Raw::from(Bytes::from_static(text.as_bytes()));
-    CacheValue::new(data, Some(clock::now() + after), None)
+    CacheValue::loaded(data, Stamp::now()).expires_at(clock::now() + after)
 }
 
 #[tokio::test]

@@ -8,15 +8,15 @@ use hitbox_backend::{
     Backend, Compose,
     conformance::{Fault, FaultyBackend, MemoryBackend},
 };
-use hitbox_core::{CacheKey, CacheValue, DisabledOffload, Raw};
+use hitbox_core::{CacheKey, CacheValue, DisabledOffload, Raw, Stamp};
 
 #[tokio::test(start_paused = true)]
 async fn what_has_arrived_late_is_not_served_when_nothing_can_arrive_any_more() {
     let memory = [(); 2].map(|()| Arc::new(MemoryBackend::new()));
     let (l2, faults) = FaultyBackend::new(Arc::clone(&memory[1]));
     let cache = Arc::clone(&memory[0]).compose(l2, DisabledOffload);
-    let key = CacheKey::from_str("key", "k");
-    let value = |payload: u8| CacheValue::new(Raw::from(vec![payload]), None, None);
+    let key = CacheKey::from_pair("key", "k");
+    let value = |payload: u8| CacheValue::loaded(Raw::from(vec![payload]), Stamp::now());
 
     let old = value(1);
     faults.writes().next(1, Fault::FailBeforeEffect);
@@ -40,8 +40,8 @@ async fn what_has_arrived_late_is_not_served_when_nothing_can_arrive_any_more() 
 async fn refills_of_what_was_never_written_here_leave_nothing_owed() {
     let (l1, faults) = FaultyBackend::new(MemoryBackend::new());
     let cache = l1.compose(MemoryBackend::new(), DisabledOffload);
-    let key = CacheKey::from_str("key", "k");
-    let value = CacheValue::new(Raw::from(vec![1]), None, None);
+    let key = CacheKey::from_pair("key", "k");
+    let value = CacheValue::loaded(Raw::from(vec![1]), Stamp::now());
     cache.l2().write(&key, value.clone()).await.unwrap();
 
     faults.writes().next(1, Fault::FailBeforeEffect);

@@ -10,10 +10,8 @@ use std::{
     time::Duration,
 };
 
-use hitbox_backend::{
-    BackendErrorKind, OffloadManager, OffloadManagerBuilder,
-    core::{CacheKey, Offload, OffloadKey},
-};
+use hitbox_backend::{BackendErrorKind, OffloadManager, OffloadManagerBuilder};
+use hitbox_core::{CacheKey, Offload, OffloadKey};
 use tokio::{sync::Semaphore, time::Instant};
 
 /// How many futures that hold a clone have not been dropped.
@@ -27,7 +25,7 @@ async fn lasting(seconds: u64) {
 }
 
 fn repair(id: &str) -> OffloadKey {
-    (CacheKey::from_str("id", id), "repair").into()
+    (CacheKey::from_pair("id", id), "repair").into()
 }
 
 #[tokio::test(start_paused = true)]
@@ -81,7 +79,7 @@ async fn a_key_that_is_pending_or_running_is_not_taken_twice() {
         register(repair("2"));
         register(("rebuild", 1).into());
         register(("rebuild", 2).into());
-        register((CacheKey::from_str("id", "1"), "refill").into());
+        register((CacheKey::from_pair("id", "1"), "refill").into());
     }
     assert_eq!(offload.statistics().deduplicated, 5);
     register("auto".into());

@@ -9,10 +9,8 @@ use std::{
     time::Duration,
 };
 
-use hitbox_backend::{
-    OffloadManager,
-    core::{CacheKey, Offload, OffloadKey},
-};
+use hitbox_backend::OffloadManager;
+use hitbox_core::{CacheKey, Offload, OffloadKey};
 use tokio::{
     sync::{Barrier, oneshot},
     time::Instant,
@@ -29,7 +27,7 @@ async fn lasting(seconds: u64) {
 }
 
 fn repair(id: &str) -> OffloadKey {
-    (CacheKey::from_str("id", id), "repair").into()
+    (CacheKey::from_pair("id", id), "repair").into()
 }
 
 fn register_hanging(offload: &OffloadManager, key: OffloadKey, held: &Arc<()>) {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use hitbox_backend::{OffloadManager, core::Offload};
+use hitbox_backend::{Offload, OffloadManager};
 use tokio::time::Instant;
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -11,7 +11,7 @@ use hitbox_backend::{
     Backend, BackendResult, Compose, CompositionPolicy, DeleteStatus, OffloadManager, ReadOutcome,
     conformance::{Fault, FaultyBackend, MemoryBackend},
 };
-use hitbox_core::{BackendLabel, CacheKey, CacheValue, DisabledOffload, Raw};
+use hitbox_core::{BackendLabel, CacheKey, CacheValue, DisabledOffload, Raw, Stamp};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -19,7 +19,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn value() -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(Bytes::from_static(b"v")), None, None)
+    CacheValue::loaded(Raw::from(Bytes::from_static(b"v")), Stamp::now())
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn failing_writes_of_one_key_take_bounded_memory() {
     let (l1, faults) = FaultyBackend::new(MemoryBackend::new());
     let policy = CompositionPolicy::new().record_capacity(NonZeroUsize::new(1).unwrap());
     let cache = l1.compose_with(MemoryBackend::new(), DisabledOffload, policy);
-    let key = CacheKey::from_str("id", "1");
+    let key = CacheKey::from_pair("id", "1");
     faults.writes().always(Fault::FailBeforeEffect);
     let region = Region::new(ALLOCATOR);
     for _ in 0..200_000 {
@@ -50,7 +50,7 @@ fn dropped_waiters_of_one_key_take_bounded_memory() {
     let (l1, faults) = FaultyBackend::new(MemoryBackend::new());
     let policy = CompositionPolicy::new().record_capacity(NonZeroUsize::new(1).unwrap());
     let cache = l1.compose_with(MemoryBackend::new(), DisabledOffload, policy);
-    let key = CacheKey::from_str("id", "1");
+    let key = CacheKey::from_pair("id", "1");
     faults.removes().always(Fault::HangBeforeEffect);
     let mut held_up = Box::pin(cache.remove(&key));
     assert!((&mut held_up).now_or_never().is_none());
@@ -89,7 +89,7 @@ async fn fail_again_and_again() {
     faults.removes().always(Fault::FailBeforeEffect);
     let region = Region::new(ALLOCATOR);
     for number in 0..50_000_u32 {
-        let key = CacheKey::from_str("id", number.to_string());
+        let key = CacheKey::from_pair("id", number.to_string());
         cache.write(&key, value()).await.unwrap();
         if number % 500 == 0 {
             // Rounds of repairs in between.

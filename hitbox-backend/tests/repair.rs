@@ -18,7 +18,9 @@ use hitbox_backend::{
     ReadOutcome, RefillPolicy,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
-use hitbox_core::{BackendLabel, CacheKey, CacheValue, DisabledOffload, Offload, OffloadKey, Raw};
+use hitbox_core::{
+    BackendLabel, CacheKey, CacheValue, DisabledOffload, Offload, OffloadKey, Raw, Stamp,
+};
 use tokio::time::{Instant, sleep};
 
 type Layer = FaultyBackend<Arc<MemoryBackend>>;
@@ -52,11 +54,11 @@ fn stage_with(policy: CompositionPolicy) -> Stage {
 }
 
 fn key(number: usize) -> CacheKey {
-    CacheKey::from_str("number", number.to_string())
+    CacheKey::from_pair("number", number.to_string())
 }
 
 fn value(text: &'static str) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(Bytes::from_static(text.as_bytes())), None, None)
+    CacheValue::loaded(Raw::from(Bytes::from_static(text.as_bytes())), Stamp::now())
 }
 
 fn text(found: &Option<CacheValue<Raw>>) -> Option<&str> {

@@ -19,7 +19,7 @@ use hitbox_backend::{
     RepairPace, RepairPolicy,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
-use hitbox_core::{BackendLabel, CacheKey, CacheValue, Offload, Raw};
+use hitbox_core::{BackendLabel, CacheKey, CacheValue, Offload, Raw, Stamp};
 use tokio::{runtime, time::sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -61,11 +61,11 @@ fn racing_and_repairing() -> CompositionPolicy<RaceReadPolicy> {
 }
 
 fn key(number: usize) -> CacheKey {
-    CacheKey::from_str("number", number.to_string())
+    CacheKey::from_pair("number", number.to_string())
 }
 
 fn value() -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(Bytes::from_static(b"value")), None, None)
+    CacheValue::loaded(Raw::from(Bytes::from_static(b"value")), Stamp::now())
 }
 
 async fn holds(memory: &MemoryBackend, number: usize) -> bool {

@@ -57,7 +57,7 @@ fn stale() -> DateTime<Utc> {
 }
 
 fn key() -> CacheKey {
-    CacheKey::from_str("key", "1")
+    CacheKey::from_pair("key", "1")
 }
 
 fn block_on<F: Future>(future: F) -> F::Output {
@@ -69,7 +69,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 fn get<T: Cacheable>(store: &ByteStore) -> Option<CacheValue<Arc<T>>> {
     let mut context = CacheContext::default().boxed();
-    let found = block_on(store.get::<T>(&key(), &mut context)).unwrap();
+    let found = block_on(store.get_with::<T>(&key(), &mut context)).unwrap();
     let hit = context.status() != CacheStatus::Miss;
     assert_eq!(hit, found.is_some());
     found
@@ -148,13 +148,15 @@ fn assert_golden<T: Cacheable + Clone + PartialEq + std::fmt::Debug>(
 
 #[test]
 fn golden_files_of_each_format() {
-    let bare = CacheValue::new(user(), None, None).created_at(CREATED);
+    let bare = CacheValue::loaded(user(), CREATED);
     assert_golden("bincode.bin", &BincodeFormat, &NoCompression, &bare);
 
-    let both = CacheValue::new(user(), Some(expire()), Some(stale())).created_at(CREATED);
+    let both = CacheValue::loaded(user(), CREATED)
+        .expires_at(expire())
+        .stale_at(stale());
     assert_golden("json-expire-stale.bin", &JsonFormat, &NoCompression, &both);
 
-    let expiring = CacheValue::new(user(), Some(expire()), None).created_at(CREATED);
+    let expiring = CacheValue::loaded(user(), CREATED).expires_at(expire());
     assert_golden(
         "postcard-expire.bin",
         &PostcardFormat,
@@ -165,7 +167,7 @@ fn golden_files_of_each_format() {
 
 #[test]
 fn golden_files_of_each_compressor() {
-    let text = CacheValue::new(long_text(), None, Some(stale())).created_at(CREATED);
+    let text = CacheValue::loaded(long_text(), CREATED).stale_at(stale());
     assert_golden("gzip.bin", &BincodeFormat, &GZIP, &text);
     assert_golden("zstd.bin", &BincodeFormat, &ZSTD, &text);
     assert_golden("lz4.bin", &BincodeFormat, &Lz4Compressor, &text);
@@ -173,7 +175,7 @@ fn golden_files_of_each_compressor() {
 
 #[test]
 fn golden_file_of_an_opaque_empty_payload() {
-    let value = CacheValue::new(Raw::from(Bytes::new()), None, None).created_at(CREATED);
+    let value = CacheValue::loaded(Raw::from(Bytes::new()), CREATED);
     let written_now = stored_form::encode(&value, &NoCompression).unwrap();
     let stored = golden("opaque-empty.bin", || written_now.clone());
     assert_eq!(stored, written_now);
@@ -246,7 +248,7 @@ fn every_truncation_and_every_extension_of_a_golden_file_is_rejected() {
 
 /// A stored form with one part changed and the checksum put right: written so, not damaged.
 fn rewritten(change: impl FnOnce(&mut [u8])) -> Bytes {
-    let value = CacheValue::new(user(), None, None).created_at(CREATED);
+    let value = CacheValue::loaded(user(), CREATED);
     let mut stored = store_of(&BincodeFormat, &NoCompression, value).to_vec();
     change(&mut stored);
     stored[8..12].fill(0);
@@ -335,7 +337,8 @@ fn times_at_the_extremes_survive() {
     for expire in times {
         for stale in times {
             for created in [Stamp::ZERO, CREATED, Stamp::from_micros(u64::MAX)] {
-                let value = CacheValue::new(Raw::from(Bytes::new()), expire, stale);
+                let value =
+                    CacheValue::from_parts(Raw::from(Bytes::new()), expire, stale, Stamp::now());
                 let value = value.created_at(created);
                 let stored = stored_form::encode(&value, &NoCompression).unwrap();
                 assert_eq!(stored_form::decode(&stored), Ok(value));
@@ -346,7 +349,7 @@ fn times_at_the_extremes_survive() {
 
 #[test]
 fn a_payload_that_compression_does_not_shrink_stays_as_it_is() {
-    let value = CacheValue::new(user(), None, None).created_at(CREATED);
+    let value = CacheValue::loaded(user(), CREATED);
     let plain = store_of(&BincodeFormat, &NoCompression, value.clone());
     for compressor in [&GZIP as &dyn Compressor, &ZSTD, &Lz4Compressor] {
         let raw = stored_form::decode(&plain).unwrap();
@@ -356,7 +359,7 @@ fn a_payload_that_compression_does_not_shrink_stays_as_it_is() {
 
 #[test]
 fn what_is_compressed_already_is_not_compressed_again() {
-    let text = CacheValue::new(long_text(), None, None);
+    let text = CacheValue::loaded(long_text(), Stamp::now());
     let gzipped = store_of(&BincodeFormat, &GZIP, text);
     let value = stored_form::decode(&gzipped).unwrap();
     let again = stored_form::encode(&value, &ZSTD).unwrap();
@@ -383,8 +386,7 @@ proptest! {
         };
         let time = |millis: Option<i64>| millis.and_then(DateTime::from_timestamp_millis);
         let raw = Raw::new(Bytes::from(payload), encoding);
-        let value = CacheValue::new(raw, time(expire), time(stale))
-            .created_at(Stamp::from_micros(created));
+        let value = CacheValue::from_parts(raw, time(expire), time(stale), Stamp::from_micros(created));
         let stored = stored_form::encode(&value, &NoCompression).unwrap();
         prop_assert_eq!(stored_form::decode(&stored), Ok(value));
     }

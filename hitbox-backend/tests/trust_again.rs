@@ -10,7 +10,7 @@ use hitbox_backend::{
     Backend, Compose, CompositionBackend, CompositionLayer, CompositionPolicy, StillDistrusted,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
-use hitbox_core::{CacheKey, CacheValue, DisabledOffload, Raw};
+use hitbox_core::{CacheKey, CacheValue, DisabledOffload, Raw, Stamp};
 use tokio::time::advance;
 
 const L1: CompositionLayer = CompositionLayer::L1;
@@ -48,11 +48,11 @@ fn stage() -> Stage {
 }
 
 fn key(number: usize) -> CacheKey {
-    CacheKey::from_str("number", number.to_string())
+    CacheKey::from_pair("number", number.to_string())
 }
 
 fn value(text: &'static str) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(Bytes::from_static(text.as_bytes())), None, None)
+    CacheValue::loaded(Raw::from(Bytes::from_static(text.as_bytes())), Stamp::now())
 }
 
 /// Empties the store itself, past the composition.

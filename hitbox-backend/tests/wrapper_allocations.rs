@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hitbox_backend::{
     Backend, BackendExt, CircuitBreakerConfig, FailureRate, RetryConfig, conformance::MemoryBackend,
 };
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, Stamp};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -18,8 +18,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// Allocations per read and write, both together.
 async fn per_pair(backend: &dyn Backend) -> usize {
-    let key = CacheKey::from_str("id", "42");
-    let value = CacheValue::new(Raw::from(Bytes::from_static(b"v")), None, None);
+    let key = CacheKey::from_pair("id", "42");
+    let value = CacheValue::loaded(Raw::from(Bytes::from_static(b"v")), Stamp::now());
     let pair = async || {
         backend.write(&key, value.clone()).await.unwrap();
         let mut context = BoxContext::default();

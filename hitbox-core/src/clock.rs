@@ -81,11 +81,11 @@ impl UnixTime {
 /// times costs no look at the clock at all.
 ///
 /// ```
-/// use chrono::{TimeDelta, Utc};
-/// use hitbox_core::{CacheValue, clock::Moment};
+/// use std::time::Duration;
+/// use hitbox_core::{CacheValue, Stamp, clock::Moment};
 ///
 /// let moment = Moment::default();
-/// let value = CacheValue::new((), Some(Utc::now() + TimeDelta::seconds(5)), None);
+/// let value = CacheValue::loaded((), Stamp::now()).ttl(Duration::from_secs(5));
 /// assert!(!value.is_expired_at(&moment) && !value.is_stale_at(&moment));
 /// ```
 #[derive(Debug, Default)]
@@ -138,11 +138,12 @@ mod virtual_time {
     /// follow it.
     ///
     /// ```
+    /// use std::time::Duration;
     /// use chrono::{TimeDelta, Utc};
-    /// use hitbox_core::{CacheValue, clock::VirtualTime};
+    /// use hitbox_core::{CacheValue, Stamp, clock::VirtualTime};
     ///
     /// let clock = VirtualTime::start(Utc::now());
-    /// let value = CacheValue::new((), Some(clock.now() + TimeDelta::seconds(5)), None);
+    /// let value = CacheValue::loaded((), Stamp::now()).ttl(Duration::from_secs(5));
     /// clock.advance(TimeDelta::milliseconds(4_999));
     /// assert!(!value.is_expired());
     /// clock.advance(TimeDelta::milliseconds(1));

@@ -4,6 +4,7 @@ mod text;
 use std::{
     fmt,
     hash::{BuildHasher, Hash, Hasher, RandomState},
+    str::FromStr,
     sync::{Arc, LazyLock, OnceLock},
 };
 
@@ -102,7 +103,7 @@ impl CacheKey {
     }
 
     /// A key with one part, an empty prefix and version 0.
-    pub fn from_str(name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+    pub fn from_pair(name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         Self::new("", 0, [KeyPart::new(name, Some(value))])
     }
 
@@ -159,6 +160,15 @@ fn part_weight(part: &KeyPart) -> usize {
     size_of::<KeyPart>() + part.name().len() + part.value().map_or(0, str::len)
 }
 
+/// [`CacheKey::parse`].
+impl FromStr for CacheKey {
+    type Err = KeyParseError;
+
+    fn from_str(text: &str) -> Result<Self, KeyParseError> {
+        Self::parse(text)
+    }
+}
+
 impl PartialEq for CacheKey {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
@@ -199,7 +209,7 @@ mod tests {
     #[test]
     fn equal_keys_are_equal_however_they_were_made() {
         let one = CacheKey::new("users", 1, [KeyPart::new("id", Some("42"))]);
-        let two = CacheKey::parse("users:v1:id=42").unwrap();
+        let two: CacheKey = "users:v1:id=42".parse().unwrap();
         assert_eq!(one, two);
         assert_eq!(one, one.clone());
         let hash = |key: &CacheKey| RandomState::hash_one(&SEED, key);
@@ -227,7 +237,7 @@ mod tests {
 
     #[test]
     fn the_text_form_is_computed_once_for_all_clones() {
-        let key = CacheKey::from_str("id", "42");
+        let key = CacheKey::from_pair("id", "42");
         let clone = key.clone();
         assert!(std::ptr::eq(key.as_text(), clone.as_text()));
     }
@@ -235,7 +245,7 @@ mod tests {
     #[test]
     fn weight_grows_with_what_the_key_holds() {
         let long = "x".repeat(3_000);
-        assert!(CacheKey::from_str("id", long).weight() > 6_000);
-        assert!(CacheKey::from_str("id", "42").weight() < 400);
+        assert!(CacheKey::from_pair("id", long).weight() > 6_000);
+        assert!(CacheKey::from_pair("id", "42").weight() < 400);
     }
 }

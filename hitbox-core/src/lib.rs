@@ -9,14 +9,15 @@
 //! are kept; this crate is for those who write adapters, policies or offloaders of their own.
 //!
 //! ```
-//! use chrono::{TimeDelta, Utc};
-//! use hitbox_core::{CacheKey, CacheState, CacheValue, KeyPart};
+//! use std::time::Duration;
+//! use hitbox_core::{CacheKey, CacheState, CacheValue, KeyPart, Stamp};
 //!
 //! let key = CacheKey::new("users", 1, [KeyPart::new("id", Some("42")), KeyPart::new("full", None::<&str>)]);
 //! assert_eq!(key.as_text(), "users:v1:id=42&full");
 //! assert_eq!(CacheKey::parse("users:v1:id=42&full"), Ok(key));
 //!
-//! let value = CacheValue::new("Ada", Some(Utc::now() + TimeDelta::seconds(60)), None);
+//! let began = Stamp::now(); // before the load
+//! let value = CacheValue::loaded("Ada", began).ttl(Duration::from_secs(60));
 //! assert_eq!(value.cache_state(), CacheState::Actual);
 //! ```
 

@@ -191,7 +191,7 @@ mod tests {
             ("race".into(), "race"),
             (("race", 7).into(), "race #7"),
             (
-                (CacheKey::from_str("id", "42"), "repair").into(),
+                (CacheKey::from_pair("id", "42"), "repair").into(),
                 "repair :v0:id=42",
             ),
         ];

@@ -32,17 +32,19 @@ pub enum CacheState {
 /// a key is older: a composition does not let a value replace one that was created after it, and a
 /// value created before the key was removed is not put back.
 ///
+/// That is why every constructor takes it: a stamp taken *after* the load would hide what happened
+/// during the load.
+///
 /// ```
 /// use std::time::Duration;
-/// use chrono::{TimeDelta, Utc};
 /// use hitbox_core::{CacheValue, Stamp};
 ///
-/// let began = Stamp::now();
+/// let began = Stamp::now(); // before the load
 /// let data = "the result of a slow query";
-/// let value = CacheValue::new(data, Some(Utc::now() + TimeDelta::minutes(5)), None).created_at(began);
+/// let value = CacheValue::loaded(data, began).ttl(Duration::from_secs(300));
 ///
-/// assert!(value.ttl() > Some(Duration::from_secs(299)));
-/// assert_eq!(CacheValue::new(data, None, None).ttl(), None);
+/// assert!(value.remaining() > Some(Duration::from_secs(299)));
+/// assert_eq!(CacheValue::loaded(data, began).remaining(), None);
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct CacheValue<T> {
@@ -53,10 +55,19 @@ pub struct CacheValue<T> {
 }
 
 impl<T> CacheValue<T> {
-    /// A value created now, to be used until `expire` and fresh until `stale`.
+    /// A value whose load began at `began`. It never expires and is never stale, until
+    /// [`ttl`](Self::ttl), [`stale_after`](Self::stale_after) or their absolute forms say otherwise.
+    ///
+    /// Take the stamp ([`Stamp::now`]) *before* the load: then a removal that happens during the load
+    /// is newer than the value, and a composition does not put the value back.
     #[must_use]
-    pub fn new(data: T, expire: Option<DateTime<Utc>>, stale: Option<DateTime<Utc>>) -> Self {
-        Self::from_parts(data, expire, stale, Stamp::now())
+    pub const fn loaded(data: T, began: Stamp) -> Self {
+        Self {
+            data,
+            expire: LifeTime::NEVER_ENDS,
+            stale: LifeTime::NEVER_ENDS,
+            created: began,
+        }
     }
 
     /// A value as it was kept somewhere, from [its parts](Self::into_parts).
@@ -105,10 +116,48 @@ impl<T> CacheValue<T> {
         })
     }
 
-    /// The same value with the stamp taken before its load began.
+    /// The same value with this stamp.
     #[must_use]
     pub const fn created_at(mut self, created: Stamp) -> Self {
         self.created = created;
+        self
+    }
+
+    /// The same value, expiring `ttl` from now. With a `ttl` of zero it has expired already; one
+    /// that ends after the last date of the calendar ends there.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.expire = LifeTime::from_now(ttl);
+        self
+    }
+
+    /// The same value, expiring at this time.
+    #[must_use]
+    pub fn expires_at(mut self, expire: DateTime<Utc>) -> Self {
+        self.expire = LifeTime::until(Some(expire));
+        self
+    }
+
+    /// The same value, due for a refresh `fresh` from now. Without effect if it expires before.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use hitbox_core::{CacheState, CacheValue, Stamp};
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let value = CacheValue::loaded((), Stamp::now()).ttl(minute).stale_after(Duration::ZERO);
+    /// assert_eq!(value.cache_state(), CacheState::Stale);
+    /// ```
+    #[must_use]
+    pub fn stale_after(mut self, fresh: Duration) -> Self {
+        self.stale = LifeTime::from_now(fresh);
+        self
+    }
+
+    /// The same value, due for a refresh at this time. Without effect if it expires before.
+    #[must_use]
+    pub fn stale_at(mut self, stale: DateTime<Utc>) -> Self {
+        self.stale = LifeTime::until(Some(stale));
         self
     }
 
@@ -152,7 +201,7 @@ impl<T> CacheValue<T> {
     /// The remaining life. `None` means that the value never expires, and nothing else: an expired
     /// value has `Some(Duration::ZERO)`.
     #[must_use]
-    pub fn ttl(&self) -> Option<Duration> {
+    pub fn remaining(&self) -> Option<Duration> {
         self.expire.remaining(UnixTime::now())
     }
 
@@ -243,45 +292,71 @@ mod tests {
     #[test]
     fn times_are_rounded_down_to_the_millisecond() {
         let time = at("2026-01-02T03:04:05.678999999Z");
-        let value = CacheValue::new((), Some(time), Some(time));
+        let value = CacheValue::loaded((), Stamp::now())
+            .expires_at(time)
+            .stale_at(time);
         assert_eq!(value.expire(), Some(at("2026-01-02T03:04:05.678Z")));
         assert_eq!(value.stale(), value.expire());
 
         let leap = at("2016-12-31T23:59:60.500Z");
-        let value = CacheValue::new((), Some(leap), None);
+        let value = CacheValue::loaded((), Stamp::now()).expires_at(leap);
         assert_eq!(value.expire(), Some(at("2016-12-31T23:59:59.999Z")));
 
         let old = at("1969-12-31T23:59:59.9995Z");
-        let value = CacheValue::new((), Some(old), None);
+        let value = CacheValue::loaded((), Stamp::now()).expires_at(old);
         assert_eq!(value.expire(), Some(at("1969-12-31T23:59:59.999Z")));
     }
 
     #[test]
-    fn ttl_at_every_boundary() {
+    fn lives_from_now_are_the_absolute_ones() {
+        let clock = VirtualTime::start(at("2026-01-01T00:00:00.000400Z"));
+        let began = Stamp::now();
+        let life = Duration::from_millis(1_500);
+        let value = CacheValue::loaded((), began).ttl(life).stale_after(life);
+        let end = at("2026-01-01T00:00:01.500Z");
+        assert_eq!(
+            value,
+            CacheValue::loaded((), began).expires_at(end).stale_at(end)
+        );
+        assert_eq!(value.created(), began);
+
+        let bare = CacheValue::loaded((), began);
+        assert_eq!((bare.expire(), bare.stale()), (None, None));
+        assert!(bare.clone().ttl(Duration::ZERO).is_expired());
+        let longest = bare.ttl(Duration::MAX);
+        assert_eq!(
+            longest.expire().map(|end| end.timestamp_millis()),
+            Some(DateTime::<Utc>::MAX_UTC.timestamp_millis())
+        );
+        drop(clock);
+    }
+
+    #[test]
+    fn remaining_life_at_every_boundary() {
         let clock = VirtualTime::start(at("2026-01-01T00:00:00.000000500Z"));
         let expire = at("2026-01-01T00:00:10Z");
-        let value = CacheValue::new((), Some(expire), None);
-        assert_eq!(value.ttl(), Some(Duration::new(9, 999_999_500)));
+        let value = CacheValue::loaded((), Stamp::now()).expires_at(expire);
+        assert_eq!(value.remaining(), Some(Duration::new(9, 999_999_500)));
 
         clock.advance(expire - clock.now() - TimeDelta::nanoseconds(1));
-        assert_eq!(value.ttl(), Some(Duration::from_nanos(1)));
+        assert_eq!(value.remaining(), Some(Duration::from_nanos(1)));
         assert!(!value.is_expired());
 
         clock.advance(TimeDelta::nanoseconds(1));
-        assert_eq!(value.ttl(), Some(Duration::ZERO));
+        assert_eq!(value.remaining(), Some(Duration::ZERO));
         assert!(value.is_expired());
 
         clock.advance(TimeDelta::days(1));
-        assert_eq!(value.ttl(), Some(Duration::ZERO));
-        assert_eq!(CacheValue::new((), None, None).ttl(), None);
+        assert_eq!(value.remaining(), Some(Duration::ZERO));
+        assert_eq!(CacheValue::loaded((), Stamp::now()).remaining(), None);
     }
 
     #[test]
     fn extreme_times_do_not_overflow() {
-        let value = CacheValue::new((), Some(DateTime::<Utc>::MAX_UTC), None);
-        assert!(value.ttl() > Some(Duration::from_secs(1 << 32)));
-        let value = CacheValue::new((), Some(DateTime::<Utc>::MIN_UTC), None);
-        assert_eq!(value.ttl(), Some(Duration::ZERO));
+        let value = CacheValue::loaded((), Stamp::now()).expires_at(DateTime::<Utc>::MAX_UTC);
+        assert!(value.remaining() > Some(Duration::from_secs(1 << 32)));
+        let value = CacheValue::loaded((), Stamp::now()).expires_at(DateTime::<Utc>::MIN_UTC);
+        assert_eq!(value.remaining(), Some(Duration::ZERO));
     }
 
     #[test]
@@ -311,11 +386,9 @@ mod tests {
     #[test]
     fn states_in_order_of_life() {
         let clock = VirtualTime::start(at("2026-01-01T00:00:00Z"));
-        let value = CacheValue::new(
-            (),
-            Some(clock.now() + TimeDelta::seconds(2)),
-            Some(clock.now() + TimeDelta::seconds(1)),
-        );
+        let value = CacheValue::loaded((), Stamp::now())
+            .expires_at(clock.now() + TimeDelta::seconds(2))
+            .stale_at(clock.now() + TimeDelta::seconds(1));
         assert_eq!(value.cache_state(), CacheState::Actual);
         clock.advance(TimeDelta::seconds(1));
         assert_eq!(value.cache_state(), CacheState::Stale);
@@ -329,20 +402,22 @@ mod tests {
         let early = at("2026-01-01T00:00:00Z");
         let late = at("2027-01-01T00:00:00Z");
         let capped = |expire| {
-            CacheValue::new((), expire, None)
+            CacheValue::from_parts((), expire, None, Stamp::now())
                 .expire_no_later_than(early)
                 .expire()
         };
         assert_eq!(capped(Some(late)), Some(early));
         assert_eq!(capped(None), Some(early));
-        let value = CacheValue::new((), Some(early), None).expire_no_later_than(late);
+        let value = CacheValue::loaded((), Stamp::now())
+            .expires_at(early)
+            .expire_no_later_than(late);
         assert_eq!(value.expire(), Some(early));
     }
 
     #[test]
     fn debug_shows_no_data_and_parts_survive_map() {
         let began = Stamp::now();
-        let value = CacheValue::new("secret", None, None).created_at(began);
+        let value = CacheValue::from_parts("secret", None, None, began);
         assert!(!format!("{value:?}").contains("secret"));
         let (length, expire, stale, created) = value.map(str::len).into_parts();
         assert_eq!((length, expire, stale, created), (6, None, None, began));

@@ -11,9 +11,8 @@
 //! use std::time::Duration;
 //!
 //! use bytes::Bytes;
-//! use chrono::{TimeDelta, Utc};
 //! use hitbox_backend::Backend;
-//! use hitbox_core::{CacheKey, CacheValue, Raw};
+//! use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 //! use hitbox_dynamodb::DynamoDbBackend;
 //!
 //! let cache = DynamoDbBackend::builder()
@@ -25,10 +24,11 @@
 //!     .build()?;
 //! cache.create_table_if_missing().await?;
 //!
-//! let key = CacheKey::from_str("report", "2031-05");
+//! let key = CacheKey::from_pair("report", "2031-05");
+//! let began = Stamp::now(); // before the report is made
 //! let payload = Raw::from(Bytes::from_static(b"an encoded report"));
-//! let expire = Utc::now() + TimeDelta::hours(1);
-//! cache.write(&key, CacheValue::new(payload.clone(), Some(expire), None)).await?;
+//! let value = CacheValue::loaded(payload.clone(), began).ttl(Duration::from_secs(3_600));
+//! cache.write(&key, value).await?;
 //!
 //! let cached = cache.read(&key).await?;
 //! assert_eq!(cached.map(CacheValue::into_inner), Some(payload));

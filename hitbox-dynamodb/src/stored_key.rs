@@ -53,8 +53,8 @@ mod tests {
     use super::*;
 
     fn key(length: usize) -> CacheKey {
-        let text_around_the_value = CacheKey::from_str("k", "").as_text().len();
-        CacheKey::from_str("k", "x".repeat(length - text_around_the_value))
+        let text_around_the_value = CacheKey::from_pair("k", "").as_text().len();
+        CacheKey::from_pair("k", "x".repeat(length - text_around_the_value))
     }
 
     #[test]
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn long_keys_with_a_common_prefix_differ() {
         let stored = |end: &str| {
-            let key = CacheKey::from_str("k", format!("{}{end}", "x".repeat(3_000)));
+            let key = CacheKey::from_pair("k", format!("{}{end}", "x".repeat(3_000)));
             StoredKey::new(&CacheKeyFormat::TEXT, &key)
         };
         assert_ne!(stored("a").partition(), stored("b").partition());

@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::{
 };
 use aws_types::SdkConfig;
 use hitbox_backend::{Backend, BackendError, BackendErrorKind, CacheKeyFormat};
-use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 use hitbox_dynamodb::{AttributeNames, DynamoDbBackend, DynamoDbBackendBuilder, ReadConsistency};
 use stub::{Answer, Stub};
 use table::{Table, at};
@@ -97,8 +97,8 @@ async fn an_sdk_config_without_client_and_behaviour_version_will_do() {
         .build()
         .unwrap();
     backend.verify_table().await.unwrap();
-    let key = CacheKey::from_str("key", "k");
-    let value = CacheValue::new(Raw::from(b"value".to_vec()), None, None);
+    let key = CacheKey::from_pair("key", "k");
+    let value = CacheValue::loaded(Raw::from(b"value".to_vec()), Stamp::now());
     backend.write(&key, value.clone()).await.unwrap();
     assert_eq!(backend.read(&key).await.unwrap(), Some(value));
 }
@@ -151,7 +151,7 @@ async fn reads_are_consistent_unless_told_otherwise() {
             .read_consistency(consistency)
             .build()
             .unwrap();
-        let key = CacheKey::from_str("key", "k");
+        let key = CacheKey::from_pair("key", "k");
         assert_eq!(backend.read(&key).await.unwrap(), None);
         assert_eq!(backend.read_many(&[key]).await.remove(0).unwrap(), None);
     }
@@ -173,8 +173,8 @@ async fn no_error_and_no_debug_shows_credentials_or_values() {
     const VALUE: &str = "cached-value";
     // As AWS does for a wrong signature, and worse: everything is quoted back, in the code too.
     let quoted = format!("{SECRET} {VALUE} should have been signed with {SECRET}");
-    let key = CacheKey::from_str("key", "k");
-    let value = || CacheValue::new(Raw::from(VALUE.as_bytes().to_vec()), None, None);
+    let key = CacheKey::from_pair("key", "k");
+    let value = || CacheValue::loaded(Raw::from(VALUE.as_bytes().to_vec()), Stamp::now());
     let answers: [fn(&str) -> Answer; 4] = [
         |quoted| Answer::error_saying(400, "InvalidSignatureException", quoted),
         |quoted| Answer::error_saying(400, quoted, quoted),

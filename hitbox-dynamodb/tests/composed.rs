@@ -23,7 +23,7 @@ use hitbox_backend::{
     Backend, CacheBackend, Compose, CompositionPolicy, DeleteStatus, OffloadManager,
     ParallelReadPolicy, RefillPolicy, conformance::MemoryBackend,
 };
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, Stamp};
 use hitbox_dynamodb::DynamoDbBackend;
 use table::{
     Table, partition,
@@ -36,7 +36,7 @@ const OPERATIONS: usize = 1_000;
 const TASKS: usize = 16;
 
 fn numbered(number: usize) -> CacheKey {
-    CacheKey::from_str("number", number.to_string())
+    CacheKey::from_pair("number", number.to_string())
 }
 
 fn text(number: usize) -> String {
@@ -45,13 +45,15 @@ fn text(number: usize) -> String {
 
 async fn set(cache: Arc<dyn Backend>, number: usize) {
     let expire = Utc::now() + TimeDelta::hours(1);
-    let value = CacheValue::new(Arc::new(text(number)), Some(expire), None);
+    let value = CacheValue::loaded(Arc::new(text(number)), Stamp::now()).expires_at(expire);
     cache.set(&numbered(number), value).await.unwrap();
 }
 
 async fn get(cache: Arc<dyn Backend>, number: usize) {
     let mut context = BoxContext::default();
-    let got = cache.get::<String>(&numbered(number), &mut context).await;
+    let got = cache
+        .get_with::<String>(&numbered(number), &mut context)
+        .await;
     assert_eq!(**got.unwrap().unwrap().data(), text(number));
 }
 
@@ -134,7 +136,7 @@ async fn every_operation_of_a_composition_is_one_request() {
 }
 
 fn key() -> CacheKey {
-    CacheKey::from_str("key", "copied")
+    CacheKey::from_pair("key", "copied")
 }
 
 /// Values whose lives end off the second, and one whose life does not end.
@@ -143,7 +145,7 @@ fn lives() -> [CacheValue<Raw>; 3] {
     [Some(60_789), Some(30_123), None].map(|millis| {
         let expire = millis.map(|millis| now + TimeDelta::milliseconds(millis));
         let stale = expire.map(|expire| expire - TimeDelta::milliseconds(5_001));
-        CacheValue::new(Raw::from(b"value".to_vec()), expire, stale)
+        CacheValue::from_parts(Raw::from(b"value".to_vec()), expire, stale, Stamp::now())
     })
 }
 

@@ -20,7 +20,7 @@ use std::{
 use compositions::{compositions, offload};
 use futures::future::join_all;
 use hitbox_backend::{Backend, BackendErrorKind, BackendResult, OffloadManager};
-use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 use serde_json::json;
 use stub::{Answer, Stub};
 use table::at;
@@ -74,7 +74,7 @@ impl Call {
         match self {
             Self::Read => cache.read(key).await.map(drop),
             Self::Write => {
-                let value = CacheValue::new(Raw::from(b"value".to_vec()), None, None);
+                let value = CacheValue::loaded(Raw::from(b"value".to_vec()), Stamp::now());
                 cache.write(key, value).await
             }
             Self::Remove => cache.remove(key).await.map(drop),
@@ -86,7 +86,7 @@ impl Call {
 async fn longest(cache: Arc<dyn Backend>, call: Call, calls: usize, task: usize) -> Duration {
     let mut longest = Duration::ZERO;
     for round in 0..calls {
-        let key = CacheKey::from_str("key", format!("{call:?} {task} {round}"));
+        let key = CacheKey::from_pair("key", format!("{call:?} {task} {round}"));
         let began = Instant::now();
         let outcome = call.make(&*cache, &key).await;
         longest = longest.max(began.elapsed());
@@ -190,7 +190,7 @@ async fn report_all(clock: Clock, usages: impl Fn(&str) -> Vec<Usage>) {
         let usages = usages(stub.endpoint());
         for Usage { cache, .. } in &usages {
             // There is a connection for it to hang on.
-            let key = CacheKey::from_str("key", "k");
+            let key = CacheKey::from_pair("key", "k");
             assert_eq!(cache.read(&key).await.unwrap(), None);
         }
         told.store(true, Ordering::SeqCst);
@@ -218,7 +218,7 @@ async fn a_layer_costs_no_more_than_its_deadline() {
 async fn on_one_key_a_call_waits_for_at_most_one_other() {
     let stub = Stub::silent().await;
     let offload = offload();
-    let key = CacheKey::from_str("key", "k");
+    let key = CacheKey::from_pair("key", "k");
     time::pause();
     for Usage { name, cache } in usages(stub.endpoint(), &offload).iter().skip(1) {
         let calls = (0..20).map(async |number| {

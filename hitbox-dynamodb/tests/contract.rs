@@ -11,7 +11,7 @@ use chrono::{TimeDelta, Utc};
 use hitbox_backend::{
     Backend, BackendErrorKind, DeleteStatus, Rejection, compression::NoCompression, stored_form,
 };
-use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 use hitbox_dynamodb::DynamoDbBackend;
 use table::{
     Table, partition,
@@ -19,7 +19,7 @@ use table::{
 };
 
 fn key(name: &str) -> CacheKey {
-    CacheKey::from_str("key", name)
+    CacheKey::from_pair("key", name)
 }
 
 /// A key whose text form has this length.
@@ -30,7 +30,7 @@ fn long_key(length: usize, end: &str) -> CacheKey {
 
 fn lasting(payload: impl Into<Vec<u8>>) -> CacheValue<Raw> {
     let expire = Utc::now() + TimeDelta::hours(1);
-    CacheValue::new(Raw::from(payload.into()), Some(expire), None)
+    CacheValue::loaded(Raw::from(payload.into()), Stamp::now()).expires_at(expire)
 }
 
 async fn payload(backend: &DynamoDbBackend, key: &CacheKey) -> Option<Vec<u8>> {
@@ -121,7 +121,8 @@ async fn expired_items_that_are_still_there_are_missing() {
     for age in [TimeDelta::seconds(1), TimeDelta::days(2)] {
         let key = key(&format!("{age}"));
         let expire = Utc::now() - age;
-        let expired = CacheValue::new(Raw::from(b"old".to_vec()), Some(expire), None);
+        let expired =
+            CacheValue::loaded(Raw::from(b"old".to_vec()), Stamp::now()).expires_at(expire);
         let stored = stored_form::encode(&expired, &NoCompression).unwrap();
         let millis = expire.timestamp_millis();
         let put = client
@@ -156,7 +157,7 @@ async fn an_item_says_when_dynamodb_may_delete_it() {
     assert!((millis..millis + 1_000).contains(&(seconds * 1_000)));
 
     // Overwriting replaces the life times too.
-    let immortal = CacheValue::new(Raw::from(b"value".to_vec()), None, None);
+    let immortal = CacheValue::loaded(Raw::from(b"value".to_vec()), Stamp::now());
     backend.write(&key("k"), immortal).await.unwrap();
     let item = table.item(&partition(&key("k"))).await.unwrap();
     assert!(!item.contains_key("expire_ms") && !item.contains_key("ttl"));

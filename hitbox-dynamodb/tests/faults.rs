@@ -16,7 +16,7 @@ use std::{
 
 use futures::future::join_all;
 use hitbox_backend::{Backend, BackendErrorKind, BackendResult};
-use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 use hitbox_dynamodb::{DynamoDbBackend, DynamoDbBackendBuilder};
 use serde_json::{Value, json};
 use stub::{Answer, Stub};
@@ -27,11 +27,11 @@ use tokio::time::{self, Instant};
 const LONGEST: Duration = Duration::from_secs(1);
 
 fn key(name: &str) -> CacheKey {
-    CacheKey::from_str("key", name)
+    CacheKey::from_pair("key", name)
 }
 
 fn value() -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(b"value".to_vec()), None, None)
+    CacheValue::loaded(Raw::from(b"value".to_vec()), Stamp::now())
 }
 
 fn entries(keys: &[CacheKey]) -> Vec<(CacheKey, CacheValue<Raw>)> {

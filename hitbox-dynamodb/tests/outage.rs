@@ -9,7 +9,7 @@ mod table;
 use std::time::Duration;
 
 use hitbox_backend::{Backend, BackendErrorKind, BackendResult};
-use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 use hitbox_dynamodb::DynamoDbBackend;
 use table::Table;
 use tokio::{
@@ -36,9 +36,9 @@ async fn use_until(until: Instant, backend: DynamoDbBackend, task: usize) -> (u6
         if Instant::now() >= until {
             break;
         }
-        let key = CacheKey::from_str("key", format!("{task}-{round}"));
+        let key = CacheKey::from_pair("key", format!("{task}-{round}"));
         let own = format!("value of {task} in round {round}").into_bytes();
-        let value = CacheValue::new(Raw::from(own.clone()), None, None);
+        let value = CacheValue::loaded(Raw::from(own.clone()), Stamp::now());
         if failed_for_want_of_a_server(&backend.write(&key, value).await) {
             failed += 1;
             continue;
@@ -81,7 +81,7 @@ async fn a_server_killed_and_restarted_under_load() {
     );
     assert!(served > 0 && failed > 0);
     let read_again = async {
-        let key = CacheKey::from_str("key", "k");
+        let key = CacheKey::from_pair("key", "k");
         while failed_for_want_of_a_server(&backend.read(&key).await) {}
     };
     timeout(Duration::from_secs(20), read_again).await.unwrap();

@@ -1,4 +1,4 @@
-use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 
 /// How much a [`MokaBackend`](crate::MokaBackend) holds before it evicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(crate) fn moka_weight(key: &CacheKey, value: &CacheValue<Raw>) -> u32 {
 /// The least that an entry with an uncompressed payload of this length weighs.
 pub(crate) fn least_weight(payload: usize) -> u64 {
     let empty_key = CacheKey::new("", 0, []);
-    let empty_value = CacheValue::new(Raw::from(Vec::new()), None, None);
+    let empty_value = CacheValue::loaded(Raw::from(Vec::new()), Stamp::now());
     // Twice: the payload, and the decoded object beside it.
     let payload = u64::try_from(payload).unwrap_or(u64::MAX).saturating_mul(2);
     entry_weight(&empty_key, &empty_value).saturating_add(payload)
@@ -61,8 +61,8 @@ mod tests {
 
     #[test]
     fn an_entry_weighs_its_key_its_value_and_the_overhead() {
-        let key = CacheKey::from_str("id", "x".repeat(500));
-        let value = CacheValue::new(Raw::from(vec![0; 1_000]), None, None);
+        let key = CacheKey::from_pair("id", "x".repeat(500));
+        let value = CacheValue::loaded(Raw::from(vec![0; 1_000]), Stamp::now());
         let parts = key.weight() + value.data().weight() + ENTRY_OVERHEAD;
         assert_eq!(entry_weight(&key, &value), parts as u64);
         assert_eq!(u64::from(moka_weight(&key, &value)), parts as u64);
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn the_least_weight_is_that_of_the_smallest_key() {
         let key = CacheKey::new("", 0, []);
-        let value = CacheValue::new(Raw::from(vec![0; 77]), None, None);
+        let value = CacheValue::loaded(Raw::from(vec![0; 77]), Stamp::now());
         assert_eq!(least_weight(77), entry_weight(&key, &value));
         assert_eq!(least_weight(usize::MAX), u64::MAX);
     }

@@ -5,7 +5,7 @@ use moka::Expiry;
 
 /// Tells moka to drop an entry when its value expires.
 ///
-/// [`CacheValue::ttl`] is zero, not negative, for a value that expired on its way here, and `None`
+/// [`CacheValue::remaining`] is zero, not negative, for a value that expired on its way here, and `None`
 /// only for one that never expires: the same two meanings that moka gives to what is returned.
 #[derive(Debug)]
 pub(crate) struct RemainingLife;
@@ -17,7 +17,7 @@ impl Expiry<CacheKey, CacheValue<Raw>> for RemainingLife {
         value: &CacheValue<Raw>,
         _created_at: Instant,
     ) -> Option<Duration> {
-        value.ttl()
+        value.remaining()
     }
 
     // moka's default would let the new value inherit what was left of the old one's life.
@@ -28,6 +28,6 @@ impl Expiry<CacheKey, CacheValue<Raw>> for RemainingLife {
         _updated_at: Instant,
         _life_of_old_value: Option<Duration>,
     ) -> Option<Duration> {
-        value.ttl()
+        value.remaining()
     }
 }

@@ -6,22 +6,22 @@
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-//! use std::sync::Arc;
+//! use std::{sync::Arc, time::Duration};
 //!
-//! use chrono::{TimeDelta, Utc};
 //! use hitbox_backend::CacheBackend;
-//! use hitbox_core::{CacheContext, CacheKey, CacheStatus, CacheValue};
+//! use hitbox_core::{CacheContext, CacheKey, CacheStatus, CacheValue, Stamp};
 //! use hitbox_moka::MokaBackend;
 //!
 //! let cache = MokaBackend::builder().max_entries(10_000).build()?;
 //!
-//! let key = CacheKey::from_str("user", "42");
+//! let key = CacheKey::from_pair("user", "42");
+//! let began = Stamp::now(); // before the user is loaded
 //! let name = Arc::new(String::from("Ada"));
-//! let expire = Utc::now() + TimeDelta::minutes(5);
-//! cache.set(&key, CacheValue::new(Arc::clone(&name), Some(expire), None)).await?;
+//! let value = CacheValue::loaded(Arc::clone(&name), began).ttl(Duration::from_secs(300));
+//! cache.set(&key, value).await?;
 //!
 //! let mut context = CacheContext::default().boxed();
-//! let cached = cache.get::<String>(&key, &mut context).await?.unwrap();
+//! let cached = cache.get_with::<String>(&key, &mut context).await?.unwrap();
 //! assert_eq!(context.status(), CacheStatus::Hit);
 //! // The object that was put in: a hit decodes and copies nothing.
 //! assert!(Arc::ptr_eq(cached.data(), &name));

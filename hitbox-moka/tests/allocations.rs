@@ -5,7 +5,7 @@ use std::{alloc::System, sync::Arc};
 
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::{Backend, CacheBackend, Compose, CompositionPolicy, ParallelReadPolicy};
-use hitbox_core::{CacheContext, CacheKey, CacheStatus, CacheValue, DisabledOffload};
+use hitbox_core::{CacheContext, CacheKey, CacheStatus, CacheValue, DisabledOffload, Stamp};
 use hitbox_moka::MokaBackend;
 use serde::{Deserialize, Serialize};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -27,21 +27,24 @@ fn moka() -> MokaBackend {
 
 /// Allocations per typed hit, over many, so that moka's own occasional ones do not show.
 async fn per_hit(cache: &(impl Backend + ?Sized)) -> usize {
-    let key = CacheKey::from_str("user", "42");
+    let key = CacheKey::from_pair("user", "42");
     let user = Arc::new(User {
         name: "x".repeat(16 << 10),
         bytes: vec![7; 16 << 10],
     });
     let expire = Some(Utc::now() + TimeDelta::hours(1));
     cache
-        .set(&key, CacheValue::new(user, expire, None))
+        .set(
+            &key,
+            CacheValue::from_parts(user, expire, None, Stamp::now()),
+        )
         .await
         .unwrap();
 
     let hit = async || {
         let mut context = CacheContext::default().boxed();
         let found = cache
-            .get::<User>(&key, &mut context)
+            .get_with::<User>(&key, &mut context)
             .await
             .unwrap()
             .unwrap();

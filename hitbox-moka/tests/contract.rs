@@ -17,7 +17,7 @@ fn cache() -> MokaBackend {
 }
 
 fn lasting(payload: &'static str) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(Bytes::from(payload)), None, None)
+    CacheValue::loaded(Raw::from(Bytes::from(payload)), Stamp::now())
 }
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn a_refused_value_leaves_the_key_absent() {
         .build()
         .unwrap();
     assert_eq!(cache.capabilities().largest_value, Some(5));
-    let key = CacheKey::from_str("id", "1");
+    let key = CacheKey::from_pair("id", "1");
     cache.write(&key, lasting("older")).await.unwrap();
     let error = cache.write(&key, lasting("secret")).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::TooLarge);
@@ -44,7 +44,7 @@ async fn bulk_outcomes_are_in_the_order_asked_duplicates_included() {
         .largest_value(5)
         .build()
         .unwrap();
-    let [one, two, three] = ["1", "2", "3"].map(|id| CacheKey::from_str("id", id));
+    let [one, two, three] = ["1", "2", "3"].map(|id| CacheKey::from_pair("id", id));
     let entries = vec![
         (one.clone(), lasting("first")),
         (two.clone(), lasting("too long")),
@@ -90,13 +90,13 @@ async fn a_read_notes_status_and_source() {
         .label("local")
         .build()
         .unwrap();
-    let key = CacheKey::from_str("id", "1");
+    let key = CacheKey::from_pair("id", "1");
     let mut context = CacheContext::default().boxed();
     assert_eq!(cache.read_with(&key, &mut context).await.unwrap(), None);
     assert_eq!(context.status(), CacheStatus::Miss);
     assert_eq!(context.source(), &ResponseSource::Upstream);
 
-    let stale = CacheValue::new(Raw::from(vec![1]), None, Some(Utc::now()));
+    let stale = CacheValue::loaded(Raw::from(vec![1]), Stamp::now()).stale_at(Utc::now());
     for (value, status) in [
         (lasting("fresh"), CacheStatus::Hit),
         (stale, CacheStatus::Stale),
@@ -116,7 +116,7 @@ async fn readers_among_many_writers_see_whole_values() {
     println!("seed {seed}");
     let cache = cache();
     let keys: Arc<[CacheKey]> = (0..KEYS)
-        .map(|index| CacheKey::from_str("id", index.to_string()))
+        .map(|index| CacheKey::from_pair("id", index.to_string()))
         .collect();
     let tasks: Vec<_> = (0..64_u64)
         .map(|task| {
@@ -134,8 +134,12 @@ async fn readers_among_many_writers_see_whole_values() {
                             let number = u32::from(random.u8(..)) + 1;
                             let payload = vec![number as u8; number as usize];
                             let expire = Utc::now() + TimeDelta::hours(i64::from(number));
-                            let value = CacheValue::new(Raw::from(payload), Some(expire), None)
-                                .created_at(Stamp::from_micros(u64::from(number)));
+                            let value = CacheValue::from_parts(
+                                Raw::from(payload),
+                                Some(expire),
+                                None,
+                                Stamp::from_micros(u64::from(number)),
+                            );
                             cache.write(&keys[index], value).await.unwrap();
                         }
                         _ => {
@@ -146,7 +150,7 @@ async fn readers_among_many_writers_see_whole_values() {
                                 assert!(
                                     payload.iter().all(|byte| u64::from(*byte) == number % 256)
                                 );
-                                let hours = value.ttl().unwrap().as_secs_f64() / 3_600.0;
+                                let hours = value.remaining().unwrap().as_secs_f64() / 3_600.0;
                                 assert_eq!(hours.ceil() as u64, number);
                             }
                         }

@@ -9,15 +9,15 @@ use std::sync::{
 
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::{Backend, BackendErrorKind, DeleteStatus, Rejection};
-use hitbox_core::{CacheKey, CacheValue, Raw, clock::VirtualTime};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp, clock::VirtualTime};
 use hitbox_moka::{EvictionCause, EvictionPolicy, MokaBackend};
 
 fn key(index: usize) -> CacheKey {
-    CacheKey::from_str("id", index.to_string())
+    CacheKey::from_pair("id", index.to_string())
 }
 
 fn lasting(length: usize) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(vec![1; length]), None, None)
+    CacheValue::loaded(Raw::from(vec![1; length]), Stamp::now())
 }
 
 async fn write(cache: &MokaBackend, index: usize, length: usize) {
@@ -98,7 +98,7 @@ async fn an_entry_heavier_than_the_cache_is_refused_at_once() {
 #[tokio::test]
 async fn a_heavy_key_counts_as_well() {
     let cache = MokaBackend::builder().max_bytes(10_000).build().unwrap();
-    let heavy = CacheKey::from_str("id", "x".repeat(10_000));
+    let heavy = CacheKey::from_pair("id", "x".repeat(10_000));
     let error = cache.write(&heavy, lasting(0)).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::TooLarge);
     assert!(!error.to_string().contains("xxx"), "{error}");
@@ -142,7 +142,7 @@ async fn the_listener_hears_of_evictions_only() {
         write(&cache, index, 10).await;
     }
     let soon = Some(clock.now() + TimeDelta::seconds(1));
-    let expiring = CacheValue::new(Raw::from(vec![1]), soon, None);
+    let expiring = CacheValue::from_parts(Raw::from(vec![1]), soon, None, Stamp::now());
     cache.write(&key(3), expiring).await.unwrap();
     clock.advance(TimeDelta::seconds(2));
     write(&cache, 3, 10).await;
@@ -202,8 +202,8 @@ async fn cleared_entries_are_gone_at_once_for_every_clone() {
 #[tokio::test]
 async fn debug_shows_no_key_and_no_value() {
     let cache = MokaBackend::builder().max_entries(10).build().unwrap();
-    let key = CacheKey::from_str("token", "hidden-key");
-    let value = CacheValue::new(Raw::from(b"hidden-value".to_vec()), None, None);
+    let key = CacheKey::from_pair("token", "hidden-key");
+    let value = CacheValue::loaded(Raw::from(b"hidden-value".to_vec()), Stamp::now());
     cache.write(&key, value).await.unwrap();
     let shown = format!("{cache:?}");
     assert!(shown.contains("Entries(10)"), "{shown}");

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use hitbox_backend::{Backend, DeleteStatus};
-use hitbox_core::{CacheContext, CacheKey, CacheStatus, CacheValue, Raw, clock::VirtualTime};
+use hitbox_core::{
+    CacheContext, CacheKey, CacheStatus, CacheValue, Raw, Stamp, clock::VirtualTime,
+};
 use hitbox_moka::MokaBackend;
 
 fn cache() -> MokaBackend {
@@ -15,11 +17,11 @@ fn cache() -> MokaBackend {
 }
 
 fn key() -> CacheKey {
-    CacheKey::from_str("id", "1")
+    CacheKey::from_pair("id", "1")
 }
 
 fn expiring(expire: Option<DateTime<Utc>>) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(vec![1]), expire, None)
+    CacheValue::from_parts(Raw::from(vec![1]), expire, None, Stamp::now())
 }
 
 fn after(milliseconds: i64) -> Option<DateTime<Utc>> {

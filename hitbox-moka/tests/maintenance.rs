@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::Backend;
-use hitbox_core::{CacheKey, CacheValue, Encoding, Raw};
+use hitbox_core::{CacheKey, CacheValue, Encoding, Raw, Stamp};
 use hitbox_moka::MokaBackend;
 use tokio::runtime::Handle;
 
@@ -44,8 +44,13 @@ async fn cached_object(cache: &MokaBackend, expire: Option<TimeDelta>) -> Weak<u
     let object = Arc::new(1_u8);
     let observer = Arc::downgrade(&object);
     let raw = Raw::with_decoded(Bytes::new(), Encoding::OPAQUE, object);
-    let value = CacheValue::new(raw, expire.map(|life| Utc::now() + life), None);
-    let key = CacheKey::from_str("id", "1");
+    let value = CacheValue::from_parts(
+        raw,
+        expire.map(|life| Utc::now() + life),
+        None,
+        Stamp::now(),
+    );
+    let key = CacheKey::from_pair("id", "1");
     cache.write(&key, value).await.unwrap();
     observer
 }

@@ -8,7 +8,7 @@ use std::{alloc::System, sync::Arc, thread};
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::{Backend, CacheBackend};
-use hitbox_core::{CacheKey, CacheValue, Encoding, Raw};
+use hitbox_core::{CacheKey, CacheValue, Encoding, Raw, Stamp};
 use hitbox_moka::{EvictionPolicy, MokaBackend, MokaBackendBuilder};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -127,12 +127,15 @@ fn a_hit_allocates_only_its_future() {
 
 /// An entry that takes all that its weight allows for: the text form, the decoded object, a timer.
 fn entry(index: usize, payload: usize) -> (CacheKey, CacheValue<Raw>) {
-    let key = CacheKey::from_str("id", format!("{index:020}"));
+    let key = CacheKey::from_pair("id", format!("{index:020}"));
     assert!(!key.as_text().is_empty());
     let object = Arc::new(vec![1_u8; payload]);
     let raw = Raw::with_decoded(Bytes::from(vec![1; payload]), Encoding::OPAQUE, object);
     let expire = Utc::now() + TimeDelta::hours(1);
-    (key, CacheValue::new(raw, Some(expire), None))
+    (
+        key,
+        CacheValue::loaded(raw, Stamp::now()).expires_at(expire),
+    )
 }
 
 fn built(builder: MokaBackendBuilder<hitbox_moka::Capacity>) -> MokaBackend {

@@ -3,11 +3,10 @@
 //!
 //! ```no_run
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-//! use std::sync::Arc;
+//! use std::{sync::Arc, time::Duration};
 //!
-//! use chrono::{TimeDelta, Utc};
 //! use hitbox_backend::CacheBackend;
-//! use hitbox_core::{CacheContext, CacheKey, CacheValue};
+//! use hitbox_core::{CacheKey, CacheValue, Stamp};
 //! use hitbox_redis::RedisBackend;
 //!
 //! let cache = RedisBackend::builder()
@@ -15,13 +14,13 @@
 //!     .namespace("shop")
 //!     .build()?;
 //!
-//! let key = CacheKey::from_str("user", "42");
+//! let key = CacheKey::from_pair("user", "42");
+//! let began = Stamp::now(); // before the user is loaded
 //! let name = Arc::new(String::from("Ada"));
-//! let expire = Utc::now() + TimeDelta::minutes(5);
-//! cache.set(&key, CacheValue::new(name, Some(expire), None)).await?;
+//! let value = CacheValue::loaded(name, began).ttl(Duration::from_secs(300));
+//! cache.set(&key, value).await?;
 //!
-//! let mut context = CacheContext::default().boxed();
-//! let cached = cache.get::<String>(&key, &mut context).await?;
+//! let cached = cache.get::<String>(&key).await?;
 //! assert_eq!(cached.unwrap().data().as_str(), "Ada");
 //! # Ok::<(), hitbox_backend::BackendError>(())
 //! # }).unwrap();

@@ -4,7 +4,7 @@ mod server;
 
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::{Backend, DeleteStatus};
-use hitbox_core::{CacheKey, CacheValue};
+use hitbox_core::{CacheKey, CacheValue, Stamp};
 use server::{Observer, backend, key, payload, start, value};
 
 const COUNTED: [&str; 8] = [
@@ -76,7 +76,7 @@ async fn an_expired_value_is_one_unlink() {
     let key = key("short-lived");
     cache.write(&key, value("old")).await.unwrap();
     let past = Utc::now() - TimeDelta::seconds(1);
-    let expired = CacheValue::new(value("new").into_inner(), Some(past), None);
+    let expired = CacheValue::loaded(value("new").into_inner(), Stamp::now()).expires_at(past);
     cache.write(&key, expired).await.unwrap();
     assert_eq!(cache.read(&key).await.unwrap(), None);
     let expected = [("get", 1), ("set", 1), ("unlink", 1)];
@@ -94,7 +94,7 @@ async fn expiry_is_exact_to_the_millisecond_and_replaced_with_the_value() {
         Some(Utc::now() + TimeDelta::milliseconds(10_123)),
         None,
     ] {
-        let value = CacheValue::new(value("x").into_inner(), expire, None);
+        let value = CacheValue::from_parts(value("x").into_inner(), expire, None, Stamp::now());
         cache.write(&key, value.clone()).await.unwrap();
         let kept: i64 = observer.ask(&[b"PEXPIRETIME", b"expiring:v1"]).await;
         assert_eq!(kept, expire.map_or(-1, |expire| expire.timestamp_millis()));

@@ -21,7 +21,7 @@ use hitbox_backend::{
     ParallelReadPolicy, RefillPolicy,
     conformance::{MemoryBackend, composition::ReadKind},
 };
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, Stamp};
 use policies::Policies;
 use server::{Observer, backend, key, start, value};
 use tokio::{sync::Barrier, task::JoinSet};
@@ -46,13 +46,15 @@ fn text(number: usize) -> String {
 
 async fn set(cache: Arc<dyn Backend>, number: usize) {
     let expire = Utc::now() + TimeDelta::hours(1);
-    let value = CacheValue::new(Arc::new(text(number)), Some(expire), None);
+    let value = CacheValue::loaded(Arc::new(text(number)), Stamp::now()).expires_at(expire);
     cache.set(&numbered(number), value).await.unwrap();
 }
 
 async fn get(cache: Arc<dyn Backend>, number: usize) {
     let mut context = BoxContext::default();
-    let got = cache.get::<String>(&numbered(number), &mut context).await;
+    let got = cache
+        .get_with::<String>(&numbered(number), &mut context)
+        .await;
     assert_eq!(**got.unwrap().unwrap().data(), text(number));
 }
 
@@ -196,7 +198,7 @@ fn lives() -> [CacheValue<Raw>; 3] {
     [Some(60_789), Some(10_123), None].map(|millis| {
         let expire = millis.map(|millis| now + TimeDelta::milliseconds(millis));
         let stale = expire.map(|expire| expire - TimeDelta::milliseconds(5_001));
-        CacheValue::new(Raw::from(b"value".to_vec()), expire, stale)
+        CacheValue::from_parts(Raw::from(b"value".to_vec()), expire, stale, Stamp::now())
     })
 }
 

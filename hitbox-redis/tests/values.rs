@@ -87,7 +87,10 @@ async fn a_key_of_three_kilobytes() {
     let cache = backend(&server);
     let long = "k".repeat(3_000);
     let (one, two) = (format!("{long}1"), format!("{long}2"));
-    let (one, two) = (CacheKey::from_str("id", one), CacheKey::from_str("id", two));
+    let (one, two) = (
+        CacheKey::from_pair("id", one),
+        CacheKey::from_pair("id", two),
+    );
     cache.write(&one, value("one")).await.unwrap();
     cache.write(&two, value("two")).await.unwrap();
     let found = payload(cache.read(&one).await.unwrap());

@@ -354,7 +354,7 @@ impl fmt::Debug for SledBackend {
 mod tests {
     use chrono::TimeDelta;
     use hitbox_backend::conformance::Subject;
-    use hitbox_core::{CacheStatus, clock::VirtualTime};
+    use hitbox_core::{CacheStatus, Stamp, clock::VirtualTime};
 
     use super::*;
 
@@ -397,10 +397,11 @@ mod tests {
             .build()
             .unwrap();
         let clock = VirtualTime::start(clock::now());
-        let key = CacheKey::from_str("key", "k");
+        let key = CacheKey::from_pair("key", "k");
         for length in [100, INLINE_READ] {
             let expire = clock.now() + TimeDelta::seconds(1);
-            let value = CacheValue::new(Raw::from(vec![1; length]), Some(expire), None);
+            let value =
+                CacheValue::loaded(Raw::from(vec![1; length]), Stamp::now()).expires_at(expire);
             backend.write(&key, value.clone()).await.unwrap();
             let (at_once, outcome, context) = begin(&backend, &key).await;
             assert_eq!(at_once, length < INLINE_READ);
@@ -423,9 +424,9 @@ mod tests {
             .path(directory.path())
             .build()
             .unwrap();
-        let key = CacheKey::from_str("key", "k");
+        let key = CacheKey::from_pair("key", "k");
         let expire = clock::now() + TimeDelta::hours(1);
-        let value = CacheValue::new(Raw::from(vec![1; 100]), Some(expire), None);
+        let value = CacheValue::loaded(Raw::from(vec![1; 100]), Stamp::now()).expires_at(expire);
         let moment = Moment::default();
         assert!(!value.is_expired_at(&moment));
         backend.write(&key, value).await.unwrap();
@@ -441,8 +442,8 @@ mod tests {
             .path(directory.path())
             .build()
             .unwrap();
-        let key = CacheKey::from_str("key", "k");
-        let value = CacheValue::new(Raw::from(vec![1; 100]), None, None);
+        let key = CacheKey::from_pair("key", "k");
+        let value = CacheValue::loaded(Raw::from(vec![1; 100]), Stamp::now());
         backend.write(&key, value.clone()).await.unwrap();
         backend
             .inner

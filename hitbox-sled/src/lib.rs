@@ -7,18 +7,20 @@
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! # let directory = tempfile::tempdir().unwrap();
 //! # let path = directory.path();
+//! use std::time::Duration;
+//!
 //! use bytes::Bytes;
-//! use chrono::{TimeDelta, Utc};
 //! use hitbox_backend::Backend;
-//! use hitbox_core::{CacheKey, CacheValue, Raw};
+//! use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 //! use hitbox_sled::SledBackend;
 //!
 //! let cache = SledBackend::builder().path(path).max_bytes(256 << 20).open().await?;
 //!
-//! let key = CacheKey::from_str("report", "2031-05");
+//! let key = CacheKey::from_pair("report", "2031-05");
+//! let began = Stamp::now(); // before the report is made
 //! let payload = Raw::from(Bytes::from_static(b"an encoded report"));
-//! let expire = Utc::now() + TimeDelta::hours(1);
-//! cache.write(&key, CacheValue::new(payload.clone(), Some(expire), None)).await?;
+//! let value = CacheValue::loaded(payload.clone(), began).ttl(Duration::from_secs(3_600));
+//! cache.write(&key, value).await?;
 //! cache.flush().await?;
 //!
 //! let cached = cache.read(&key).await?;

@@ -4,7 +4,7 @@
 
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::Backend;
-use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 use hitbox_sled::{SledBackend, Statistics};
 use tempfile::TempDir;
 
@@ -20,12 +20,12 @@ fn open(directory: &TempDir) -> SledBackend {
 }
 
 fn key(number: usize) -> CacheKey {
-    CacheKey::from_str("key", number.to_string())
+    CacheKey::from_pair("key", number.to_string())
 }
 
 fn value(length: usize, seconds: Option<i64>) -> CacheValue<Raw> {
     let expire = seconds.map(|seconds| Utc::now() + TimeDelta::seconds(seconds));
-    CacheValue::new(Raw::from(vec![0; length]), expire, None)
+    CacheValue::from_parts(Raw::from(vec![0; length]), expire, None, Stamp::now())
 }
 
 /// What the statistics should say, from what can be read.

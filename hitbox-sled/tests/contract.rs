@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::{Backend, BackendErrorKind, DeleteStatus, compression::NoCompression};
-use hitbox_core::{CacheKey, CacheValue, Raw, clock::VirtualTime};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp, clock::VirtualTime};
 use hitbox_sled::{SledBackend, SledBackendBuilder};
 use tempfile::TempDir;
 
@@ -23,11 +23,11 @@ fn open() -> (TempDir, SledBackend) {
 }
 
 fn value(payload: impl Into<Vec<u8>>) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(payload.into()), None, None)
+    CacheValue::loaded(Raw::from(payload.into()), Stamp::now())
 }
 
 fn key(name: &str) -> CacheKey {
-    CacheKey::from_str("key", name)
+    CacheKey::from_pair("key", name)
 }
 
 async fn payload(backend: &SledBackend, key: &CacheKey) -> Option<Bytes> {
@@ -55,7 +55,7 @@ async fn expiry_is_exact_to_the_millisecond_and_replaced_by_a_write() {
     let (_directory, backend) = open();
     let living = |millis| {
         let expire = clock.now() + TimeDelta::milliseconds(millis);
-        CacheValue::new(Raw::from(vec![1]), Some(expire), None)
+        CacheValue::loaded(Raw::from(vec![1]), Stamp::now()).expires_at(expire)
     };
     backend.write(&key("k"), living(50)).await.unwrap();
     backend.write(&key("k"), living(20)).await.unwrap();
@@ -80,7 +80,7 @@ async fn expiry_is_exact_to_the_millisecond_and_replaced_by_a_write() {
 async fn a_value_that_has_expired_when_it_is_written_leaves_the_key_absent() {
     let (_directory, backend) = open();
     backend.write(&key("k"), value([1])).await.unwrap();
-    let expired = CacheValue::new(Raw::from(vec![2]), Some(Utc::now()), None);
+    let expired = CacheValue::loaded(Raw::from(vec![2]), Stamp::now()).expires_at(Utc::now());
     backend.write(&key("k"), expired).await.unwrap();
     assert_eq!(backend.read(&key("k")).await.unwrap(), None);
     assert_eq!(backend.statistics().entries, 0);

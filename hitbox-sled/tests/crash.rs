@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::Backend;
-use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 use hitbox_sled::{SledBackend, SledBackendBuilder};
 
 const ROUNDS: usize = 100;
@@ -31,7 +31,7 @@ fn builder(path: &Path) -> SledBackendBuilder {
 }
 
 fn key(sequence: u64) -> CacheKey {
-    CacheKey::from_str("key", (sequence % KEYS).to_string())
+    CacheKey::from_pair("key", (sequence % KEYS).to_string())
 }
 
 /// Key and sequence number, repeated: what is torn, or belongs to another key, shows.
@@ -67,11 +67,8 @@ async fn write_until_killed(path: &Path, start: u64) {
         } else {
             TimeDelta::hours(1)
         };
-        let value = CacheValue::new(
-            Raw::from(Bytes::from(payload(sequence))),
-            Some(Utc::now() + life),
-            None,
-        );
+        let value = CacheValue::loaded(Raw::from(Bytes::from(payload(sequence))), Stamp::now())
+            .expires_at(Utc::now() + life);
         backend.write(&key(sequence), value).await.unwrap();
         if sequence % 10 == 9 {
             backend.flush().await.unwrap();

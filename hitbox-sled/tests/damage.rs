@@ -12,14 +12,14 @@ use std::{
 
 use bytes::Bytes;
 use hitbox_backend::Backend;
-use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 use hitbox_sled::SledBackend;
 
 const ROUNDS: usize = 200;
 const KEYS: u64 = 60;
 
 fn key(number: u64) -> CacheKey {
-    CacheKey::from_str("key", number.to_string())
+    CacheKey::from_pair("key", number.to_string())
 }
 
 fn payload(number: u64, generation: u64) -> Vec<u8> {
@@ -40,7 +40,7 @@ async fn write_generation(path: &Path, generation: u64) {
     for number in 0..KEYS {
         let raw = Raw::from(Bytes::from(payload(number, generation)));
         backend
-            .write(&key(number), CacheValue::new(raw, None, None))
+            .write(&key(number), CacheValue::loaded(raw, Stamp::now()))
             .await
             .unwrap();
     }
@@ -156,7 +156,7 @@ async fn damaged_files_give_what_was_written_or_nothing() {
         // It works again.
         let raw = Raw::from(Bytes::from_static(b"new"));
         backend
-            .write(&key(0), CacheValue::new(raw.clone(), None, None))
+            .write(&key(0), CacheValue::loaded(raw.clone(), Stamp::now()))
             .await
             .unwrap();
         let read = backend.read(&key(0)).await.unwrap();

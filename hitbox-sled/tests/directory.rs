@@ -12,7 +12,7 @@ use std::{
 
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::{Backend, BackendError, BackendErrorKind, CacheKeyFormat, Operation};
-use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 use hitbox_sled::{SledBackend, SledBackendBuilder};
 
 const CHILD_DIRECTORY: &str = "HITBOX_SLED_LOCK_DIRECTORY";
@@ -22,11 +22,11 @@ fn builder(path: &Path) -> SledBackendBuilder {
 }
 
 fn key(number: usize) -> CacheKey {
-    CacheKey::from_str("key", number.to_string())
+    CacheKey::from_pair("key", number.to_string())
 }
 
 fn value(length: usize) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(vec![7; length]), None, None)
+    CacheValue::loaded(Raw::from(vec![7; length]), Stamp::now())
 }
 
 fn refused(outcome: Result<SledBackend, BackendError>) -> BackendError {
@@ -192,11 +192,8 @@ async fn a_rebuild_gives_back_room_and_keeps_what_is_live() {
     for number in 0..ENTRIES {
         backend.write(&key(number), value(20_000)).await.unwrap();
     }
-    let expiring = CacheValue::new(
-        Raw::from(vec![1]),
-        Some(Utc::now() + TimeDelta::milliseconds(1)),
-        None,
-    );
+    let expiring = CacheValue::loaded(Raw::from(vec![1]), Stamp::now())
+        .expires_at(Utc::now() + TimeDelta::milliseconds(1));
     backend.write(&key(ENTRIES), expiring).await.unwrap();
     for number in 10..ENTRIES {
         backend.remove(&key(number)).await.unwrap();

@@ -13,7 +13,7 @@ use hitbox_backend::{
     Backend,
     compression::{CompressionError, Compressor},
 };
-use hitbox_core::{CacheKey, CacheValue, CompressorId, Raw};
+use hitbox_core::{CacheKey, CacheValue, CompressorId, Raw, Stamp};
 use hitbox_sled::SledBackend;
 
 /// Compresses nothing, and notes the thread it was asked on.
@@ -46,8 +46,8 @@ async fn small_values_are_written_in_place_and_large_or_many_elsewhere() {
         .await
         .unwrap();
     let here = || *note.0.lock().unwrap() == Some(thread::current().id());
-    let key = CacheKey::from_str("key", "k");
-    let value = |length| CacheValue::new(Raw::from(vec![0; length]), None, None);
+    let key = CacheKey::from_pair("key", "k");
+    let value = |length| CacheValue::loaded(Raw::from(vec![0; length]), Stamp::now());
 
     backend.write(&key, value(16 << 10)).await.unwrap();
     assert!(here());
@@ -70,8 +70,8 @@ async fn expired_entries_are_swept_by_themselves() {
         .unwrap();
     for number in 0..50 {
         let expire = Utc::now() + TimeDelta::milliseconds(20);
-        let key = CacheKey::from_str("key", number.to_string());
-        let value = CacheValue::new(Raw::from(vec![0; 10]), Some(expire), None);
+        let key = CacheKey::from_pair("key", number.to_string());
+        let value = CacheValue::loaded(Raw::from(vec![0; 10]), Stamp::now()).expires_at(expire);
         backend.write(&key, value).await.unwrap();
     }
     let began = Instant::now();

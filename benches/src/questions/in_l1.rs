@@ -64,7 +64,7 @@ pub(super) fn reads<T: Body>(
         .map(|id| Arc::new(T::new(id, size)));
     let bodies: Vec<_> = bodies.collect();
     let runner = Runner::repeating(runtime, async move || {
-        for outcome in cache.get_many::<T>(&keys, &mut []).await {
+        for outcome in cache.get_many::<T>(&keys).await {
             std::hint::black_box(&outcome?.ok_or("a miss")?);
         }
         Ok(())

@@ -29,7 +29,7 @@ fn alone<T: Body>(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure> 
     let runner = Runner::repeating(runtime, async move || {
         let key = &keys[order.advance()];
         let mut context = CacheContext::default().boxed();
-        match cache.get::<T>(key, &mut context).await? {
+        match cache.get_with::<T>(key, &mut context).await? {
             Some(found) => drop(std::hint::black_box(found)),
             None => {
                 let loaded = Arc::new(body.clone());

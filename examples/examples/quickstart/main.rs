@@ -17,7 +17,6 @@ mod walk;
 
 use std::{error::Error, fs, io, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
-use chrono::{TimeDelta, Utc};
 use futures::{StreamExt, stream};
 use hitbox_backend::{
     BackendResult, CacheBackend, Compose, CompositionBackend, CompositionPolicy, OffloadManager,
@@ -58,12 +57,15 @@ fn key_of(file: &SourceFile) -> CacheKey {
     CacheKey::new("report", 1, parts)
 }
 
+/// How long a report is kept.
+const LIFE: Duration = Duration::from_hours(30 * 24);
+
 /// The report on `file` from the cache, or made now and left there. `None` if the file cannot be
 /// read.
 async fn report_on(file: &SourceFile, cache: &Cache) -> Result<Option<Answer>, Failure> {
     let key = key_of(file);
     let mut context = CacheContext::default().boxed();
-    if let Some(cached) = cache.get::<Report>(&key, &mut context).await? {
+    if let Some(cached) = cache.get_with::<Report>(&key, &mut context).await? {
         let origin = match context.source() {
             ResponseSource::Backend(path) if path.as_str() == "composition.moka" => Origin::Moka,
             ResponseSource::Backend(_) => Origin::Sled,
@@ -71,12 +73,11 @@ async fn report_on(file: &SourceFile, cache: &Cache) -> Result<Option<Answer>, F
         };
         return Ok(Some(Answer::new(origin, file, cached.into_inner())));
     }
-    let began = Stamp::now();
+    let began = Stamp::now(); // before the work, whose result it dates
     let Some(report) = compute(file).await? else {
         return Ok(None);
     };
-    let expire = Utc::now() + TimeDelta::days(30);
-    let value = CacheValue::new(Arc::clone(&report), Some(expire), None).created_at(began);
+    let value = CacheValue::loaded(Arc::clone(&report), began).ttl(LIFE);
     cache.set(&key, value).await?;
     Ok(Some(Answer::new(Origin::Computed, file, report)))
 }

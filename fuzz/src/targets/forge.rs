@@ -125,7 +125,7 @@ fn stored(format: &dyn Format, payload: Vec<u8>, codec: &dyn Compressor, times: 
     let expire = time.filter(|_| times & 1 != 0);
     let stale = time.filter(|_| times & 2 != 0);
     let raw = Raw::new(Bytes::from(payload), encoding);
-    let value = CacheValue::new(raw, expire, stale).created_at(Stamp::from_micros(1));
+    let value = CacheValue::from_parts(raw, expire, stale, Stamp::from_micros(1));
     let stored = stored_form::encode(&value, codec);
     stored.map(Vec::from).unwrap_or_default()
 }

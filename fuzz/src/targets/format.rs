@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hitbox_backend::{Cacheable, Format};
-use hitbox_core::{CacheValue, CompressorId, Encoding, Raw};
+use hitbox_core::{CacheValue, CompressorId, Encoding, Raw, Stamp};
 
 use crate::{
     Observed, Seed,
@@ -82,7 +82,7 @@ impl Reading {
             compressor: CompressorId::NONE,
             shape: 0,
         };
-        let value = CacheValue::new(Raw::new(payload, encoding), None, None);
+        let value = CacheValue::loaded(Raw::new(payload, encoding), Stamp::now());
         Shelf::new(Contents::Payload(value), self.format, limit)
     }
 }

@@ -57,11 +57,13 @@ fn place(dice: u64, places: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use hitbox_core::Stamp;
+
     use super::*;
 
     #[test]
     fn damage_to_stored_bytes_is_never_served() {
-        let value = CacheValue::new(Raw::from(vec![7; 40]), None, None);
+        let value = CacheValue::loaded(Raw::from(vec![7; 40]), Stamp::now());
         for dice in 0..1_000 {
             assert!(Damage::EndsEarly(dice).decode(&value).is_err(), "{dice}");
             assert!(Damage::BitFlipped(dice).decode(&value).is_err(), "{dice}");
@@ -71,14 +73,14 @@ mod tests {
     #[test]
     fn a_distorted_payload_differs_in_one_bit() {
         for dice in 0..100 {
-            let value = CacheValue::new(Raw::from(vec![7, 8, 9]), None, None);
+            let value = CacheValue::loaded(Raw::from(vec![7, 8, 9]), Stamp::now());
             let distorted = distorted(value.clone(), dice);
             assert_eq!(distorted.created(), value.created());
             let pairs = value.data().as_ref().iter().zip(distorted.data().as_ref());
             let flipped: u32 = pairs.map(|(one, two)| (one ^ two).count_ones()).sum();
             assert_eq!(flipped, 1);
         }
-        let empty = CacheValue::new(Raw::from(Vec::new()), None, None);
+        let empty = CacheValue::loaded(Raw::from(Vec::new()), Stamp::now());
         assert_eq!(distorted(empty, 9).data().as_ref(), [0]);
     }
 }

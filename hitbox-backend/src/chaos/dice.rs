@@ -56,8 +56,8 @@ mod tests {
 
     #[test]
     fn every_input_counts() {
-        let one = CacheKey::from_str("id", "1");
-        let two = CacheKey::from_str("id", "2");
+        let one = CacheKey::from_pair("id", "1");
+        let two = CacheKey::from_pair("id", "2");
         let mut rolls: Vec<u64> = [
             Dice::new(7, Target::Reads, &one, 1),
             Dice::new(8, Target::Reads, &one, 1),
@@ -75,7 +75,7 @@ mod tests {
     /// Seeds are written down and replayed later: another sequence would be a breaking change.
     #[test]
     fn the_sequence_is_pinned() {
-        let mut dice = Dice::new(7, Target::Reads, &CacheKey::from_str("id", "42"), 1);
+        let mut dice = Dice::new(7, Target::Reads, &CacheKey::from_pair("id", "42"), 1);
         assert_eq!(
             [dice.roll(), dice.roll()],
             [0x2a9a_4297_6bb0_0156, 0x0c9f_dcc4_f639_c2da]

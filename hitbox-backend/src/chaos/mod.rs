@@ -15,13 +15,13 @@
 //!     chaos::{Chaos, ChaosBackend, FaultKind},
 //! };
 //! # use hitbox_backend::conformance::MemoryBackend;
-//! use hitbox_core::{BoxContext, CacheKey, CacheValue};
+//! use hitbox_core::{CacheKey, CacheValue, Stamp};
 //!
 //! /// The service under test: it must answer whatever its cache does.
 //! async fn name_of(user: u32, cache: &impl CacheBackend) -> String {
-//!     let key = CacheKey::from_str("user", user.to_string());
-//!     let mut context = BoxContext::default();
-//!     let read = cache.get::<String>(&key, &mut context);
+//!     let key = CacheKey::from_pair("user", user.to_string());
+//!     let began = Stamp::now();
+//!     let read = cache.get::<String>(&key);
 //!     // Without this limit, a read that hangs would hang the service.
 //!     let read = tokio::time::timeout(Duration::from_millis(10), read).await;
 //!     if let Ok(Ok(Some(cached))) = read {
@@ -29,7 +29,7 @@
 //!     }
 //!     let name = format!("user {user}");
 //!     // A cache that cannot be written to is no reason not to answer.
-//!     let _not_cached = cache.set(&key, CacheValue::new(Arc::new(name.clone()), None, None)).await;
+//!     let _not_cached = cache.set(&key, CacheValue::loaded(Arc::new(name.clone()), began)).await;
 //!     name
 //! }
 //!

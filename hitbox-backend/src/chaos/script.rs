@@ -21,7 +21,7 @@ use super::{
 /// // The third write fails.
 /// let third = Script::writes([None, None, Some(Fault::Fail(Failure::Full))]);
 /// // The first two reads of this key hang.
-/// let hangs = Script::reads([Some(Fault::Hang); 2]).for_key(CacheKey::from_str("id", "42"));
+/// let hangs = Script::reads([Some(Fault::Hang); 2]).for_key(CacheKey::from_pair("id", "42"));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Script {

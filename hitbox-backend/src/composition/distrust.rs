@@ -75,7 +75,7 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
     /// use hitbox_core::{CacheKey, DisabledOffload};
     /// # use hitbox_backend::conformance::MemoryBackend;
     /// # let (in_process, shared) = (MemoryBackend::new(), MemoryBackend::new());
-    /// # let all_keys = [CacheKey::from_str("id", "1")];
+    /// # let all_keys = [CacheKey::from_pair("id", "1")];
     ///
     /// let cache = in_process.compose(shared, DisabledOffload);
     /// for layer in [CompositionLayer::L1, CompositionLayer::L2] {

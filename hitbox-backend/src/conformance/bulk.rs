@@ -1,7 +1,7 @@
 //! The bulk forms do to each key what the single forms do.
 
 use chrono::TimeDelta;
-use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 
 use super::{
     check::{CheckResult, checks, violation},
@@ -75,11 +75,11 @@ async fn read_in_order_with_misses_and_duplicates(trial: &Trial) -> CheckResult 
 async fn write_is_seen_by_single_reads(trial: &Trial) -> CheckResult {
     let mut written = entries(trial, 5);
     written[1].1 = immortal("no expiry");
-    written[2].1 = CacheValue::new(
+    written[2].1 = CacheValue::loaded(
         Raw::from(incompressible(trial.at_most_largest(100_000))),
-        None,
-        Some(from_now(TimeDelta::minutes(1))),
-    );
+        Stamp::now(),
+    )
+    .stale_at(from_now(TimeDelta::minutes(1)));
     for (key, _) in &written {
         trial.write(key, &lasting("old")).await?;
     }

@@ -3,7 +3,7 @@
 use std::{future::Future, pin::pin, time::Duration};
 
 use chrono::TimeDelta;
-use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 
 use super::{
     check::{CheckResult, checks, violation},
@@ -84,11 +84,9 @@ async fn expect_one_of(
 
 /// Different from [`lasting`] in every respect.
 fn new_value() -> CacheValue<Raw> {
-    CacheValue::new(
-        Raw::from(incompressible(3_000)),
-        Some(from_now(TimeDelta::hours(3))),
-        Some(from_now(TimeDelta::hours(2))),
-    )
+    CacheValue::loaded(Raw::from(incompressible(3_000)), Stamp::now())
+        .expires_at(from_now(TimeDelta::hours(3)))
+        .stale_at(from_now(TimeDelta::hours(2)))
 }
 
 /// Holds if a write that is not cut off takes effect. The one that was may still arrive late, and

@@ -70,7 +70,12 @@ impl Origin {
         let life = TimeDelta::milliseconds((task * ROUNDS + round) as i64);
         let expire = base + TimeDelta::hours(1) + life;
         let stale = (round % 2 == 0).then(|| base + life);
-        CacheValue::new(Raw::from(payload.into_bytes()), Some(expire), stale).created_at(created)
+        CacheValue::from_parts(
+            Raw::from(payload.into_bytes()),
+            Some(expire),
+            stale,
+            created,
+        )
     }
 
     /// What the first line of a payload says.

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use hitbox_core::{
-    BoxContext, CacheKey, CacheStatus, CacheValue, Raw, ResponseSource, clock::Moment,
+    BoxContext, CacheKey, CacheStatus, CacheValue, Raw, ResponseSource, Stamp, clock::Moment,
 };
 
 use super::{
@@ -23,10 +23,11 @@ checks! { "context":
 
 fn stale(expire: Option<TimeDelta>) -> CacheValue<Raw> {
     let since = from_now(TimeDelta::seconds(-1));
-    CacheValue::new(
+    CacheValue::from_parts(
         Raw::from(b"stale".to_vec()),
         expire.map(from_now),
         Some(since),
+        Stamp::now(),
     )
 }
 

@@ -1,6 +1,6 @@
 //! Stored bytes that are not an undamaged stored form are a miss, and can be written over.
 
-use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Raw};
+use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Raw, Stamp};
 
 use super::{
     check::{CheckResult, Stop, checks, violation},
@@ -50,7 +50,7 @@ async fn expect_miss(trial: &Trial, key: &CacheKey, bytes: Vec<u8>, what: &str) 
 /// Without this the other checks would pass on a `corrupt_with` that puts the bytes elsewhere.
 async fn undamaged_bytes_are_read(trial: &Trial) -> CheckResult {
     let key = trial.key("undamaged");
-    let value = CacheValue::new(Raw::from(incompressible(100)), None, None);
+    let value = CacheValue::loaded(Raw::from(incompressible(100)), Stamp::now());
     trial.corrupt(&key, stored(&value)?).await?;
     trial
         .expect(

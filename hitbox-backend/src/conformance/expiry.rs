@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::try_join_all;
-use hitbox_core::{CacheKey, CacheValue, Raw, clock};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp, clock};
 
 use super::{
     check::{CheckResult, checks, violation},
@@ -170,7 +170,8 @@ async fn stale_kept_and_dropped_on_overwrite(trial: &Trial) -> CheckResult {
     let late = Some(from_now(TimeDelta::minutes(5)));
     let expire = Some(from_now(TimeDelta::hours(1)));
     for stale in [late, early, None, late, None, early] {
-        let value = CacheValue::new(Raw::from(b"stale".to_vec()), expire, stale);
+        let value =
+            CacheValue::from_parts(Raw::from(b"stale".to_vec()), expire, stale, Stamp::now());
         trial.write(&key, &value).await?;
         trial
             .expect(&key, &value, &format!("after a write with stale {stale:?}"))

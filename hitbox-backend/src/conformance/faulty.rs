@@ -25,11 +25,11 @@ use crate::{
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// use hitbox_backend::{Backend, conformance::{Fault, FaultyBackend, MemoryBackend}};
-/// use hitbox_core::{CacheKey, CacheValue, Raw};
+/// use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 ///
 /// let (backend, faults) = FaultyBackend::new(MemoryBackend::new());
-/// let key = CacheKey::from_str("id", "42");
-/// let value = CacheValue::new(Raw::from(vec![1]), None, None);
+/// let key = CacheKey::from_pair("id", "42");
+/// let value = CacheValue::loaded(Raw::from(vec![1]), Stamp::now());
 ///
 /// faults.writes().next(1, Fault::FailAfterEffect);
 /// assert!(backend.write(&key, value.clone()).await.is_err());

@@ -1,7 +1,7 @@
 //! What a persistent backend keeps is there when it is opened again.
 
 use chrono::TimeDelta;
-use hitbox_core::CacheValue;
+use hitbox_core::{CacheValue, Stamp};
 
 use super::{
     check::{CheckResult, Stop, checks, violation},
@@ -23,7 +23,7 @@ async fn values_survive_a_reopen(trial: &Trial) -> CheckResult {
         lasting("lasting"),
         immortal(incompressible(trial.at_most_largest(100_000))),
         lasting([]),
-        CacheValue::new(b"stale".to_vec().into(), None, stale),
+        CacheValue::from_parts(b"stale".to_vec().into(), None, stale, Stamp::now()),
     ];
     let keys = [0, 1, 2, 3].map(|index: usize| trial.key(format!("{index}")));
     let (removed, brief) = (trial.key("removed"), trial.key("brief"));

@@ -1,7 +1,7 @@
 //! What is written comes back unchanged.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use hitbox_core::{CacheValue, CompressorId, Encoding, FormatId, Raw};
+use hitbox_core::{CacheValue, CompressorId, Encoding, FormatId, Raw, Stamp};
 
 use super::{
     check::{CheckResult, checks},
@@ -94,7 +94,12 @@ async fn life_times(trial: &Trial) -> CheckResult {
     ];
     for (name, expire, stale) in cases {
         let key = trial.key(name);
-        let value = CacheValue::new(Raw::from(name.as_bytes().to_vec()), expire, stale);
+        let value = CacheValue::from_parts(
+            Raw::from(name.as_bytes().to_vec()),
+            expire,
+            stale,
+            Stamp::now(),
+        );
         trial.write(&key, &value).await?;
         trial
             .expect(&key, &value, &format!("with life times: {name}"))
@@ -112,7 +117,9 @@ async fn far_expiry(trial: &Trial) -> CheckResult {
     ];
     for at in far {
         let key = trial.key(at.to_rfc3339());
-        let value = CacheValue::new(Raw::from(b"far".to_vec()), Some(at), Some(at));
+        let value = CacheValue::loaded(Raw::from(b"far".to_vec()), Stamp::now())
+            .expires_at(at)
+            .stale_at(at);
         trial.write(&key, &value).await?;
         trial
             .expect(&key, &value, &format!("with expiry at {at}"))
@@ -127,7 +134,7 @@ async fn overwrite_replaces_everything(trial: &Trial) -> CheckResult {
     let values = [
         lasting(incompressible(5_000)),
         immortal(b"shorter, without expiry".to_vec()),
-        CacheValue::new(Raw::from(Vec::new()), None, Some(stale)),
+        CacheValue::loaded(Raw::from(Vec::new()), Stamp::now()).stale_at(stale),
         lasting(incompressible(10_000)),
         // The same payload again, as a refresh writes it.
         lasting(incompressible(10_000)),

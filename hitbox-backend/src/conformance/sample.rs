@@ -5,7 +5,7 @@
 //! happened to its key.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use hitbox_core::{CacheValue, Raw, clock};
+use hitbox_core::{CacheValue, Raw, Stamp, clock};
 
 /// A payload of this many bytes that no compressor makes smaller, the same on every call.
 pub(super) fn incompressible(length: usize) -> Vec<u8> {
@@ -21,12 +21,12 @@ pub(super) fn lasting(payload: impl Into<Vec<u8>>) -> CacheValue<Raw> {
 
 /// A value that expires at this time.
 pub(super) fn expiring(payload: impl Into<Vec<u8>>, at: DateTime<Utc>) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(payload.into()), Some(at), None)
+    CacheValue::loaded(Raw::from(payload.into()), Stamp::now()).expires_at(at)
 }
 
 /// A value that never expires.
 pub(super) fn immortal(payload: impl Into<Vec<u8>>) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(payload.into()), None, None)
+    CacheValue::loaded(Raw::from(payload.into()), Stamp::now())
 }
 
 pub(super) fn from_now(span: TimeDelta) -> DateTime<Utc> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use hitbox_core::{
     BoxContext, CacheKey, CacheStatus, CacheValue, CompressorId, Encoding, FormatId, Raw,
-    ResponseSource,
+    ResponseSource, Stamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,7 @@ fn profile(id: u64) -> Arc<Profile> {
 }
 
 fn lasting(object: Arc<Profile>) -> CacheValue<Arc<Profile>> {
-    CacheValue::new(object, Some(from_now(TimeDelta::hours(1))), None)
+    CacheValue::loaded(object, Stamp::now()).expires_at(from_now(TimeDelta::hours(1)))
 }
 
 async fn get<T: Cacheable>(
@@ -56,7 +56,7 @@ async fn get<T: Cacheable>(
     key: &CacheKey,
 ) -> Result<Option<CacheValue<Arc<T>>>, Stop> {
     let mut context = BoxContext::default();
-    let found = trial.backend().get::<T>(key, &mut context).await;
+    let found = trial.backend().get_with::<T>(key, &mut context).await;
     let found = found.or_violation("get")?;
     let noted = (context.status(), context.source());
     let missed = noted == (CacheStatus::Miss, &ResponseSource::Upstream);
@@ -152,7 +152,7 @@ async fn bulk_objects_round_trip(trial: &Trial) -> CheckResult {
     let mut contexts = vec![BoxContext::default(); keys.len()];
     let found = trial
         .backend()
-        .get_many::<Profile>(&keys, &mut contexts)
+        .get_many_with::<Profile>(&keys, &mut contexts)
         .await;
     if found.len() != keys.len() {
         return Err(violation!(

@@ -46,7 +46,7 @@ use crate::sync::{Mutex, MutexGuard, Notify, spawn};
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 /// use std::time::Duration;
-/// use hitbox_backend::{BackendError, OffloadManager, core::Offload};
+/// use hitbox_backend::{BackendError, Offload, OffloadManager};
 ///
 /// let offload = OffloadManager::builder().max_running(64).build()?;
 /// offload.register("greeting", async { println!("hello from the background") });

@@ -58,7 +58,7 @@ impl<O: Offload<'static> + 'static, W: CompositionWritePolicy + 'static> Cache<O
 
     /// Removes another key. The layers do not tell keys apart, the composition does.
     pub(super) fn remove_another(&self) -> BackendResult<()> {
-        let another = CacheKey::from_str("key", "2");
+        let another = CacheKey::from_pair("key", "2");
         wait_for(self.composed.remove(&another)).map(drop)
     }
 
@@ -69,5 +69,5 @@ impl<O: Offload<'static> + 'static, W: CompositionWritePolicy + 'static> Cache<O
 }
 
 pub(super) fn key() -> CacheKey {
-    CacheKey::from_str("key", "1")
+    CacheKey::from_pair("key", "1")
 }

@@ -186,5 +186,5 @@ pub(super) async fn yield_once() {
 
 /// A value that was loaded just now.
 pub(super) fn value() -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(Bytes::new()), None, None)
+    CacheValue::loaded(Raw::from(Bytes::new()), Stamp::now())
 }

@@ -25,9 +25,9 @@ pub use header::{HEADER_LENGTH, Header};
 /// ```
 /// use bytes::Bytes;
 /// use hitbox_backend::{compression::NoCompression, stored_form};
-/// use hitbox_core::{CacheValue, Raw};
+/// use hitbox_core::{CacheValue, Raw, Stamp};
 ///
-/// let value = CacheValue::new(Raw::from(Bytes::from_static(b"payload")), None, None);
+/// let value = CacheValue::loaded(Raw::from(Bytes::from_static(b"payload")), Stamp::now());
 /// let stored = stored_form::encode(&value, &NoCompression)?;
 /// assert_eq!(stored_form::decode(&stored), Ok(value));
 /// # Ok::<(), hitbox_backend::compression::CompressionError>(())

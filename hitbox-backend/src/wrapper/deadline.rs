@@ -42,7 +42,7 @@ use crate::{
 /// let backend = backend.deadline(Duration::from_millis(50))?;
 ///
 /// faults.reads().always(Fault::HangBeforeEffect);
-/// let error = backend.read(&CacheKey::from_str("id", "42")).await.unwrap_err();
+/// let error = backend.read(&CacheKey::from_pair("id", "42")).await.unwrap_err();
 /// assert_eq!(error.kind(), BackendErrorKind::Timeout);
 /// assert_eq!(error.to_string(), "memory: read: timeout: no answer within 50ms");
 /// # Ok::<(), BackendError>(())

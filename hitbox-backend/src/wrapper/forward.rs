@@ -5,30 +5,30 @@ macro_rules! forward_properties {
     ($inner:ident) => {
         fn begin_read<'a>(
             &'a self,
-            _key: &'a $crate::core::CacheKey,
-            _context: &'a mut $crate::core::BoxContext,
-            _moment: &$crate::core::clock::Moment,
+            _key: &'a hitbox_core::CacheKey,
+            _context: &'a mut hitbox_core::BoxContext,
+            _moment: &hitbox_core::clock::Moment,
         ) -> $crate::Reading<'a> {
             $crate::Reading::NotBegun
         }
         fn begin_write<'a>(
             &'a self,
-            _key: &'a $crate::core::CacheKey,
-            value: $crate::core::CacheValue<$crate::core::Raw>,
+            _key: &'a hitbox_core::CacheKey,
+            value: hitbox_core::CacheValue<hitbox_core::Raw>,
         ) -> $crate::Writing<'a> {
             $crate::Writing::NotBegun(value)
         }
         fn begin_refill<'a>(
             &'a self,
-            _key: &'a $crate::core::CacheKey,
-            value: $crate::core::CacheValue<$crate::core::Raw>,
+            _key: &'a hitbox_core::CacheKey,
+            value: hitbox_core::CacheValue<hitbox_core::Raw>,
         ) -> $crate::Writing<'a> {
             $crate::Writing::NotBegun(value)
         }
         fn writes_at_once(&self) -> bool {
             false
         }
-        fn label(&self) -> $crate::core::BackendLabel {
+        fn label(&self) -> hitbox_core::BackendLabel {
             self.$inner.label()
         }
         fn value_format(&self) -> &dyn $crate::Format {
@@ -43,16 +43,16 @@ macro_rules! forward_properties {
         fn capabilities(&self) -> $crate::Capabilities {
             self.$inner.capabilities()
         }
-        fn find_format(&self, id: $crate::core::FormatId) -> Option<&dyn $crate::Format> {
+        fn find_format(&self, id: hitbox_core::FormatId) -> Option<&dyn $crate::Format> {
             self.$inner.find_format(id)
         }
         fn find_compressor(
             &self,
-            id: $crate::core::CompressorId,
+            id: hitbox_core::CompressorId,
         ) -> Option<&dyn $crate::Compressor> {
             self.$inner.find_compressor(id)
         }
-        fn reject(&self, key: &$crate::core::CacheKey, rejection: $crate::Rejection) {
+        fn reject(&self, key: &hitbox_core::CacheKey, rejection: $crate::Rejection) {
             self.$inner.reject(key, rejection);
         }
     };

@@ -9,7 +9,7 @@ use hitbox_backend::{
     conformance::MemoryBackend,
 };
 use hitbox_core::{
-    BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, Raw, ResponseSource,
+    BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, Raw, ResponseSource, Stamp,
 };
 
 use crate::{found, key, once, scripted, value, within};
@@ -104,13 +104,19 @@ async fn bulk_writes_and_removes_heal_too() {
 async fn distortion_is_served_and_leaves_the_undamaged_object_behind() {
     let (subject, _handle) = scripted(Script::reads(once(Fault::Distort)));
     let text = Arc::new(String::from("a text"));
-    let cached = CacheValue::new(Arc::clone(&text), None, None);
+    let cached = CacheValue::loaded(Arc::clone(&text), Stamp::now());
     subject.set(&key(), cached).await.unwrap();
     let mut context = BoxContext::default();
-    let read = subject.get::<String>(&key(), &mut context).await.unwrap();
+    let read = subject
+        .get_with::<String>(&key(), &mut context)
+        .await
+        .unwrap();
     // Either its format notices, or the application gets another text; never the slot's object.
     assert!(read.is_none_or(|read| **read.data() != *text));
-    let read = subject.get::<String>(&key(), &mut context).await.unwrap();
+    let read = subject
+        .get_with::<String>(&key(), &mut context)
+        .await
+        .unwrap();
     assert_eq!(read.map(CacheValue::into_inner), Some(text));
 
     let (subject, _handle) = scripted(Script::writes(once(Fault::Distort)));

@@ -4,7 +4,7 @@ use hitbox_backend::{
     Backend, BackendErrorKind, Operation,
     chaos::{Chaos, ChaosHandle, Fault, FaultKind, Late, Script},
 };
-use hitbox_core::{CacheValue, Raw};
+use hitbox_core::{CacheValue, Raw, Stamp};
 
 use crate::{build, builder, found, key, once, scripted, value, within};
 
@@ -108,7 +108,7 @@ async fn no_value_is_shown() {
     let (subject, handle) =
         build(builder().writes(Chaos::new().late(1.0, Late::AFTER_THE_NEXT_CALL)));
     let secret = Raw::from(b"secret".to_vec());
-    let secret = CacheValue::new(secret, None, None);
+    let secret = CacheValue::loaded(secret, Stamp::now());
     assert!(subject.write(&key(), secret).await.is_err());
     for shown in [format!("{subject:?}"), format!("{handle:?}")] {
         assert!(

@@ -18,7 +18,7 @@ use hitbox_backend::{
     chaos::{ChaosBackend, ChaosBuilder, ChaosHandle, Fault, Script},
     conformance::MemoryBackend,
 };
-use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 
 type Subject = Arc<ChaosBackend<MemoryBackend>>;
 
@@ -42,15 +42,15 @@ fn once(fault: Fault) -> [Option<Fault>; 1] {
 }
 
 fn key() -> CacheKey {
-    CacheKey::from_str("id", "42")
+    CacheKey::from_pair("id", "42")
 }
 
 fn keys<const N: usize>() -> [CacheKey; N] {
-    std::array::from_fn(|index| CacheKey::from_str("id", index.to_string()))
+    std::array::from_fn(|index| CacheKey::from_pair("id", index.to_string()))
 }
 
 fn value(payload: u8) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(vec![payload]), None, None)
+    CacheValue::loaded(Raw::from(vec![payload]), Stamp::now())
 }
 
 fn payload(value: &CacheValue<Raw>) -> u8 {

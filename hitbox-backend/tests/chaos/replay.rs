@@ -42,7 +42,7 @@ async fn faults_with_tasks(seed: u64) -> Vec<String> {
         .map(|task| {
             let subject = Arc::clone(&subject);
             tokio::spawn(async move {
-                let key = CacheKey::from_str("task", task.to_string());
+                let key = CacheKey::from_pair("task", task.to_string());
                 for round in 0..15 {
                     let _outcome = subject.write(&key, value(round)).await;
                     let _outcome = subject.read(&key).await;
@@ -79,7 +79,7 @@ async fn as_many_faults_as_were_asked_for() {
             .reads(Chaos::new().fail(0.1).lose_answer(0.05).corrupt(0.01)),
     );
     for call in 0..10_000 {
-        let key = CacheKey::from_str("id", (call % 100).to_string());
+        let key = CacheKey::from_pair("id", (call % 100).to_string());
         let _outcome = subject.read(&key).await;
     }
     let injected = |kind| handle.injected(kind);
@@ -100,7 +100,7 @@ async fn neither_never_nor_always_is_left_to_chance() {
             .writes(Chaos::new().hang(0.0).fail(1.0)),
     );
     for call in 0..1_000 {
-        let key = CacheKey::from_str("id", call.to_string());
+        let key = CacheKey::from_pair("id", call.to_string());
         assert!(subject.read(&key).await.is_ok());
         assert!(subject.write(&key, value(1)).await.is_err());
     }

@@ -9,7 +9,7 @@ use hitbox_backend::{
     Reading, Rejection, Writing, trace_rejection,
 };
 use hitbox_core::{
-    BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, Raw, ResponseSource,
+    BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, Raw, ResponseSource, Stamp,
     clock::{self, Moment},
 };
 use tokio::task::yield_now;
@@ -40,7 +40,7 @@ impl ByteStore {
 
     fn read_entry(&self, key: &CacheKey, entry: Option<Entry>) -> ReadOutcome {
         let Some(entry) = entry else {
-            let answer = CacheValue::new(Raw::from(Vec::new()), None, None);
+            let answer = CacheValue::loaded(Raw::from(Vec::new()), Stamp::now());
             return Ok(Some(answer).filter(|_| self.has(Defect::AnswersForAbsentKeys)));
         };
         match self.decode(&entry.bytes) {
@@ -54,7 +54,7 @@ impl ByteStore {
         let old = self.entry(key);
         let mut entry = self.to_entry(value.clone(), old.as_ref());
         let half = || {
-            let torn = CacheValue::new(value.data().clone(), None, None);
+            let torn = CacheValue::loaded(value.data().clone(), Stamp::now());
             self.insert(key, self.to_entry(torn, None));
         };
         match self.defect {
@@ -86,9 +86,11 @@ impl ByteStore {
                 *self.map() = copy;
             }
             Some(Defect::RevivesExpired)
-                if value.ttl().is_some_and(|ttl| ttl < Duration::from_secs(1)) =>
+                if value
+                    .remaining()
+                    .is_some_and(|ttl| ttl < Duration::from_secs(1)) =>
             {
-                let immortal = CacheValue::new(value.data().clone(), None, None);
+                let immortal = CacheValue::loaded(value.data().clone(), Stamp::now());
                 self.bury(key, self.to_entry(immortal, None));
             }
             _ => {}
@@ -164,7 +166,7 @@ impl Backend for ByteStore {
                 self.map().retain(|stored, _| !stored.starts_with(&prefix));
             }
             (Some(Defect::EmptiesBeforeItRemoves), Some(_)) => {
-                let empty = CacheValue::new(Raw::from(Vec::new()), None, None);
+                let empty = CacheValue::loaded(Raw::from(Vec::new()), Stamp::now());
                 self.insert(key, self.to_entry(empty, None));
                 yield_now().await;
                 self.take(key);
@@ -318,7 +320,7 @@ impl Backend for ByteStore {
                 _ => false,
             };
             if self.has(Defect::LosesExpiryInBulk) {
-                value = CacheValue::new(value.data().clone(), None, None);
+                value = CacheValue::loaded(value.data().clone(), Stamp::now());
             }
             outcomes.push(if skipped {
                 Ok(())

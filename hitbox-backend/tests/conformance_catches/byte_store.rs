@@ -139,7 +139,7 @@ impl ByteStore {
             {
                 life
             }
-            (Some(Defect::LivesWholeSeconds), _) => value.ttl().map(|ttl| {
+            (Some(Defect::LivesWholeSeconds), _) => value.remaining().map(|ttl| {
                 let seconds = Duration::from_secs(ttl.as_secs());
                 TimeDelta::from_std(seconds)
                     .map_or(DateTime::<Utc>::MAX_UTC, |life| clock::now() + life)
@@ -182,7 +182,7 @@ impl ByteStore {
             (Defect::StaysImmortal, Some(old)) if old.expire().is_none() => expire = None,
             _ => {}
         }
-        CacheValue::new(Raw::new(payload, encoding), expire, stale).created_at(created)
+        CacheValue::from_parts(Raw::new(payload, encoding), expire, stale, created)
     }
 
     /// The value in `bytes`, or why there is none.
@@ -195,7 +195,7 @@ impl ByteStore {
             (Some(Defect::PanicsOnTruncated), Rejection::Malformed) => panic!("{rejection}"),
             (Some(Defect::IgnoresTheChecksum), Rejection::Checksum) => {
                 let payload = bytes.slice(stored_form::HEADER_LENGTH..);
-                Ok(CacheValue::new(Raw::from(payload), None, None))
+                Ok(CacheValue::loaded(Raw::from(payload), Stamp::now()))
             }
             (Some(Defect::IgnoresTheVersion), Rejection::Version) => {
                 let mut known = bytes.to_vec();

@@ -116,7 +116,7 @@ impl Task {
 }
 
 pub(crate) fn value(text: &'static [u8]) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(Bytes::from_static(text)), None, None)
+    CacheValue::loaded(Raw::from(Bytes::from_static(text)), Stamp::now())
 }
 
 pub(crate) type Composed<R, W> = CompositionBackend<GatedLayer, GatedLayer, Gates, R, W>;
@@ -159,7 +159,7 @@ where
     ) -> Self {
         let gates = Gates::default();
         let (l1, l2) = (GatedLayer::new(&gates, "l1"), GatedLayer::new(&gates, "l2"));
-        let key = CacheKey::from_str("key", "of the run");
+        let key = CacheKey::from_pair("key", "of the run");
         let old = value(b"old");
         let begin = async {
             l2.memory.write(&key, old.clone()).await.unwrap();

@@ -12,6 +12,7 @@ use hitbox_backend::{
 };
 use hitbox_core::{
     CacheContext, CacheKey, CacheValue, CompressorId, DisabledOffload, Encoding, Offload, Raw,
+    Stamp,
 };
 use tokio::time::sleep;
 
@@ -22,11 +23,11 @@ const MARK: &str = "hunter2";
 const SECOND: Duration = Duration::from_secs(1);
 
 fn key(number: usize) -> CacheKey {
-    CacheKey::from_str("number", number.to_string())
+    CacheKey::from_pair("number", number.to_string())
 }
 
 fn marked() -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(Bytes::from(MARK.repeat(20))), None, None)
+    CacheValue::loaded(Raw::from(Bytes::from(MARK.repeat(20))), Stamp::now())
 }
 
 /// As text, as a list of numbers and in hexadecimal digits.
@@ -133,23 +134,27 @@ async fn of_what_is_rejected() {
             };
             let raw = Raw::new(Bytes::from(payload), encoding);
             cache
-                .write(&key(0), CacheValue::new(raw, None, None))
+                .write(&key(0), CacheValue::loaded(raw, Stamp::now()))
                 .await
                 .unwrap();
             let mut context = CacheContext::default().boxed();
-            let found = cache.get::<Vec<Option<bool>>>(&key(0), &mut context).await;
+            let found = cache
+                .get_with::<Vec<Option<bool>>>(&key(0), &mut context)
+                .await;
             assert!(found.unwrap().is_none());
-            let found = cache.get::<(u8, bool, char)>(&key(0), &mut context).await;
+            let found = cache
+                .get_with::<(u8, bool, char)>(&key(0), &mut context)
+                .await;
             assert!(found.unwrap().is_none());
         }
     }
     // A value that was written as another type than it is asked for.
-    let value = CacheValue::new(Arc::new(text), None, None);
+    let value = CacheValue::loaded(Arc::new(text), Stamp::now());
     cache.set(&key(0), value).await.unwrap();
     let mut context = CacheContext::default().boxed();
     assert!(
         cache
-            .get::<u64>(&key(0), &mut context)
+            .get_with::<u64>(&key(0), &mut context)
             .await
             .unwrap()
             .is_none()

@@ -6,7 +6,7 @@ use hitbox_backend::{
     Backend, Compose, CompositionLayer, CompositionPolicy,
     conformance::{Fault, FaultyBackend, MemoryBackend},
 };
-use hitbox_core::{CacheKey, CacheValue, DisabledOffload, Raw};
+use hitbox_core::{CacheKey, CacheValue, DisabledOffload, Raw, Stamp};
 
 use crate::recorder::record;
 
@@ -25,8 +25,8 @@ async fn a_record_that_is_full_is_one_warning() {
     faults.writes().always(Fault::FailBeforeEffect);
     for number in 0..=CAPACITY {
         assert_eq!(told(&recorder.take()), [""; 0]);
-        let value = CacheValue::new(Raw::from(vec![1]), None, None);
-        let key = CacheKey::from_str("number", number.to_string());
+        let value = CacheValue::loaded(Raw::from(vec![1]), Stamp::now());
+        let key = CacheKey::from_pair("number", number.to_string());
         cache.write(&key, value).await.unwrap();
     }
     let lines = told(&recorder.take());

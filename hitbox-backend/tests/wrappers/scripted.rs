@@ -10,7 +10,7 @@ use hitbox_backend::{
     Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome,
     conformance::MemoryBackend,
 };
-use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
+use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw, Stamp};
 use tokio::time::Instant;
 
 #[derive(Clone, Copy, Debug)]
@@ -157,7 +157,7 @@ impl Backend for Scripted {
 }
 
 pub(crate) fn key(name: &str) -> CacheKey {
-    CacheKey::from_str("id", name)
+    CacheKey::from_pair("id", name)
 }
 
 fn name(key: &CacheKey) -> String {
@@ -166,5 +166,5 @@ fn name(key: &CacheKey) -> String {
 }
 
 pub(crate) fn value(payload: u8) -> CacheValue<Raw> {
-    CacheValue::new(Raw::from(vec![payload]), None, None)
+    CacheValue::loaded(Raw::from(vec![payload]), Stamp::now())
 }

@@ -10,8 +10,8 @@ use std::hash::{BuildHasher, Hasher};
 /// use hitbox_core::{CacheKey, CacheKeyHash};
 ///
 /// let mut map = HashMap::with_hasher(CacheKeyHash);
-/// map.insert(CacheKey::from_str("id", "42"), "a value");
-/// assert!(map.contains_key(&CacheKey::from_str("id", "42")));
+/// map.insert(CacheKey::from_pair("id", "42"), "a value");
+/// assert!(map.contains_key(&CacheKey::from_pair("id", "42")));
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CacheKeyHash;

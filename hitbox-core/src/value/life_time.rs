@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::clock::{Moment, UnixTime};
+use crate::clock::{self, Moment, UnixTime};
 
 /// When something ends: a count of milliseconds since 1970-01-01 UTC, which is compared on every
 /// read, where a calendar date would be converted first.
@@ -16,6 +16,14 @@ impl LifeTime {
     /// Until `end`, rounded down to the millisecond; `None`: never ends.
     pub(super) fn until(end: Option<DateTime<Utc>>) -> Self {
         end.map_or(Self::NEVER_ENDS, |end| Self(floor_to_millisecond(end)))
+    }
+
+    /// Until `life` from now, or the last time that chrono can represent.
+    pub(super) fn from_now(life: Duration) -> Self {
+        let end = TimeDelta::from_std(life)
+            .ok()
+            .and_then(|life| clock::now().checked_add_signed(life));
+        Self::until(Some(end.unwrap_or(DateTime::<Utc>::MAX_UTC)))
     }
 
     /// Until so many milliseconds since 1970-01-01 UTC. `None` if chrono cannot represent that.

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
-use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 use hitbox_redis::{RedisBackend, RedisBackendBuilder};
 use redis::{AsyncConnectionConfig, FromRedisValue, aio::MultiplexedConnection};
 use test_servers::redis::{RedisOptions, RedisServer};
@@ -35,7 +35,7 @@ pub fn key(name: &str) -> CacheKey {
 
 pub fn value(payload: impl Into<Bytes>) -> CacheValue<Raw> {
     let expire = Utc::now() + TimeDelta::minutes(1);
-    CacheValue::new(Raw::from(payload.into()), Some(expire), None)
+    CacheValue::loaded(Raw::from(payload.into()), Stamp::now()).expires_at(expire)
 }
 
 pub fn payload(found: Option<CacheValue<Raw>>) -> Option<Bytes> {

@@ -1,14 +1,14 @@
 use bytes::Bytes;
 use chrono::TimeDelta;
 use hitbox_backend::{compression::NoCompression, stored_form};
-use hitbox_core::{CacheValue, Raw};
+use hitbox_core::{CacheValue, Raw, Stamp};
 
 use super::*;
 
 impl Store {
     /// Puts bytes where a value's would be, damaged or not, as one that never expires.
     pub(crate) fn inject(&self, key: &[u8], stored: &[u8]) {
-        let unknown = Departure::from(&CacheValue::new((), None, None));
+        let unknown = Departure::from(&CacheValue::loaded((), Stamp::now()));
         let departure = departure_of(stored).unwrap_or(unknown);
         self.replace(key, departure, stored).unwrap();
     }
@@ -44,7 +44,7 @@ impl Scene {
 
     fn value(&self, expires_after: i64) -> CacheValue<Raw> {
         let expire = self.now + TimeDelta::milliseconds(expires_after);
-        CacheValue::new(Raw::from(vec![1]), Some(expire), None)
+        CacheValue::loaded(Raw::from(vec![1]), Stamp::now()).expires_at(expire)
     }
 
     fn sweep(&self, after: i64) -> u64 {

@@ -8,10 +8,8 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use hitbox_backend::{
-    Backend, BackendError, BackendErrorKind, ReadOutcome,
-    core::{CacheKey, CacheValue, Raw, clock},
-};
+use hitbox_backend::{Backend, BackendError, BackendErrorKind, ReadOutcome};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp, clock};
 use tokio::time::timeout;
 
 use super::{record::Record, stage::LIMIT};
@@ -210,7 +208,7 @@ impl Caller {
 }
 
 pub(super) fn key(name: &str) -> CacheKey {
-    CacheKey::from_str("name", name)
+    CacheKey::from_pair("name", name)
 }
 
 /// A value that tells where it belongs. It expires in an hour.
@@ -221,7 +219,7 @@ pub(super) fn value(name: &str, version: u64) -> CacheValue<Raw> {
 /// The same with this much time to live.
 pub(super) fn value_living(name: &str, version: u64, life: TimeDelta) -> CacheValue<Raw> {
     let expire = clock::now() + life;
-    CacheValue::new(Raw::from(payload(name, version)), Some(expire), None)
+    CacheValue::loaded(Raw::from(payload(name, version)), Stamp::now()).expires_at(expire)
 }
 
 /// Name and version over and over: what is torn, or belongs elsewhere, shows.

@@ -11,8 +11,8 @@ use std::{
 use hitbox_backend::{
     Backend, BackendResult, Compose, CompositionPolicy, OffloadManager,
     conformance::composition::{ReadKind, WriteKind},
-    core::CacheKey,
 };
+use hitbox_core::CacheKey;
 use tempfile::TempDir;
 use tokio::time::timeout;
 

@@ -3,11 +3,8 @@
 use std::{sync::Arc, thread};
 
 use chrono::{TimeDelta, Utc};
-use hitbox_backend::{
-    Backend, Compose, OffloadManager,
-    conformance::MemoryBackend,
-    core::{Stamp, clock::VirtualTime},
-};
+use hitbox_backend::{Backend, Compose, OffloadManager, conformance::MemoryBackend};
+use hitbox_core::{Stamp, clock::VirtualTime};
 use hitbox_moka::MokaBackend;
 use tempfile::TempDir;
 

@@ -2,10 +2,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Instant};
 
-use hitbox_backend::{
-    Backend, BackendErrorKind, BackendResult, Compose, OffloadManager,
-    core::{CacheValue, Raw},
-};
+use hitbox_backend::{Backend, BackendErrorKind, BackendResult, Compose, OffloadManager};
+use hitbox_core::{CacheValue, Raw, Stamp};
 use hitbox_sled::SledBackend;
 
 use super::{
@@ -147,7 +145,7 @@ fn noise(number: usize) -> Vec<u8> {
 async fn fill(sled: &SledBackend, caller: &Caller) -> Result<usize, Failure> {
     let enough = 4 * (MEGABYTES << 20) / FILLING;
     for number in 0..enough {
-        let value = CacheValue::new(Raw::from(noise(number)), None, None);
+        let value = CacheValue::loaded(Raw::from(noise(number)), Stamp::now());
         let began = Instant::now();
         let written = sled.write(&key(&filling_name(number)), value).await;
         caller.record().took(began.elapsed());

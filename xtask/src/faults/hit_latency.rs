@@ -9,7 +9,7 @@ use hitbox_backend::{
     Backend, Compose, CompositionPolicy, OffloadManager, SequentialReadPolicy,
     conformance::composition::WriteKind,
 };
-use hitbox_core::{CacheValue, Raw};
+use hitbox_core::{CacheValue, Raw, Stamp};
 use test_servers::redis::{RedisOptions, RedisServer};
 
 use super::{
@@ -53,7 +53,7 @@ async fn measure() -> Result<Outcome, Failure> {
         .map(|number| key(&format!("hot {number}")))
         .collect();
     for key in &keys {
-        let value = CacheValue::new(Raw::from(vec![7; 1_000]), None, None);
+        let value = CacheValue::loaded(Raw::from(vec![7; 1_000]), Stamp::now());
         composed.write(key, value).await?;
     }
     let mut record = Record::default();

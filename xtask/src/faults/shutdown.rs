@@ -11,8 +11,8 @@ use hitbox_backend::{
     Backend, BackendResult, Compose, CompositionBackend, CompositionPolicy, OffloadManager,
     RaceReadPolicy, RaceWritePolicy,
     conformance::{Fault as LayerFault, FaultyBackend, MemoryBackend},
-    core::{CacheKey, Offload, OffloadKey},
 };
+use hitbox_core::{CacheKey, Offload, OffloadKey};
 use hitbox_moka::MokaBackend;
 use test_servers::proxy::{Direction, Fault};
 

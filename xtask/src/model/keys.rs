@@ -23,7 +23,7 @@ pub(super) struct Keys {
 impl Keys {
     pub(super) fn new() -> Self {
         let in_shard = |shard: u64| {
-            let numbers = (0_u64..).map(|number| CacheKey::from_str("key", number.to_string()));
+            let numbers = (0_u64..).map(|number| CacheKey::from_pair("key", number.to_string()));
             numbers.filter(move |key| shard_of(key) == shard)
         };
         Self {

@@ -158,7 +158,12 @@ impl Scene {
     fn draft(&self, call: usize, key: usize, draft: Draft) -> CacheValue<Raw> {
         let from_now = |millis: Option<u64>| Some(clock::now() + Duration::from_millis(millis?));
         let payload = Raw::from(format!("v{call}k{key}").into_bytes());
-        let new = CacheValue::new(payload, from_now(draft.expire), from_now(draft.stale));
+        let new = CacheValue::from_parts(
+            payload,
+            from_now(draft.expire),
+            from_now(draft.stale),
+            Stamp::now(),
+        );
         let (value, age) = self.reference().write_begins(key, new, draft.age);
         self.world.tell(5, || {
             let name = name_of(&value);

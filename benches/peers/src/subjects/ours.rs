@@ -47,7 +47,7 @@ fn hits_of(
     fill(runtime, &cache, &keys, size)?;
     Ok(over_hot(runtime, keys, async move |key: &CacheKey| {
         let mut context = CacheContext::default().boxed();
-        let found = cache.get::<Text>(key, &mut context).await?;
+        let found = cache.get_with::<Text>(key, &mut context).await?;
         std::hint::black_box(&found.ok_or("a miss")?);
         Ok(())
     }))
@@ -103,7 +103,7 @@ pub(crate) fn redis_reads(
             let (cache, keys) = &*shared;
             let mut context = CacheContext::default().boxed();
             let key = &keys[index % keys.len()];
-            let found = cache.get::<Text>(key, &mut context).await?;
+            let found = cache.get_with::<Text>(key, &mut context).await?;
             std::hint::black_box(&found.ok_or("a miss")?);
             Ok(())
         }

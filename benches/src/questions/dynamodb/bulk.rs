@@ -41,7 +41,7 @@ fn alone<T: Body>(stage: &Stage, size: Size) -> Result<Runner, Failure> {
     let cache = stage.backend::<T>(size)?;
     let keys = keys::keys(MANY);
     Ok(Runner::repeating(&stage.runtime, async move || {
-        for outcome in cache.get_many::<T>(&keys, &mut []).await {
+        for outcome in cache.get_many::<T>(&keys).await {
             std::hint::black_box(&outcome?.ok_or("a miss")?);
         }
         Ok(())

@@ -46,7 +46,7 @@ fn nowhere(runtime: &Rc<Runtime>, count: usize) -> Result<Runner, Failure> {
     Ok(Runner::repeating(runtime, async move || {
         let mut context = CacheContext::default().boxed();
         let found = cache
-            .get::<Text>(&keys[order.advance()], &mut context)
+            .get_with::<Text>(&keys[order.advance()], &mut context)
             .await?;
         match std::hint::black_box(found) {
             Some(_) => Err("a hit".into()),

@@ -1,6 +1,5 @@
-use std::env;
+use std::{env, time::Duration};
 
-use chrono::TimeDelta;
 use lexopt::prelude::*;
 
 pub(crate) const HELP: &str = "\
@@ -38,16 +37,16 @@ pub(crate) struct Arguments {
 /// How long a report lives.
 #[derive(Clone, Copy)]
 pub(crate) struct Lives {
-    pub(crate) fresh: TimeDelta,
-    pub(crate) keep: TimeDelta,
+    pub(crate) fresh: Duration,
+    pub(crate) keep: Duration,
 }
 
 pub(crate) fn parse() -> Result<Command, lexopt::Error> {
     let mut listen = String::from("127.0.0.1:3000");
     let mut redis = None;
     let mut lives = Lives {
-        fresh: TimeDelta::seconds(60),
-        keep: TimeDelta::seconds(600),
+        fresh: Duration::from_secs(60),
+        keep: Duration::from_secs(600),
     };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
@@ -71,9 +70,9 @@ pub(crate) fn parse() -> Result<Command, lexopt::Error> {
 }
 
 /// At most what 32 bits hold, which is more than a century and never overflows a date.
-fn seconds(parser: &mut lexopt::Parser) -> Result<TimeDelta, lexopt::Error> {
+fn seconds(parser: &mut lexopt::Parser) -> Result<Duration, lexopt::Error> {
     let seconds: u32 = parser.value()?.parse()?;
-    Ok(TimeDelta::seconds(seconds.into()))
+    Ok(Duration::from_secs(seconds.into()))
 }
 
 fn redis_of_environment() -> String {

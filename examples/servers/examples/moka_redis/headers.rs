@@ -11,8 +11,8 @@ pub(crate) fn of(answer: &Answer, lives: Lives) -> Headers {
     // Whoever keeps the response counts on from `age`, so the lives are those from the beginning.
     let control = format!(
         "max-age={}, stale-while-revalidate={}",
-        fresh.num_seconds(),
-        (keep - fresh).num_seconds()
+        fresh.as_secs(),
+        keep.saturating_sub(fresh).as_secs()
     );
     [
         ("x-cache-status", answer.context.status().to_string()),

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
 use hitbox_backend::{BackendResult, CacheBackend, DeleteStatus, OffloadManager};
 use hitbox_core::{
     BoxContext, CacheContext, CacheKey, CacheStatus, CacheValue, KeyPart, Offload, Stamp,
@@ -30,7 +29,7 @@ impl Reports {
     /// The report on the primes up to `limit`.
     pub(crate) async fn get(self: &Arc<Self>, limit: usize) -> Result<Answer, JoinError> {
         let mut context = CacheContext::default().boxed();
-        let found = self.cache.get(&key_of(limit), &mut context).await;
+        let found = self.cache.get_with(&key_of(limit), &mut context).await;
         let report = match found {
             Ok(Some(report)) => report,
             Ok(None) => self.load(limit).await?,
@@ -61,9 +60,9 @@ impl Reports {
             let began = Stamp::now();
             let report = spawn_blocking(move || Arc::new(Report::up_to(limit))).await?;
             let Lives { fresh, keep } = self.lives;
-            let now = Utc::now();
-            let report =
-                CacheValue::new(report, Some(now + keep), Some(now + fresh)).created_at(began);
+            let report = CacheValue::loaded(report, began)
+                .ttl(keep)
+                .stale_after(fresh);
             if let Err(error) = self.cache.set(&key_of(limit), report.clone()).await {
                 eprintln!("moka_redis: {error}");
             }

@@ -152,7 +152,7 @@ async fn settle(cache: &Cache, offload: &OffloadManager) {
 async fn bring_over(cache: &Cache) {
     for owed in cache.owed() {
         let mut context = CacheContext::default().boxed();
-        if let Err(error) = cache.get::<Route>(&owed.key, &mut context).await {
+        if let Err(error) = cache.get_with::<Route>(&owed.key, &mut context).await {
             eprintln!("sled_dynamodb: {error}");
         }
     }

@@ -1,8 +1,7 @@
 //! One job, and all of them.
 
-use std::{error::Error, future::Future, pin::pin, sync::Arc};
+use std::{error::Error, future::Future, pin::pin, sync::Arc, time::Duration};
 
-use chrono::{TimeDelta, Utc};
 use futures::{StreamExt, stream};
 use hitbox_backend::CacheBackend;
 use hitbox_core::{CacheContext, CacheKey, CacheValue, KeyPart, ResponseSource, Stamp};
@@ -14,6 +13,9 @@ use crate::{
     jobs::Job,
     tally::{Origin, Tally},
 };
+
+/// How long a route is kept.
+const LIFE: Duration = Duration::from_hours(30 * 24);
 
 pub(crate) struct Worker {
     pub(crate) cache: Cache,
@@ -45,7 +47,7 @@ impl Worker {
     async fn route_of(&self, job: Job) -> Result<(Arc<Route>, Origin), JoinError> {
         let key = key_of(job);
         let mut context = CacheContext::default().boxed();
-        match self.cache.get::<Route>(&key, &mut context).await {
+        match self.cache.get_with::<Route>(&key, &mut context).await {
             Ok(Some(cached)) => {
                 let origin = origin_of(context.source());
                 return Ok((cached.into_inner(), origin));
@@ -54,11 +56,10 @@ impl Worker {
             // Both layers failed. That is no reason to leave the job undone.
             Err(error) => eprintln!("sled_dynamodb: {error}"),
         }
-        let began = Stamp::now();
+        let began = Stamp::now(); // before the work, whose result it dates
         let country = Arc::clone(&self.country);
         let route = spawn_blocking(move || Arc::new(country.route(job.from, job.to))).await?;
-        let expire = Utc::now() + TimeDelta::days(30);
-        let value = CacheValue::new(Arc::clone(&route), Some(expire), None).created_at(began);
+        let value = CacheValue::loaded(Arc::clone(&route), began).ttl(LIFE);
         if let Err(error) = self.cache.set(&key, value).await {
             eprintln!("sled_dynamodb: {error}");
         }

@@ -159,7 +159,7 @@ mod tests {
     const LAYER: CompositionLayer = CompositionLayer::L1;
 
     fn fail_a_remove(ledger: &Arc<Ledger>, key: usize, effect: Effect) {
-        let key = CacheKey::from_str("key", key.to_string());
+        let key = CacheKey::from_pair("key", key.to_string());
         let mutation = ledger.begin_remove(&key);
         for (layer, effect) in CompositionLayer::BOTH
             .into_iter()
@@ -184,7 +184,7 @@ mod tests {
     }
 
     fn trust(ledger: &Ledger) -> Trust {
-        ledger.trust(&CacheKey::from_str("key", "another"))
+        ledger.trust(&CacheKey::from_pair("key", "another"))
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 
 use super::{
     Outcome,
@@ -88,7 +88,7 @@ impl Layer {
 
     /// How many layers a remove of one value counts: more than one if this is a composition itself.
     pub(super) async fn depth(&self, probe: &CacheKey) -> Result<u32, String> {
-        let value = CacheValue::new(Raw::from(Vec::new()), None, None);
+        let value = CacheValue::loaded(Raw::from(Vec::new()), Stamp::now());
         self.put(probe, &value).await?;
         match self.backend.remove(probe).await {
             Ok(DeleteStatus::Deleted(layers)) => Ok(layers),

@@ -1,7 +1,7 @@
 //! What a read makes of the layers' answers.
 
 use chrono::TimeDelta;
-use hitbox_core::{CacheValue, Raw};
+use hitbox_core::{CacheValue, Raw, Stamp};
 
 use super::{
     Outcome, ReadKind, ensure,
@@ -202,7 +202,9 @@ async fn stale_value(bench: &Bench) -> Outcome {
         let key = stage.key(format!("{side}"));
         let (expire, stale) = (TimeDelta::hours(1), TimeDelta::seconds(-1));
         let raw = Raw::from(b"stale".to_vec());
-        let value = CacheValue::new(raw, Some(from_now(expire)), Some(from_now(stale)));
+        let value = CacheValue::loaded(raw, Stamp::now())
+            .expires_at(from_now(expire))
+            .stale_at(from_now(stale));
         stage.layer(side).put(&key, &value).await?;
         let when = format!("with a stale value in {side}");
         stage.expect_hit(&key, &value, side, &when).await?;

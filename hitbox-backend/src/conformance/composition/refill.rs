@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use hitbox_core::{CacheKey, CacheValue, Raw};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 
 use super::{
     Outcome, ReadKind, ensure,
@@ -46,7 +46,9 @@ fn repairing(bench: &Bench) -> Stage {
 fn with_all_times(payload: &str) -> CacheValue<Raw> {
     let (expire, stale) = (TimeDelta::hours(2), TimeDelta::hours(1));
     let raw = Raw::from(payload.as_bytes().to_vec());
-    CacheValue::new(raw, Some(from_now(expire)), Some(from_now(stale)))
+    CacheValue::loaded(raw, Stamp::now())
+        .expires_at(from_now(expire))
+        .stale_at(from_now(stale))
 }
 
 async fn always_fills_l1(bench: &Bench) -> Outcome {

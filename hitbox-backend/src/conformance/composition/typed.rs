@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue};
+use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Stamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -41,7 +41,7 @@ pub(super) fn account(number: u64) -> Arc<Account> {
 }
 
 fn lasting(object: Arc<Account>) -> CacheValue<Arc<Account>> {
-    CacheValue::new(object, Some(from_now(TimeDelta::hours(1))), None)
+    CacheValue::loaded(object, Stamp::now()).expires_at(from_now(TimeDelta::hours(1)))
 }
 
 pub(super) async fn get<T: Cacheable, B: Backend + ?Sized>(
@@ -49,7 +49,7 @@ pub(super) async fn get<T: Cacheable, B: Backend + ?Sized>(
     key: &CacheKey,
 ) -> Result<(Option<CacheValue<Arc<T>>>, BoxContext), String> {
     let mut context = BoxContext::default();
-    let found = cache.get::<T>(key, &mut context).await;
+    let found = cache.get_with::<T>(key, &mut context).await;
     Ok((
         found.map_err(|error| format!("a get failed: {error}"))?,
         context,
@@ -188,7 +188,7 @@ async fn many(bench: &Bench) -> Outcome {
     stage.drain().await;
 
     let mut contexts = vec![BoxContext::default(); 4];
-    let outcomes = cache.get_many::<Account>(&keys, &mut contexts).await;
+    let outcomes = cache.get_many_with::<Account>(&keys, &mut contexts).await;
     let mut found = Vec::new();
     for outcome in outcomes {
         found.push(outcome.map_err(|error| format!("getting many: {error}"))?);

@@ -72,7 +72,7 @@ pub use state::{CircuitBreakerStatistics, CircuitOpen, CircuitState};
 /// let (backend, faults) = FaultyBackend::new(MemoryBackend::new());
 /// // Shared, to look at its state while it is in use.
 /// let backend = Arc::new(backend.circuit_breaker(CircuitBreakerConfig::new())?);
-/// let key = CacheKey::from_str("id", "42");
+/// let key = CacheKey::from_pair("id", "42");
 ///
 /// faults.reads().always(Fault::FailBeforeEffect);
 /// for _ in 0..7 {

@@ -45,7 +45,7 @@ pub struct CircuitBreakerStatistics {
 /// let backend = backend.circuit_breaker(CircuitBreakerConfig::new().consecutive_failures(1))?;
 /// faults.reads().always(Fault::FailBeforeEffect);
 ///
-/// let key = CacheKey::from_str("id", "42");
+/// let key = CacheKey::from_pair("id", "42");
 /// let failed = backend.read(&key).await.unwrap_err();
 /// assert!(!CircuitOpen::is_cause_of(&failed));
 /// let refused = backend.read(&key).await.unwrap_err();

@@ -65,7 +65,7 @@ pub use config::{RetryConfig, WriteRetry};
 /// let backend = backend.retry(RetryConfig::new())?;
 ///
 /// faults.reads().next(2, Fault::FailBeforeEffect);
-/// assert_eq!(backend.read(&CacheKey::from_str("id", "42")).await?, None);
+/// assert_eq!(backend.read(&CacheKey::from_pair("id", "42")).await?, None);
 /// assert_eq!(faults.reads().calls(), 3);
 /// # Ok::<(), BackendError>(())
 /// # }).unwrap();
