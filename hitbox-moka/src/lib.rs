@@ -1,4 +1,4 @@
-//! A hitbox cache backend in the memory of this process, over [moka](https://docs.rs/moka).
+//! A hitbox cache backend in the memory of this process, over moka.
 //!
 //! It is bounded, by entries or by bytes; every entry has an expiry of its own; reads and writes
 //! run on any thread at the same time. Nothing survives the process, and no other process sees it:

@@ -1,4 +1,4 @@
-//! A hitbox cache backend on local disk, over [sled](https://docs.rs/sled/0.34) 0.34.
+//! A hitbox cache backend on local disk, over sled 0.34.
 //!
 //! Cached values survive a restart of the process, and a crash: after it, each value is there whole
 //! or not at all. A directory belongs to one open [`SledBackend`] at a time.

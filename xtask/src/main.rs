@@ -8,8 +8,10 @@ mod fuzz;
 mod integration;
 mod model;
 mod mutants;
+mod repeat;
 mod schedules;
 mod table;
+mod test_program;
 mod workspace;
 
 use std::{error::Error, io, process::ExitCode};
@@ -30,6 +32,7 @@ Tasks:
   integration  Run every composition of two backends through the scenarios
   model        Check a composition of faulty layers against a reference model
   mutants      Break what upholds each guarantee, and see that a check fails
+  repeat       Run the test programs many times, with the machine idle or busy
   schedules    Explore the orders in which threads get to locks and atomics
 
 `cargo xtask <TASK> --help` tells more about a task.
@@ -71,6 +74,7 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<Verdict, Failure> {
             Some("integration") => integration::run(arguments),
             Some("model") => model::run(arguments),
             Some("mutants") => mutants::run(arguments),
+            Some("repeat") => repeat::run(arguments),
             Some("schedules") => schedules::run(arguments),
             Some(_) | None => {
                 let unknown = format!("there is no task {}", task.display());

@@ -11,7 +11,7 @@
 //!
 //! ```toml
 //! [dev-dependencies]
-//! hitbox-backend = { version = "0.1", features = ["conformance"] }
+//! hitbox-backend = { version = "0.3", features = ["conformance"] }
 //! tokio = { version = "1", features = ["macros", "rt", "time"] }
 //! ```
 //!

