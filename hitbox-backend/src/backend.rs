@@ -11,6 +11,7 @@ use crate::{
     BackendResult, CacheKeyFormat, Capabilities, DeleteStatus, Rejection,
     compression::{self, Compressor, NoCompression},
     format::{self, BincodeFormat, Format},
+    rejection,
 };
 
 /// The answer to a read: a live value, or `None` for a miss.
@@ -301,10 +302,11 @@ pub trait Backend: Send + Sync {
         compression::built_in(id)
     }
 
-    /// Takes note that bytes found under `key` were not served. Traces it at WARN by default;
-    /// adapters that keep statistics also count it.
+    /// Takes note that bytes found under `key` were not served. Default: an event at DEBUG. Adapters keep
+    /// [`Rejections`](crate::Rejections), which count them and tell of them at WARN, a line a second at the
+    /// most.
     fn reject(&self, key: &CacheKey, rejection: Rejection) {
-        trace_rejection(&self.label(), key, rejection);
+        rejection::trace_rejection(&self.label(), key, rejection);
     }
 }
 
@@ -334,25 +336,6 @@ pub(crate) async fn write_through<B: Backend + ?Sized>(
         Writing::NotBegun(value) => value,
     };
     backend.write(key, value).await
-}
-
-/// Refills by [`Backend::begin_refill`] and what that leaves to do.
-pub(crate) async fn refill_through<B: Backend + ?Sized>(
-    backend: &B,
-    key: &CacheKey,
-    value: CacheValue<Raw>,
-) -> BackendResult<()> {
-    let value = match backend.begin_refill(key, value) {
-        Writing::Answered(outcome) => return outcome,
-        Writing::Begun(rest) => return rest.await,
-        Writing::NotBegun(value) => value,
-    };
-    backend.refill(key, value).await
-}
-
-/// The trace event of a rejection, for adapters that override [`Backend::reject`] to count too.
-pub fn trace_rejection(label: &BackendLabel, key: &CacheKey, rejection: Rejection) {
-    tracing::warn!(backend = %label, %key, reason = %rejection, "stored bytes not served");
 }
 
 /// Notes status and source of an outcome in a context, for adapters that override

@@ -59,8 +59,10 @@ mod error;
 pub mod format;
 mod forward;
 mod key_format;
+mod log;
 pub mod offload;
 mod rejection;
+mod report;
 #[cfg(all(test, hitbox_schedules))]
 mod schedules;
 pub mod stored_form;
@@ -68,9 +70,7 @@ mod sync;
 mod typed;
 pub mod wrapper;
 
-pub use backend::{
-    Backend, ReadOutcome, Reading, Writing, note_outcome, note_outcome_at, trace_rejection,
-};
+pub use backend::{Backend, ReadOutcome, Reading, Writing, note_outcome, note_outcome_at};
 pub use capabilities::Capabilities;
 pub use composition::{
     AsksL2, Compose, CompositionBackend, CompositionLayer, CompositionPolicy,
@@ -89,7 +89,8 @@ pub use format::PostcardFormat;
 pub use format::{BincodeFormat, Format};
 pub use key_format::CacheKeyFormat;
 pub use offload::{CloseReport, OffloadManager, OffloadManagerBuilder, OffloadStatistics};
-pub use rejection::{Rejection, Rejections};
+pub use rejection::{Rejection, Rejections, trace_rejection};
+pub use report::Report;
 pub use typed::{CacheBackend, Cacheable, GetOutcome};
 pub use wrapper::{
     BackendExt, CircuitBreaker, CircuitBreakerConfig, Deadline, FailureRate, Retry, RetryConfig,

@@ -1,4 +1,12 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+
+use hitbox_core::{BackendLabel, CacheKey};
+use tokio::time::Instant;
+
+use crate::log::{Limiter, Line, lock};
 
 /// Why stored bytes were not served. Every one of these is a miss, never an error (G6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -47,13 +55,32 @@ impl Rejection {
     ];
 }
 
-/// Counts [`Rejection`]s by reason. Adapters keep one and show it in their statistics.
+/// Counts [`Rejection`]s by reason and traces them. Adapters keep one and show it in their statistics.
 #[derive(Debug, Default)]
 pub struct Rejections {
     counts: [AtomicU64; Rejection::ALL.len()],
+    lines: Mutex<Limiter<Rejection>>,
 }
 
 impl Rejections {
+    /// Counts one and traces it: each at DEBUG, and at WARN one line a second at the most, with what has
+    /// been rejected since the line before. What an adapter's
+    /// [`reject`](crate::Backend::reject) does.
+    pub fn note(&self, label: &BackendLabel, key: &CacheKey, rejection: Rejection) {
+        self.record(rejection);
+        trace_rejection(label, key, rejection);
+        let line = lock(&self.lines).note(rejection, Instant::now());
+        match line {
+            None => {}
+            Some(Line::Single) => {
+                tracing::warn!(backend = %label, %key, reason = %rejection, "stored bytes not served");
+            }
+            Some(Line::Summary { events, within }) => {
+                tracing::warn!(backend = %label, rejected = %events, ?within, "more stored bytes not served");
+            }
+        }
+    }
+
     /// Counts one.
     pub fn record(&self, rejection: Rejection) {
         self.counts[rejection as usize].fetch_add(1, Ordering::Relaxed);
@@ -73,6 +100,11 @@ impl Rejections {
             .map(|reason| self.count(*reason))
             .sum()
     }
+}
+
+/// The trace event of one rejection, at DEBUG. For backends that keep no [`Rejections`]: those tell the rest.
+pub fn trace_rejection(label: &BackendLabel, key: &CacheKey, rejection: Rejection) {
+    tracing::debug!(backend = %label, %key, reason = %rejection, "stored bytes not served");
 }
 
 #[cfg(test)]

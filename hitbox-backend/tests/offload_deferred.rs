@@ -104,3 +104,31 @@ fn deferred_work_ends_with_its_runtime() {
     assert_eq!((alive(&held), now.abandoned), (0, 1));
     assert_eq!(now.rejected_closed, 1);
 }
+
+/// Five managers that are closed with a thousand pieces of work each that are due in an hour.
+#[tokio::test(start_paused = true)]
+async fn no_timer_is_left_when_a_manager_is_closed() {
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    for _ in 0..5 {
+        let offload = OffloadManager::builder().build().unwrap();
+        let held = Arc::new(());
+        for _ in 0..1_000 {
+            let held = held.clone();
+            offload.register_after(60 * MINUTE, "deferred", async move { drop(held) });
+        }
+        let report = offload.close(MINUTE).await;
+        assert_eq!((report.completed, alive(&held)), (1_000, 0));
+    }
+    // Those that have just ended may be dropped a moment later.
+    for _ in 0..1_000 {
+        if tasks() == 0 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(tasks(), 0);
+}

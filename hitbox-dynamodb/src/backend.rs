@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use hitbox_backend::{
     Backend, BackendError, BackendResult, CacheKeyFormat, Capabilities, Compressor, DeleteStatus,
-    Format, Operation, ReadOutcome, Rejection, trace_rejection,
+    Format, Operation, ReadOutcome, Rejection,
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw, clock};
 
@@ -276,8 +276,7 @@ impl Inner {
     }
 
     fn reject(&self, key: &CacheKey, rejection: Rejection) {
-        self.counters.rejections.record(rejection);
-        trace_rejection(&self.label, key, rejection);
+        self.counters.rejections.note(&self.label, key, rejection);
     }
 
     pub(crate) fn error(&self, failure: Failure, operation: Operation) -> BackendError {

@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use hitbox_backend::{
     Backend, BackendError, BackendErrorKind, BackendResult, Capabilities, DeleteStatus, Format,
     Operation, ReadOutcome, Reading, Rejection, Rejections, Writing, note_outcome_at,
-    trace_rejection,
 };
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheKeyHash, CacheValue, Raw, clock::Moment,
@@ -269,8 +268,7 @@ impl Backend for MokaBackend {
     }
 
     fn reject(&self, key: &CacheKey, rejection: Rejection) {
-        self.shared.rejections.record(rejection);
-        trace_rejection(&self.shared.label, key, rejection);
+        self.shared.rejections.note(&self.shared.label, key, rejection);
     }
 }
 

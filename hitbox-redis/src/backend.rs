@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use hitbox_backend::{
     Backend, BackendError, BackendResult, CacheKeyFormat, Capabilities, Compressor, DeleteStatus,
-    Format, Operation, ReadOutcome, Rejection, Rejections, stored_form, trace_rejection,
+    Format, Operation, ReadOutcome, Rejection, Rejections, stored_form,
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
 use redis::Value;
@@ -280,8 +280,7 @@ impl Inner {
     }
 
     fn reject(&self, key: &CacheKey, rejection: Rejection) {
-        self.rejections.record(rejection);
-        trace_rejection(&self.label, key, rejection);
+        self.rejections.note(&self.label, key, rejection);
     }
 
     fn error(&self, failure: Failure, operation: Operation) -> BackendError {

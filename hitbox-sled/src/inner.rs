@@ -4,7 +4,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use hitbox_backend::{
     BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities, Compressor,
-    DeleteStatus, Format, Operation, Rejection, Rejections, stored_form, trace_rejection,
+    DeleteStatus, Format, Operation, Rejection, Rejections, stored_form,
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
 use sled::IVec;
@@ -117,8 +117,7 @@ impl Inner {
     }
 
     pub(crate) fn reject(&self, key: &CacheKey, rejection: Rejection) {
-        self.rejections.record(rejection);
-        trace_rejection(&self.label, key, rejection);
+        self.rejections.note(&self.label, key, rejection);
     }
 
     pub(crate) fn failure(&self, cause: sled::Error, operation: Operation) -> BackendError {

@@ -150,31 +150,31 @@ where
 
     /// L2's: the layer that others share, where the format matters to more than this process.
     fn value_format(&self) -> &dyn Format {
-        self.layers.l2.value_format()
+        self.layers.l2.backend.value_format()
     }
 
     fn key_format(&self) -> &CacheKeyFormat {
-        self.layers.l2.key_format()
+        self.layers.l2.backend.key_format()
     }
 
     fn capabilities(&self) -> Capabilities {
-        let l1 = self.layers.l1.capabilities();
-        l1.combine(&self.layers.l2.capabilities())
+        let l1 = self.layers.l1.backend.capabilities();
+        l1.combine(&self.layers.l2.backend.capabilities())
     }
 
     fn find_format(&self, id: FormatId) -> Option<&dyn Format> {
-        let (l1, l2) = (&self.layers.l1, &self.layers.l2);
+        let (l1, l2) = (self.l1(), self.l2());
         l2.find_format(id).or_else(|| l1.find_format(id))
     }
 
     fn find_compressor(&self, id: CompressorId) -> Option<&dyn Compressor> {
-        let (l1, l2) = (&self.layers.l1, &self.layers.l2);
+        let (l1, l2) = (self.l1(), self.l2());
         l2.find_compressor(id).or_else(|| l1.find_compressor(id))
     }
 
     /// Told to both layers: which of them held the bytes is not known here.
     fn reject(&self, key: &CacheKey, rejection: Rejection) {
-        self.layers.l1.reject(key, rejection);
-        self.layers.l2.reject(key, rejection);
+        self.layers.l1.backend.reject(key, rejection);
+        self.layers.l2.backend.reject(key, rejection);
     }
 }

@@ -4,31 +4,26 @@ use std::{future::Future, sync::Arc};
 
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 
-use super::{layer::CompositionLayer, ledger::Ledger, policy::Rules};
-use crate::{
-    Backend, BackendResult, DeleteStatus, ReadOutcome,
-    backend::{read_through, refill_through, write_through},
-};
+use super::{layer::CompositionLayer, ledger::Ledger, member::Member, policy::Rules};
+use crate::{Backend, BackendResult, DeleteStatus, ReadOutcome};
 
 pub(super) struct Layers<L1, L2> {
-    pub(super) l1: L1,
-    pub(super) l2: L2,
+    pub(super) l1: Member<L1>,
+    pub(super) l2: Member<L2>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) rules: Rules,
 }
 
-impl<L1, L2> Layers<L1, L2> {
+impl<L1: Backend, L2: Backend> Layers<L1, L2> {
     pub(super) fn new(l1: L1, l2: L2, rules: Rules) -> Self {
         Self {
-            l1,
-            l2,
+            l1: Member::new(CompositionLayer::L1, l1),
+            l2: Member::new(CompositionLayer::L2, l2),
             ledger: Ledger::new(rules.record_capacity),
             rules,
         }
     }
-}
 
-impl<L1: Backend, L2: Backend> Layers<L1, L2> {
     /// Whether a write is expected to wait for neither.
     pub(super) fn writes_at_once(&self) -> bool {
         self.l1.writes_at_once() && self.l2.writes_at_once()
@@ -41,7 +36,7 @@ pub(super) trait Handle: Clone + Send + Sync + 'static {
     const LAYER: CompositionLayer;
     type Backend: Backend;
 
-    fn backend(&self) -> &Self::Backend;
+    fn member(&self) -> &Member<Self::Backend>;
 }
 
 pub(super) struct First<L1, L2>(pub(super) Arc<Layers<L1, L2>>);
@@ -59,7 +54,7 @@ macro_rules! handle {
             const LAYER: CompositionLayer = CompositionLayer::$layer;
             type Backend = $layer;
 
-            fn backend(&self) -> &$layer {
+            fn member(&self) -> &Member<$layer> {
                 &self.0.$field
             }
         }
@@ -99,19 +94,19 @@ impl<H: Handle> LayerAccess for H {
     const LAYER: CompositionLayer = <H as Handle>::LAYER;
 
     async fn read(&self, key: &CacheKey, mut context: BoxContext) -> (ReadOutcome, BoxContext) {
-        let outcome = read_through(self.backend(), key, &mut context).await;
+        let outcome = self.member().read(key, &mut context).await;
         (outcome, context)
     }
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        write_through(self.backend(), key, value).await
+        self.member().write(key, value).await
     }
 
     async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        refill_through(self.backend(), key, value).await
+        self.member().refill(key, value).await
     }
 
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
-        self.backend().remove(key).await
+        self.member().remove(key).await
     }
 }

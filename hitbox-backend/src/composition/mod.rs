@@ -22,6 +22,7 @@ mod distrust;
 mod layer;
 mod layers;
 mod ledger;
+mod member;
 mod mutate;
 mod owed;
 pub mod policy;
@@ -105,13 +106,13 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
     /// The first layer, to look at or to maintain. What is written to it directly is not known to
     /// the composition.
     pub fn l1(&self) -> &L1 {
-        &self.layers.l1
+        &self.layers.l1.backend
     }
 
     /// The second layer, to look at or to maintain. What is written to it directly is not known to
     /// the composition.
     pub fn l2(&self) -> &L2 {
-        &self.layers.l2
+        &self.layers.l2.backend
     }
 
     /// What the layers owe: the writes and removes that a layer has not confirmed, and for which it
@@ -146,8 +147,8 @@ impl<L1: Backend, L2: Backend, O, R: fmt::Debug, W: fmt::Debug> fmt::Debug
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CompositionBackend")
             .field("label", self.paths.label())
-            .field("l1", &self.layers.l1.label())
-            .field("l2", &self.layers.l2.label())
+            .field("l1", &self.layers.l1.backend.label())
+            .field("l2", &self.layers.l2.backend.label())
             .field("read", &self.read)
             .field("write", &self.write)
             .finish_non_exhaustive()

@@ -10,7 +10,6 @@ use hitbox_core::{BackendLabel, CacheKey, CacheValue, Offload, Raw, Stamp};
 use super::{
     CompositionWritePolicy,
     background::Background,
-    layer::CompositionLayer,
     layers::LayerAccess,
     ledger::{Admission, Afterwards, Ledger, Mutation, Origin},
     policy::Rules,
@@ -152,11 +151,7 @@ pub(super) async fn remove<A: LayerAccess, B: LayerAccess>(
     );
     match outcomes {
         (Ok(one), Ok(two)) => Ok(one.combine(two)),
-        (Err(l1_error), Err(l2_error)) => {
-            tracing::warn!(%key, layer = %CompositionLayer::L1, error = %l1_error, "a layer failed to remove");
-            Err(l2_error.seen_through(label))
-        }
-        (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error.seen_through(label)),
+        (_, Err(error)) | (Err(error), Ok(_)) => Err(error.seen_through(label)),
     }
 }
 

@@ -10,20 +10,20 @@ use super::{
     layer::CompositionLayer,
     layers::LayerAccess,
     ledger::{BegunInTurn, Ledger, Trust, Turn},
+    member::Member,
     policy::Rules,
     read::for_layer,
 };
-use crate::{Backend, BackendErrorKind, BackendResult, ReadOutcome};
+use crate::{Backend, ReadOutcome};
 
-/// Copies a value to a layer. A failure is logged and otherwise of no consequence.
+/// Copies a value to a layer. A failure is of no consequence, but that the layer tells the log.
 pub(super) async fn copy<A: LayerAccess>(
     turn: Turn,
     key: CacheKey,
     value: CacheValue<Raw>,
     layer: A,
 ) {
-    let outcome = turn.run(layer.refill(&key, value)).await;
-    log_failure(&key, A::LAYER, outcome);
+    let _of_no_consequence = turn.run(layer.refill(&key, value)).await;
 }
 
 /// How far [`begin_copy`] got.
@@ -43,27 +43,12 @@ pub(super) fn begin_copy<'a>(
     turn: Turn,
     key: &'a CacheKey,
     value: CacheValue<Raw>,
-    (layer, backend): (CompositionLayer, &'a impl Backend),
+    member: &'a Member<impl Backend>,
 ) -> Copying<'a> {
-    match turn.begin(|| backend.begin_refill(key, value)) {
-        BegunInTurn::Answered(outcome) => {
-            log_failure(key, layer, outcome);
-            Copying::Done
-        }
-        BegunInTurn::Begun(rest) => {
-            let rest = rest.map(move |outcome| log_failure(key, layer, outcome));
-            Copying::Begun(rest.boxed())
-        }
+    match turn.begin(|| member.begin_refill(key, value)) {
+        BegunInTurn::Answered => Copying::Done,
+        BegunInTurn::Begun(rest) => Copying::Begun(rest.map(drop).boxed()),
         BegunInTurn::NotBegun => Copying::NotBegun,
-    }
-}
-
-pub(super) fn log_failure(key: &CacheKey, layer: CompositionLayer, outcome: BackendResult<()>) {
-    match outcome {
-        Ok(()) => {}
-        // A layer that takes only small values is refilled with those.
-        Err(error) if error.kind() == BackendErrorKind::TooLarge => {}
-        Err(error) => tracing::warn!(%key, %layer, %error, "a refill failed"),
     }
 }
 

@@ -37,12 +37,7 @@ pub(super) enum Refusal {
 pub(super) enum Admission {
     Start(Task),
     Queued,
-    Refused {
-        task: Task,
-        refusal: Refusal,
-        /// How many have been refused for this reason, this one included.
-        count: u64,
-    },
+    Refused { task: Task, refusal: Refusal },
 }
 
 pub(super) enum Deferral {
@@ -51,14 +46,7 @@ pub(super) enum Deferral {
         key: OffloadKey,
         future: BoxFuture<'static, ()>,
         refusal: Refusal,
-        count: u64,
     },
-}
-
-pub(super) struct Finish {
-    /// How many have ended in this way, this one included.
-    pub(super) count: u64,
-    pub(super) next: Option<Task>,
 }
 
 /// Who is pending, who is running, and how the others ended. Lives behind a lock, so it never drops
@@ -71,6 +59,8 @@ pub(super) struct Ledger {
     /// Work whose time has not come, by numbers of its own.
     deferred: BTreeMap<DeferredId, (OffloadKey, BoxFuture<'static, ()>)>,
     next_deferred: DeferredId,
+    /// How many tasks wait for the time of deferred work.
+    timers: usize,
     /// The keys of pending and running work that may not be doubled.
     claimed: HashSet<OffloadKey>,
     /// `Some` from the moment the manager is closed.
@@ -90,16 +80,16 @@ impl Ledger {
         let task = Task { id, key, future };
         if self.is_closed() {
             self.counts.rejected_closed += 1;
-            return refused(task, Refusal::Closed, self.counts.rejected_closed);
+            return refused(task, Refusal::Closed);
         }
         if self.claimed.contains(&task.key) {
             self.counts.deduplicated += 1;
-            return refused(task, Refusal::Duplicate, self.counts.deduplicated);
+            return refused(task, Refusal::Duplicate);
         }
         let can_start = self.running.len() < max_running;
         if !can_start && self.pending.len() >= max_pending {
             self.counts.rejected_full += 1;
-            return refused(task, Refusal::Full, self.counts.rejected_full);
+            return refused(task, Refusal::Full);
         }
         self.next_id += 1;
         if is_deduplicated(&task.key) {
@@ -115,16 +105,15 @@ impl Ledger {
     }
 
     /// Notes the end of running work and moves up what may start in its place.
-    pub(super) fn finish(&mut self, id: TaskId, outcome: Outcome) -> Finish {
-        let count = match self.running.remove(&id) {
-            Some(key) => self.settle(key, outcome),
-            None => 0,
-        };
+    pub(super) fn finish(&mut self, id: TaskId, outcome: Outcome) -> Option<Task> {
+        if let Some(key) = self.running.remove(&id) {
+            self.settle(key, outcome);
+        }
         let next = self.pending.pop_front();
         if let Some(task) = &next {
             self.running.insert(task.id, task.key.clone());
         }
-        Finish { count, next }
+        next
     }
 
     /// Keeps work until it is due.
@@ -142,6 +131,7 @@ impl Ledger {
             let id = self.next_deferred;
             self.next_deferred += 1;
             self.deferred.insert(id, (key, future));
+            self.timers += 1;
             return Deferral::Until(id);
         };
         *count += 1;
@@ -149,7 +139,6 @@ impl Ledger {
             key,
             future,
             refusal,
-            count: *count,
         }
     }
 
@@ -163,6 +152,15 @@ impl Ledger {
     ) -> Option<Admission> {
         let (key, future) = self.deferred.remove(&id)?;
         Some(self.admit(key, future, max_running, max_pending))
+    }
+
+    /// A task that waited for the time of deferred work is over.
+    pub(super) const fn end_timer(&mut self) {
+        self.timers -= 1;
+    }
+
+    pub(super) const fn has_timers(&self) -> bool {
+        self.timers > 0
     }
 
     pub(super) fn is_deferred(&self, id: DeferredId) -> bool {
@@ -200,7 +198,7 @@ impl Ledger {
         pending
     }
 
-    fn settle(&mut self, key: OffloadKey, outcome: Outcome) -> u64 {
+    fn settle(&mut self, key: OffloadKey, outcome: Outcome) {
         self.claimed.remove(&key);
         let count = match outcome {
             Outcome::Completed => &mut self.counts.completed,
@@ -217,7 +215,6 @@ impl Ledger {
                 }
             }
         }
-        *count
     }
 
     /// The number that the next admitted registration gets.
@@ -253,10 +250,6 @@ const fn is_deduplicated(key: &OffloadKey) -> bool {
     }
 }
 
-const fn refused(task: Task, refusal: Refusal, count: u64) -> Admission {
-    Admission::Refused {
-        task,
-        refusal,
-        count,
-    }
+const fn refused(task: Task, refusal: Refusal) -> Admission {
+    Admission::Refused { task, refusal }
 }

@@ -20,7 +20,8 @@ use tokio::{
 
 use super::{
     CloseReport, OffloadManagerBuilder, OffloadStatistics,
-    ledger::{Admission, Deferral, DeferredId, Finish, Ledger, Outcome, Refusal, Task, TaskId},
+    ledger::{Admission, Deferral, DeferredId, Ledger, Outcome, Refusal, Task, TaskId},
+    losses::Losses,
 };
 use crate::sync::{Mutex, MutexGuard, Notify, spawn};
 
@@ -30,8 +31,8 @@ use crate::sync::{Mutex, MutexGuard, Notify, spawn};
 /// wait for their turn, first come first served. What comes beyond that is dropped, as is work
 /// whose [key](OffloadKey) is pending or running already ([`OffloadKey::Auto`] is never a
 /// duplicate). A panic ends the future it happens in and nothing else. All of it is counted, see
-/// [`statistics`](Self::statistics); what is lost is also traced as a warning, the first time and
-/// then each time the count doubles.
+/// [`statistics`](Self::statistics); what is lost is also traced, each at DEBUG, and at WARN one line a
+/// second at the most.
 ///
 /// Work that is due later ([`register_after`](Offload::register_after)) takes no place among these
 /// until its time has come; as many as `max_pending` may be deferred. [`drain`](Self::drain) does not
@@ -75,6 +76,9 @@ struct Shared {
     ended: Notify,
     /// Turns true when running work is to be dropped.
     stop: watch::Sender<bool>,
+    /// Turns true when nothing is to be due any more: what was deferred has begun, or is dropped.
+    closed: watch::Sender<bool>,
+    losses: Losses,
 }
 
 impl OffloadManager {
@@ -92,6 +96,8 @@ impl OffloadManager {
                 ledger: Mutex::default(),
                 ended: Notify::new(),
                 stop: watch::Sender::new(false),
+                closed: watch::Sender::new(false),
+                losses: Losses::default(),
             }),
         }
     }
@@ -133,6 +139,7 @@ impl OffloadManager {
             let starting = ledger.close(self.shared.limits.max_running);
             (starting, ledger.next_id())
         };
+        self.shared.closed.send_replace(true);
         for task in starting {
             self.shared.start(task);
         }
@@ -142,6 +149,7 @@ impl OffloadManager {
             self.shared.abandon_pending();
             self.shared.until_ended_before(all).await;
         }
+        self.shared.until_no_timer_is_left().await;
         self.shared.ledger().report()
     }
 }
@@ -205,13 +213,8 @@ impl Shared {
         match admission {
             Admission::Start(task) => self.start(task),
             Admission::Queued => {}
-            Admission::Refused {
-                task,
-                refusal,
-                count,
-            } => {
-                warn_refused(task.key.kind(), refusal, count);
-                discard(task.key.kind(), task.future);
+            Admission::Refused { task, refusal } => {
+                self.refuse(task.key.kind(), refusal, task.future);
             }
         }
     }
@@ -229,20 +232,13 @@ impl Shared {
                     shared: Arc::clone(self),
                     id,
                 };
-                spawn(&self.runtime, async move {
-                    sleep(delay).await;
-                    timer.hand_over();
-                });
+                spawn(&self.runtime, timer.wait(delay));
             }
             Deferral::Refused {
                 key,
                 future,
                 refusal,
-                count,
-            } => {
-                warn_refused(key.kind(), refusal, count);
-                discard(key.kind(), future);
-            }
+            } => self.refuse(key.kind(), refusal, future),
         }
     }
 
@@ -265,13 +261,13 @@ impl Shared {
             // same end, one level deeper for each that is pending.
             self.abandon_pending();
         }
-        let Finish { count, next } = self.ledger().finish(id, outcome);
+        let next = self.ledger().finish(id, outcome);
         self.ended.notify_waiters();
         match outcome {
             Outcome::Completed => {}
-            Outcome::TimedOut => warn_lost(kind, count, "timed out"),
-            Outcome::Panicked => warn_lost(kind, count, "panicked"),
-            Outcome::Abandoned => warn_lost(kind, count, "shut down"),
+            Outcome::TimedOut => self.losses.note(kind, "timed out"),
+            Outcome::Panicked => self.losses.note(kind, "panicked"),
+            Outcome::Abandoned => self.losses.note(kind, "shut down"),
         }
         if let Some(task) = next {
             self.start(task);
@@ -282,17 +278,42 @@ impl Shared {
         let pending = self.ledger().give_up_pending();
         for task in pending {
             let id = task.id;
-            discard(task.key.kind(), task.future);
+            self.discard(task.key.kind(), task.future);
             self.ledger().finish(id, Outcome::Abandoned);
         }
         self.ended.notify_waiters();
     }
 
+    fn refuse(&self, kind: &'static str, refusal: Refusal, future: BoxFuture<'static, ()>) {
+        match refusal {
+            Refusal::Duplicate => {}
+            Refusal::Full => self.losses.note(kind, "too much is pending"),
+            Refusal::Closed => self.losses.note(kind, "closed"),
+        }
+        self.discard(kind, future);
+    }
+
+    /// Drops a future that will not run. Its destructor is foreign code, and a panic in it is not the
+    /// business of whoever happens to be here.
+    fn discard(&self, kind: &'static str, future: BoxFuture<'static, ()>) {
+        if catch_unwind(AssertUnwindSafe(|| drop(future))).is_err() {
+            self.losses.note(kind, "its destructor panicked");
+        }
+    }
+
     async fn until_ended_before(&self, mark: TaskId) {
+        self.until(|ledger| ledger.has_ended_before(mark)).await;
+    }
+
+    async fn until_no_timer_is_left(&self) {
+        self.until(|ledger| !ledger.has_timers()).await;
+    }
+
+    async fn until(&self, is_so: impl Fn(&Ledger) -> bool) {
         loop {
             // Listens from here on, so that what ends before the await is not missed.
             let ended = self.ended.notified();
-            if self.ledger().has_ended_before(mark) {
+            if is_so(&self.ledger()) {
                 return;
             }
             ended.await;
@@ -343,7 +364,20 @@ struct Timer {
 }
 
 impl Timer {
-    fn hand_over(self) {
+    /// Until the work is due, or the manager is closed.
+    async fn wait(self, delay: Duration) {
+        let mut closed = self.shared.closed.subscribe();
+        let is_due = {
+            let due = pin!(sleep(delay));
+            let closed = pin!(closed.wait_for(|closed| *closed));
+            matches!(select(due, closed).await, Either::Left(_))
+        };
+        if is_due {
+            self.hand_over();
+        }
+    }
+
+    fn hand_over(&self) {
         let Limits {
             max_running,
             max_pending,
@@ -367,27 +401,7 @@ impl Drop for Timer {
         if is_deferred {
             self.shared.abandon_pending();
         }
-    }
-}
-
-fn warn_refused(kind: &'static str, refusal: Refusal, count: u64) {
-    match refusal {
-        Refusal::Duplicate => {}
-        Refusal::Full => warn_lost(kind, count, "too much is pending"),
-        Refusal::Closed => warn_lost(kind, count, "closed"),
-    }
-}
-
-fn warn_lost(kind: &'static str, count: u64, reason: &str) {
-    if count.is_power_of_two() {
-        tracing::warn!(kind, count, "offloaded work lost: {reason}");
-    }
-}
-
-/// Drops a future that will not run. Its destructor is foreign code, and a panic in it is not the
-/// business of whoever happens to be here.
-fn discard(kind: &'static str, future: BoxFuture<'static, ()>) {
-    if catch_unwind(AssertUnwindSafe(|| drop(future))).is_err() {
-        tracing::warn!(kind, "the destructor of offloaded work panicked");
+        self.shared.ledger().end_timer();
+        self.shared.ended.notify_waiters();
     }
 }

@@ -7,6 +7,7 @@
 
 mod builder;
 mod ledger;
+mod losses;
 mod manager;
 mod report;
 

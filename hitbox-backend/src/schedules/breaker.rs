@@ -16,12 +16,13 @@ use loom::{sync::Mutex, thread::JoinHandle};
 use super::{
     cache::key,
     explore::{Extent, explore},
-    layer::{value, yield_once},
+    layer::yield_once,
     tasks::{thread, wait_for},
 };
 use crate::{
     Backend, BackendError, BackendErrorKind, BackendExt, BackendResult, CircuitBreaker,
-    CircuitBreakerConfig, DeleteStatus, FailureRate, Operation, ReadOutcome, wrapper::CircuitState,
+    CircuitBreakerConfig, DeleteStatus, FailureRate, Operation, ReadOutcome,
+    wrapper::{Calls, CircuitState},
 };
 
 const OPEN_FOR: Duration = Duration::from_secs(1);
@@ -86,8 +87,15 @@ fn failure(operation: Operation) -> BackendError {
 
 #[async_trait]
 impl Backend for Counting {
-    async fn read(&self, _: &CacheKey) -> ReadOutcome {
+    async fn read(&self, key: &CacheKey) -> ReadOutcome {
         let _under_way = UnderWay::at(self);
+        if *key == slow() {
+            yield_once().await;
+            return Err(failure(Operation::Read));
+        }
+        if *key == answered() {
+            return Ok(None);
+        }
         let answer = *self.answer.lock().unwrap();
         match answer {
             Answer::Miss => Ok(None),
@@ -95,11 +103,8 @@ impl Backend for Counting {
         }
     }
 
-    /// Waits once, then fails.
     async fn write(&self, _: &CacheKey, _: CacheValue<Raw>) -> BackendResult<()> {
-        let _under_way = UnderWay::at(self);
-        yield_once().await;
-        Err(failure(Operation::Write))
+        Ok(())
     }
 
     async fn remove(&self, _: &CacheKey) -> BackendResult<DeleteStatus> {
@@ -130,10 +135,19 @@ fn reader(breaker: &Breaker) -> JoinHandle<ReadOutcome> {
     thread(move || read(&breaker))
 }
 
-/// A call that waits once and then fails.
-fn write(breaker: &Breaker) -> BoxFuture<'static, BackendResult<()>> {
+/// The read of this key waits once and then fails.
+fn slow() -> CacheKey {
+    CacheKey::from_pair("key", "slow")
+}
+
+/// The read of this key is answered, whatever others are.
+fn answered() -> CacheKey {
+    CacheKey::from_pair("key", "answered")
+}
+
+fn slow_read(breaker: &Breaker) -> BoxFuture<'static, ReadOutcome> {
     let breaker = Arc::clone(breaker);
-    async move { breaker.write(&key(), value()).await }.boxed()
+    async move { breaker.read(&slow()).await }.boxed()
 }
 
 #[test]
@@ -153,12 +167,15 @@ fn while_a_probe_is_under_way_nobody_else_is_let_through() {
                 reader.join().unwrap().unwrap_err();
             }
             assert_eq!(layer.calls.load(SeqCst), 1);
-            let statistics = breaker.statistics();
+            let statistics = breaker.statistics(Calls::Reads);
             assert_eq!(
                 (statistics.opened, statistics.probes, statistics.refused),
                 (2, 1, 2)
             );
-            assert!(matches!(breaker.state(), CircuitState::Open { .. }));
+            assert!(matches!(
+                breaker.state(Calls::Reads),
+                CircuitState::Open { .. }
+            ));
         },
     );
 }
@@ -181,11 +198,11 @@ fn a_probe_that_succeeds_closes_the_circuit_for_all() {
                 .iter()
                 .filter(|outcome| outcome.is_err())
                 .count();
-            let statistics = breaker.statistics();
+            let statistics = breaker.statistics(Calls::Reads);
             assert_eq!((statistics.opened, statistics.probes), (1, 1));
             assert_eq!(statistics.refused, refused as u64);
             assert_eq!(layer.calls.load(SeqCst), 3 - refused);
-            assert_eq!(breaker.state(), CircuitState::Closed);
+            assert_eq!(breaker.state(Calls::Reads), CircuitState::Closed);
             read(&breaker).unwrap();
         },
     );
@@ -201,7 +218,7 @@ fn a_probe_that_is_dropped_makes_room() {
         read(&breaker).unwrap_err();
         clock.advance(OPEN_FOR);
         layer.answer(Answer::Failure);
-        let mut probe = write(&breaker);
+        let mut probe = slow_read(&breaker);
         assert!((&mut probe).now_or_never().is_none());
         let leaver = thread(move || drop(probe));
         let beside = reader(&breaker);
@@ -212,8 +229,11 @@ fn a_probe_that_is_dropped_makes_room() {
         assert_eq!(layer.under_way.load(SeqCst), 0);
         // If both came too early, the next one is let through.
         let _refused_or_not = read(&breaker);
-        assert_eq!(breaker.statistics().probes, 2);
-        assert!(matches!(breaker.state(), CircuitState::Open { .. }));
+        assert_eq!(breaker.statistics(Calls::Reads).probes, 2);
+        assert!(matches!(
+            breaker.state(Calls::Reads),
+            CircuitState::Open { .. }
+        ));
     });
 }
 
@@ -230,7 +250,7 @@ fn failures_with_a_success_between_them_are_not_consecutive() {
         beside.join().unwrap().unwrap();
         layer.answer(Answer::Failure);
         read(&breaker).unwrap_err();
-        assert_eq!(breaker.state(), CircuitState::Closed);
+        assert_eq!(breaker.state(Calls::Reads), CircuitState::Closed);
     });
 }
 
@@ -243,8 +263,11 @@ fn calls_are_let_through_if_and_only_if_the_circuit_is_closed() {
         let beside = reader(&breaker);
         read(&breaker).unwrap_err();
         beside.join().unwrap().unwrap_err();
-        assert!(matches!(breaker.state(), CircuitState::Open { .. }));
-        assert_eq!(breaker.statistics().opened, 1);
+        assert!(matches!(
+            breaker.state(Calls::Reads),
+            CircuitState::Open { .. }
+        ));
+        assert_eq!(breaker.statistics(Calls::Reads).opened, 1);
         let calls = layer.calls.load(SeqCst);
         read(&breaker).unwrap_err();
         assert_eq!(layer.calls.load(SeqCst), calls);
@@ -258,7 +281,7 @@ fn a_late_failure_does_not_open_the_circuit_again() {
     explore(name, Extent::All, |clock| {
         let layer = Counting::answering(Answer::Failure);
         let breaker = breaker(1, &layer);
-        let mut late = write(&breaker);
+        let mut late = slow_read(&breaker);
         assert!((&mut late).now_or_never().is_none());
         read(&breaker).unwrap_err();
         clock.advance(OPEN_FOR);
@@ -266,8 +289,8 @@ fn a_late_failure_does_not_open_the_circuit_again() {
         let late = thread(move || wait_for(late).unwrap_err());
         read(&breaker).unwrap();
         late.join().unwrap();
-        assert_eq!(breaker.state(), CircuitState::Closed);
-        assert_eq!(breaker.statistics().opened, 1);
+        assert_eq!(breaker.state(Calls::Reads), CircuitState::Closed);
+        assert_eq!(breaker.statistics(Calls::Reads).opened, 1);
     });
 }
 
@@ -286,15 +309,17 @@ fn the_rate_counts_every_call_once() {
         let failing = reader(&breaker);
         let succeeding = {
             let breaker = Arc::clone(&breaker);
-            // Removes are answered, whatever reads are.
-            thread(move || wait_for(breaker.remove(&key())))
+            thread(move || wait_for(breaker.read(&answered())))
         };
         read(&breaker).unwrap_err();
         failing.join().unwrap().unwrap_err();
         succeeding.join().unwrap().unwrap();
-        assert_eq!(breaker.state(), CircuitState::Closed);
+        assert_eq!(breaker.state(Calls::Reads), CircuitState::Closed);
         read(&breaker).unwrap_err();
-        assert!(matches!(breaker.state(), CircuitState::Open { .. }));
-        assert_eq!(breaker.statistics().opened, 1);
+        assert!(matches!(
+            breaker.state(Calls::Reads),
+            CircuitState::Open { .. }
+        ));
+        assert_eq!(breaker.statistics(Calls::Reads).opened, 1);
     });
 }

@@ -79,8 +79,8 @@ use crate::{Backend, BackendError, BackendErrorKind, BackendResult, Operation};
 use forward::forward_properties;
 
 pub use circuit_breaker::{
-    CircuitBreaker, CircuitBreakerConfig, CircuitBreakerStatistics, CircuitOpen, CircuitState,
-    FailureRate,
+    Calls, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerStatistics, CircuitOpen,
+    CircuitState, FailureRate,
 };
 pub use deadline::Deadline;
 pub use retry::{Retry, RetryConfig, WriteRetry};

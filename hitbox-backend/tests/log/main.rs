@@ -4,4 +4,6 @@
 
 mod discretion;
 mod full_record;
+mod page;
+mod quiet;
 mod recorder;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use hitbox_backend::{
     Backend, BackendErrorKind as Kind, BackendExt, CircuitBreaker, CircuitBreakerConfig,
     FailureRate,
-    wrapper::{CircuitOpen, CircuitState},
+    wrapper::{Calls, CircuitOpen, CircuitState},
 };
 use hitbox_core::{BoxContext, CacheStatus, ResponseSource};
 use tokio::time::{Instant, advance};
@@ -39,18 +39,18 @@ const FAILS: Answer = Answer::Fails(Kind::Unavailable);
 
 #[track_caller]
 fn assert_open_until(breaker: &CircuitBreaker<Scripted>, until: Instant) {
-    assert_eq!(breaker.state(), CircuitState::Open { until });
+    assert_eq!(breaker.state(Calls::Reads), CircuitState::Open { until });
 }
 
 #[tokio::test(start_paused = true)]
 async fn opens_at_the_last_of_the_consecutive_failures() {
     let (breaker, scripted) = guarded(config());
     read_all(&breaker, [FAILS; 4]).await;
-    assert_eq!(breaker.state(), CircuitState::Closed);
+    assert_eq!(breaker.state(Calls::Reads), CircuitState::Closed);
     read(&breaker, FAILS).await;
     assert_open_until(&breaker, Instant::now() + OPEN_FOR);
     assert_eq!(scripted.calls().len(), 5);
-    assert_eq!(breaker.statistics().opened, 1);
+    assert_eq!(breaker.statistics(Calls::Reads).opened, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -59,7 +59,7 @@ async fn a_success_starts_the_count_anew() {
     for _ in 0..3 {
         read_all(&breaker, [FAILS, FAILS, FAILS, FAILS, Answer::Works]).await;
     }
-    assert_eq!(breaker.state(), CircuitState::Closed);
+    assert_eq!(breaker.state(Calls::Reads), CircuitState::Closed);
     read_all(&breaker, [FAILS; 5]).await;
     assert_open_until(&breaker, Instant::now() + OPEN_FOR);
 }
@@ -67,9 +67,13 @@ async fn a_success_starts_the_count_anew() {
 #[tokio::test(start_paused = true)]
 async fn refuses_every_operation_while_open_and_sends_nothing() {
     let (breaker, scripted) = guarded(config());
-    read_all(&breaker, [FAILS; 5]).await;
-    advance(Duration::from_millis(300)).await;
     let (one, keys) = (key("1"), [key("1"), key("2")]);
+    read_all(&breaker, [FAILS; 5]).await;
+    scripted.answer([FAILS; 5]);
+    for _ in 0..5 {
+        assert!(breaker.write(&one, value(1)).await.is_err());
+    }
+    advance(Duration::from_millis(300)).await;
     let entries = || keys.clone().map(|key| (key, value(1))).into();
 
     let mut refusals = vec![
@@ -92,13 +96,14 @@ async fn refuses_every_operation_while_open_and_sends_nothing() {
         assert!(error.is_definite() && error.is_retryable(), "{error:?}");
         assert!(CircuitOpen::is_cause_of(&error), "{error:?}");
         assert_eq!(error.label().as_str(), "scripted");
-        let message = error.to_string();
-        let expected = "the circuit has been open for 300 ms, the next probe is due in 700 ms";
+        let message = error.report().to_string();
+        let expected = "the circuit is open: open for 300 ms, the next probe is due in 700 ms";
         assert!(message.ends_with(expected), "{message}");
     }
-    assert_eq!(scripted.calls().len(), 5);
+    assert_eq!(scripted.calls().len(), 10);
     // A bulk call counts as one.
-    assert_eq!(breaker.statistics().refused, 8);
+    let refused = |calls| breaker.statistics(calls).refused;
+    assert_eq!((refused(Calls::Reads), refused(Calls::Changes)), (2, 6));
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,9 +135,9 @@ async fn an_answered_probe_closes_it_and_the_count_starts_at_zero() {
     advance(Duration::from_millis(1)).await;
     assert!(breaker.read(&key("1")).await.is_ok());
     assert_eq!(scripted.calls().len(), 6);
-    assert_eq!(breaker.state(), CircuitState::Closed);
+    assert_eq!(breaker.state(Calls::Reads), CircuitState::Closed);
     read_all(&breaker, [FAILS; 4]).await;
-    assert_eq!(breaker.state(), CircuitState::Closed);
+    assert_eq!(breaker.state(Calls::Reads), CircuitState::Closed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,7 +150,7 @@ async fn a_failed_probe_opens_it_anew() {
         assert_open_until(&breaker, Instant::now() + OPEN_FOR);
         assert_eq!(scripted.calls().len(), 5 + round);
     }
-    let statistics = breaker.statistics();
+    let statistics = breaker.statistics(Calls::Reads);
     assert_eq!((statistics.opened, statistics.probes), (4, 3));
 }
 
@@ -162,7 +167,7 @@ async fn the_time_grows_with_each_failed_probe_and_not_over_its_bound() {
         // Closed once, it starts from the beginning.
         advance(OPEN_FOR * 5).await;
         read(&breaker, Answer::Works).await;
-        assert_eq!(breaker.state(), CircuitState::Closed);
+        assert_eq!(breaker.state(Calls::Reads), CircuitState::Closed);
     }
 }
 
@@ -172,7 +177,7 @@ async fn jitter_stays_within_its_part_and_uses_all_of_it() {
     let mut seen = BTreeSet::new();
     for _ in 0..2_000 {
         read(&breaker, FAILS).await;
-        let CircuitState::Open { until } = breaker.state() else {
+        let CircuitState::Open { until } = breaker.state(Calls::Reads) else {
             panic!("not open");
         };
         let open_for = until - Instant::now();
@@ -200,7 +205,7 @@ async fn only_failures_that_speak_of_the_layer_count() {
     ] {
         let (breaker, _scripted) = guarded(config());
         read_all(&breaker, [Answer::Fails(kind); 5]).await;
-        let is_open = breaker.state() != CircuitState::Closed;
+        let is_open = breaker.state(Calls::Reads) != CircuitState::Closed;
         assert_eq!(is_open, opens, "{kind:?}");
     }
 }
@@ -212,14 +217,22 @@ async fn a_layer_that_says_no_is_there_and_a_refused_value_says_nothing() {
         read_all(&breaker, [FAILS; 4]).await;
         read(&breaker, Answer::Fails(kind)).await;
         read(&breaker, FAILS).await;
-        assert_eq!(breaker.state(), CircuitState::Closed, "{kind:?}");
+        assert_eq!(
+            breaker.state(Calls::Reads),
+            CircuitState::Closed,
+            "{kind:?}"
+        );
     }
     for kind in [Kind::TooLarge, Kind::NotStorable, Kind::Internal] {
         let (breaker, _scripted) = guarded(config());
         read_all(&breaker, [FAILS; 4]).await;
         read(&breaker, Answer::Fails(kind)).await;
         read(&breaker, FAILS).await;
-        assert_ne!(breaker.state(), CircuitState::Closed, "{kind:?}");
+        assert_ne!(
+            breaker.state(Calls::Reads),
+            CircuitState::Closed,
+            "{kind:?}"
+        );
     }
 }
 
@@ -231,18 +244,59 @@ async fn a_bulk_call_counts_once_and_any_answer_in_it_is_one() {
     for _ in 0..4 {
         breaker.read_many(&keys).await;
     }
-    assert_eq!(breaker.state(), CircuitState::Closed);
+    assert_eq!(breaker.state(Calls::Reads), CircuitState::Closed);
     scripted.answer([FAILS, Answer::Works, FAILS]);
     breaker.read_many(&keys).await;
     scripted.answer([FAILS; 3 * 4]);
     for _ in 0..4 {
         breaker.remove_many(&keys).await;
     }
-    assert_eq!(breaker.state(), CircuitState::Closed);
+    assert_eq!(breaker.state(Calls::Changes), CircuitState::Closed);
     scripted.answer([Answer::Fails(Kind::TooLarge), FAILS, FAILS]);
     let entries = keys.map(|key| (key, value(1)));
     breaker.write_many(entries.into()).await;
-    assert_ne!(breaker.state(), CircuitState::Closed);
+    assert_ne!(breaker.state(Calls::Changes), CircuitState::Closed);
+    assert_eq!(breaker.state(Calls::Reads), CircuitState::Closed);
+}
+
+/// A store that takes no writes goes on to be read, and the writes are refused for all that: 1,000 of them
+/// must not cost 1,000 time-outs.
+#[tokio::test(start_paused = true)]
+async fn writes_that_fail_open_their_circuit_whatever_reads_come_to() {
+    for kind in [Kind::Timeout, Kind::Throttled, Kind::Unavailable] {
+        let (breaker, scripted) = guarded(config());
+        for round in 0..1_000_u64 {
+            read(&breaker, Answer::Works).await;
+            if round < 5 {
+                scripted.answer([Answer::Fails(kind)]);
+            }
+            assert!(breaker.write(&key("1"), value(1)).await.is_err());
+            assert!(breaker.read(&key("1")).await.is_ok());
+        }
+        let asked = |method: &str| {
+            scripted
+                .calls()
+                .iter()
+                .filter(|call| call.method == method)
+                .count()
+        };
+        assert_eq!((asked("write"), asked("read")), (5, 2_000), "{kind:?}");
+        assert_eq!(breaker.statistics(Calls::Changes).refused, 995);
+        assert_eq!(breaker.statistics(Calls::Reads).refused, 0);
+    }
+}
+
+/// And the other way round.
+#[tokio::test(start_paused = true)]
+async fn reads_that_fail_do_not_hold_up_writes() {
+    let (breaker, _scripted) = guarded(config());
+    read_all(&breaker, [FAILS; 5]).await;
+    assert_open_until(&breaker, Instant::now() + OPEN_FOR);
+    breaker.write(&key("1"), value(1)).await.unwrap();
+    breaker.refill(&key("1"), value(1)).await.unwrap();
+    breaker.remove(&key("1")).await.unwrap();
+    assert_eq!(breaker.state(Calls::Changes), CircuitState::Closed);
+    assert_open_until(&breaker, Instant::now() + OPEN_FOR);
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,7 +305,7 @@ async fn opens_at_the_failure_rate_over_the_window() {
     let (breaker, _scripted) = guarded(config().consecutive_failures(100).failure_rate(rate));
     // Too few calls to say anything.
     read_all(&breaker, [FAILS; 3]).await;
-    assert_eq!(breaker.state(), CircuitState::Closed);
+    assert_eq!(breaker.state(Calls::Reads), CircuitState::Closed);
     read(&breaker, FAILS).await;
     assert_open_until(&breaker, Instant::now() + OPEN_FOR);
 
@@ -259,13 +313,13 @@ async fn opens_at_the_failure_rate_over_the_window() {
     advance(OPEN_FOR).await;
     read(&breaker, Answer::Works).await;
     read_all(&breaker, [FAILS; 3]).await;
-    assert_eq!(breaker.state(), CircuitState::Closed);
+    assert_eq!(breaker.state(Calls::Reads), CircuitState::Closed);
     // 3 of 9, then 4 of 10: and of the next, the oldest three failures go as three new ones come.
     read_all(&breaker, [Answer::Works; 6]).await;
     read(&breaker, FAILS).await;
-    assert_eq!(breaker.state(), CircuitState::Closed);
+    assert_eq!(breaker.state(Calls::Reads), CircuitState::Closed);
     read_all(&breaker, [FAILS; 3]).await;
-    assert_eq!(breaker.state(), CircuitState::Closed);
+    assert_eq!(breaker.state(Calls::Reads), CircuitState::Closed);
     // 5 of the last 10.
     read(&breaker, FAILS).await;
     assert_open_until(&breaker, Instant::now() + OPEN_FOR);

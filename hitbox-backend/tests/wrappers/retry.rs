@@ -6,7 +6,7 @@ use hitbox_backend::{
     Backend, BackendError, BackendErrorKind as Kind, BackendExt, BackendResult,
     CircuitBreakerConfig, Retry, RetryConfig,
     conformance::{Fault, FaultyBackend, MemoryBackend},
-    wrapper::{CircuitOpen, WriteRetry},
+    wrapper::{Calls, CircuitOpen, WriteRetry},
 };
 use hitbox_core::{BoxContext, CacheStatus, ResponseSource};
 use tokio::time::Instant;
@@ -292,13 +292,13 @@ async fn a_call_that_an_open_circuit_refused_is_not_repeated() {
     let error = retry.read(&key("1")).await.unwrap_err();
     assert!(CircuitOpen::is_cause_of(&error));
     assert_eq!(scripted.calls().len(), 2);
-    assert_eq!(retry.get_ref().statistics().refused, 1);
+    assert_eq!(retry.get_ref().statistics(Calls::Reads).refused, 1);
     let began = Instant::now();
     assert!(retry.read(&key("1")).await.is_err());
-    assert_eq!(retry.get_ref().statistics().refused, 2);
+    assert_eq!(retry.get_ref().statistics(Calls::Reads).refused, 2);
     let outcomes = retry.read_many(&[key("1"), key("2")]).await;
     assert!(outcomes.iter().all(Result::is_err));
-    assert_eq!(retry.get_ref().statistics().refused, 3);
+    assert_eq!(retry.get_ref().statistics(Calls::Reads).refused, 3);
     assert_eq!(began.elapsed(), Duration::ZERO);
     assert_eq!(scripted.calls().len(), 2);
 }

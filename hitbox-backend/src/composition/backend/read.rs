@@ -5,7 +5,6 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload, Raw, clock::Moment}
 
 use crate::{
     Backend, BackendError, ReadOutcome,
-    backend::read_through,
     composition::{
         AsksL2, CompositionBackend, CompositionLayer, CompositionReadPolicy, FoundAtOnce,
         RefillPolicy,
@@ -103,10 +102,8 @@ where
         let Layers { l1, l2, .. } = &*self.layers;
         let trust = begun.trust;
         let mut context_of_l1 = context.clone();
-        let (mut in_l1, mut in_l2) = futures::join!(
-            read_through(l1, key, &mut context_of_l1),
-            l2.read_with(key, context)
-        );
+        let (mut in_l1, mut in_l2) =
+            futures::join!(l1.read(key, &mut context_of_l1), l2.read_with(key, context));
         // Once both have answered: the one may have expired while the other was waited for.
         let moment = Moment::default();
         guard(L1, &mut in_l1, &mut context_of_l1, &trust, &moment);
@@ -146,7 +143,7 @@ where
         let mut outcome = self.layers.l2.read_with(key, context).await;
         let moment = Moment::default();
         guard(layer, &mut outcome, context, &begun.trust, &moment);
-        let value = second_in_order(key, Ok(()), outcome)
+        let value = second_in_order(Ok(()), outcome)
             .map_err(|error| error.seen_through(self.paths.label()))?;
         let found = FoundAtOnce {
             value,
@@ -217,7 +214,7 @@ where
             return Copying::Needless;
         };
         let value = for_layer(layer, value.clone(), rules);
-        refill::begin_copy(turn, key, value, (layer, &layers.l1))
+        refill::begin_copy(turn, key, value, &layers.l1)
     }
 
     async fn follow_up(

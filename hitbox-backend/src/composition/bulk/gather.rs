@@ -10,7 +10,7 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 use tokio::sync::oneshot;
 
 use crate::{
-    Backend, BackendResult, DeleteStatus, ReadOutcome,
+    BackendResult, DeleteStatus, ReadOutcome,
     composition::{
         layer::CompositionLayer,
         layers::{Handle, LayerAccess},
@@ -126,22 +126,21 @@ impl<H: Handle> InBulk<H> {
             let handle = self.handle.clone();
             boxed(async move {
                 let (keys, mut contexts): (Vec<_>, Vec<_>) = questions.into_iter().unzip();
-                let backend = handle.backend();
-                let outcomes = backend.read_many_with(&keys, &mut contexts).await;
+                let outcomes = handle.member().read_many_with(&keys, &mut contexts).await;
                 answer(waiting, outcomes.into_iter().zip(contexts));
             })
         });
         let writes = writes.map(|(entries, waiting)| {
             let handle = self.handle.clone();
-            boxed(async move { answer(waiting, handle.backend().write_many(entries).await) })
+            boxed(async move { answer(waiting, handle.member().write_many(entries).await) })
         });
         let refills = refills.map(|(entries, waiting)| {
             let handle = self.handle.clone();
-            boxed(async move { answer(waiting, handle.backend().refill_many(entries).await) })
+            boxed(async move { answer(waiting, handle.member().refill_many(entries).await) })
         });
         let removes = removes.map(|(keys, waiting)| {
             let handle = self.handle.clone();
-            boxed(async move { answer(waiting, handle.backend().remove_many(&keys).await) })
+            boxed(async move { answer(waiting, handle.member().remove_many(&keys).await) })
         });
         let changes = writes.into_iter().chain(refills).chain(removes);
         reads.into_iter().chain(changes)

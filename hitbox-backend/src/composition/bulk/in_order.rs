@@ -19,7 +19,6 @@ use crate::{
         ledger::{Effect, Trust, Turn},
         policy::second_in_order,
         read::{admit, answer, for_layer, mark_miss},
-        refill::log_failure,
     },
 };
 
@@ -109,7 +108,7 @@ where
             let trust = &trusts[*place];
             admit(CompositionLayer::L2, &mut in_l2, trust, &moment);
             let in_l1 = mem::replace(&mut outcomes[*place], Ok(None)).map(drop);
-            let found = second_in_order(&key, in_l1, in_l2);
+            let found = second_in_order(in_l1, in_l2);
             let context = contexts.get_mut(*place);
             let noted = noted.next();
             let found = found.map_err(|error| error.seen_through(self.paths.label()));
@@ -191,10 +190,9 @@ where
 async fn give<H: Handle>(layer: H, refills: Refills) {
     // Should this be dropped, or the layer answer for fewer, the others may yet take effect.
     let turns: Vec<_> = refills.turns.into_iter().map(Turn::touching).collect();
-    let outcomes = layer.backend().refill_many(refills.entries).await;
+    let outcomes = layer.member().refill_many(refills.entries).await;
     for (turn, outcome) in turns.into_iter().zip(outcomes) {
         let effect = Effect::of(&outcome);
-        log_failure(turn.key(), H::LAYER, outcome);
         turn.settle(effect);
     }
 }

@@ -8,6 +8,7 @@ use tokio::time::{Duration, Instant};
 use super::{Ledger, lock};
 use crate::{
     composition::CompositionLayer,
+    log::{self, Limiter, Line},
     sync::{
         Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
@@ -21,6 +22,8 @@ pub(super) struct Coarse {
     fence: AtomicU64,
     /// Locked while the fence is raised or lifted.
     given_up: Mutex<GivenUp>,
+    /// Of the lines that say so: a small record may be full many times a second.
+    lines: std::sync::Mutex<Limiter<&'static str>>,
 }
 
 /// What single records said that are not kept any more.
@@ -101,8 +104,18 @@ impl Ledger {
                 given_up.late_until = given_up.late_until.max(late);
             }
         }
-        tracing::warn!(%layer, capacity = self.capacity,
-            "a layer owes more keys than can be remembered: nothing older than now in it is trusted");
+        let line = log::lock(&coarse.lines).note("full", Instant::now());
+        let capacity = self.capacity;
+        match line {
+            None => {}
+            Some(Line::Single) => {
+                tracing::warn!(%layer, capacity, "a layer owes more keys than can be remembered: nothing older than now in it is trusted");
+            }
+            Some(Line::Summary { events, within }) => {
+                let times = events.total();
+                tracing::warn!(%layer, capacity, times, ?within, "a layer owed more keys than can be remembered, again");
+            }
+        }
     }
 
     /// The way to lift the fence of a layer that is emptied from now on; `None` if it has none.

@@ -57,7 +57,7 @@ pub(in crate::composition) struct Turn {
 
 /// How far an operation got that was begun in its turn.
 pub(in crate::composition) enum BegunInTurn<'a> {
-    Answered(BackendResult<()>),
+    Answered,
     /// The rest of it; the turn is given back at its end.
     Begun(BoxFuture<'a, BackendResult<()>>),
     NotBegun,
@@ -118,7 +118,7 @@ impl Turn {
         match operation() {
             Writing::Answered(outcome) => {
                 self.settle(Effect::of(&outcome));
-                BegunInTurn::Answered(outcome)
+                BegunInTurn::Answered
             }
             Writing::NotBegun(_) => {
                 self.settle(Effect::None);
@@ -137,10 +137,6 @@ impl Turn {
 
     fn touch(&mut self) {
         self.if_dropped = Effect::Unknown;
-    }
-
-    pub(in crate::composition) fn key(&self) -> &CacheKey {
-        &self.key
     }
 
     /// Gives the turn back.

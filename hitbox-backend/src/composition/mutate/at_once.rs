@@ -11,6 +11,7 @@ use crate::{
     composition::{
         CompositionLayer, CompositionWritePolicy,
         ledger::{AdmissionAtOnce, Effect, Ledger, Origin, WriteAtOnce},
+        member::Member,
         policy::Rules,
         read::for_layer,
     },
@@ -100,7 +101,7 @@ impl<'a> AtOnce<'a> {
     pub(in crate::composition) fn decide<W: CompositionWritePolicy>(
         self,
         policy: &W,
-        (l1, l2): (&'a impl Backend, &'a impl Backend),
+        (l1, l2): (&'a Member<impl Backend>, &'a Member<impl Backend>),
     ) -> Outcome<'a> {
         let key = self.key;
         let shared = RefCell::new(self);
@@ -129,7 +130,7 @@ impl<'a> AtOnce<'a> {
     fn ask<B: Backend>(
         &mut self,
         layer: CompositionLayer,
-        backend: &'a B,
+        member: &'a Member<B>,
     ) -> Option<BackendResult<()>> {
         if let Progress::NotBegun = self.progress {
             let created = self.value.created();
@@ -147,7 +148,7 @@ impl<'a> AtOnce<'a> {
         };
         let value = for_layer(layer, self.value.clone(), self.rules);
         write.note(layer, Effect::Unknown);
-        match backend.begin_write(self.key, value) {
+        match member.begin_write(self.key, value) {
             Writing::Answered(outcome) => {
                 write.note(layer, Effect::of(&outcome));
                 Some(outcome.map_err(|error| error.in_layer(layer)))

@@ -7,10 +7,10 @@ use hitbox_core::{CacheKey, CacheValue, Raw};
 use super::believable;
 use crate::{
     Backend, BackendResult, Writing,
-    backend::write_through,
     composition::{
         AsksL2, CompositionLayer, CompositionWritePolicy,
         ledger::{AdmissionAtOnce, Effect, Ledger, Origin},
+        member::Member,
         policy::Rules,
         read::for_layer,
     },
@@ -48,7 +48,7 @@ impl<'a> L1First<'a> {
     pub(in crate::composition) async fn write<W: CompositionWritePolicy>(
         self,
         policy: &W,
-        (l1, l2): (&impl Backend, &impl Backend),
+        (l1, l2): (&Member<impl Backend>, &Member<impl Backend>),
     ) -> Result<BackendResult<()>, CacheValue<Raw>> {
         let Self {
             key,
@@ -77,7 +77,7 @@ impl<'a> L1First<'a> {
             (AsksL2::IfLeftOpen, Err(_)) => None,
             (AsksL2::Always | AsksL2::IfLeftOpen | AsksL2::Unforeseen, _) => {
                 write.note(CompositionLayer::L2, Effect::Unknown);
-                let outcome = write_through(l2, key, value.clone()).await;
+                let outcome = l2.write(key, value.clone()).await;
                 write.note(CompositionLayer::L2, Effect::of(&outcome));
                 Some(outcome.map_err(|error| error.in_layer(CompositionLayer::L2)))
             }

@@ -7,7 +7,9 @@ use hitbox_core::{BoxContext, CacheKey, Raw, Stamp, clock::Moment};
 use super::{Begun, guard};
 use crate::{
     Backend, BackendError, ReadOutcome, Reading,
-    composition::{CompositionLayer, CompositionReadPolicy, FoundAtOnce, ledger::Trust},
+    composition::{
+        CompositionLayer, CompositionReadPolicy, FoundAtOnce, ledger::Trust, member::Member,
+    },
 };
 
 /// What a layer has answered without waiting.
@@ -49,7 +51,7 @@ impl AtOnce<'_> {
         &self,
         policy: &R,
         context: &mut BoxContext,
-        (l1, l2): (&impl Backend, &impl Backend),
+        (l1, l2): (&Member<impl Backend>, &Member<impl Backend>),
         begun: &mut Begun,
     ) -> Option<Result<FoundAtOnce<Raw>, BackendError>> {
         let trust = begun.trust;
@@ -88,12 +90,12 @@ impl AtOnce<'_> {
     fn ask(
         &self,
         layer: CompositionLayer,
-        backend: &impl Backend,
+        member: &Member<impl Backend>,
         context: &mut BoxContext,
         trust: Trust,
         glimpse: &mut Glimpse,
     ) -> Option<ReadOutcome> {
-        let mut outcome = match backend.begin_read(self.key, context, self.moment) {
+        let mut outcome = match member.begin_read(self.key, context, self.moment) {
             Reading::Answered(outcome) => outcome,
             // What is begun cannot be handed to a policy, which may let it outlive this call.
             Reading::Begun(_) | Reading::NotBegun => return None,

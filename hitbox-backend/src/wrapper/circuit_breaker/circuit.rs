@@ -6,8 +6,9 @@ use hitbox_core::BackendLabel;
 use tokio::time::Instant;
 
 use super::{
-    CircuitBreakerConfig, CircuitBreakerStatistics, CircuitOpen, CircuitState,
-    machine::{Admission, Cause, Machine, Ticket, Transition},
+    Calls, CircuitBreakerConfig, CircuitBreakerStatistics, CircuitOpen, CircuitState,
+    lines::Lines,
+    machine::{Admission, Machine, Ticket, Transition},
     verdict::Verdict,
 };
 use crate::sync::{
@@ -16,7 +17,7 @@ use crate::sync::{
 };
 
 pub(super) struct Circuit {
-    label: BackendLabel,
+    lines: Lines,
     machine: Mutex<Machine>,
     /// What the machine would say to a call and to a success, so that neither takes the lock while
     /// all is well. Written under the lock only.
@@ -33,10 +34,10 @@ const COUNTS_SUCCESSES: u64 = 0b10;
 const FLAGS: u32 = 2;
 
 impl Circuit {
-    pub(super) fn new(label: BackendLabel, config: CircuitBreakerConfig) -> Self {
+    pub(super) fn new(label: BackendLabel, calls: Calls, config: CircuitBreakerConfig) -> Self {
         let machine = Machine::new(config);
         Self {
-            label,
+            lines: Lines::new(label, calls),
             fast: AtomicU64::new(fast_word(&machine)),
             machine: Mutex::new(machine),
             opened: AtomicU64::new(0),
@@ -64,7 +65,9 @@ impl Circuit {
                 // First of all, so that nothing on the way can lose the ticket.
                 let pass = self.pass(ticket);
                 self.probes.fetch_add(1, Ordering::Relaxed);
-                self.log(transition);
+                if let Some(transition) = transition {
+                    self.lines.note(transition);
+                }
                 Ok(pass)
             }
             Admission::Refused(open) => {
@@ -102,7 +105,9 @@ impl Circuit {
         if matches!(transition, Some(Transition::Opened { .. })) {
             self.opened.fetch_add(1, Ordering::Relaxed);
         }
-        self.log(transition);
+        if let Some(transition) = transition {
+            self.lines.note(transition);
+        }
     }
 
     pub(super) fn state(&self) -> CircuitState {
@@ -124,31 +129,6 @@ impl Circuit {
 
     fn publish(&self, machine: &Machine) {
         self.fast.store(fast_word(machine), Ordering::Release);
-    }
-
-    /// Never under the lock: a subscriber may do anything.
-    fn log(&self, transition: Option<Transition>) {
-        let backend = &self.label;
-        match transition {
-            None => {}
-            Some(Transition::Opened { cause, open_for }) => match cause {
-                Cause::Consecutive(failures) => {
-                    tracing::warn!(%backend, ?open_for, failures, "circuit opened: consecutive failures");
-                }
-                Cause::Rate { failures, calls } => {
-                    tracing::warn!(%backend, ?open_for, failures, calls, "circuit opened: failure rate");
-                }
-                Cause::Probe => {
-                    tracing::warn!(%backend, ?open_for, "circuit opened again: the probe failed");
-                }
-            },
-            Some(Transition::HalfOpened) => {
-                tracing::info!(%backend, "circuit half-open: one probe is sent");
-            }
-            Some(Transition::Closed) => {
-                tracing::info!(%backend, "circuit closed: the probe was answered");
-            }
-        }
     }
 }
 

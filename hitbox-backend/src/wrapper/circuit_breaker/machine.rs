@@ -1,6 +1,6 @@
 //! The states of a circuit and what moves it between them: no locks, no clock, no chance of its own.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
 
@@ -60,6 +60,16 @@ pub(super) enum Cause {
     Consecutive(u32),
     Rate { failures: usize, calls: usize },
     Probe,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Consecutive(failures) => write!(f, "{failures} consecutive failures"),
+            Self::Rate { failures, calls } => write!(f, "{failures} of {calls} calls failed"),
+            Self::Probe => f.write_str("the probe failed"),
+        }
+    }
 }
 
 impl Machine {

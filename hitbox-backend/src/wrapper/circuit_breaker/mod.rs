@@ -1,5 +1,6 @@
 mod circuit;
 mod config;
+mod lines;
 mod machine;
 mod state;
 mod verdict;
@@ -19,7 +20,7 @@ use circuit::Circuit;
 use verdict::Verdict;
 
 pub use config::{CircuitBreakerConfig, FailureRate};
-pub use state::{CircuitBreakerStatistics, CircuitOpen, CircuitState};
+pub use state::{Calls, CircuitBreakerStatistics, CircuitOpen, CircuitState};
 
 /// A backend that is left alone while it keeps failing. Made by
 /// [`BackendExt::circuit_breaker`](super::BackendExt::circuit_breaker).
@@ -37,8 +38,12 @@ pub use state::{CircuitBreakerStatistics, CircuitOpen, CircuitState};
 /// are still refused. An answer closes the circuit, a failure opens it anew. A probe whose future is
 /// dropped says nothing, and the next call is the probe.
 ///
-/// Each transition is traced, once, with the backend's label: at WARN when the circuit opens, at
-/// INFO else. Refused calls are only [counted](Self::statistics).
+/// Reads have a circuit of their own, and so have [changes](Calls::Changes): a store that takes no writes
+/// goes on to be read, and reads that are answered do not keep the circuit of changes closed.
+///
+/// A circuit that opens is traced at WARN, and at INFO when it closes; the probes between, at DEBUG. One
+/// that opens again and again gets a line now and then. Refused calls are only
+/// [counted](Self::statistics).
 ///
 /// # What counts
 ///
@@ -65,7 +70,7 @@ pub use state::{CircuitBreakerStatistics, CircuitOpen, CircuitState};
 ///
 /// use hitbox_backend::{
 ///     Backend, BackendError, BackendExt, CircuitBreakerConfig,
-///     conformance::{Fault, FaultyBackend, MemoryBackend}, wrapper::CircuitState,
+///     conformance::{Fault, FaultyBackend, MemoryBackend}, wrapper::{Calls, CircuitState},
 /// };
 /// use hitbox_core::CacheKey;
 ///
@@ -78,23 +83,26 @@ pub use state::{CircuitBreakerStatistics, CircuitOpen, CircuitState};
 /// for _ in 0..7 {
 ///     assert!(backend.read(&key).await.is_err());
 /// }
-/// assert!(matches!(backend.state(), CircuitState::Open { .. }));
-/// assert_eq!((faults.reads().calls(), backend.statistics().refused), (5, 2));
+/// assert!(matches!(backend.state(Calls::Reads), CircuitState::Open { .. }));
+/// assert_eq!((faults.reads().calls(), backend.statistics(Calls::Reads).refused), (5, 2));
+/// // Reads that fail say nothing about writes.
+/// assert_eq!(backend.state(Calls::Changes), CircuitState::Closed);
 ///
 /// faults.heal();
 /// tokio::time::sleep(Duration::from_millis(1_200)).await;
 /// assert!(backend.read(&key).await.is_ok());
-/// assert_eq!(backend.state(), CircuitState::Closed);
+/// assert_eq!(backend.state(Calls::Reads), CircuitState::Closed);
 /// # Ok::<(), BackendError>(())
 /// # }).unwrap();
 /// ```
 pub struct CircuitBreaker<B> {
     inner: B,
-    circuit: Circuit,
+    reads: Circuit,
+    changes: Circuit,
 }
 
 impl<B: Backend> CircuitBreaker<B> {
-    /// `inner` behind a closed circuit.
+    /// `inner` behind closed circuits.
     ///
     /// # Errors
     ///
@@ -104,32 +112,41 @@ impl<B: Backend> CircuitBreaker<B> {
         if let Some(defect) = config.defect() {
             return Err(invalid(&inner, defect));
         }
+        let label = inner.label();
         Ok(Self {
-            circuit: Circuit::new(inner.label(), config),
+            reads: Circuit::new(label.clone(), Calls::Reads, config.clone()),
+            changes: Circuit::new(label, Calls::Changes, config),
             inner,
         })
     }
 
-    /// The backend within, which can be asked whatever the circuit's state.
+    /// The backend within, which can be asked whatever the circuits' state.
     pub const fn get_ref(&self) -> &B {
         &self.inner
     }
 
-    /// The backend within, without the circuit.
+    /// The backend within, without the circuits.
     pub fn into_inner(self) -> B {
         self.inner
     }
 
-    /// Whether calls are let through at this moment.
+    /// Whether such calls are let through at this moment.
     #[must_use]
-    pub fn state(&self) -> CircuitState {
-        self.circuit.state()
+    pub fn state(&self, calls: Calls) -> CircuitState {
+        self.circuit(calls).state()
     }
 
-    /// What it has done so far.
+    /// What it has done so far of such calls.
     #[must_use]
-    pub fn statistics(&self) -> CircuitBreakerStatistics {
-        self.circuit.statistics()
+    pub fn statistics(&self, calls: Calls) -> CircuitBreakerStatistics {
+        self.circuit(calls).statistics()
+    }
+
+    const fn circuit(&self, calls: Calls) -> &Circuit {
+        match calls {
+            Calls::Reads => &self.reads,
+            Calls::Changes => &self.changes,
+        }
     }
 
     async fn one<T>(
@@ -137,7 +154,7 @@ impl<B: Backend> CircuitBreaker<B> {
         operation: Operation,
         call: impl Future<Output = BackendResult<T>> + Send,
     ) -> BackendResult<T> {
-        match self.circuit.enter() {
+        match self.circuit(Calls::of(operation)).enter() {
             Ok(pass) => {
                 let outcome = call.await;
                 pass.conclude(Verdict::on(&outcome));
@@ -153,7 +170,7 @@ impl<B: Backend> CircuitBreaker<B> {
         keys: usize,
         call: impl Future<Output = Vec<BackendResult<T>>> + Send,
     ) -> Vec<BackendResult<T>> {
-        match self.circuit.enter() {
+        match self.circuit(Calls::of(operation)).enter() {
             Ok(pass) => {
                 let outcomes = call.await;
                 pass.conclude(Verdict::on_all(&outcomes));
@@ -167,7 +184,7 @@ impl<B: Backend> CircuitBreaker<B> {
 
     fn refusal(&self, operation: Operation, open: CircuitOpen) -> BackendError {
         BackendError::new(BackendErrorKind::Unavailable, operation, self.inner.label())
-            .with_detail(open.to_string())
+            .with_detail("the circuit is open")
             .with_source(open)
             .without_effect()
     }
@@ -255,7 +272,8 @@ impl<B: fmt::Debug> fmt::Debug for CircuitBreaker<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CircuitBreaker")
             .field("inner", &self.inner)
-            .field("state", &self.circuit.state())
+            .field("reads", &self.reads.state())
+            .field("changes", &self.changes.state())
             .finish_non_exhaustive()
     }
 }

@@ -2,7 +2,39 @@ use std::{error::Error, fmt, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::BackendError;
+use crate::{BackendError, Operation};
+
+/// The calls that have a circuit of their own in a [`CircuitBreaker`](super::CircuitBreaker).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Calls {
+    /// Reads, of one key or many.
+    Reads,
+    /// Writes, refills and removes.
+    Changes,
+}
+
+impl Calls {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Reads, Self::Changes];
+
+    pub(crate) const fn of(operation: Operation) -> Self {
+        match operation {
+            Operation::Read => Self::Reads,
+            Operation::Open | Operation::Write | Operation::Remove | Operation::Maintain => {
+                Self::Changes
+            }
+        }
+    }
+}
+
+impl fmt::Display for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reads => "reads",
+            Self::Changes => "changes",
+        })
+    }
+}
 
 /// Whether a [`CircuitBreaker`](super::CircuitBreaker) lets calls through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +125,7 @@ impl CircuitOpen {
 impl fmt::Display for CircuitOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let since = self.since.as_millis();
-        write!(f, "the circuit has been open for {since} ms, ")?;
+        write!(f, "open for {since} ms, ")?;
         match self.until {
             Some(until) => write!(f, "the next probe is due in {} ms", until.as_millis()),
             None => f.write_str("a probe is under way"),

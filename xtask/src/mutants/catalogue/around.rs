@@ -123,11 +123,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
         mistake: "who waits for work begins to listen after looking whether it has ended",
         file: "hitbox-backend/src/offload/manager.rs",
         right: "            let ended = self.ended.notified();
-            if self.ledger().has_ended_before(mark) {
+            if is_so(&self.ledger()) {
                 return;
             }
             ended.await;",
-        wrong: "            if self.ledger().has_ended_before(mark) {
+        wrong: "            if is_so(&self.ledger()) {
                 return;
             }
             self.ended.notified().await;",

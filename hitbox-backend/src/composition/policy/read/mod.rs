@@ -134,30 +134,13 @@ impl<T> FoundAtOnce<T> {
     }
 }
 
-/// What is left to say once neither layer has a live value: a miss if a layer answered at all, an
-/// error if none did. L1's outcome comes first.
-fn without_a_hit<E: Debug>(key: &CacheKey, l1: Result<(), E>, l2: Result<(), E>) -> Result<(), E> {
+/// What is left to say once neither layer has a live value: a miss if a layer answered at all, L2's error
+/// if none did.
+fn without_a_hit<E>(l1: Result<(), E>, l2: Result<(), E>) -> Result<(), E> {
     match (l1, l2) {
-        (Ok(()), Ok(())) => Ok(()),
-        (Err(error), Ok(())) => {
-            warn_failed(key, CompositionLayer::L1, &error);
-            Ok(())
-        }
-        (Ok(()), Err(error)) => {
-            warn_failed(key, CompositionLayer::L2, &error);
-            Ok(())
-        }
-        (Err(l1_error), Err(l2_error)) => {
-            warn_failed(key, CompositionLayer::L1, &l1_error);
-            warn_failed(key, CompositionLayer::L2, &l2_error);
-            Err(l2_error)
-        }
+        (Err(_), Err(l2_error)) => Err(l2_error),
+        (Ok(()), _) | (_, Ok(())) => Ok(()),
     }
-}
-
-#[cold]
-fn warn_failed<E: Debug>(key: &CacheKey, layer: CompositionLayer, error: &E) {
-    tracing::warn!(%key, %layer, ?error, "a layer failed to read");
 }
 
 /// One layer's answer, sorted by what a policy does with it: a hit with whatever is known of it, or
@@ -196,40 +179,32 @@ impl<T, E> Answer<CacheValue<T>, E> {
 
 /// What the answer of the layer that was asked second makes of a read that found nothing in the
 /// `first`: its hit, if it has one.
-fn after_no_hit<H, E: Debug>(
-    key: &CacheKey,
+fn after_no_hit<H, E>(
     first: CompositionLayer,
     outcome: Result<(), E>,
     second: Answer<H, E>,
 ) -> Result<Option<H>, E> {
     let none = match second {
-        Answer::Hit(hit) => {
-            if let Err(error) = outcome {
-                warn_failed(key, first, &error);
-            }
-            return Ok(Some(hit));
-        }
+        Answer::Hit(hit) => return Ok(Some(hit)),
         Answer::NoHit(other) => match first {
-            CompositionLayer::L1 => without_a_hit(key, outcome, other),
-            CompositionLayer::L2 => without_a_hit(key, other, outcome),
+            CompositionLayer::L1 => without_a_hit(outcome, other),
+            CompositionLayer::L2 => without_a_hit(other, outcome),
         },
     };
     none.map(|()| None)
 }
 
 /// What L2's outcome makes of a sequential read that has got no value from L1.
-pub(in crate::composition) fn second_in_order<T, E: Debug>(
-    key: &CacheKey,
+pub(in crate::composition) fn second_in_order<T, E>(
     l1: Result<(), E>,
     l2: Result<Option<CacheValue<T>>, E>,
 ) -> Result<Option<CacheValue<T>>, E> {
-    after_no_hit(key, CompositionLayer::L1, l1, Answer::at_once(l2))
+    after_no_hit(CompositionLayer::L1, l1, Answer::at_once(l2))
 }
 
 /// L1's value, or else what L2 has, if they answer at once.
 #[inline]
-fn first_hit_at_once<T, E: Debug>(
-    key: &CacheKey,
+fn first_hit_at_once<T, E>(
     read_l1: impl FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
     read_l2: impl FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
 ) -> Option<Result<FoundAtOnce<T>, E>> {
@@ -239,6 +214,6 @@ fn first_hit_at_once<T, E: Debug>(
         Answer::NoHit(outcome) => outcome,
     };
     let l2 = Answer::at_once(read_l2()?);
-    let found = after_no_hit(key, L1, l1, l2);
+    let found = after_no_hit(L1, l1, l2);
     Some(found.map(|value| FoundAtOnce::new(value.map(|value| (L2, value)))))
 }

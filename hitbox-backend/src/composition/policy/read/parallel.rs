@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload};
 
-use super::{Answer, CompositionReadPolicy, FoundAtOnce, ReadResult, warn_failed, without_a_hit};
+use super::{Answer, CompositionReadPolicy, FoundAtOnce, ReadResult, without_a_hit};
 use crate::composition::{AsksL2, CompositionLayer};
 
 /// Asks both layers at once, waits for both, and takes the value with the longest remaining life.
@@ -42,15 +42,15 @@ impl CompositionReadPolicy for ParallelReadPolicy {
     {
         use CompositionLayer::{L1, L2};
 
-        let (l1, l2) = futures::join!(read_l1(key.clone()), read_l2(key.clone()));
+        let (l1, l2) = futures::join!(read_l1(key.clone()), read_l2(key));
         let expire = |result: &ReadResult<T>| result.value.as_ref().and_then(CacheValue::expire);
-        let found = longest_lived(&key, Answer::of(L1, l1), Answer::of(L2, l2), expire)?;
+        let found = longest_lived(Answer::of(L1, l1), Answer::of(L2, l2), expire)?;
         Ok(found.map_or_else(ReadResult::miss, |(_, result)| result))
     }
 
     fn execute_at_once<T, E, F1, F2>(
         &self,
-        key: &CacheKey,
+        _key: &CacheKey,
         read_l1: F1,
         read_l2: F2,
     ) -> Option<Result<FoundAtOnce<T>, E>>
@@ -62,7 +62,7 @@ impl CompositionReadPolicy for ParallelReadPolicy {
         // The slower layer first: if it has to be waited for, L1 is not read in vain.
         let l2 = Answer::at_once(read_l2()?);
         let l1 = Answer::at_once(read_l1()?);
-        Some(longest_lived(key, l1, l2, CacheValue::expire).map(FoundAtOnce::new))
+        Some(longest_lived(l1, l2, CacheValue::expire).map(FoundAtOnce::new))
     }
 
     fn asks_l2(&self) -> AsksL2 {
@@ -71,8 +71,7 @@ impl CompositionReadPolicy for ParallelReadPolicy {
 }
 
 /// The hit that expires last, and the layer that has it.
-fn longest_lived<H, E: Debug>(
-    key: &CacheKey,
+fn longest_lived<H, E>(
     l1: Answer<H, E>,
     l2: Answer<H, E>,
     expire: impl Fn(&H) -> Option<DateTime<Utc>>,
@@ -86,18 +85,8 @@ fn longest_lived<H, E: Debug>(
             (Some(one), Some(two)) if two > one => (L2, l2),
             (None, _) | (Some(_), Some(_)) => (L1, l1),
         })),
-        (Answer::Hit(hit), Answer::NoHit(other)) => {
-            if let Err(error) = other {
-                warn_failed(key, L2, &error);
-            }
-            Ok(Some((L1, hit)))
-        }
-        (Answer::NoHit(other), Answer::Hit(hit)) => {
-            if let Err(error) = other {
-                warn_failed(key, L1, &error);
-            }
-            Ok(Some((L2, hit)))
-        }
-        (Answer::NoHit(l1), Answer::NoHit(l2)) => without_a_hit(key, l1, l2).map(|()| None),
+        (Answer::Hit(hit), Answer::NoHit(_)) => Ok(Some((L1, hit))),
+        (Answer::NoHit(_), Answer::Hit(hit)) => Ok(Some((L2, hit))),
+        (Answer::NoHit(l1), Answer::NoHit(l2)) => without_a_hit(l1, l2).map(|()| None),
     }
 }

@@ -76,13 +76,13 @@ impl CompositionReadPolicy for RaceReadPolicy {
             Answer::NoHit(outcome) => outcome,
         };
         let second = Answer::of(first.other(), second.await);
-        let found = after_no_hit(&key, first, lost, second)?;
+        let found = after_no_hit(first, lost, second)?;
         Ok(found.unwrap_or_else(ReadResult::miss))
     }
 
     fn execute_at_once<T, E, F1, F2>(
         &self,
-        key: &CacheKey,
+        _key: &CacheKey,
         read_l1: F1,
         read_l2: F2,
     ) -> Option<Result<FoundAtOnce<T>, E>>
@@ -91,6 +91,6 @@ impl CompositionReadPolicy for RaceReadPolicy {
         F1: FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
         F2: FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
     {
-        first_hit_at_once(key, read_l1, read_l2)
+        first_hit_at_once(read_l1, read_l2)
     }
 }

@@ -44,14 +44,14 @@ impl CompositionReadPolicy for SequentialReadPolicy {
             Answer::Hit(result) => return Ok(result),
             Answer::NoHit(outcome) => outcome,
         };
-        let l2 = Answer::of(CompositionLayer::L2, read_l2(key.clone()).await);
-        let found = after_no_hit(&key, CompositionLayer::L1, l1, l2)?;
+        let l2 = Answer::of(CompositionLayer::L2, read_l2(key).await);
+        let found = after_no_hit(CompositionLayer::L1, l1, l2)?;
         Ok(found.unwrap_or_else(ReadResult::miss))
     }
 
     fn execute_at_once<T, E, F1, F2>(
         &self,
-        key: &CacheKey,
+        _key: &CacheKey,
         read_l1: F1,
         read_l2: F2,
     ) -> Option<Result<FoundAtOnce<T>, E>>
@@ -60,7 +60,7 @@ impl CompositionReadPolicy for SequentialReadPolicy {
         F1: FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
         F2: FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
     {
-        first_hit_at_once(key, read_l1, read_l2)
+        first_hit_at_once(read_l1, read_l2)
     }
 
     fn asks_l2(&self) -> AsksL2 {

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use hitbox_core::{CacheKey, Offload};
 
 use super::AsksL2;
-use crate::{BackendError, composition::CompositionLayer};
+use crate::BackendError;
 
 pub use optimistic_parallel::OptimisticParallelWritePolicy;
 pub use race::RaceWritePolicy;
@@ -80,29 +80,13 @@ pub trait CompositionWritePolicy: Send + Sync {
     }
 }
 
-fn warn_failed(key: &CacheKey, layer: CompositionLayer, error: &BackendError) {
-    tracing::warn!(%key, %layer, %error, "a layer failed to write");
-}
-
 /// Both layers have answered, and one success is enough.
 fn one_is_enough(
-    key: &CacheKey,
     l1: Result<(), BackendError>,
     l2: Result<(), BackendError>,
 ) -> Result<(), BackendError> {
     match (l1, l2) {
-        (Ok(()), Ok(())) => Ok(()),
-        (Err(error), Ok(())) => {
-            warn_failed(key, CompositionLayer::L1, &error);
-            Ok(())
-        }
-        (Ok(()), Err(error)) => {
-            warn_failed(key, CompositionLayer::L2, &error);
-            Ok(())
-        }
-        (Err(l1_error), Err(l2_error)) => {
-            warn_failed(key, CompositionLayer::L1, &l1_error);
-            Err(l2_error)
-        }
+        (Ok(()), _) | (_, Ok(())) => Ok(()),
+        (Err(_), Err(l2_error)) => Err(l2_error),
     }
 }

@@ -8,7 +8,7 @@ use crate::{BackendError, composition::AsksL2};
 
 /// Writes both layers at once, waits for both, and is content if one took the value.
 ///
-/// The default: a failing layer costs a warning, not the write.
+/// The default: a failing layer costs a line in the log, not the write.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OptimisticParallelWritePolicy;
 
@@ -36,13 +36,13 @@ impl CompositionWritePolicy for OptimisticParallelWritePolicy {
         Fut2: Future<Output = Result<(), BackendError>> + Send + 'static,
         O: Offload<'static>,
     {
-        let (l1, l2) = futures::join!(write_l1(key.clone()), write_l2(key.clone()));
-        one_is_enough(&key, l1, l2)
+        let (l1, l2) = futures::join!(write_l1(key.clone()), write_l2(key));
+        one_is_enough(l1, l2)
     }
 
     fn execute_at_once<F1, F2>(
         &self,
-        key: &CacheKey,
+        _key: &CacheKey,
         write_l1: F1,
         write_l2: F2,
     ) -> Option<Result<(), BackendError>>
@@ -50,7 +50,7 @@ impl CompositionWritePolicy for OptimisticParallelWritePolicy {
         F1: FnOnce() -> Option<Result<(), BackendError>>,
         F2: FnOnce() -> Option<Result<(), BackendError>>,
     {
-        Some(one_is_enough(key, write_l1()?, write_l2()?))
+        Some(one_is_enough(write_l1()?, write_l2()?))
     }
 
     fn asks_l2(&self) -> AsksL2 {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use futures::future::{Either, select};
 use hitbox_core::{CacheKey, Offload};
 
-use super::{CompositionWritePolicy, one_is_enough, warn_failed};
+use super::{CompositionWritePolicy, one_is_enough};
 use crate::{
     BackendError,
     composition::{CompositionLayer, RaceLoserPolicy},
@@ -55,7 +55,7 @@ impl CompositionWritePolicy for RaceWritePolicy {
         use CompositionLayer::{L1, L2};
 
         let l1 = Box::pin(write_l1(key.clone()));
-        let l2 = Box::pin(write_l2(key.clone()));
+        let l2 = Box::pin(write_l2(key));
         let (first, outcome, second) = match select(l1, l2).await {
             Either::Left((outcome, l2)) => (L1, outcome, Either::Left(l2)),
             Either::Right((outcome, l1)) => (L2, outcome, Either::Right(l1)),
@@ -66,21 +66,19 @@ impl CompositionWritePolicy for RaceWritePolicy {
                 // Not keyed by the cache key: a write must not be dropped as a duplicate of
                 // another write of the same key.
                 offload.register("race write", async move {
-                    if let Err(error) = second.await {
-                        warn_failed(&key, first.other(), &error);
-                    }
+                    let _of_no_consequence = second.await;
                 });
                 Ok(())
             }
             (Err(error), _) => match first {
-                L1 => one_is_enough(&key, Err(error), second.await),
-                L2 => one_is_enough(&key, second.await, Err(error)),
+                L1 => one_is_enough(Err(error), second.await),
+                L2 => one_is_enough(second.await, Err(error)),
             },
         }
     }
     fn execute_at_once<F1, F2>(
         &self,
-        key: &CacheKey,
+        _key: &CacheKey,
         write_l1: F1,
         write_l2: F2,
     ) -> Option<Result<(), BackendError>>
@@ -91,7 +89,7 @@ impl CompositionWritePolicy for RaceWritePolicy {
         match (write_l1()?, self.loser) {
             (Ok(()), RaceLoserPolicy::Drop) => Some(Ok(())),
             // A loser that need not be waited for.
-            (outcome, _) => Some(one_is_enough(key, outcome, write_l2()?)),
+            (outcome, _) => Some(one_is_enough(outcome, write_l2()?)),
         }
     }
 }

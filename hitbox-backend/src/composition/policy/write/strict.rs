@@ -3,15 +3,12 @@ use std::future::Future;
 use async_trait::async_trait;
 use hitbox_core::{CacheKey, Offload};
 
-use super::{CompositionWritePolicy, warn_failed};
-use crate::{
-    BackendError,
-    composition::{AsksL2, CompositionLayer},
-};
+use super::CompositionWritePolicy;
+use crate::{BackendError, composition::AsksL2};
 
 /// Writes both layers at once, waits for both, and succeeds only if both took the value.
 ///
-/// On failure the error is that of the layer that failed; L1's is logged if both did.
+/// On failure the error is that of the layer that failed; L2's if both did.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StrictWritePolicy;
 
@@ -39,13 +36,13 @@ impl CompositionWritePolicy for StrictWritePolicy {
         Fut2: Future<Output = Result<(), BackendError>> + Send + 'static,
         O: Offload<'static>,
     {
-        let (l1, l2) = futures::join!(write_l1(key.clone()), write_l2(key.clone()));
-        both(&key, l1, l2)
+        let (l1, l2) = futures::join!(write_l1(key.clone()), write_l2(key));
+        both(l1, l2)
     }
 
     fn execute_at_once<F1, F2>(
         &self,
-        key: &CacheKey,
+        _key: &CacheKey,
         write_l1: F1,
         write_l2: F2,
     ) -> Option<Result<(), BackendError>>
@@ -53,7 +50,7 @@ impl CompositionWritePolicy for StrictWritePolicy {
         F1: FnOnce() -> Option<Result<(), BackendError>>,
         F2: FnOnce() -> Option<Result<(), BackendError>>,
     {
-        Some(both(key, write_l1()?, write_l2()?))
+        Some(both(write_l1()?, write_l2()?))
     }
 
     fn asks_l2(&self) -> AsksL2 {
@@ -62,17 +59,9 @@ impl CompositionWritePolicy for StrictWritePolicy {
 }
 
 /// Both layers have answered, and both must have succeeded.
-fn both(
-    key: &CacheKey,
-    l1: Result<(), BackendError>,
-    l2: Result<(), BackendError>,
-) -> Result<(), BackendError> {
+fn both(l1: Result<(), BackendError>, l2: Result<(), BackendError>) -> Result<(), BackendError> {
     match (l1, l2) {
         (l1, Ok(())) => l1,
-        (Ok(()), l2) => l2,
-        (Err(l1_error), l2) => {
-            warn_failed(key, CompositionLayer::L1, &l1_error);
-            l2
-        }
+        (_, l2) => l2,
     }
 }
