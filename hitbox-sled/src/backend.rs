@@ -1,10 +1,9 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use hitbox_backend::{
     Backend, BackendError, BackendResult, CacheKeyFormat, Capabilities, Compressor, DeleteStatus,
-    Format, Operation, ReadOutcome, Reading, Rejection, note_outcome, note_outcome_at, stored_form,
+    Format, Operation, ReadOutcome, Reading, Rejection, note_outcome, note_outcome_at,
 };
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheValue, Raw,
@@ -12,17 +11,21 @@ use hitbox_core::{
 };
 
 use crate::{
-    builder::SledBackendBuilder, error, inner::Inner, offload, statistics::Statistics, store::Store,
+    builder::SledBackendBuilder,
+    error,
+    inner::Inner,
+    offload,
+    statistics::Statistics,
+    store::{Found, Store},
 };
 
-/// Values longer than this are checked off the async threads. Handing over may cost more than checking
-/// so much where the processor has instructions for it; one that has none needs longer.
-const INLINE_READ: usize = 512 << 10;
+/// Values longer than this are read and checked off the async threads. Handing over may cost more
+/// than that from what the system holds in memory.
+const INLINE_READ: u64 = 128 << 10;
 
-/// Values longer than this are written off the async threads. In place a write is done sooner than
-/// it could be handed over, up to larger values than this; but the larger it is, the more often it
-/// waits for the disk.
-const INLINE_WRITE: usize = 16 << 10;
+/// Values longer than this, with their keys, are written off the async threads: most of them have a
+/// file of their own, and making one waits for the disk.
+const INLINE_WRITE: usize = 3 << 10;
 
 /// Bulk operations on more keys than this are done off the async threads.
 const INLINE_KEYS: usize = 32;
@@ -67,7 +70,7 @@ impl SledBackend {
         self.inner.set_aside.as_deref()
     }
 
-    /// What sled's files take on disk, in bytes.
+    /// What the files take on disk, in bytes.
     ///
     /// # Errors
     ///
@@ -151,24 +154,25 @@ impl SledBackend {
 
     /// [`read`](Backend::read) as far as it is done in place.
     fn read_in_place(&self, key: &CacheKey, moment: &Moment) -> InPlace {
-        let stored = match self.inner.find(key) {
-            Ok(Some(stored)) => stored,
+        let found = match self.inner.find(key) {
+            Ok(Some(found)) => found,
             Ok(None) => return InPlace::Done(Ok(None)),
             Err(error) => return InPlace::Done(Err(error)),
         };
-        if stored.len() > INLINE_READ {
-            return InPlace::Found(stored);
+        if found.length() > INLINE_READ {
+            return InPlace::Found(found);
         }
-        let value = self.inner.accept(key, stored_form::decode_owned(stored));
-        InPlace::Done(Ok(value.filter(|value| !value.is_expired_at(moment))))
+        let decoded = self.inner.decode(key, found);
+        InPlace::Done(decoded.map(|value| value.filter(|value| !value.is_expired_at(moment))))
     }
 
-    /// Checks and decodes what was found under `key`, off the async threads.
-    async fn decode_off_thread(&self, key: &CacheKey, stored: Bytes) -> ReadOutcome {
+    /// Reads, checks and decodes what was found under `key`, off the async threads.
+    async fn decode_off_thread(&self, key: &CacheKey, found: Found) -> ReadOutcome {
+        let key = key.clone();
         let decoded = self
-            .off_thread(Operation::Read, move |_| stored_form::decode_owned(stored))
+            .off_thread(Operation::Read, move |inner| inner.decode(&key, found))
             .await?;
-        Ok(self.inner.accept(key, decoded).and_then(live))
+        Ok(decoded?.and_then(live))
     }
 
     /// `work` on many keys off the async threads: one outcome per key, also if the work is lost.
@@ -199,7 +203,7 @@ impl Backend for SledBackend {
     async fn read(&self, key: &CacheKey) -> ReadOutcome {
         match self.read_in_place(key, &Moment::default()) {
             InPlace::Done(outcome) => outcome,
-            InPlace::Found(stored) => self.decode_off_thread(key, stored).await,
+            InPlace::Found(found) => self.decode_off_thread(key, found).await,
         }
     }
 
@@ -218,8 +222,8 @@ impl Backend for SledBackend {
                 note_outcome_at(context, &outcome, || self.label(), moment);
                 Reading::Answered(outcome)
             }
-            InPlace::Found(stored) => Reading::Begun(Box::pin(async move {
-                let outcome = self.decode_off_thread(key, stored).await;
+            InPlace::Found(found) => Reading::Begun(Box::pin(async move {
+                let outcome = self.decode_off_thread(key, found).await;
                 note_outcome(context, &outcome, || self.label());
                 outcome
             })),
@@ -228,7 +232,7 @@ impl Backend for SledBackend {
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
         let now = clock::now();
-        if value.data().payload().len() <= INLINE_WRITE {
+        if key.as_text().len() + value.data().payload().len() <= INLINE_WRITE {
             return self.inner.write(key, &value, now);
         }
         let key = key.clone();
@@ -248,15 +252,17 @@ impl Backend for SledBackend {
             for key in keys {
                 outcomes.push(match self.read_in_place(key, &Moment::default()) {
                     InPlace::Done(outcome) => outcome,
-                    InPlace::Found(stored) => self.decode_off_thread(key, stored).await,
+                    InPlace::Found(found) => self.decode_off_thread(key, found).await,
                 });
             }
             return outcomes;
         }
         let mut outcomes = self
             .bulk(keys.to_vec(), Operation::Read, |inner, key| {
-                let found = inner.find(&key)?;
-                Ok(found.and_then(|stored| inner.accept(&key, stored_form::decode_owned(stored))))
+                match inner.find(&key)? {
+                    Some(found) => inner.decode(&key, found),
+                    None => Ok(None),
+                }
             })
             .await;
         for outcome in outcomes.iter_mut().flatten() {
@@ -323,8 +329,8 @@ impl Backend for SledBackend {
 /// How far a read has got in place.
 enum InPlace {
     Done(ReadOutcome),
-    /// What is stored is too large to be checked and decoded here.
-    Found(Bytes),
+    /// What is stored is too long to be read here.
+    Found(Found),
 }
 
 fn live(value: CacheValue<Raw>) -> Option<CacheValue<Raw>> {
@@ -352,8 +358,10 @@ impl fmt::Debug for SledBackend {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use chrono::TimeDelta;
-    use hitbox_backend::conformance::Subject;
+    use hitbox_backend::{BackendErrorKind, conformance::Subject};
     use hitbox_core::{CacheStatus, Stamp, clock::VirtualTime};
 
     use super::*;
@@ -398,13 +406,13 @@ mod tests {
             .unwrap();
         let clock = VirtualTime::start(clock::now());
         let key = CacheKey::from_pair("key", "k");
-        for length in [100, INLINE_READ] {
+        for length in [100, INLINE_READ as usize] {
             let expire = clock.now() + TimeDelta::seconds(1);
             let value =
                 CacheValue::loaded(Raw::from(vec![1; length]), Stamp::now()).expires_at(expire);
             backend.write(&key, value.clone()).await.unwrap();
             let (at_once, outcome, context) = begin(&backend, &key).await;
-            assert_eq!(at_once, length < INLINE_READ);
+            assert_eq!(at_once, length < INLINE_READ as usize);
             assert_eq!(outcome.unwrap(), Some(value));
             assert_eq!(context.status(), CacheStatus::Hit);
             assert_eq!(context.source().to_string(), "sled");
@@ -454,5 +462,57 @@ mod tests {
         assert_eq!(backend.remove(&key).await.unwrap(), DeleteStatus::Missing);
         backend.write(&key, value.clone()).await.unwrap();
         assert_eq!(backend.read(&key).await.unwrap(), Some(value));
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_fails_hangs_nobody() {
+        let directory = tempfile::tempdir().unwrap();
+        let builder = SledBackend::builder().path(directory.path());
+        let backend = builder.clone().build().unwrap();
+        let key = CacheKey::from_pair("key", "k");
+        let value = |length| CacheValue::loaded(Raw::from(vec![1; length]), Stamp::now());
+        backend.write(&key, value(10)).await.unwrap();
+        // Where sled puts large pages.
+        std::fs::remove_dir_all(directory.path().join("data/blobs")).unwrap();
+        assert!(backend.inner.store.insert_blob().is_err());
+
+        let afterwards = async {
+            for length in [10, 100_000] {
+                let written = backend.write(&key, value(length)).await.unwrap_err();
+                assert_eq!(written.kind(), BackendErrorKind::Unavailable);
+            }
+            let read = backend.read(&key).await.unwrap_err();
+            assert_eq!(read.kind(), BackendErrorKind::Unavailable);
+            assert!(backend.flush().await.is_err());
+            assert!(backend.sweep_now().await.is_err());
+            assert!(backend.close().await.is_err());
+        };
+        tokio::time::timeout(Duration::from_secs(20), afterwards)
+            .await
+            .unwrap();
+        let reopened = builder.build().unwrap_err();
+        assert_eq!(reopened.kind(), BackendErrorKind::Unavailable);
+    }
+
+    /// The disk is full for a long value, and sled has room still.
+    #[tokio::test]
+    async fn a_long_value_that_cannot_be_written_fails_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let backend = SledBackend::builder()
+            .path(directory.path())
+            .build()
+            .unwrap();
+        let key = CacheKey::from_pair("key", "k");
+        let value = |length| CacheValue::loaded(Raw::from(vec![1; length]), Stamp::now());
+        let short = value(10);
+        backend.write(&key, short.clone()).await.unwrap();
+        std::fs::write(directory.path().join("values"), "no directory").unwrap();
+        let failed = backend.write(&key, value(100_000)).await.unwrap_err();
+        assert_eq!(failed.kind(), BackendErrorKind::Unavailable);
+        assert_eq!(backend.read(&key).await.unwrap(), Some(short));
+        std::fs::remove_file(directory.path().join("values")).unwrap();
+        let long = value(100_000);
+        backend.write(&key, long.clone()).await.unwrap();
+        assert_eq!(backend.read(&key).await.unwrap(), Some(long));
     }
 }

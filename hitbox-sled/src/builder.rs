@@ -93,14 +93,18 @@ impl SledBackendBuilder {
 
     /// The bound on what is stored, in bytes. Default: 1 GiB.
     ///
-    /// An entry counts the length of its stored form (its payload and 40 bytes), twice that of its
-    /// stored key, and 16. When a write takes the sum over the bound, it evicts what expires first,
-    /// and after that, of what never expires, what was created first, until the bound is kept; only
-    /// then does it return. So the sum is over the bound by no more than the writes that have not
-    /// returned.
+    /// When a write takes the sum over the bound, it evicts what expires first, and after that, of
+    /// what never expires, what was created first, until the bound is kept; only then does it
+    /// return. So the sum is over the bound by no more than the writes that have not returned.
     ///
-    /// The files are larger: sled keeps old pages until it can reuse their room. See
-    /// [`rebuild_above`](Self::rebuild_above).
+    /// An entry counts what it takes on disk in the mean. Key and stored form (the payload and 40
+    /// bytes) of up to 4 KiB together stand in sled's log: half as much again as they and another
+    /// copy of the key are long, and 536 bytes. What is longer stands in a file of its own, which
+    /// counts its whole blocks of 4 KiB and about 1,200 bytes.
+    ///
+    /// *On disk* the backend takes at most three times this and 64 MiB: files of long values are
+    /// deleted when they are no longer needed, and should sled's log grow too long, more is evicted.
+    /// The log itself rarely shrinks but by a [rebuild](Self::rebuild_above).
     pub const fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self
@@ -124,7 +128,9 @@ impl SledBackendBuilder {
     /// How often what was written is forced to the disk, in the background. Default: every half
     /// second. `None`: when [`flush`](SledBackend::flush) is called and when the backend is closed.
     ///
-    /// What has not been flushed may be missing after a crash; what is there is whole.
+    /// What has not been flushed may be missing after a crash; what is there is whole. The files of
+    /// values over 4 KiB survive a crash of the process in any case. One of the machine they survive
+    /// once the system has written them by itself, or after [`flush`](SledBackend::flush).
     pub const fn flush_every(mut self, interval: Option<Duration>) -> Self {
         self.flush_every = interval;
         self
@@ -140,20 +146,21 @@ impl SledBackendBuilder {
         self
     }
 
-    /// Rebuilds the files at open if they take more than this on disk, in bytes; 0: always.
-    /// Default: never.
+    /// Rebuilds sled's log at open if everything takes more than this on disk, in bytes; 0: always.
+    /// Default: what [`max_bytes`](Self::max_bytes) allows, so that a directory of an earlier version,
+    /// or of a cache that was larger, comes down to it.
     ///
-    /// sled reuses the room of what was deleted, but never gives it back to the file system. A
-    /// rebuild copies the live entries into fresh files that take the place of the old ones; while
-    /// it runs, the disk holds both. A crash in the middle leaves the old files. It happens at open
-    /// because the files cannot be replaced while they are in use.
+    /// A rebuild copies the live entries into a fresh log that takes the place of the old one; while
+    /// it runs, the disk holds both. A crash in the middle leaves the old one. It happens at open
+    /// because the log cannot be replaced while it is in use.
     pub const fn rebuild_above(mut self, bytes: u64) -> Self {
         self.rebuild_above = Some(bytes);
         self
     }
 
     /// Opens the directory. *Blocks* on disk I/O: it reads everything that is stored, to count it
-    /// and to find damage now rather than later, which takes a second or so per 100,000 entries.
+    /// and to find damage now rather than later, which takes a second or so per 100,000 entries. (Of values in files it checks the length; their
+    /// content is checked when it is read.)
     /// In async code call [`open`](Self::open).
     ///
     /// Files that sled cannot use are set aside within the directory and the cache starts empty:
@@ -177,10 +184,7 @@ impl SledBackendBuilder {
         let opened = recovery::open(&directory, &settings, &self.label)?;
         let capabilities = self.capabilities();
         let store = Arc::new(opened.store);
-        let sweeper = self
-            .sweep_every
-            .map(|every| Sweeper::start(Arc::clone(&store), every, self.label.clone()))
-            .transpose()
+        let sweeper = Sweeper::start(Arc::clone(&store), self.sweep_every, self.label.clone())
             .map_err(|cause| {
                 BackendError::new(
                     BackendErrorKind::Unavailable,

@@ -3,12 +3,14 @@
 //! ```text
 //! path/lock                       held, as long as the backend is open
 //! path/data/                      sled's files
+//! path/values/                    the files of long values
 //! path/data.corrupt-<millis>/     what was set aside last
+//! path/data.probe/                whether sled can open anything at all
 //! path/data.rebuilt/              a rebuild that is being written
 //! path/data.replaced/             what a rebuild is taking the place of
 //! ```
 //!
-//! sled has a lock of its own, but lets go of it between one attempt to open and the next, when the
+//! A rebuild leaves the long values where they are. sled has a lock of its own, but lets go of it between one attempt to open and the next, when the
 //! files are moved. And everything stays below `path`: its parent may not be writable, and `path`
 //! may be a mount point, which cannot be renamed.
 
@@ -16,6 +18,8 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
@@ -23,6 +27,10 @@ use hitbox_backend::{BackendError, BackendResult};
 use hitbox_core::BackendLabel;
 
 use crate::error;
+
+/// How long to wait for a lock that somebody else holds.
+pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
 const SET_ASIDE_PREFIX: &str = "data.corrupt-";
 
@@ -46,7 +54,7 @@ impl Directory {
             .write(true)
             .open(path.join("lock"))
             .map_err(unusable)?;
-        match lock.try_lock() {
+        match lock_when_released(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(error::locked(label, path)),
             Err(TryLockError::Error(cause)) => return Err(unusable(cause)),
@@ -67,6 +75,14 @@ impl Directory {
         self.path.join("data")
     }
 
+    pub(crate) fn values(&self) -> PathBuf {
+        self.path.join("values")
+    }
+
+    pub(crate) fn probe(&self) -> PathBuf {
+        self.path.join("data.probe")
+    }
+
     pub(crate) fn rebuilt(&self) -> PathBuf {
         self.path.join("data.rebuilt")
     }
@@ -75,8 +91,8 @@ impl Directory {
         self.path.join("data.replaced")
     }
 
-    /// Moves sled's files out of the way, and returns where they are now. What was set aside before
-    /// is deleted: the disk never holds more than one such copy.
+    /// Moves all files of the store out of the way, and returns where they are now. What was set
+    /// aside before is deleted: the disk never holds more than one such copy.
     pub(crate) fn set_aside(&self, now: DateTime<Utc>) -> io::Result<PathBuf> {
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
@@ -91,7 +107,11 @@ impl Directory {
         let millis = now.timestamp_millis();
         let target = self.path.join(format!("{SET_ASIDE_PREFIX}{millis}"));
         fs::rename(self.data(), &target)?;
-        Ok(target)
+        // After a crash between the two no slot names the long values: they are deleted at open.
+        match fs::rename(self.values(), target.join("values")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(target),
+        }
     }
 
     /// Puts the rebuilt files in the place of the old ones. Neither may be open.
@@ -107,12 +127,28 @@ impl Directory {
         if !self.data().exists() && self.replaced().exists() {
             fs::rename(self.replaced(), self.data())?;
         }
-        remove_if_there(&self.rebuilt())?;
-        remove_if_there(&self.replaced())
+        for left in [self.rebuilt(), self.replaced(), self.probe()] {
+            remove_if_there(&left)?;
+        }
+        Ok(())
     }
 }
 
-fn remove_if_there(directory: &Path) -> io::Result<()> {
+/// A process that this one is starting holds what is open here until it runs its program: a lock
+/// that has been given up is held for a moment more.
+fn lock_when_released(lock: &File) -> Result<(), TryLockError> {
+    let begun = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => {
+                thread::sleep(LOCK_PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+pub(crate) fn remove_if_there(directory: &Path) -> io::Result<()> {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         outcome => outcome,

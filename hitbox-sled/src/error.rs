@@ -71,14 +71,15 @@ pub(crate) fn invalid_configuration(
     .with_detail(detail)
 }
 
-pub(crate) fn unusable_disk(label: &BackendLabel, noticed_by: &str) -> BackendError {
+pub(crate) fn unusable_sled(label: &BackendLabel, noticed_by: &str) -> BackendError {
     BackendError::new(
         BackendErrorKind::Unavailable,
         Operation::Open,
         label.clone(),
     )
     .with_detail(format!(
-        "even a fresh database is damaged ({noticed_by}); check the disk below `path`"
+        "not even a fresh database can be opened ({noticed_by}); check the disk below `path`, and \
+         whether this process may have more memory and threads"
     ))
 }
 

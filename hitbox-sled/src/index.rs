@@ -2,54 +2,53 @@ use chrono::{DateTime, Utc};
 use hitbox_backend::stored_form::Header;
 use hitbox_core::{CacheValue, Stamp};
 
-/// The bytes of an index key that stand before the stored key.
-pub(crate) const PREFIX_LENGTH: usize = 16;
-
 /// What sorts behind every expiry: an entry that never expires.
 const NEVER: u64 = u64::MAX;
 
-/// When an entry is to leave, if it must.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Departure {
-    expire: Option<DateTime<Utc>>,
-    created: Stamp,
-}
+/// The place of an entry in the order of eviction: expiry in milliseconds and `created` in
+/// microseconds, both big-endian.
+///
+/// Its byte order is the order in which entries leave: what expires first, and among those that
+/// never expire the oldest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EvictionKey([u8; EvictionKey::LENGTH]);
 
-impl Departure {
-    /// The index key of an entry: expiry in milliseconds, `created` in microseconds, both
-    /// big-endian, and the stored key.
-    ///
-    /// Its byte order is the order in which entries leave: what expires first, and among those
-    /// that never expire the oldest.
-    pub(crate) fn index_key(self, stored_key: &[u8]) -> Vec<u8> {
-        let expire = self.expire.map_or(NEVER, expiry_millis);
-        let mut index_key = Vec::with_capacity(PREFIX_LENGTH + stored_key.len());
-        index_key.extend_from_slice(&expire.to_be_bytes());
-        index_key.extend_from_slice(&self.created.as_micros().to_be_bytes());
-        index_key.extend_from_slice(stored_key);
-        index_key
+impl EvictionKey {
+    pub(crate) const LENGTH: usize = 16;
+
+    fn new(expire: Option<DateTime<Utc>>, created: Stamp) -> Self {
+        let expire = expire.map_or(NEVER, expiry_millis);
+        let both = (u128::from(expire) << 64) | u128::from(created.as_micros());
+        Self(both.to_be_bytes())
     }
 
-    pub(crate) fn is_due(self, now: DateTime<Utc>) -> bool {
-        self.expire.is_some_and(|expire| expire <= now)
+    pub(crate) const fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn as_bytes(&self) -> &[u8; Self::LENGTH] {
+        &self.0
+    }
+
+    /// The index key of the entry under `tree_key`.
+    pub(crate) fn index_key(self, tree_key: &[u8]) -> Vec<u8> {
+        [&self.0, tree_key].concat()
+    }
+
+    pub(crate) fn is_expired(self, now: DateTime<Utc>) -> bool {
+        self.0[..] < first_live_at(now)[..]
     }
 }
 
-impl From<Header> for Departure {
+impl From<Header> for EvictionKey {
     fn from(header: Header) -> Self {
-        Self {
-            expire: header.expire,
-            created: header.created,
-        }
+        Self::new(header.expire, header.created)
     }
 }
 
-impl<T> From<&CacheValue<T>> for Departure {
+impl<T> From<&CacheValue<T>> for EvictionKey {
     fn from(value: &CacheValue<T>) -> Self {
-        Self {
-            expire: value.expire(),
-            created: value.created(),
-        }
+        Self::new(value.expire(), value.created())
     }
 }
 
@@ -59,9 +58,9 @@ pub(crate) fn first_live_at(now: DateTime<Utc>) -> [u8; 8] {
     expiry_millis(now).saturating_add(1).to_be_bytes()
 }
 
-/// The stored key within an index key; `None` for bytes that are no index key.
-pub(crate) fn stored_key(index_key: &[u8]) -> Option<&[u8]> {
-    index_key.get(PREFIX_LENGTH..)
+/// The tree key within an index key; `None` for bytes that are no index key.
+pub(crate) fn tree_key_in(index_key: &[u8]) -> Option<&[u8]> {
+    index_key.get(EvictionKey::LENGTH..)
 }
 
 fn expiry_millis(time: DateTime<Utc>) -> u64 {
@@ -72,34 +71,38 @@ fn expiry_millis(time: DateTime<Utc>) -> u64 {
 mod tests {
     use super::*;
 
-    fn departure(expire: Option<i64>, created: u64) -> Departure {
-        Departure {
-            expire: expire.map(|millis| DateTime::from_timestamp_millis(millis).unwrap()),
-            created: Stamp::from_micros(created),
-        }
+    fn at(millis: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(millis).unwrap()
+    }
+
+    fn eviction_key(expire: Option<i64>, created: u64) -> EvictionKey {
+        EvictionKey::new(expire.map(at), Stamp::from_micros(created))
     }
 
     #[test]
     fn byte_order_is_the_order_of_leaving() {
         let ordered = [
-            departure(Some(-5), 9),
-            departure(Some(255), 2),
-            departure(Some(256), 1),
-            departure(Some(256), 2),
-            departure(None, 0),
-            departure(None, 1),
+            eviction_key(Some(-5), 9),
+            eviction_key(Some(255), 2),
+            eviction_key(Some(256), 1),
+            eviction_key(Some(256), 2),
+            eviction_key(None, 0),
+            eviction_key(None, 1),
         ];
-        let keys = ordered.map(|departure| departure.index_key(b"k"));
+        let keys = ordered.map(|key| key.index_key(b"k"));
         assert!(keys.is_sorted());
-        assert_eq!(stored_key(&keys[0]), Some(&b"k"[..]));
-        assert_eq!(stored_key(b"short"), None);
+        assert_eq!(tree_key_in(&keys[0]), Some(&b"k"[..]));
+        assert_eq!(tree_key_in(b"short"), None);
     }
 
     #[test]
-    fn an_entry_is_due_at_its_expiry_and_not_a_millisecond_before() {
-        let entry = departure(Some(1_000), u64::MAX).index_key(b"\xff");
-        let at = |millis| first_live_at(DateTime::from_timestamp_millis(millis).unwrap());
-        assert!(entry.as_slice() >= &at(999)[..]);
-        assert!(entry.as_slice() < &at(1_000)[..]);
+    fn an_entry_is_expired_at_its_expiry_and_not_a_millisecond_before() {
+        let key = eviction_key(Some(1_000), u64::MAX);
+        let index_key = key.index_key(b"\xff");
+        for (millis, expired) in [(999, false), (1_000, true)] {
+            assert_eq!(index_key[..] < first_live_at(at(millis))[..], expired);
+            assert_eq!(key.is_expired(at(millis)), expired);
+        }
+        assert!(!eviction_key(None, 0).is_expired(at(i64::from(u32::MAX))));
     }
 }

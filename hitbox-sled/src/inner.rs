@@ -4,19 +4,25 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use hitbox_backend::{
     BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities, Compressor,
-    DeleteStatus, Format, Operation, Rejection, Rejections, stored_form,
+    DeleteStatus, Format, Operation, ReadOutcome, Rejection, Rejections, stored_form,
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
-use sled::IVec;
 
-use crate::{directory::Directory, error, index::Departure, store::Store, sweep::Sweeper};
+use crate::{
+    directory::Directory,
+    error,
+    index::EvictionKey,
+    slot,
+    store::{Found, Store},
+    sweep::Sweeper,
+};
 
 /// What the clones of a backend share.
 //
 // In the order in which they are to be dropped: the sweeper uses the store, and the directory may
 // be opened by others only after the store is closed.
 pub(crate) struct Inner {
-    pub(crate) _sweeper: Option<Sweeper>,
+    pub(crate) _sweeper: Sweeper,
     pub(crate) store: Arc<Store>,
     pub(crate) label: BackendLabel,
     pub(crate) key_format: CacheKeyFormat,
@@ -29,11 +35,33 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    /// The bytes under `key`.
-    pub(crate) fn find(&self, key: &CacheKey) -> BackendResult<Option<Bytes>> {
-        match self.store.get(self.key_format.encode(key).as_bytes()) {
-            // Shares sled's buffer: the payload is not copied.
-            Ok(found) => Ok(found.map(Bytes::from_owner::<IVec>)),
+    /// What is stored under `key`.
+    pub(crate) fn find(&self, key: &CacheKey) -> BackendResult<Option<Found>> {
+        let found = self.store.find(self.key_format.encode(key).as_bytes());
+        self.readable(key, found)
+    }
+
+    /// The bytes that were found under `key`.
+    fn load(&self, key: &CacheKey, found: Found) -> BackendResult<Option<Bytes>> {
+        let loaded = self
+            .store
+            .load(self.key_format.encode(key).as_bytes(), found);
+        self.readable(key, loaded)
+    }
+
+    /// The value that was found under `key`, expired or not.
+    pub(crate) fn decode(&self, key: &CacheKey, found: Found) -> ReadOutcome {
+        let stored = self.load(key, found)?;
+        Ok(stored.and_then(|stored| self.accept(key, stored_form::decode_owned(stored))))
+    }
+
+    fn readable<T>(
+        &self,
+        key: &CacheKey,
+        found: sled::Result<Option<T>>,
+    ) -> BackendResult<Option<T>> {
+        match found {
+            Ok(found) => Ok(found),
             Err(cause) if error::is_damage(&cause) => {
                 self.reject(key, Rejection::Checksum);
                 Ok(None)
@@ -42,7 +70,7 @@ impl Inner {
         }
     }
 
-    pub(crate) fn accept(
+    fn accept(
         &self,
         key: &CacheKey,
         decoded: Result<CacheValue<Raw>, Rejection>,
@@ -58,7 +86,7 @@ impl Inner {
         value: &CacheValue<Raw>,
         now: DateTime<Utc>,
     ) -> BackendResult<()> {
-        if Departure::from(value).is_due(now) {
+        if EvictionKey::from(value).is_expired(now) {
             return self.remove(key, Operation::Write, now).map(drop);
         }
         let stored = stored_form::encode(value, &*self.compressor).map_err(|cause| {
@@ -77,7 +105,12 @@ impl Inner {
             return Err(refusal);
         }
         self.store
-            .put(stored_key.as_bytes(), Departure::from(value), &stored, now)
+            .put(
+                stored_key.as_bytes(),
+                EvictionKey::from(value),
+                &stored,
+                now,
+            )
             .map_err(|cause| self.failure(cause, Operation::Write))
     }
 
@@ -87,7 +120,7 @@ impl Inner {
         let bound = self.store.max_bytes();
         let detail = if payload > largest {
             format!("a payload of {payload} bytes is over the limit of {largest} bytes")
-        } else if Store::cost(stored_key, stored.len()) > bound {
+        } else if slot::cost_of(stored_key, stored.len()) > bound {
             format!("key and payload together are over the bound of {bound} bytes")
         } else {
             return None;
@@ -112,7 +145,7 @@ impl Inner {
             .store
             .remove(self.key_format.encode(key).as_bytes())
             .map_err(|cause| self.failure(cause, operation))?;
-        let live = removed.filter(|departure| !departure.is_due(now));
+        let live = removed.filter(|eviction| !eviction.is_expired(now));
         Ok(DeleteStatus::from(&live))
     }
 

@@ -31,19 +31,27 @@
 //!
 //! # What runs where
 //!
-//! A read of a value of up to 512 KiB and a write of one of up to 16 KiB are done in place: handing
-//! them to another thread would take longer than the work itself. Larger values, bulk operations on
-//! many keys, flushes and sweeps go to tokio's blocking pool; outside of a tokio runtime everything
-//! is done in place. What is not in sled's page cache is read from the disk in place, and a write
-//! waits for the disk when sled's buffers are full.
+//! A read of a value of up to 128 KiB and a write of one of up to 3 KiB (with its key) are done in
+//! place: handing them to another thread would take longer than the work itself. Larger values, bulk
+//! operations on many keys, flushes and sweeps go to tokio's blocking pool; outside of a tokio
+//! runtime everything is done in place. What is not in sled's page cache, or the system's, is read
+//! from the disk in place, and a write waits for the disk when sled's buffers are full.
+//!
+//! # What is on disk
+//!
+//! Short entries stand in sled's log, longer ones in a file each (sled itself would keep files for
+//! them that it often forgets to delete). All of it takes at most three times
+//! [`max_bytes`](SledBackendBuilder::max_bytes) and 64 MiB; `cargo run -p hitbox-sled --example
+//! disk_use` shows what it takes by the length of the values.
 //!
 //! Dropping the last clone of a backend waits for its background threads and writes what is not yet
 //! on disk. In async code call [`SledBackend::close`] instead.
 //!
 //! # Damage
 //!
-//! Every value carries a checksum: one that does not match is a miss. Files that sled cannot open
-//! are set aside and the cache starts empty ([`SledBackend::recovered_from`]). Should sled panic on
+//! Every value carries a checksum: one that does not match is a miss. Files that sled cannot open,
+//! while it opens others, are set aside and the cache starts empty
+//! ([`SledBackend::recovered_from`]). Should sled panic on
 //! the damage rather than report it, that is caught at open too, though the message still reaches
 //! the panic hook. Damage that arises under an open database is not contained in that way. If the
 //! end of sled's log is lost, a key may show the value it had before its last overwrite, within
@@ -53,11 +61,13 @@ mod backend;
 mod builder;
 mod directory;
 mod error;
+mod files;
 mod index;
 mod inner;
 mod offload;
 mod rebuild;
 mod recovery;
+mod slot;
 mod statistics;
 mod store;
 mod sweep;

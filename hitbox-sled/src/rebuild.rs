@@ -6,7 +6,8 @@ use crate::{
     store::Store,
 };
 
-/// Copies the live entries of `store` into fresh files, which take the place of the old ones.
+/// Copies the live entries of `store` into fresh files of sled's, which take the place of the old
+/// ones. Long values stay in the files that they are in.
 ///
 /// Only while nobody else uses the store: sled's files cannot be replaced under an open database,
 /// and holding every caller up for the copy would be a stall of seconds.
@@ -15,11 +16,11 @@ pub(crate) fn rebuild(
     directory: &Directory,
     settings: &OpenSettings,
 ) -> sled::Result<Store> {
-    let rebuilt = recovery::open_files(&directory.rebuilt(), settings)?;
+    let rebuilt = recovery::open_store(&directory.rebuilt(), store.files(), settings)?;
     store.copy_live_to(&rebuilt, clock::now())?;
     // Both closed before their files move: sled opens further files by path.
     drop(store);
     drop(rebuilt);
     directory.swap_in_rebuilt()?;
-    recovery::open_files(&directory.data(), settings)
+    recovery::open_files(directory, settings)
 }

@@ -1,9 +1,10 @@
 //! Opening sled's files, whatever state they are in.
 
 use std::{
-    io,
+    fs, io,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -12,17 +13,12 @@ use hitbox_backend::{BackendError, BackendResult, Operation};
 use hitbox_core::{BackendLabel, clock};
 
 use crate::{
-    directory::{self, Directory},
-    error, rebuild,
-    store::Store,
+    directory::{self, Directory, LOCK_PATIENCE, LOCK_PAUSE},
+    error,
+    files::Files,
+    rebuild,
+    store::{Store, most_on_disk},
 };
-
-/// How long to wait for sled's own lock, once ours is held.
-//
-// Dropping a database does not end the work that it gave to sled's thread pool, and such work keeps
-// the locked file open: usually for less than a millisecond, longer on a busy machine.
-const LOCK_PATIENCE: Duration = Duration::from_secs(2);
-const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
 /// What the files are opened with.
 #[derive(Clone, Debug)]
@@ -40,6 +36,15 @@ pub(crate) struct Opened {
     pub(crate) set_aside: Option<PathBuf>,
 }
 
+impl Opened {
+    const fn as_it_was(store: Store) -> Self {
+        Self {
+            store,
+            set_aside: None,
+        }
+    }
+}
+
 enum Failure {
     /// The files are damaged; the text says how that was noticed.
     Damaged(&'static str),
@@ -53,16 +58,19 @@ pub(crate) fn open(
     settings: &OpenSettings,
     label: &BackendLabel,
 ) -> BackendResult<Opened> {
-    let noticed_by = match attempt(directory, settings, label) {
-        Ok(store) => {
-            return Ok(Opened {
-                store,
-                set_aside: None,
-            });
-        }
+    let noticed_by = match attempt(|| open_and_rebuild(directory, settings), directory, label) {
+        Ok(store) => return Ok(Opened::as_it_was(store)),
         Err(Failure::Failed(error)) => return Err(error),
         Err(Failure::Damaged(noticed_by)) => noticed_by,
     };
+    // sled panics for want of threads or memory, too. So the files are damaged only if sled opens
+    // others and then still not these.
+    probe(directory, settings, label)?;
+    match attempt(|| open_and_rebuild(directory, settings), directory, label) {
+        Ok(store) => return Ok(Opened::as_it_was(store)),
+        Err(Failure::Failed(error)) => return Err(error),
+        Err(Failure::Damaged(_)) => {}
+    }
     let set_aside = directory
         .set_aside(clock::now())
         .map_err(|cause| directory::unusable(cause, directory.path(), label))?;
@@ -72,26 +80,42 @@ pub(crate) fn open(
         noticed_by,
         "the database was damaged and has been set aside; the cache starts empty"
     );
-    match attempt(directory, settings, label) {
+    match attempt(|| open_and_rebuild(directory, settings), directory, label) {
         Ok(store) => Ok(Opened {
             store,
             set_aside: Some(set_aside),
         }),
         Err(Failure::Failed(error)) => Err(error),
-        Err(Failure::Damaged(noticed_by)) => Err(error::unusable_disk(label, noticed_by)),
+        Err(Failure::Damaged(noticed_by)) => Err(error::unusable_sled(label, noticed_by)),
     }
 }
 
-fn attempt(
+/// Whether sled can open a fresh database with these settings.
+fn probe(
     directory: &Directory,
     settings: &OpenSettings,
     label: &BackendLabel,
-) -> Result<Store, Failure> {
-    let opening = || open_and_rebuild(directory, settings);
+) -> BackendResult<()> {
+    let probe = directory.probe();
+    let opened = attempt(|| open_database(&probe, settings), directory, label).map(drop);
+    // Whatever is left of it goes at the next open.
+    let _left_for_later = directory::remove_if_there(&probe);
+    match opened {
+        Ok(()) => Ok(()),
+        Err(Failure::Failed(error)) => Err(error),
+        Err(Failure::Damaged(noticed_by)) => Err(error::unusable_sled(label, noticed_by)),
+    }
+}
+
+fn attempt<T>(
+    opening: impl FnOnce() -> sled::Result<T>,
+    directory: &Directory,
+    label: &BackendLabel,
+) -> Result<T, Failure> {
     // sled asserts what it reads in more places than it checks it. Unwind safe: what the closure
     // makes is lost with the panic, and the files are not used again.
     match panic::catch_unwind(AssertUnwindSafe(opening)) {
-        Ok(Ok(store)) => Ok(store),
+        Ok(Ok(opened)) => Ok(opened),
         Ok(Err(cause)) if error::is_damage(&cause) => {
             Err(Failure::Damaged("an error that sled returned"))
         }
@@ -108,16 +132,38 @@ fn attempt(
 }
 
 fn open_and_rebuild(directory: &Directory, settings: &OpenSettings) -> sled::Result<Store> {
-    let store = open_files(&directory.data(), settings)?;
-    match settings.rebuild_above {
-        Some(limit) if store.size_on_disk()? > limit => {
-            rebuild::rebuild(store, directory, settings)
-        }
-        Some(_) | None => Ok(store),
+    let store = open_files(directory, settings)?;
+    let limit = settings
+        .rebuild_above
+        .unwrap_or(most_on_disk(settings.max_bytes));
+    if store.size_on_disk()? > limit || has_blobs(directory) {
+        return rebuild::rebuild(store, directory, settings);
     }
+    Ok(store)
 }
 
-pub(crate) fn open_files(path: &Path, settings: &OpenSettings) -> sled::Result<Store> {
+/// Whether sled has files that it forgets to delete: an earlier version left them to it.
+fn has_blobs(directory: &Directory) -> bool {
+    fs::read_dir(directory.data().join("blobs")).is_ok_and(|mut blobs| blobs.next().is_some())
+}
+
+pub(crate) fn open_files(directory: &Directory, settings: &OpenSettings) -> sled::Result<Store> {
+    let (files, unclaimed) = Files::scan(&directory.values())?;
+    let store = open_store(&directory.data(), Arc::new(files), settings)?;
+    store.reconcile(unclaimed, clock::now())?;
+    Ok(store)
+}
+
+pub(crate) fn open_store(
+    path: &Path,
+    files: Arc<Files>,
+    settings: &OpenSettings,
+) -> sled::Result<Store> {
+    let database = open_database(path, settings)?;
+    Store::new(database, path, files, settings.max_bytes)
+}
+
+fn open_database(path: &Path, settings: &OpenSettings) -> sled::Result<sled::Db> {
     let flush_every = settings
         .flush_every
         .map(|every| u64::try_from(every.as_millis()).unwrap_or(u64::MAX).max(1));
@@ -125,12 +171,12 @@ pub(crate) fn open_files(path: &Path, settings: &OpenSettings) -> sled::Result<S
         .path(path)
         .cache_capacity(settings.cache_capacity)
         .flush_every_ms(flush_every);
-    let database = open_when_released(&config)?;
-    let store = Store::new(database, settings.max_bytes)?;
-    store.reconcile(clock::now())?;
-    Ok(store)
+    open_when_released(&config)
 }
 
+/// Waits for sled's own lock, once ours is held. Dropping a database does not end the work that it
+/// gave to sled's thread pool, and such work keeps the locked file open: usually for less than a
+/// millisecond, longer on a busy machine.
 fn open_when_released(config: &sled::Config) -> sled::Result<sled::Db> {
     let begun = Instant::now();
     loop {

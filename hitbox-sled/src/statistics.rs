@@ -14,9 +14,9 @@ use hitbox_backend::Rejections;
 pub struct Statistics {
     /// Entries stored, those that have expired and are not swept yet included.
     pub entries: u64,
-    /// What [`max_bytes`](crate::SledBackendBuilder::max_bytes) bounds: per entry, the length of
-    /// its stored form, twice that of its stored key, and 16.
-    pub live_bytes: u64,
+    /// What [`max_bytes`](crate::SledBackendBuilder::max_bytes) bounds: what the entries take on
+    /// disk in the mean.
+    pub bytes: u64,
     /// Entries deleted because they had expired.
     pub evicted_expired: u64,
     /// Entries deleted before their expiry, to stay within the bound.
@@ -38,7 +38,7 @@ pub(crate) enum EvictionCause {
 #[derive(Debug, Default)]
 pub(crate) struct Gauges {
     entries: AtomicU64,
-    live_bytes: AtomicU64,
+    bytes: AtomicU64,
     evicted_expired: AtomicU64,
     evicted_by_bound: AtomicU64,
     evicted_unreadable: AtomicU64,
@@ -47,12 +47,12 @@ pub(crate) struct Gauges {
 impl Gauges {
     pub(crate) fn entry_added(&self, bytes: u64) {
         self.entries.fetch_add(1, Ordering::Relaxed);
-        self.live_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn entry_removed(&self, bytes: u64) {
         self.entries.fetch_sub(1, Ordering::Relaxed);
-        self.live_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn evicted(&self, cause: EvictionCause) {
@@ -64,14 +64,14 @@ impl Gauges {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn live_bytes(&self) -> u64 {
-        self.live_bytes.load(Ordering::Relaxed)
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     pub(crate) fn snapshot(&self, rejections: &Arc<Rejections>) -> Statistics {
         Statistics {
             entries: self.entries.load(Ordering::Relaxed),
-            live_bytes: self.live_bytes(),
+            bytes: self.bytes(),
             evicted_expired: self.evicted_expired.load(Ordering::Relaxed),
             evicted_by_bound: self.evicted_by_bound.load(Ordering::Relaxed),
             evicted_unreadable: self.evicted_unreadable.load(Ordering::Relaxed),

@@ -1,4 +1,4 @@
-//! The two trees, values and index, kept in step.
+//! The two trees, values and index, and the files of long values, kept in step.
 //!
 //! Every entry of the value tree has exactly one entry in the index, which says when it is to
 //! leave. Changes of one key are serialized by a lock, chosen by the key's hash; nothing else
@@ -7,24 +7,35 @@
 //!
 //! sled's log keeps the order of writes, and after a crash what is left of it is a prefix. The
 //! index entry goes in before the value and comes out after it, so a crash can leave an index entry
-//! without its value (recognised and dropped) but no value without its index entry.
+//! without its value (recognised and dropped) but no value without its index entry. A file is
+//! written before the slot that names it, and deleted after sled has written that no slot does: so
+//! a crash can leave a file that no slot names (deleted at open) but no slot without its file.
+
+mod disk;
+mod reconcile;
+
+pub(crate) use disk::most_on_disk;
 
 use std::{
     hash::{BuildHasher, RandomState},
     io,
+    path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use hitbox_backend::{Rejection, stored_form::Header};
 use sled::{Db, IVec, Tree};
 
 use crate::{
-    index::{self, Departure, PREFIX_LENGTH},
+    files::Files,
+    index::{self, EvictionKey},
+    slot::{self, FileRef},
     statistics::{EvictionCause, Gauges},
+    sweep::Signal,
 };
 
 const VALUES: &str = "values";
@@ -40,25 +51,67 @@ pub(crate) struct Store {
     values: Tree,
     index: Tree,
     db: Db,
+    /// The file that sled's log is in.
+    log: PathBuf,
+    files: Arc<Files>,
     stripes: Box<[Mutex<()>]>,
     hasher: RandomState,
     max_bytes: u64,
     gauges: Gauges,
     given_up: AtomicBool,
+    making_room: Mutex<()>,
+    inline_writes: AtomicU64,
+    signal: Arc<Signal>,
+}
+
+/// What is stored under a key.
+pub(crate) enum Found {
+    Inline(IVec),
+    InFile(FileRef),
+}
+
+impl Found {
+    /// How long the stored form is, or a little less.
+    pub(crate) fn length(&self) -> u64 {
+        match self {
+            Self::Inline(stored) => stored.len() as u64,
+            Self::InFile(file) => file.length,
+        }
+    }
+}
+
+impl From<IVec> for Found {
+    fn from(slot: IVec) -> Self {
+        match slot::file_in(&slot) {
+            Some(file) => Self::InFile(file),
+            None => Self::Inline(slot),
+        }
+    }
 }
 
 impl Store {
-    /// The store in `db`, with its counters at zero: [`reconcile`](Self::reconcile) comes next.
-    pub(crate) fn new(db: Db, max_bytes: u64) -> sled::Result<Self> {
+    /// The store in `db`, which is in the directory `data`, and `files`, with its counters at zero:
+    /// [`reconcile`](Self::reconcile) comes next.
+    pub(crate) fn new(
+        db: Db,
+        data: &Path,
+        files: Arc<Files>,
+        max_bytes: u64,
+    ) -> sled::Result<Self> {
         Ok(Self {
             values: db.open_tree(VALUES)?,
             index: db.open_tree(INDEX)?,
             db,
+            log: data.join("db"),
+            files,
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             hasher: RandomState::new(),
             max_bytes,
             gauges: Gauges::default(),
             given_up: AtomicBool::new(false),
+            making_room: Mutex::default(),
+            inline_writes: AtomicU64::new(0),
+            signal: Arc::default(),
         })
     }
 
@@ -70,52 +123,100 @@ impl Store {
         self.max_bytes
     }
 
-    /// What an entry counts towards the bound.
-    pub(crate) fn cost(stored_key: &[u8], stored_length: usize) -> u64 {
-        let cost = stored_length + 2 * stored_key.len() + PREFIX_LENGTH;
-        u64::try_from(cost).unwrap_or(u64::MAX)
+    pub(crate) fn files(&self) -> Arc<Files> {
+        Arc::clone(&self.files)
     }
 
-    pub(crate) fn get(&self, key: &[u8]) -> sled::Result<Option<IVec>> {
+    pub(crate) fn signal(&self) -> Arc<Signal> {
+        Arc::clone(&self.signal)
+    }
+
+    /// What is stored under `key`, to be [loaded](Self::load).
+    pub(crate) fn find(&self, key: &[u8]) -> sled::Result<Option<Found>> {
         self.check_in_use()?;
-        self.values.get(key)
+        let slot = self.values.get(slot::tree_key(key))?;
+        Ok(slot.map(Found::from))
     }
 
-    /// Stores `stored`, which is to leave at `departure`, and then evicts until the bound is kept.
+    /// The stored form that was found under `key`, or what is there by now.
+    pub(crate) fn load(&self, key: &[u8], found: Found) -> sled::Result<Option<Bytes>> {
+        let file = match found {
+            // Shares sled's buffer: the payload is not copied.
+            Found::Inline(stored) => return Ok(Some(Bytes::from_owner(stored))),
+            Found::InFile(file) => file,
+        };
+        match self.files.read(file, key) {
+            // Overwritten or removed since it was found. Nothing can be under the lock.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                let _serialized = self.lock(&slot::tree_key(key));
+                match self.find(key)? {
+                    None => Ok(None),
+                    Some(Found::Inline(stored)) => Ok(Some(Bytes::from_owner(stored))),
+                    Some(Found::InFile(file)) => Ok(Some(self.files.read(file, key)?)),
+                }
+            }
+            outcome => Ok(Some(outcome?)),
+        }
+    }
+
+    /// Stores `stored`, which is to leave in the order of `eviction`, and then evicts until the
+    /// bound is kept.
     pub(crate) fn put(
         &self,
         key: &[u8],
-        departure: Departure,
+        eviction: EvictionKey,
         stored: &[u8],
         now: DateTime<Utc>,
     ) -> sled::Result<()> {
-        self.changing(|| self.replace(key, departure, stored))?;
-        self.evict_to_bound(now)
+        self.check_in_use()?;
+        let tree_key = slot::tree_key(key);
+        if slot::is_inline(key, stored.len()) {
+            self.changing(|| self.replace(&tree_key, eviction, stored))?;
+            self.watch_disk();
+        } else {
+            let file = self.files.reserve(key, stored);
+            self.make_room(now)?;
+            self.files.write(file, key, stored)?;
+            self.changing(|| self.replace(&tree_key, eviction, &file.slot(eviction)))?;
+        }
+        self.evict_down_to(self.max_bytes, now)
     }
 
-    fn replace(&self, key: &[u8], departure: Departure, stored: &[u8]) -> sled::Result<()> {
-        let _serialized = self.lock(key);
-        let index_key = departure.index_key(key);
+    fn replace(&self, tree_key: &[u8], eviction: EvictionKey, slot: &[u8]) -> sled::Result<()> {
+        let _serialized = self.lock(tree_key);
+        let index_key = eviction.index_key(tree_key);
         self.index.insert(index_key.as_slice(), &[])?;
-        let replaced = self.values.insert(key, stored)?;
-        self.gauges.entry_added(Self::cost(key, stored.len()));
+        let replaced = self.values.insert(tree_key, slot)?;
+        self.gauges.entry_added(slot::cost(tree_key, slot));
         if let Some(replaced) = replaced {
-            self.gauges.entry_removed(Self::cost(key, replaced.len()));
-            self.remove_index_entry(key, &replaced, Some(&index_key))?;
+            self.entry_gone(tree_key, &replaced);
+            self.remove_index_entry(tree_key, &replaced, Some(&index_key))?;
         }
         Ok(())
     }
 
     /// Removes the entry, and returns when it was to leave, if it was readable.
-    pub(crate) fn remove(&self, key: &[u8]) -> sled::Result<Option<Departure>> {
+    pub(crate) fn remove(&self, key: &[u8]) -> sled::Result<Option<EvictionKey>> {
+        self.remove_slot(&slot::tree_key(key))
+    }
+
+    fn remove_slot(&self, tree_key: &[u8]) -> sled::Result<Option<EvictionKey>> {
         self.changing(|| {
-            let _serialized = self.lock(key);
-            let Some(removed) = self.values.remove(key)? else {
+            let _serialized = self.lock(tree_key);
+            let Some(removed) = self.values.remove(tree_key)? else {
                 return Ok(None);
             };
-            self.gauges.entry_removed(Self::cost(key, removed.len()));
-            self.remove_index_entry(key, &removed, None)
+            self.entry_gone(tree_key, &removed);
+            self.remove_index_entry(tree_key, &removed, None)
         })
+    }
+
+    /// To be called once `slot` stands in the tree no longer.
+    fn entry_gone(&self, tree_key: &[u8], slot: &[u8]) {
+        self.gauges.entry_removed(slot::cost(tree_key, slot));
+        if let Some(file) = slot::file_in(slot) {
+            self.files.retire(file);
+        }
     }
 
     /// Deletes expired entries, up to [`SWEEP_BATCH`] index entries at a time, until none is left
@@ -146,64 +247,25 @@ impl Store {
     pub(crate) fn clear(&self, prefix: &[u8]) -> sled::Result<u64> {
         self.check_in_use()?;
         let mut removed = 0;
-        for key in self.values.scan_prefix(prefix).keys() {
-            removed += u64::from(self.remove(&key?)?.is_some());
+        let (tree_prefix, is_exact) = slot::tree_prefix(prefix);
+        for entry in self.values.scan_prefix(tree_prefix) {
+            let (tree_key, slot) = entry?;
+            let belongs = is_exact
+                || tree_key.starts_with(prefix)
+                || match slot::file_in(&slot) {
+                    Some(file) => self.files.has_prefix(file, prefix)?,
+                    None => false,
+                };
+            if belongs {
+                removed += u64::from(self.remove_slot(&tree_key)?.is_some());
+            }
         }
         Ok(removed)
     }
 
-    pub(crate) fn flush(&self) -> sled::Result<()> {
-        self.changing(|| self.db.flush().map(drop))
-    }
-
-    pub(crate) fn size_on_disk(&self) -> sled::Result<u64> {
-        self.db.size_on_disk()
-    }
-
-    /// Counts what is stored, deletes what cannot be read, and gives every entry its index entry
-    /// and every index entry its value again. Reads the whole store, so a page that sled cannot
-    /// read is found here and not by a caller.
-    pub(crate) fn reconcile(&self, now: DateTime<Utc>) -> sled::Result<()> {
-        let mut entries = 0;
-        for entry in &self.values {
-            let (key, stored) = entry?;
-            let Ok(departure) = departure_of(&stored) else {
-                self.changing(|| self.values.remove(&key))?;
-                self.gauges.evicted(EvictionCause::Unreadable);
-                continue;
-            };
-            let index_key = departure.index_key(&key);
-            if !self.index.contains_key(&index_key)? {
-                self.changing(|| self.index.insert(index_key, &[]))?;
-            }
-            self.gauges.entry_added(Self::cost(&key, stored.len()));
-            entries += 1;
-        }
-        // Each entry has an index entry now; more of them than that point nowhere.
-        if self.index.len() > entries {
-            for index_key in self.index.iter().keys() {
-                self.drop_if_outdated(&index_key?)?;
-            }
-        }
-        self.evict_to_bound(now)
-    }
-
-    /// Copies every entry that is live at `now` into `target`, a fresh store.
-    pub(crate) fn copy_live_to(&self, target: &Self, now: DateTime<Utc>) -> sled::Result<()> {
-        for entry in &self.values {
-            let (key, stored) = entry?;
-            if let Ok(departure) = departure_of(&stored)
-                && !departure.is_due(now)
-            {
-                target.put(&key, departure, &stored, now)?;
-            }
-        }
-        target.flush()
-    }
-
-    fn evict_to_bound(&self, now: DateTime<Utc>) -> sled::Result<()> {
+    fn evict_down_to(&self, bound: u64, now: DateTime<Utc>) -> sled::Result<()> {
         let first_live = index::first_live_at(now);
-        while self.gauges.live_bytes() > self.max_bytes {
+        while self.gauges.bytes() > bound {
             let Some((index_key, _)) = self.index.first()? else {
                 break;
             };
@@ -220,22 +282,22 @@ impl Store {
     /// Deletes the entry that `index_key` stands for, unless the key has been rewritten since:
     /// then only the outdated index entry goes. True if an entry was deleted.
     fn evict(&self, index_key: &[u8], cause: EvictionCause) -> sled::Result<bool> {
-        let Some(key) = index::stored_key(index_key) else {
+        let Some(tree_key) = index::tree_key_in(index_key) else {
             self.index.remove(index_key)?;
             return Ok(false);
         };
-        let _serialized = self.lock(key);
+        let _serialized = self.lock(tree_key);
         let mut deleted = false;
-        if let Some(stored) = self.values.get(key)? {
-            let cause = match departure_of(&stored) {
-                Ok(departure) if departure.index_key(key) == index_key => Some(cause),
+        if let Some(slot) = self.values.get(tree_key)? {
+            let cause = match slot::eviction_key_in(&slot) {
+                Ok(eviction) if eviction.index_key(tree_key) == index_key => Some(cause),
                 Ok(_) => None,
                 // Nobody can be served from it, and its own expiry is not known.
                 Err(_) => Some(EvictionCause::Unreadable),
             };
             if let Some(cause) = cause {
-                self.values.remove(key)?;
-                self.gauges.entry_removed(Self::cost(key, stored.len()));
+                self.values.remove(tree_key)?;
+                self.entry_gone(tree_key, &slot);
                 self.gauges.evicted(cause);
                 deleted = true;
             }
@@ -244,42 +306,29 @@ impl Store {
         Ok(deleted)
     }
 
-    fn drop_if_outdated(&self, index_key: &[u8]) -> sled::Result<()> {
-        let belongs = match index::stored_key(index_key) {
-            None => false,
-            Some(key) => self.values.get(key)?.is_some_and(|stored| {
-                departure_of(&stored).is_ok_and(|departure| departure.index_key(key) == index_key)
-            }),
-        };
-        if !belongs {
-            self.changing(|| self.index.remove(index_key))?;
-        }
-        Ok(())
-    }
-
     /// Removes the index entry of a value that is no longer stored, unless its successor uses the
     /// same one. That of an unreadable value is not known: it is found outdated when its turn comes,
     /// or at the next open.
     fn remove_index_entry(
         &self,
-        key: &[u8],
+        tree_key: &[u8],
         gone: &[u8],
         in_use: Option<&[u8]>,
-    ) -> sled::Result<Option<Departure>> {
-        let Ok(departure) = departure_of(gone) else {
+    ) -> sled::Result<Option<EvictionKey>> {
+        let Ok(eviction) = slot::eviction_key_in(gone) else {
             return Ok(None);
         };
-        let index_key = departure.index_key(key);
+        let index_key = eviction.index_key(tree_key);
         if in_use != Some(&index_key) {
             self.index.remove(index_key)?;
         }
-        Ok(Some(departure))
+        Ok(Some(eviction))
     }
 
     /// Does something that writes to sled's log, and gives up on the database if the disk fails.
     ///
-    /// A failed write of a large value leaves a hole in sled's log that it waits for ever after, in
-    /// a flush and when it is dropped. So nothing is asked of it from then on, and it is not
+    /// A failed write may leave a hole in sled's log that it waits for ever after, in a flush and
+    /// when it is dropped. So nothing is asked of it from then on, and it is not
     /// dropped: its memory, its threads and its lock go with the process.
     fn changing<T>(&self, change: impl FnOnce() -> sled::Result<T>) -> sled::Result<T> {
         self.check_in_use()?;
@@ -302,8 +351,8 @@ impl Store {
         Ok(())
     }
 
-    fn lock(&self, key: &[u8]) -> MutexGuard<'_, ()> {
-        let hash = self.hasher.hash_one(key);
+    fn lock(&self, tree_key: &[u8]) -> MutexGuard<'_, ()> {
+        let hash = self.hasher.hash_one(tree_key);
         let stripe = usize::try_from(hash % STRIPES as u64).unwrap_or(0);
         // The lock guards no data of its own: a panic under it leaves nothing half-changed that
         // `reconcile` and the sweep do not cope with.
@@ -311,10 +360,6 @@ impl Store {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn departure_of(stored: &[u8]) -> Result<Departure, Rejection> {
-    Header::parse(stored).map(Departure::from)
 }
 
 #[cfg(test)]

@@ -10,62 +10,80 @@ use hitbox_core::{BackendLabel, clock};
 
 use crate::{error, store::Store};
 
-/// The thread that deletes expired entries, until it is dropped.
+/// The thread that deletes expired entries and makes room on disk, until it is dropped.
 ///
 /// A thread of its own rather than a task: it needs no async runtime, so it also works for a
 /// backend that was opened outside of one, and a long sweep holds up nobody.
 #[derive(Debug)]
 pub(crate) struct Sweeper {
-    stop: Arc<StopSignal>,
+    signal: Arc<Signal>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// How the thread is told what to do.
 #[derive(Debug, Default)]
-struct StopSignal {
-    stopped: Mutex<bool>,
+pub(crate) struct Signal {
+    state: Mutex<State>,
     changed: Condvar,
 }
 
+#[derive(Debug, Default)]
+struct State {
+    stopped: bool,
+    asked_for_room: bool,
+}
+
+enum Wake {
+    Stopped,
+    AskedForRoom,
+    TimeToSweep,
+}
+
 impl Sweeper {
+    /// Sweeps `every` so often, or never by itself.
     pub(crate) fn start(
         store: Arc<Store>,
-        every: Duration,
+        every: Option<Duration>,
         label: BackendLabel,
     ) -> io::Result<Self> {
-        let stop = Arc::new(StopSignal::default());
+        let signal = store.signal();
         let thread = thread::Builder::new()
             .name("hitbox-sled-sweep".to_owned())
             .spawn({
-                let stop = Arc::clone(&stop);
+                let signal = Arc::clone(&signal);
                 move || {
-                    while !stop.wait(every) {
-                        sweep(&store, &stop, &label);
+                    loop {
+                        let done = match signal.wait(every.unwrap_or(Duration::MAX)) {
+                            Wake::Stopped => break,
+                            Wake::AskedForRoom => store.make_room(clock::now()),
+                            Wake::TimeToSweep => sweep(&store, &signal, &label),
+                        };
+                        // The next round tries again.
+                        if let Err(cause) = done {
+                            let error = error::from_sled(cause, Operation::Maintain, &label);
+                            tracing::warn!(%error, "a sweep of a sled backend failed");
+                        }
                     }
                 }
             })?;
         Ok(Self {
-            stop,
+            signal,
             thread: Some(thread),
         })
     }
 }
 
-fn sweep(store: &Store, stop: &StopSignal, label: &BackendLabel) {
-    match store.sweep(clock::now(), || !*stop.lock()) {
-        Ok(0) => {}
-        Ok(deleted) => tracing::debug!(backend = %label, deleted, "expired entries swept"),
-        // The next round tries again.
-        Err(cause) => {
-            let error = error::from_sled(cause, Operation::Maintain, label);
-            tracing::warn!(%error, "a sweep of expired entries failed");
-        }
+fn sweep(store: &Store, signal: &Signal, label: &BackendLabel) -> sled::Result<()> {
+    let deleted = store.sweep(clock::now(), || !signal.lock().stopped)?;
+    if deleted > 0 {
+        tracing::debug!(backend = %label, deleted, "expired entries swept");
     }
+    store.collect_if_any()
 }
 
 impl Drop for Sweeper {
     fn drop(&mut self) {
-        *self.stop.lock() = true;
-        self.stop.changed.notify_all();
+        self.signal.change(|state| state.stopped = true);
         // Joined, so that the directory is free again when the backend is gone.
         if let Some(Err(_panic)) = self.thread.take().map(JoinHandle::join) {
             tracing::error!("the sweep thread of a sled backend panicked");
@@ -73,17 +91,33 @@ impl Drop for Sweeper {
     }
 }
 
-impl StopSignal {
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
+impl Signal {
+    pub(crate) fn ask_for_room(&self) {
+        self.change(|state| state.asked_for_room = true);
     }
 
-    /// Waits for `timeout`, or less if told to stop; true if told to stop.
-    fn wait(&self, timeout: Duration) -> bool {
-        let (stopped, _) = self
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.lock());
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self, timeout: Duration) -> Wake {
+        let (mut state, _) = self
             .changed
-            .wait_timeout_while(self.lock(), timeout, |stopped| !*stopped)
+            .wait_timeout_while(self.lock(), timeout, |state| {
+                !state.stopped && !state.asked_for_room
+            })
             .unwrap_or_else(PoisonError::into_inner);
-        *stopped
+        if state.stopped {
+            Wake::Stopped
+        } else if std::mem::take(&mut state.asked_for_room) {
+            Wake::AskedForRoom
+        } else {
+            Wake::TimeToSweep
+        }
     }
 }

@@ -84,7 +84,7 @@ async fn a_value_that_has_expired_when_it_is_written_leaves_the_key_absent() {
     backend.write(&key("k"), expired).await.unwrap();
     assert_eq!(backend.read(&key("k")).await.unwrap(), None);
     assert_eq!(backend.statistics().entries, 0);
-    assert_eq!(backend.statistics().live_bytes, 0);
+    assert_eq!(backend.statistics().bytes, 0);
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn a_value_over_the_limit_is_refused_and_the_key_left_absent() {
         .unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::TooLarge);
     assert_eq!(backend.read(&key("k")).await.unwrap(), None);
-    assert_eq!(backend.statistics().live_bytes, 0);
+    assert_eq!(backend.statistics().bytes, 0);
 }
 
 #[tokio::test]

@@ -75,8 +75,8 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 fn damage(directory: &Path, random: &mut fastrand::Rng) -> String {
-    let files = files(&directory.join("data"));
-    // There are many files of large values, and one that holds everything else.
+    let files = files(directory);
+    // There are many files of long values, and one that holds everything else.
     let log = directory.join("data").join("db");
     let file = if random.bool() {
         &log

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use chrono::TimeDelta;
 use hitbox_backend::{compression::NoCompression, stored_form};
@@ -8,9 +10,14 @@ use super::*;
 impl Store {
     /// Puts bytes where a value's would be, damaged or not, as one that never expires.
     pub(crate) fn inject(&self, key: &[u8], stored: &[u8]) {
-        let unknown = Departure::from(&CacheValue::loaded((), Stamp::now()));
-        let departure = departure_of(stored).unwrap_or(unknown);
-        self.replace(key, departure, stored).unwrap();
+        let unknown = EvictionKey::from(&CacheValue::loaded((), Stamp::now()));
+        let eviction = slot::eviction_key_in(stored).unwrap_or(unknown);
+        self.put(key, eviction, stored, Utc::now()).unwrap();
+    }
+
+    /// Has sled write so much into one page that it takes a file of its own.
+    pub(crate) fn insert_blob(&self) -> sled::Result<()> {
+        self.changing(|| self.values.insert(b"blob", vec![0; 1 << 20]).map(drop))
     }
 }
 
@@ -24,8 +31,10 @@ impl Scene {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let database = sled::Config::new().path(directory.path()).open().unwrap();
+        let (files, _) = Files::scan(&directory.path().join("values")).unwrap();
+        let store = Store::new(database, directory.path(), Arc::new(files), u64::MAX).unwrap();
         Self {
-            store: Store::new(database, u64::MAX).unwrap(),
+            store,
             now: Utc::now(),
             _directory: directory,
         }
@@ -35,16 +44,26 @@ impl Scene {
     /// index key.
     fn put(&self, key: &[u8], expires_after: i64) -> Vec<u8> {
         let value = self.value(expires_after);
-        let departure = Departure::from(&value);
+        let eviction = EvictionKey::from(&value);
         self.store
-            .put(key, departure, &stored(&value), self.now)
+            .put(key, eviction, &stored(&value), self.now)
             .unwrap();
-        departure.index_key(key)
+        eviction.index_key(key)
     }
 
     fn value(&self, expires_after: i64) -> CacheValue<Raw> {
+        self.value_of(1, expires_after)
+    }
+
+    fn value_of(&self, length: usize, expires_after: i64) -> CacheValue<Raw> {
         let expire = self.now + TimeDelta::milliseconds(expires_after);
-        CacheValue::loaded(Raw::from(vec![1]), Stamp::now()).expires_at(expire)
+        CacheValue::loaded(Raw::from(vec![1; length]), Stamp::now()).expires_at(expire)
+    }
+
+    /// The stored form under `key`.
+    fn get(&self, key: &[u8]) -> Option<Bytes> {
+        let found = self.store.find(key).unwrap()?;
+        self.store.load(key, found).unwrap()
     }
 
     fn sweep(&self, after: i64) -> u64 {
@@ -93,7 +112,7 @@ fn a_key_that_was_rewritten_survives_the_eviction_of_what_it_was() {
         .evict(&outdated, EvictionCause::Expired)
         .unwrap();
     assert!(!evicted);
-    assert!(scene.store.get(b"k").unwrap().is_some());
+    assert!(scene.get(b"k").is_some());
     assert_eq!(scene.entries(), 1);
 }
 
@@ -111,7 +130,7 @@ fn concurrent_sweeps_and_rewrites_never_lose_a_rewritten_key() {
             let key = format!("k{}", round % 20);
             scene.put(key.as_bytes(), 1);
             scene.put(key.as_bytes(), 1_000);
-            scene.store.get(key.as_bytes()).unwrap().is_none()
+            scene.get(key.as_bytes()).is_none()
         });
         let lost = lost.count();
         done.store(true, Ordering::Release);
@@ -141,7 +160,7 @@ fn a_sweep_deletes_what_is_due_in_more_than_one_batch() {
 fn reconciling_repairs_whatever_a_crash_left() {
     let scene = Scene::new();
     let (one, two) = (scene.value(10), scene.value(20));
-    let index_key = |value, key: &[u8]| Departure::from(value).index_key(key);
+    let index_key = |value, key: &[u8]| EvictionKey::from(value).index_key(key);
     // A value without its index entry, and an index entry that its value has outlived.
     scene
         .store
@@ -164,25 +183,105 @@ fn reconciling_repairs_whatever_a_crash_left() {
     // Bytes that nobody can read.
     scene.store.values.insert(b"foreign", b"bytes").unwrap();
 
-    scene.store.reconcile(scene.now).unwrap();
+    scene.store.reconcile(HashMap::new(), scene.now).unwrap();
 
     let expected = [index_key(&one, b"one"), index_key(&two, b"two")];
     assert_eq!(scene.index_keys(), expected);
     let statistics = scene.statistics();
     assert_eq!(statistics.entries, 2);
     assert_eq!(statistics.evicted_unreadable, 1);
-    assert_eq!(statistics.live_bytes, 2 * (41 + 2 * 3 + 16));
+    assert_eq!(statistics.bytes, 2 * (512 + 63 + 31));
     assert_eq!(scene.sweep(20), 2);
-    assert_eq!(scene.statistics().live_bytes, 0);
+    assert_eq!(scene.statistics().bytes, 0);
 }
 
 #[test]
 fn damage_under_an_index_entry_is_swept_with_it() {
     let scene = Scene::new();
     scene.put(b"k", 10);
-    let length = scene.store.get(b"k").unwrap().unwrap().len();
+    let length = scene.get(b"k").unwrap().len();
     scene.store.values.insert(b"k", vec![0; length]).unwrap();
     assert_eq!(scene.sweep(10), 1);
     assert_eq!(scene.statistics().evicted_unreadable, 1);
-    assert_eq!(scene.statistics().live_bytes, 0);
+    assert_eq!(scene.statistics().bytes, 0);
+}
+
+/// A long value, whose file is there.
+fn put_long(scene: &Scene, key: &[u8]) -> FileRef {
+    let value = scene.value_of(10_000, 50);
+    let stored = stored(&value);
+    let eviction = EvictionKey::from(&value);
+    scene.store.put(key, eviction, &stored, scene.now).unwrap();
+    assert_eq!(scene.get(key), Some(stored));
+    match scene.store.find(key).unwrap() {
+        Some(Found::InFile(file)) => file,
+        Some(Found::Inline(_)) | None => panic!("not in a file"),
+    }
+}
+
+#[test]
+fn what_replaces_a_long_value_gives_its_file_back() {
+    let scene = Scene::new();
+    let steps: [&dyn Fn(); 4] = [
+        &|| assert_ne!(put_long(&scene, b"k").id, 0),
+        &|| assert!(!scene.put(b"k", 60).is_empty()),
+        &|| assert!(scene.store.remove(b"k").unwrap().is_some()),
+        &|| assert_eq!(scene.sweep(50), 1),
+    ];
+    for replace in steps {
+        let before = match scene.store.find(b"k").unwrap() {
+            Some(Found::InFile(file)) => file,
+            Some(Found::Inline(_)) | None => put_long(&scene, b"k"),
+        };
+        replace();
+        scene.store.collect().unwrap();
+        assert!(scene.store.files.read(before, b"k").is_err());
+    }
+    assert_eq!(scene.store.files.on_disk(), 0);
+}
+
+/// sled may show the slot again until it has written that another has taken its place.
+#[test]
+fn the_file_of_a_replaced_value_stays_until_the_log_is_on_disk() {
+    let scene = Scene::new();
+    let before = put_long(&scene, b"k");
+    put_long(&scene, b"k");
+    assert!(scene.store.files.read(before, b"k").is_ok());
+    scene.store.flush().unwrap();
+    assert!(scene.store.files.read(before, b"k").is_err());
+}
+
+#[test]
+fn a_value_that_is_replaced_between_finding_and_loading_gives_the_new_one() {
+    let scene = Scene::new();
+    put_long(&scene, b"k");
+    for long in [true, false] {
+        let found = scene.store.find(b"k").unwrap().unwrap();
+        if long {
+            put_long(&scene, b"k");
+        } else {
+            scene.put(b"k", 60);
+        }
+        scene.store.collect().unwrap();
+        let loaded = scene.store.load(b"k", found).unwrap();
+        assert!(loaded.is_some());
+        assert_eq!(loaded, scene.get(b"k"));
+    }
+    put_long(&scene, b"k");
+    let found = scene.store.find(b"k").unwrap().unwrap();
+    scene.store.remove(b"k").unwrap();
+    scene.store.collect().unwrap();
+    assert_eq!(scene.store.load(b"k", found).unwrap(), None);
+}
+
+#[test]
+fn clearing_a_long_namespace_leaves_its_neighbours() {
+    let scene = Scene::new();
+    let key = |last: &str| [&[b'n'; 600][..], last.as_bytes()].concat();
+    for name in ["one:a", "one:b", "two:a"] {
+        scene.put(&key(name), 50);
+    }
+    assert_eq!(scene.store.clear(&key("one:")).unwrap(), 2);
+    assert!(scene.get(&key("two:a")).is_some());
+    assert_eq!(scene.entries(), 1);
 }

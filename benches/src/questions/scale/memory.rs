@@ -73,7 +73,7 @@ fn on_disk(power: u32) -> Case {
         let each = |bytes: u64| bytes as f64 / count as f64;
         Ok(vec![Sample {
             ours: each(size),
-            floor: Some(each(opened.cache().statistics().live_bytes)),
+            floor: Some(each(opened.cache().statistics().bytes)),
         }])
     });
     if power <= 5 { case.quick() } else { case }
