@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use hitbox_backend::Repeated;
+use tokio::time::{Instant, sleep};
 
-use crate::{error::Failure, statistics::Counters};
-
-/// How often a call sends a request again that failed.
-const RETRIES: u32 = 1;
+use crate::{
+    error::{Effect, Failure, Remedy},
+    link::{Deadline, Link},
+};
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -16,28 +17,44 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// likely to help, and its outcome is unclear.
 const LEAST_TIME: Duration = Duration::from_millis(50);
 
+/// How often a request is sent again that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retries {
+    Once,
+    Spent,
+    /// As long as there is time: what is asked for takes a while in any case.
+    UntilDeadline,
+}
+
 /// The requests of one call, under its deadline.
 ///
 /// The SDK's own retries are off: a bulk request's unprocessed keys need retries of another kind
-/// under the same deadline, and an error must tell whether *any* attempt may have taken effect.
-pub(crate) struct Attempts<'c> {
-    counters: &'c Counters,
-    limit: Duration,
-    deadline: Instant,
-    retries_left: u32,
+/// under the same deadline, and an outcome must tell whether *any* attempt may still take effect.
+#[derive(Clone)]
+pub(crate) struct Attempts<'l> {
+    link: &'l Link,
+    deadline: Deadline,
+    retries: Retries,
     pause: Duration,
-    unclear: Option<Failure>,
+    /// The first attempt that may have taken effect, or may yet.
+    in_doubt: Option<Failure>,
 }
 
-impl<'c> Attempts<'c> {
-    pub(crate) fn within(limit: Duration, counters: &'c Counters) -> Self {
+impl<'l> Attempts<'l> {
+    pub(crate) fn within(limit: Duration, link: &'l Link) -> Self {
         Self {
-            counters,
-            limit,
-            deadline: Instant::now() + limit,
-            retries_left: RETRIES,
+            link,
+            deadline: Deadline::after(limit),
+            retries: Retries::Once,
             pause: SHORTEST_PAUSE,
-            unclear: None,
+            in_doubt: None,
+        }
+    }
+
+    pub(crate) fn until_deadline(self) -> Self {
+        Self {
+            retries: Retries::UntilDeadline,
+            ..self
         }
     }
 
@@ -46,24 +63,58 @@ impl<'c> Attempts<'c> {
     where
         Sent: Future<Output = Result<T, Failure>>,
     {
-        // Requests of a bulk operation wait for each other; making one that comes too late takes
-        // time too.
-        if Instant::now() >= self.deadline {
-            return Err(self.verdict(Failure::no_reply_within(self.limit)));
-        }
         loop {
-            let failure = match timeout_at(self.deadline, send()).await {
-                Ok(Ok(reply)) => return Ok(reply),
-                Ok(Err(failure)) => failure,
-                Err(_) => Failure::no_reply_within(self.limit),
+            let failure = match self.link.attempt(self.deadline, &send).await {
+                Ok(reply) => return Ok(reply),
+                Err(failure) => failure,
             };
-            let may_pass = failure.is_retryable() && self.retries_left > 0;
-            if !may_pass || !self.pause().await {
+            if !self.may_pass(&failure) || !self.pause().await {
                 return Err(self.verdict(failure));
             }
-            self.retries_left -= 1;
-            if failure.is_unclear() {
-                self.unclear = Some(failure);
+            self.retries = match self.retries {
+                Retries::Once | Retries::Spent => Retries::Spent,
+                Retries::UntilDeadline => Retries::UntilDeadline,
+            };
+            self.note(failure);
+        }
+    }
+
+    /// As [`request`](Self::request), for a change. If an earlier attempt of it is in doubt, what a
+    /// later one has made is not final: the outcome is the earlier one's failure, and says so.
+    pub(crate) async fn change<T, Sent>(
+        &mut self,
+        made: impl FnOnce(&T) -> Repeated,
+        send: impl Fn() -> Sent,
+    ) -> Result<T, Failure>
+    where
+        Sent: Future<Output = Result<T, Failure>>,
+    {
+        let reply = self.request(send).await?;
+        match self.doubt(made(&reply)) {
+            None => Ok(reply),
+            Some(doubt) => Err(doubt),
+        }
+    }
+
+    /// What to report of a change that was made, if an earlier attempt of it is in doubt.
+    pub(crate) fn doubt(&self, made: Repeated) -> Option<Failure> {
+        let in_doubt = self.in_doubt.clone()?;
+        Some(in_doubt.made_by_repeat(made))
+    }
+
+    fn may_pass(&self, failure: &Failure) -> bool {
+        let helps = match failure.remedy() {
+            Remedy::Again | Remedy::FreshConnection => true,
+            Remedy::None | Remedy::Apart | Remedy::FreshCredentials | Remedy::DoWithout => false,
+        };
+        helps && self.retries != Retries::Spent
+    }
+
+    fn note(&mut self, failure: Failure) {
+        match failure.effect() {
+            Effect::None => {}
+            Effect::InDoubt => {
+                self.in_doubt.get_or_insert(failure);
             }
         }
     }
@@ -72,11 +123,11 @@ impl<'c> Attempts<'c> {
     /// failed together do not come back together. `false`, at once, if the deadline is too near.
     pub(crate) async fn pause(&mut self) -> bool {
         let pause = self.pause.mul_f64(fastrand::f64());
-        if Instant::now() + pause + LEAST_TIME >= self.deadline {
+        if Instant::now() + pause + LEAST_TIME >= self.deadline.at {
             return false;
         }
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        self.counters.count_retry();
+        self.link.counters.count_retry();
         sleep(pause).await;
         true
     }
@@ -88,8 +139,11 @@ impl<'c> Attempts<'c> {
 
     /// What to report when `last` ends the call. An earlier attempt whose outcome is not known
     /// outweighs a clear refusal of a later one: the whole may have taken effect.
-    pub(crate) fn verdict(&mut self, last: Failure) -> Failure {
-        self.unclear.take().unwrap_or(last)
+    pub(crate) fn verdict(&self, last: Failure) -> Failure {
+        match (&self.in_doubt, last.remedy()) {
+            (Some(in_doubt), _) => in_doubt.clone().remedied_by(last.remedy()),
+            (None, _) => last,
+        }
     }
 }
 
@@ -107,47 +161,85 @@ mod tests {
         Failure::new(kind, "")
     }
 
-    /// What a call reports whose attempts fail like this, and how many it made.
-    async fn outcome(kinds: &[BackendErrorKind]) -> (Failure, usize) {
-        let counters = Counters::default();
+    /// What a write reports whose attempts fail like this before one succeeds, and how many it made.
+    async fn outcome(kinds: &[BackendErrorKind]) -> (Result<(), Failure>, usize) {
+        let link = Link::for_tests();
         let sent = Cell::new(0);
-        let reported = Attempts::within(LIMIT, &counters)
-            .request(|| {
-                let attempt = sent.replace(sent.get() + 1);
-                async move { Err::<(), _>(failure(kinds[attempt])) }
-            })
+        let reported = Attempts::within(LIMIT, &link)
+            .change(
+                |()| Repeated::Write,
+                || {
+                    let attempt = sent.replace(sent.get() + 1);
+                    async move {
+                        match kinds.get(attempt) {
+                            Some(kind) => Err(failure(*kind)),
+                            None => Ok(()),
+                        }
+                    }
+                },
+            )
             .await;
-        (reported.unwrap_err(), sent.get())
+        (reported, sent.get())
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_may_pass_is_sent_again_once() {
         use BackendErrorKind::{Denied, Throttled, Timeout, Unavailable};
         for kind in [Throttled, Timeout, Unavailable] {
-            assert_eq!(outcome(&[kind, kind]).await, (failure(kind), 2));
+            assert_eq!(outcome(&[kind, kind]).await, (Err(failure(kind)), 2));
         }
-        assert_eq!(outcome(&[Denied]).await, (failure(Denied), 1));
+        assert_eq!(outcome(&[Denied]).await, (Err(failure(Denied)), 1));
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_unclear_attempt_outweighs_a_clear_refusal() {
         use BackendErrorKind::{Throttled, Timeout};
         let (reported, _) = outcome(&[Timeout, Throttled]).await;
-        assert_eq!(reported, failure(Timeout));
+        assert_eq!(reported.unwrap_err().kind(), Timeout);
         let (reported, _) = outcome(&[Throttled, Timeout]).await;
-        assert_eq!(reported, failure(Timeout));
+        assert_eq!(reported.unwrap_err().kind(), Timeout);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_that_was_made_by_a_repeat_is_in_doubt_if_the_first_is() {
+        use BackendErrorKind::{Throttled, Timeout, Unavailable};
+        for kind in [Timeout, Unavailable] {
+            let in_doubt = failure(kind).made_by_repeat(Repeated::Write);
+            assert_eq!(outcome(&[kind]).await, (Err(in_doubt), 2));
+        }
+        assert_eq!(outcome(&[Throttled]).await, (Ok(()), 2));
+        assert_eq!(outcome(&[]).await, (Ok(()), 1));
     }
 
     #[tokio::test(start_paused = true)]
     async fn nothing_lasts_longer_than_the_deadline() {
         let began = Instant::now();
-        let counters = Counters::default();
-        let mut attempts = Attempts::within(LIMIT, &counters);
+        let link = Link::for_tests();
+        let mut attempts = Attempts::within(LIMIT, &link);
         let reply = attempts.request(std::future::pending::<Result<(), Failure>>);
         assert_eq!(reply.await, Err(Failure::no_reply_within(LIMIT)));
         assert!(!attempts.pause().await);
-        let late = attempts.request(|| async { panic!("sent too late") });
-        assert_eq!(late.await, Err::<(), _>(Failure::no_reply_within(LIMIT)));
+        let late = attempts.request::<(), _>(|| async { panic!("sent too late") });
+        assert_eq!(late.await.unwrap_err().kind(), BackendErrorKind::Timeout);
         assert_eq!(began.elapsed(), LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_patient_call_tries_until_its_deadline() {
+        let link = Link::for_tests();
+        let sent = Cell::new(0);
+        let mut attempts = Attempts::within(Duration::from_secs(60), &link).until_deadline();
+        let began = Instant::now();
+        let throttled = attempts.request(|| {
+            sent.set(sent.get() + 1);
+            async { Err::<(), _>(failure(BackendErrorKind::Throttled)) }
+        });
+        throttled.await.unwrap_err();
+        assert!(
+            began.elapsed() > Duration::from_secs(59),
+            "{:?}",
+            began.elapsed()
+        );
+        assert!(sent.get() > 50, "{}", sent.get());
     }
 }

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use hitbox_backend::{
     Backend, BackendError, BackendResult, CacheKeyFormat, Capabilities, Compressor, DeleteStatus,
-    Format, Operation, ReadOutcome, Rejection,
+    Format, Operation, ReadOutcome, Rejection, Repeated,
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw, clock};
 
@@ -13,8 +13,9 @@ use crate::{
     change::{Change, Room},
     error::Failure,
     item::{self, Item, LARGEST_ITEM},
+    link::Link,
     requests::{Removal, Requests},
-    statistics::{Counters, Statistics},
+    statistics::Statistics,
     stored_key::StoredKey,
     table,
 };
@@ -24,8 +25,9 @@ use crate::{
 /// Made by [`DynamoDbBackend::builder`]. Clones share one client, and so its connections.
 ///
 /// Every call ends within the
-/// [`operation_timeout`](DynamoDbBackendBuilder::operation_timeout), whatever the service does. It
-/// must be made within a tokio runtime with time enabled.
+/// [`deadline`](DynamoDbBackendBuilder::deadline), whatever the service does. It must be made within
+/// a tokio runtime with I/O and time enabled. One backend may be used in several: each has
+/// connections of its own, and the end of one costs the others nothing.
 ///
 /// # Errors
 ///
@@ -34,16 +36,22 @@ use crate::{
 ///
 /// - [`Timeout`](hitbox_backend::BackendErrorKind::Timeout) or
 ///   [`Unavailable`](hitbox_backend::BackendErrorKind::Unavailable) if the service does not answer,
-///   cannot be reached or fails;
+///   cannot be reached or fails, or if there are no credentials;
 /// - [`Throttled`](hitbox_backend::BackendErrorKind::Throttled) if the table or the account is over
 ///   its throughput;
 /// - [`Denied`](hitbox_backend::BackendErrorKind::Denied) if the credentials are not accepted, or
 ///   do not permit it;
 /// - [`InvalidConfiguration`](hitbox_backend::BackendErrorKind::InvalidConfiguration) if there is no
-///   such table or its key schema does not fit; [`verify_table`](Self::verify_table) says what is
-///   wrong.
+///   such table, its key schema does not fit, or DynamoDB finds a request invalid for another reason;
+///   [`verify_table`](Self::verify_table) says what is wrong. And if there is no tokio runtime.
 ///
-/// Credentials and values are in none of them.
+/// A write or removal that had to be sent again, because it is not known what became of the first
+/// attempt, is no success even if the second attempt is: the first may still be applied, after a
+/// newer change of the key. The error is that of the first attempt, and its
+/// [`repeated`](hitbox_backend::BackendError::repeated) says what the second has made. Typed access
+/// and compositions understand it.
+///
+/// Each says which table on which server it was. Credentials and values are in none of them.
 ///
 /// # Cancel safety
 ///
@@ -56,13 +64,15 @@ pub struct DynamoDbBackend {
 
 pub(crate) struct Inner {
     pub(crate) requests: Requests,
-    pub(crate) operation_timeout: Duration,
+    pub(crate) link: Link,
+    /// Which table on which server, for errors.
+    pub(crate) place: String,
+    pub(crate) deadline: Duration,
     pub(crate) label: BackendLabel,
     pub(crate) key_format: CacheKeyFormat,
     pub(crate) value_format: Arc<dyn Format>,
     pub(crate) compressor: Arc<dyn Compressor>,
     pub(crate) capabilities: Capabilities,
-    pub(crate) counters: Counters,
 }
 
 impl From<Inner> for DynamoDbBackend {
@@ -86,20 +96,28 @@ impl DynamoDbBackend {
     /// What has happened since the backend was built. Does no I/O.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        self.inner.counters.snapshot()
+        let link = &self.inner.link;
+        Statistics {
+            retries: link.counters.retries(),
+            connections_opened: link.connections.opened(),
+            clock_skew_seconds: link.connections.clock_skew().seconds(),
+            rejections: Arc::clone(&link.counters.rejections),
+        }
     }
 
     /// Checks that the table is there and that its key schema fits. Asks the service once, or a
     /// few times if it has to.
     ///
-    /// A table on which DynamoDB does not delete expired items is fit for use, but grows: that is
-    /// traced at WARN.
+    /// A table on which DynamoDB does not delete expired items, or deletes by another attribute, is
+    /// fit for use, but grows: that is traced at WARN. So is a server that does not tell, or may not.
     ///
     /// # Errors
     ///
     /// - [`InvalidConfiguration`](hitbox_backend::BackendErrorKind::InvalidConfiguration) if the
     ///   table is not there, or if its key is not one partition key of type S with the expected
     ///   name; the message says which, and what to do.
+    /// - [`InvalidConfiguration`](hitbox_backend::BackendErrorKind::InvalidConfiguration) if the
+    ///   table is archived, or the key that it is encrypted with cannot be used.
     /// - [`Unavailable`](hitbox_backend::BackendErrorKind::Unavailable) if the table is being
     ///   created or deleted.
     /// - Those of any other operation.
@@ -115,7 +133,11 @@ impl DynamoDbBackend {
     /// waits until it is active, checks its key schema, and has DynamoDB delete expired items.
     ///
     /// May be called by several processes at once, and on every start. Takes up to
-    /// [`TABLE_TIMEOUT`](Self::TABLE_TIMEOUT); a new table usually takes some seconds.
+    /// [`TABLE_TIMEOUT`](Self::TABLE_TIMEOUT); a new table usually takes some seconds. What may pass
+    /// (throttling, too many tables being made at a time) is waited for as long.
+    ///
+    /// Where the server knows no TTL, or does not permit to ask for it, the table is used without:
+    /// it grows, and that is traced at WARN.
     ///
     /// # Errors
     ///
@@ -127,8 +149,8 @@ impl DynamoDbBackend {
     /// Dropped halfway, it leaves a table that the next call completes.
     pub async fn create_table_if_missing(&self) -> BackendResult<()> {
         let inner = &*self.inner;
-        let attempts = Attempts::within(Self::TABLE_TIMEOUT, &inner.counters);
-        table::create_if_missing(&inner.requests, attempts)
+        let attempts = Attempts::within(Self::TABLE_TIMEOUT, &inner.link).until_deadline();
+        table::create_if_missing(&inner.requests, &inner.label, attempts)
             .await
             .map_err(|failure| inner.error(failure, Operation::Open))
     }
@@ -154,14 +176,23 @@ impl Backend for DynamoDbBackend {
         let requests = &inner.requests;
         let stored_key = inner.stored_key(key);
         let mut attempts = inner.attempts();
+        let made = |()| Repeated::Write;
         let outcome = match inner.change(&stored_key, &value) {
             Ok(Change::Put { stored, expire }) => {
                 let item = || item::of(&stored_key, &stored, expire, &requests.attributes);
-                attempts.request(|| requests.put(item())).await
+                attempts
+                    .change(|&reply| made(reply), || requests.put(item()))
+                    .await
             }
-            Ok(Change::Clear { outcome }) => {
+            Ok(Change::Clear { outcome: Ok(()) }) => {
+                let clear = || requests.delete(&stored_key);
+                attempts.change(|&reply| made(reply), clear).await
+            }
+            // That the value is refused is what the caller has to know; a deletion that comes late
+            // costs a miss.
+            Ok(Change::Clear { outcome: refused }) => {
                 let cleared = attempts.request(|| requests.delete(&stored_key)).await;
-                cleared.and(outcome)
+                cleared.and(refused)
             }
             Err(failure) => Err(failure),
         };
@@ -169,7 +200,8 @@ impl Backend for DynamoDbBackend {
     }
 
     /// One DeleteItem, and another for an expired item that is still there. If it had to be sent
-    /// again because its reply was lost, the item may be reported missing though it was deleted.
+    /// again because its reply was lost, the error says so, and the item may be reported missing
+    /// though it was deleted.
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
         let inner = &*self.inner;
         let removed = inner.remove(&inner.stored_key(key), inner.attempts()).await;
@@ -222,7 +254,7 @@ impl Backend for DynamoDbBackend {
 
 impl Inner {
     pub(crate) fn attempts(&self) -> Attempts<'_> {
-        Attempts::within(self.operation_timeout, &self.counters)
+        Attempts::within(self.deadline, &self.link)
     }
 
     pub(crate) fn stored_key(&self, key: &CacheKey) -> StoredKey {
@@ -250,16 +282,19 @@ impl Inner {
         mut attempts: Attempts<'_>,
     ) -> Result<DeleteStatus, Failure> {
         let now = clock::now();
-        let removal = attempts.request(|| self.requests.delete_live(key, now));
-        match removal.await? {
-            Removal::Deleted => Ok(DeleteStatus::Deleted(1)),
-            Removal::Absent => Ok(DeleteStatus::Missing),
+        let made = |removal: &Removal| Repeated::Remove(removal.status());
+        let removal = attempts.change(made, || self.requests.delete_live(key, now));
+        let removal = removal.await?;
+        match removal {
+            Removal::Deleted | Removal::Absent => {}
             // Deleted even so: a process whose clock is behind would still take it for live.
             Removal::Expired => {
-                attempts.request(|| self.requests.delete(key)).await?;
-                Ok(DeleteStatus::Missing)
+                let made = |()| Repeated::Remove(removal.status());
+                let delete = || self.requests.delete(key);
+                attempts.change(|&reply| made(reply), delete).await?;
             }
         }
+        Ok(removal.status())
     }
 
     /// The value in an item that was found under `key`, if it is live.
@@ -276,11 +311,12 @@ impl Inner {
     }
 
     fn reject(&self, key: &CacheKey, rejection: Rejection) {
-        self.counters.rejections.note(&self.label, key, rejection);
+        let rejections = &self.link.counters.rejections;
+        rejections.note(&self.label, key, rejection);
     }
 
     pub(crate) fn error(&self, failure: Failure, operation: Operation) -> BackendError {
-        failure.into_error(operation, &self.label)
+        failure.at(&self.place).into_error(operation, &self.label)
     }
 }
 

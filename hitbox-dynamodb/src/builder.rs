@@ -9,8 +9,16 @@ use hitbox_backend::{
 use hitbox_core::BackendLabel;
 
 use crate::{
-    AttributeNames, DynamoDbBackend, ReadConsistency, backend::Inner, client::Connection,
-    error::Failure, item, requests::Requests, statistics::Counters, stored_key::LONGEST_NAMESPACE,
+    AttributeNames, DynamoDbBackend, ReadConsistency,
+    backend::Inner,
+    client::{Connection, Limits},
+    error::Failure,
+    item,
+    link::Link,
+    requests::Requests,
+    settings,
+    statistics::Counters,
+    stored_key::LONGEST_NAMESPACE,
 };
 
 /// The settings of a [`DynamoDbBackend`].
@@ -44,8 +52,10 @@ pub struct DynamoDbBackendBuilder {
     credentials: Option<Credentials>,
     consistency: ReadConsistency,
     attributes: AttributeNames,
-    operation_timeout: Duration,
-    attempt_timeout: Duration,
+    deadline: Duration,
+    attempt_timeout: Option<Duration>,
+    connect_timeout: Option<Duration>,
+    max_connections: usize,
     label: BackendLabel,
     key_format: CacheKeyFormat,
     value_format: Arc<dyn Format>,
@@ -54,10 +64,12 @@ pub struct DynamoDbBackendBuilder {
 }
 
 impl DynamoDbBackendBuilder {
-    /// The default of [`operation_timeout`](Self::operation_timeout): 800 ms.
-    pub const DEFAULT_OPERATION_TIMEOUT: Duration = Duration::from_millis(800);
+    /// The default of [`deadline`](Self::deadline): 800 ms.
+    pub const DEFAULT_DEADLINE: Duration = Duration::from_millis(800);
     /// The default of [`attempt_timeout`](Self::attempt_timeout): 400 ms.
     pub const DEFAULT_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(400);
+    /// The default of [`max_connections`](Self::max_connections): 64.
+    pub const DEFAULT_MAX_CONNECTIONS: usize = 64;
 
     pub(crate) fn new() -> Self {
         Self {
@@ -69,8 +81,10 @@ impl DynamoDbBackendBuilder {
             credentials: None,
             consistency: ReadConsistency::default(),
             attributes: AttributeNames::default(),
-            operation_timeout: Self::DEFAULT_OPERATION_TIMEOUT,
-            attempt_timeout: Self::DEFAULT_ATTEMPT_TIMEOUT,
+            deadline: Self::DEFAULT_DEADLINE,
+            attempt_timeout: None,
+            connect_timeout: None,
+            max_connections: Self::DEFAULT_MAX_CONNECTIONS,
             label: BackendLabel::new_static("dynamodb"),
             key_format: CacheKeyFormat::TEXT,
             value_format: Arc::new(BincodeFormat),
@@ -86,7 +100,12 @@ impl DynamoDbBackendBuilder {
     }
 
     /// A client to go by. Its HTTP client, endpoint, credentials and interceptors are used; its
-    /// timeouts and retries give way to those of the backend.
+    /// timeouts, retries and cache of credentials give way to those of the backend.
+    ///
+    /// If it has no HTTP client, the backend brings one. One that it has keeps its connections as it
+    /// was told to: [`max_connections`](Self::max_connections) then bounds requests, connections
+    /// that died together are found dead one by one, and of several runtimes each needs a backend of
+    /// its own.
     pub fn client(mut self, client: Client) -> Self {
         self.client = Some(client);
         self
@@ -95,8 +114,13 @@ impl DynamoDbBackendBuilder {
     /// The configuration that the SDK's clients of this application share, as `aws-config` loads
     /// it from the environment.
     ///
-    /// Its timeouts and retries give way to those of the backend. If it has no HTTP client, the
-    /// backend brings one, with TLS by rustls.
+    /// Its timeouts, retries and cache of credentials give way to those of the backend. If it has no
+    /// HTTP client, the backend brings one, with TLS by rustls; for one that it has, see
+    /// [`client`](Self::client).
+    ///
+    /// Credentials are loaded apart from the calls that need them, however long their provider
+    /// takes; they are renewed five minutes before they expire, and soon after the service has
+    /// refused them.
     pub fn sdk_config(mut self, config: SdkConfig) -> Self {
         self.sdk_config = Some(config);
         self
@@ -104,6 +128,9 @@ impl DynamoDbBackendBuilder {
 
     /// The URL of a server, `http://` or `https://`. Default: AWS's in the
     /// [`region`](Self::region).
+    ///
+    /// A server that is not on this machine is reached through the proxy that the environment
+    /// variables `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` name, if they do.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
         self
@@ -145,25 +172,42 @@ impl DynamoDbBackendBuilder {
         self
     }
 
-    /// The longest that any call takes, retries included. Default: 800 ms.
+    /// The longest that any call takes: waiting for a connection, and retries, included. Default:
+    /// 800 ms.
     ///
     /// A bulk operation has no longer: what has not come by then fails with
     /// [`Timeout`](hitbox_backend::BackendErrorKind::Timeout) or
     /// [`Throttled`](hitbox_backend::BackendErrorKind::Throttled), key by key. Raise it for bulk
     /// operations of many megabytes.
-    pub const fn operation_timeout(mut self, limit: Duration) -> Self {
-        self.operation_timeout = limit;
+    pub const fn deadline(mut self, limit: Duration) -> Self {
+        self.deadline = limit;
         self
     }
 
     /// When the read or removal of one key is given up and sent once more: it may be the connection
-    /// that hangs. Default: 400 ms. Within [`operation_timeout`](Self::operation_timeout) in any
-    /// case.
+    /// that hangs. No more than the [`deadline`](Self::deadline). Default: 400 ms, or the deadline
+    /// if that is shorter.
     ///
-    /// Requests for many keys have the whole of the operation's time, and so do writes: the request
-    /// that was given up could be applied after a later one.
+    /// Requests for many keys have the whole of the call's time, and so do writes: the request that
+    /// was given up could be applied after a later one.
     pub const fn attempt_timeout(mut self, limit: Duration) -> Self {
-        self.attempt_timeout = limit;
+        self.attempt_timeout = Some(limit);
+        self
+    }
+
+    /// How long it may take to open a connection, TLS included. No more than the
+    /// [`deadline`](Self::deadline). Default: the [`attempt_timeout`](Self::attempt_timeout).
+    pub const fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = Some(limit);
+        self
+    }
+
+    /// How many connections there are at most, for each tokio runtime that uses the backend, and so
+    /// how many requests are under way at a time. Default: 64. Calls that find none free wait within
+    /// their [`deadline`](Self::deadline). A connection that has nothing to do is closed after a
+    /// minute.
+    pub const fn max_connections(mut self, most: usize) -> Self {
+        self.max_connections = most;
         self
     }
 
@@ -228,34 +272,39 @@ impl DynamoDbBackendBuilder {
 
     fn checked(mut self) -> Result<DynamoDbBackend, Failure> {
         let capabilities = self.capabilities()?;
-        let table = self.table.take().filter(|name| !name.is_empty());
-        let table = table.ok_or_else(|| {
+        let table = self.table.take().ok_or_else(|| {
             Failure::invalid_configuration("`table` is missing: name the table to keep values in")
         })?;
-        self.check_timeouts()?;
+        settings::table(&table).map_err(Failure::invalid_configuration)?;
+        let limits = self.limits().map_err(Failure::invalid_configuration)?;
         if self.key_format.namespace().len() > LONGEST_NAMESPACE {
             return Err(Failure::invalid_configuration(
                 "`key_format` has a namespace over 1,022 bytes: shorten it",
             ));
         }
-        let attempt_timeout = self.attempt_timeout.min(self.operation_timeout);
         let connection = self.connection()?;
-        let (hasty, patient) = connection.clients(attempt_timeout, self.operation_timeout);
+        let place = format!("table `{table}`{}", connection.server());
+        let clients = connection.clients(limits);
         Ok(DynamoDbBackend::from(Inner {
             requests: Requests {
-                hasty,
-                patient,
+                per_attempt: clients.per_attempt,
+                full_timeout: clients.full_timeout,
                 table,
                 attributes: self.attributes,
                 consistency: self.consistency,
             },
-            operation_timeout: self.operation_timeout,
+            link: Link {
+                connections: clients.connections,
+                credentials: clients.credentials,
+                counters: Counters::default(),
+            },
+            place,
+            deadline: limits.deadline,
             label: self.label,
             key_format: self.key_format,
             value_format: self.value_format,
             compressor: self.compressor,
             capabilities,
-            counters: Counters::default(),
         }))
     }
 
@@ -283,18 +332,21 @@ impl DynamoDbBackendBuilder {
         Ok(capabilities)
     }
 
-    fn check_timeouts(&self) -> Result<(), Failure> {
-        for (name, timeout) in [
-            ("operation_timeout", self.operation_timeout),
-            ("attempt_timeout", self.attempt_timeout),
-        ] {
-            if timeout.is_zero() {
-                return Err(Failure::invalid_configuration(format!(
-                    "`{name}` is zero: no request could be answered in time; raise it"
-                )));
-            }
-        }
-        Ok(())
+    fn limits(&self) -> Result<Limits, String> {
+        let deadline = self.deadline;
+        settings::duration("deadline", deadline)?;
+        let attempt = self.attempt_timeout;
+        let attempt = attempt.unwrap_or(Self::DEFAULT_ATTEMPT_TIMEOUT.min(deadline));
+        settings::within_deadline("attempt_timeout", attempt, deadline)?;
+        let connect = self.connect_timeout.unwrap_or(attempt);
+        settings::within_deadline("connect_timeout", connect, deadline)?;
+        settings::max_connections(self.max_connections)?;
+        Ok(Limits {
+            deadline,
+            attempt,
+            connect,
+            connections: self.max_connections,
+        })
     }
 
     fn connection(&mut self) -> Result<Connection, Failure> {
@@ -312,48 +364,49 @@ impl DynamoDbBackendBuilder {
             (None, Some(config)) if config.credentials_provider().is_none() => {
                 refuse("`sdk_config` has no credentials provider: set one")
             }
-            (None, Some(config)) if config.region().is_none() => {
-                refuse("`sdk_config` has no region: set one")
+            (None, Some(config)) => {
+                Self::check_sdk_config(&config).map_err(Failure::invalid_configuration)?;
+                Ok(Connection::SdkConfig(Box::new(config)))
             }
-            (None, Some(config)) => Ok(Connection::SdkConfig(Box::new(config))),
             (None, None) => self.connection_from_parts(),
         }
     }
 
-    fn connection_from_parts(&mut self) -> Result<Connection, Failure> {
-        if let Some(defect) = self.endpoint.as_deref().and_then(endpoint_defect) {
-            return Err(Failure::invalid_configuration(defect));
+    fn check_sdk_config(config: &SdkConfig) -> settings::Checked {
+        let Some(region) = config.region() else {
+            return Err("`sdk_config` has no region: set one".into());
+        };
+        settings::region("sdk_config", region.as_ref())?;
+        match config.endpoint_url() {
+            Some(url) => settings::endpoint("sdk_config", url),
+            None => Ok(()),
         }
+    }
+
+    fn connection_from_parts(&mut self) -> Result<Connection, Failure> {
         let (Some(region), Some(credentials)) = (self.region.take(), self.credentials.take())
         else {
             return Err(Failure::invalid_configuration(
                 "`region` and `credentials` are needed, or `sdk_config`, or `client`",
             ));
         };
+        let endpoint = self.endpoint.take();
+        let checked = settings::region("region", &region)
+            .and_then(|()| {
+                let (id, secret) = (credentials.access_key_id(), credentials.secret_access_key());
+                settings::credentials(id, secret)
+            })
+            .and_then(|()| match &endpoint {
+                Some(url) => settings::endpoint("endpoint", url),
+                None => Ok(()),
+            });
+        checked.map_err(Failure::invalid_configuration)?;
         Ok(Connection::Parts {
-            endpoint: self.endpoint.take(),
+            endpoint,
             region,
             credentials,
         })
     }
-}
-
-/// Without the URL in it: it may hold a password.
-fn endpoint_defect(url: &str) -> Option<&'static str> {
-    let Some(rest) = url
-        .strip_prefix("http://")
-        .or_else(|| url.strip_prefix("https://"))
-    else {
-        return Some("`endpoint` must begin with http:// or https://");
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.is_empty() {
-        return Some("`endpoint` names no host");
-    }
-    if authority.contains('@') {
-        return Some("`endpoint` holds a user or password: give them with `credentials`");
-    }
-    None
 }
 
 /// Shows neither credentials nor the endpoint, which may hold some until it is checked.
@@ -368,8 +421,10 @@ impl fmt::Debug for DynamoDbBackendBuilder {
             .field("credentials", &self.credentials.is_some())
             .field("read_consistency", &self.consistency)
             .field("attribute_names", &self.attributes)
-            .field("operation_timeout", &self.operation_timeout)
+            .field("deadline", &self.deadline)
             .field("attempt_timeout", &self.attempt_timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("max_connections", &self.max_connections)
             .field("label", &self.label)
             .field("key_format", &self.key_format)
             .field("value_format", &self.value_format)

@@ -1,19 +1,23 @@
-//! From what the application has, to clients with this backend's deadlines.
+//! From what the application has, to clients with this backend's deadlines, connections and
+//! credentials.
 
-use std::time::Duration;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client, Config,
     config::{
-        self, BehaviorVersion, Credentials, Region, SharedHttpClient,
-        StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
+        self, BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig,
+        retry::RetryConfig, timeout::TimeoutConfig,
     },
 };
-use aws_smithy_http_client::{
-    Builder as HttpClientBuilder,
-    tls::{Provider, rustls_provider::CryptoMode},
-};
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_types::SdkConfig;
+use http::Uri;
+
+use crate::{
+    connections::{Connections, Http, Transport},
+    credentials::{Cache, Keeper},
+};
 
 /// Where the client comes from.
 pub(crate) enum Connection {
@@ -26,27 +30,85 @@ pub(crate) enum Connection {
     },
 }
 
+/// What bounds requests and connections.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) deadline: Duration,
+    pub(crate) attempt: Duration,
+    pub(crate) connect: Duration,
+    pub(crate) connections: usize,
+}
+
+pub(crate) struct Clients {
+    pub(crate) per_attempt: Client,
+    pub(crate) full_timeout: Client,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) credentials: Arc<Keeper>,
+}
+
 impl Connection {
-    /// A client that gives up an attempt after `attempt`, and one that does so after `operation`.
-    pub(crate) fn clients(self, attempt: Duration, operation: Duration) -> (Client, Client) {
-        let base = self.config();
-        let client = |limit| Client::from_conf(with_limit(base.clone(), attempt, limit));
-        (client(attempt), client(operation))
+    /// A client that gives up an attempt when its time is over, and one that does so when the
+    /// call's is. They share connections and credentials.
+    pub(crate) fn clients(self, limits: Limits) -> Clients {
+        let connections = Connections::to(self.transport(), limits.connections);
+        let credentials = Keeper::new();
+        let base = self
+            .config()
+            .http_client(Http(Arc::clone(&connections)))
+            .identity_cache(Cache(Arc::clone(&credentials)));
+        let client = |limit| Client::from_conf(with_limit(base.clone(), limits.connect, limit));
+        Clients {
+            per_attempt: client(limits.attempt),
+            full_timeout: client(limits.deadline),
+            connections,
+            credentials,
+        }
+    }
+
+    /// Which server is asked, for a sentence to end with.
+    pub(crate) fn server(&self) -> String {
+        let (endpoint, region) = match self {
+            Self::Client(client) => (None, client.config().region().map(Region::as_ref)),
+            Self::SdkConfig(config) => (config.endpoint_url(), config.region().map(Region::as_ref)),
+            Self::Parts {
+                endpoint, region, ..
+            } => (endpoint.as_deref(), Some(region.as_str())),
+        };
+        match (endpoint, region) {
+            (Some(endpoint), _) => format!(" at {endpoint}"),
+            (None, Some(region)) => format!(" in {region}"),
+            (None, None) => String::new(),
+        }
+    }
+
+    fn transport(&self) -> Transport {
+        let (given, endpoint) = match self {
+            Self::Client(client) => (client.config().http_client(), None),
+            Self::SdkConfig(config) => (config.http_client(), config.endpoint_url()),
+            Self::Parts { endpoint, .. } => (None, endpoint.as_deref()),
+        };
+        let proxy = match endpoint {
+            Some(url) if is_near(url) => ProxyConfig::disabled(),
+            Some(_) | None => ProxyConfig::from_env(),
+        };
+        match (given, endpoint) {
+            (Some(client), _) => Transport::Given(client),
+            // Spares a machine without root certificates from looking for them.
+            (None, Some(url)) if url.starts_with("http://") => Transport::Plain(proxy),
+            (None, _) => Transport::Secure(proxy),
+        }
     }
 
     fn config(self) -> config::Builder {
         match self {
             Self::Client(client) => client.config().to_builder(),
             Self::SdkConfig(given) => {
-                let mut config = config::Builder::from(&*given);
-                // Without either of them `from_conf` panics, or every request fails.
-                if given.behavior_version().is_none() {
-                    config = config.behavior_version(behavior_version());
+                let config = config::Builder::from(&*given);
+                // Without one `from_conf` panics.
+                match given.behavior_version() {
+                    Some(_) => config,
+                    None => config.behavior_version(behavior_version()),
                 }
-                if given.http_client().is_none() {
-                    config = config.http_client(http_client(given.endpoint_url()));
-                }
-                config
             }
             Self::Parts {
                 endpoint,
@@ -55,7 +117,6 @@ impl Connection {
             } => {
                 let mut config = Config::builder()
                     .behavior_version(behavior_version())
-                    .http_client(http_client(endpoint.as_deref()))
                     .region(Region::new(region))
                     .credentials_provider(credentials);
                 config.set_endpoint_url(endpoint);
@@ -63,6 +124,16 @@ impl Connection {
             }
         }
     }
+}
+
+/// On this machine, where no proxy has to be asked.
+fn is_near(endpoint: &str) -> bool {
+    let Ok(uri) = endpoint.parse::<Uri>() else {
+        return false;
+    };
+    let host = uri.host().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn with_limit(base: config::Builder, connect: Duration, limit: Duration) -> Config {
@@ -74,6 +145,7 @@ fn with_limit(base: config::Builder, connect: Duration, limit: Duration) -> Conf
         .disable_operation_timeout()
         .build();
     base.timeout_config(timeouts)
+        // A change that is sent twice must not look as if it had been sent once.
         .retry_config(RetryConfig::disabled())
         // Watches the throughput of bodies; the deadlines are stricter.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
@@ -85,13 +157,25 @@ fn behavior_version() -> BehaviorVersion {
     BehaviorVersion::v2026_01_12()
 }
 
-fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
-    let builder = HttpClientBuilder::new();
-    match endpoint {
-        // Spares a machine without root certificates from looking for them.
-        Some(plain) if plain.starts_with("http://") => builder.build_http(),
-        Some(_) | None => builder
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .build_https(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_near() {
+        for near in [
+            "http://localhost:8000",
+            "https://127.0.0.1:1",
+            "http://[::1]:1",
+        ] {
+            assert!(is_near(near), "{near}");
+        }
+        for far in [
+            "http://localhost.example",
+            "http://dynamodb:8000",
+            "http://10.0.0.1",
+        ] {
+            assert!(!is_near(far), "{far}");
+        }
     }
 }

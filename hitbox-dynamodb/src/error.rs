@@ -1,4 +1,4 @@
-//! What went wrong, in words that hold neither credentials nor values.
+//! What went wrong, in words that hold neither credentials nor values, and what may help.
 //!
 //! The SDK's own errors do not go along as sources: their `Debug` shows whole replies, and the
 //! message of a signature error quotes the session token.
@@ -9,8 +9,11 @@ use aws_sdk_dynamodb::{
     config::http::HttpResponse,
     error::{ConnectorError, ProvideErrorMetadata, SdkError},
 };
-use hitbox_backend::{BackendError, BackendErrorKind, Operation};
+use hitbox_backend::{BackendError, BackendErrorKind, Operation, Repeated};
 use hitbox_core::BackendLabel;
+use http_body_util::LengthLimitError;
+
+use crate::{connections::NotSent, refusal};
 
 /// A [`BackendError`] to be: without operation and label, and so the same for all keys of a bulk
 /// operation that share it.
@@ -18,13 +21,57 @@ use hitbox_core::BackendLabel;
 pub(crate) struct Failure {
     kind: BackendErrorKind,
     detail: String,
+    effect: Effect,
+    remedy: Remedy,
+    repeated: Option<Repeated>,
+}
+
+/// What a failed request may have done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing, and it will do nothing.
+    None,
+    /// It may have taken effect, or may yet.
+    InDoubt,
+}
+
+/// What may help against a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// Nothing that the adapter could do.
+    None,
+    /// The same request a little later.
+    Again,
+    /// The same request on a connection that was not there before.
+    FreshConnection,
+    /// The same request without the entry that it was refused for.
+    Apart,
+    /// Other credentials.
+    FreshCredentials,
+    /// To do without what was asked for: the server has no such thing.
+    DoWithout,
 }
 
 impl Failure {
     pub(crate) fn new(kind: BackendErrorKind, detail: impl Into<String>) -> Self {
+        let (effect, remedy) = match kind {
+            BackendErrorKind::Throttled => (Effect::None, Remedy::Again),
+            BackendErrorKind::Unavailable => (Effect::InDoubt, Remedy::Again),
+            BackendErrorKind::Timeout => (Effect::InDoubt, Remedy::FreshConnection),
+            BackendErrorKind::TooLarge
+            | BackendErrorKind::InvalidConfiguration
+            | BackendErrorKind::NotStorable
+            | BackendErrorKind::Full
+            | BackendErrorKind::Denied
+            | BackendErrorKind::Internal
+            | _ => (Effect::None, Remedy::None),
+        };
         Self {
             kind,
             detail: detail.into(),
+            effect,
+            remedy,
+            repeated: None,
         }
     }
 
@@ -33,47 +80,99 @@ impl Failure {
     }
 
     pub(crate) fn no_reply_within(limit: Duration) -> Self {
-        let limit = limit.as_millis();
         Self::new(
             BackendErrorKind::Timeout,
-            format!("not answered within {limit} ms"),
+            format!("not answered within {limit:?}"),
         )
+    }
+
+    /// A client that panics leaves everything open.
+    pub(crate) fn panicked() -> Self {
+        Self {
+            effect: Effect::InDoubt,
+            ..Self::new(
+                BackendErrorKind::Internal,
+                "the SDK, or something that it was given, has panicked",
+            )
+        }
+    }
+
+    /// The same failure of a request that certainly did nothing.
+    pub(crate) fn without_effect(self) -> Self {
+        Self {
+            effect: Effect::None,
+            ..self
+        }
+    }
+
+    pub(crate) fn remedied_by(self, remedy: Remedy) -> Self {
+        Self { remedy, ..self }
+    }
+
+    /// The same failure of an attempt whose change a later attempt has made.
+    pub(crate) fn made_by_repeat(self, repeated: Repeated) -> Self {
+        Self {
+            repeated: Some(repeated),
+            ..self
+        }
+    }
+
+    /// The same failure, and where: which table, on which server.
+    pub(crate) fn at(mut self, place: &str) -> Self {
+        // That is refused before anything is asked of a server.
+        if self.kind != BackendErrorKind::TooLarge {
+            self.detail = format!("{} ({place})", self.detail);
+        }
+        self
     }
 
     pub(crate) fn into_error(self, operation: Operation, label: &BackendLabel) -> BackendError {
-        BackendError::new(self.kind, operation, label.clone()).with_detail(self.detail)
+        let error = BackendError::new(self.kind, operation, label.clone()).with_detail(self.detail);
+        let error = match self.effect {
+            Effect::None => error.without_effect(),
+            Effect::InDoubt => error,
+        };
+        match self.repeated {
+            Some(repeated) => error.made_by_repeat(repeated),
+            None => error,
+        }
     }
 
-    /// Whether the same request may well succeed a little later.
-    pub(crate) fn is_retryable(&self) -> bool {
-        self.is_unclear() || self.kind == BackendErrorKind::Throttled
+    pub(crate) fn effect(&self) -> Effect {
+        self.effect
     }
 
-    /// Whether the request may have taken effect, or may yet.
-    pub(crate) fn is_unclear(&self) -> bool {
-        matches!(
-            self.kind,
-            BackendErrorKind::Unavailable | BackendErrorKind::Timeout
-        )
+    pub(crate) fn remedy(&self) -> Remedy {
+        self.remedy
+    }
+
+    pub(crate) fn kind(&self) -> BackendErrorKind {
+        self.kind
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
     }
 }
 
 /// What the SDK says, as a [`Failure`].
-impl<E: ProvideErrorMetadata> From<SdkError<E, HttpResponse>> for Failure {
+impl<E: ProvideErrorMetadata + Error + 'static> From<SdkError<E, HttpResponse>> for Failure {
     fn from(error: SdkError<E, HttpResponse>) -> Self {
-        match error {
+        match &error {
             SdkError::TimeoutError(_) => Self::new(BackendErrorKind::Timeout, "no reply in time"),
             SdkError::DispatchFailure(dispatch) => match dispatch.as_connector_error() {
                 Some(connector) => from_connector(connector),
-                None => Self::new(BackendErrorKind::Unavailable, "the request was not sent"),
+                None => not_begun(),
             },
-            SdkError::ResponseError(_) => Self::new(
-                BackendErrorKind::Unavailable,
-                "the reply broke off, or is none of DynamoDB's",
-            ),
+            SdkError::ResponseError(_) => from_reply(&error),
             SdkError::ServiceError(service) => {
                 let status = service.raw().status().as_u16();
-                from_service(service.err().code().unwrap_or_default(), status)
+                let error = service.err();
+                refusal::failure(
+                    error.code().unwrap_or_default(),
+                    error.message().unwrap_or_default(),
+                    status,
+                )
             }
             // And what later versions of the SDK may add.
             SdkError::ConstructionFailure(_) | _ => Self::invalid_configuration(
@@ -84,80 +183,64 @@ impl<E: ProvideErrorMetadata> From<SdkError<E, HttpResponse>> for Failure {
 }
 
 fn from_connector(error: &ConnectorError) -> Failure {
-    if error.is_timeout() {
-        return Failure::new(BackendErrorKind::Timeout, "no connection in time");
-    }
-    if error.is_user() {
-        return Failure::invalid_configuration("the request is not one that can be sent");
-    }
-    let detail = match io_error_below(error) {
-        Some(io) => format!("connection failed: {}", io.kind()),
-        None if error.is_io() => "connection failed".into(),
+    let failure = match (below::<io::Error>(error), below::<hyper::Error>(error)) {
+        _ if error.is_timeout() => Failure::new(BackendErrorKind::Timeout, "no connection in time"),
+        (Some(io), _) => connection_failed(io),
+        (None, Some(hyper)) if hyper.is_parse() => Failure::new(
+            BackendErrorKind::Unavailable,
+            "what the server answers is not HTTP: check the endpoint",
+        ),
+        (None, Some(_)) => broken("connection failed: it was closed before the reply came"),
+        (None, None) if error.is_io() => broken("connection failed"),
+        (None, None) if error.is_user() => {
+            return Failure::invalid_configuration("the request is not one that can be sent");
+        }
         // What fails before there is a connection looks like this.
-        None => "the request was not sent: check that credentials can be loaded, and that the \
-                 client has an HTTP client"
-            .into(),
+        (None, None) => return not_begun(),
     };
-    Failure::new(BackendErrorKind::Unavailable, detail)
+    match below::<NotSent>(error) {
+        Some(_) => failure.without_effect(),
+        None => failure,
+    }
 }
 
-fn io_error_below<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e io::Error> {
+/// The words are the operating system's, or those of TLS: they hold nothing that was sent.
+fn connection_failed(io: &io::Error) -> Failure {
+    /// Too many files are open, in this process and in the whole system.
+    const EMFILE: i32 = 24;
+    const ENFILE: i32 = 23;
+    let advice = match io.raw_os_error() {
+        Some(EMFILE | ENFILE) => ": raise the limit (`ulimit -n`), or lower `max_connections`",
+        Some(_) | None => "",
+    };
+    broken(format!("connection failed: {io}{advice}"))
+}
+
+fn broken(detail: impl Into<String>) -> Failure {
+    Failure::new(BackendErrorKind::Unavailable, detail).remedied_by(Remedy::FreshConnection)
+}
+
+fn not_begun() -> Failure {
+    Failure::new(
+        BackendErrorKind::Unavailable,
+        "the request was not sent: check that credentials can be loaded, and that the client has \
+         an HTTP client",
+    )
+}
+
+/// A reply that has begun, and that nothing can be made of.
+fn from_reply(error: &(dyn Error + 'static)) -> Failure {
+    match below::<LengthLimitError>(error) {
+        Some(_) => {
+            broken("the reply is longer than any of DynamoDB's, and was not read to its end")
+        }
+        None => broken("the reply broke off, or is none of DynamoDB's"),
+    }
+}
+
+fn below<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e T> {
     std::iter::successors(Some(error), |&error| error.source())
-        .find_map(|error| error.downcast_ref::<io::Error>())
-}
-
-/// `code` is the service's word for what happened. Its message is left out: it may quote the
-/// request.
-fn from_service(code: &str, status: u16) -> Failure {
-    let (kind, advice) = match code {
-        "ProvisionedThroughputExceededException"
-        | "RequestLimitExceeded"
-        | "ThrottlingException"
-        | "Throttling"
-        | "TooManyRequestsException" => (
-            BackendErrorKind::Throttled,
-            "over the table's or the account's throughput",
-        ),
-        "ResourceNotFoundException" => (
-            BackendErrorKind::InvalidConfiguration,
-            "there is no such table: check `table` and the region, or call \
-             `create_table_if_missing`",
-        ),
-        "ValidationException" => (
-            BackendErrorKind::InvalidConfiguration,
-            "the table does not take such items: `verify_table` says whether its key schema fits",
-        ),
-        "AccessDeniedException" => (
-            BackendErrorKind::Denied,
-            "the credentials do not permit this on the table",
-        ),
-        "UnrecognizedClientException"
-        | "InvalidSignatureException"
-        | "IncompleteSignatureException"
-        | "MissingAuthenticationTokenException"
-        | "MissingAuthenticationToken"
-        | "ExpiredTokenException"
-        | "InvalidClientTokenId" => (BackendErrorKind::Denied, "the credentials are not accepted"),
-        "ItemCollectionSizeLimitExceededException" => {
-            (BackendErrorKind::Full, "the item collection is full")
-        }
-        "InternalServerError" | "InternalServerErrorException" | "ServiceUnavailable" => {
-            (BackendErrorKind::Unavailable, "the service failed")
-        }
-        _ if status == 429 => (BackendErrorKind::Throttled, "too many requests"),
-        _ if status >= 500 => (BackendErrorKind::Unavailable, "the service failed"),
-        _ => (
-            BackendErrorKind::Internal,
-            "the service refused the request",
-        ),
-    };
-    let code = if is_plain(code) { code } else { "no code" };
-    Failure::new(kind, format!("{advice} ({code}, HTTP {status})"))
-}
-
-/// Whether `code` looks like an error code, and not like something that a server echoes.
-fn is_plain(code: &str) -> bool {
-    (1..=64).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphabetic())
+        .find_map(|error| error.downcast_ref::<T>())
 }
 
 #[cfg(test)]
@@ -165,43 +248,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_become_kinds() {
-        let cases = [
-            (
-                "ProvisionedThroughputExceededException",
-                400,
-                BackendErrorKind::Throttled,
-            ),
-            ("ThrottlingException", 400, BackendErrorKind::Throttled),
-            ("Other", 429, BackendErrorKind::Throttled),
-            (
-                "ResourceNotFoundException",
-                400,
-                BackendErrorKind::InvalidConfiguration,
-            ),
-            ("AccessDeniedException", 400, BackendErrorKind::Denied),
-            ("ExpiredTokenException", 400, BackendErrorKind::Denied),
-            ("InternalServerError", 500, BackendErrorKind::Unavailable),
-            ("", 503, BackendErrorKind::Unavailable),
-            ("Other", 400, BackendErrorKind::Internal),
-        ];
-        for (code, status, kind) in cases {
-            assert_eq!(from_service(code, status).kind, kind, "{code} {status}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_code_is_not_repeated() {
-        let failure = from_service("token: AQoDYXdz", 400);
-        assert!(!failure.detail.contains("AQoDYXdz"), "{}", failure.detail);
-    }
-
-    #[test]
     fn throttling_is_retried_though_its_outcome_is_clear() {
-        let throttled = from_service("ThrottlingException", 400);
-        assert!(throttled.is_retryable() && !throttled.is_unclear());
+        let throttled = Failure::new(BackendErrorKind::Throttled, "");
+        assert_eq!(
+            (throttled.effect(), throttled.remedy()),
+            (Effect::None, Remedy::Again)
+        );
         let timeout = Failure::no_reply_within(Duration::from_millis(5));
-        assert!(timeout.is_retryable() && timeout.is_unclear());
-        assert!(!from_service("AccessDeniedException", 400).is_retryable());
+        assert_eq!(
+            (timeout.effect(), timeout.remedy()),
+            (Effect::InDoubt, Remedy::FreshConnection)
+        );
+    }
+
+    #[test]
+    fn a_failed_connection_says_why_and_what_to_do() {
+        let failure = connection_failed(&io::Error::from_raw_os_error(24));
+        assert!(
+            failure.detail.contains("Too many open files"),
+            "{failure:?}"
+        );
+        assert!(failure.detail.contains("`ulimit -n`"), "{failure:?}");
+        let refused = connection_failed(&io::Error::from_raw_os_error(111));
+        assert!(!refused.detail.contains("ulimit"), "{refused:?}");
+        assert_eq!(refused.remedy(), Remedy::FreshConnection);
+    }
+
+    #[test]
+    fn an_error_says_what_it_may_have_done_and_where() {
+        let label = BackendLabel::new_static("dynamodb");
+        let error = |failure: Failure| failure.at("a place").into_error(Operation::Write, &label);
+        let lost = Failure::new(BackendErrorKind::Unavailable, "lost");
+        assert!(!error(lost.clone()).is_definite());
+        assert!(error(lost.clone().without_effect()).is_definite());
+        let repeated = error(lost.made_by_repeat(Repeated::Write));
+        assert_eq!(repeated.repeated(), Some(Repeated::Write));
+        assert!(
+            repeated.to_string().ends_with("lost (a place)"),
+            "{repeated}"
+        );
+        let too_large = error(Failure::new(BackendErrorKind::TooLarge, "large"));
+        assert!(!too_large.to_string().contains("a place"));
     }
 }

@@ -20,7 +20,7 @@
 //!     .endpoint(endpoint)
 //!     .region("us-east-1")
 //!     .credentials("an id", "a secret")
-//! #   .operation_timeout(Duration::from_secs(30))
+//! #   .deadline(Duration::from_secs(30))
 //!     .build()?;
 //! cache.create_table_if_missing().await?;
 //!
@@ -64,13 +64,21 @@ mod builder;
 mod bulk;
 mod change;
 mod client;
+mod clock_skew;
+mod connections;
 mod consistency;
+mod credentials;
 mod error;
 mod item;
+mod link;
+mod refusal;
 mod requests;
+mod settings;
 mod statistics;
 mod stored_key;
 mod table;
+mod time_to_live;
+mod transport;
 
 pub use attributes::AttributeNames;
 pub use backend::DynamoDbBackend;

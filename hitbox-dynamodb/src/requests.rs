@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::{
     },
 };
 use chrono::{DateTime, Utc};
+use hitbox_backend::DeleteStatus;
 
 use crate::{
     AttributeNames, ReadConsistency,
@@ -27,9 +28,9 @@ pub(crate) const BATCH_WRITE_ITEMS: usize = 25;
 
 pub(crate) struct Requests {
     /// Gives an attempt up soon enough for another.
-    pub(crate) hasty: Client,
+    pub(crate) per_attempt: Client,
     /// Gives an attempt all the time there is.
-    pub(crate) patient: Client,
+    pub(crate) full_timeout: Client,
     pub(crate) table: String,
     pub(crate) attributes: AttributeNames,
     pub(crate) consistency: ReadConsistency,
@@ -44,6 +45,15 @@ pub(crate) enum Removal {
     Expired,
 }
 
+impl Removal {
+    pub(crate) fn status(self) -> DeleteStatus {
+        match self {
+            Self::Deleted => DeleteStatus::Deleted(1),
+            Self::Absent | Self::Expired => DeleteStatus::Missing,
+        }
+    }
+}
+
 /// What DynamoDB did of a bulk request, and what it left.
 pub(crate) struct BatchReply<Done, Left> {
     pub(crate) done: Done,
@@ -54,7 +64,7 @@ impl Requests {
     pub(crate) async fn get(&self, key: &StoredKey) -> Result<Option<Item>, Failure> {
         let (name, value) = item::partition_key(key, &self.attributes);
         let request = self
-            .hasty
+            .per_attempt
             .get_item()
             .table_name(&self.table)
             .key(name, value)
@@ -62,11 +72,11 @@ impl Requests {
         Ok(request.send().await?.item)
     }
 
-    /// Patient: if one that was given up is applied after all, and after a later write, the older
+    /// With the full time-out: if one that was given up is applied after all, and after a later write, the older
     /// value is back. A late deletion costs a miss.
     pub(crate) async fn put(&self, item: Item) -> Result<(), Failure> {
         let request = self
-            .patient
+            .full_timeout
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item));
@@ -115,7 +125,7 @@ impl Requests {
 
     fn deletion(&self, key: &StoredKey) -> DeleteItemFluentBuilder {
         let (name, value) = item::partition_key(key, &self.attributes);
-        self.hasty
+        self.per_attempt
             .delete_item()
             .table_name(&self.table)
             .key(name, value)
@@ -138,7 +148,7 @@ impl Requests {
             .build()
             .map_err(|_| incomplete())?;
         let request = self
-            .patient
+            .full_timeout
             .batch_get_item()
             .request_items(&self.table, asked);
         let reply = request.send().await?;
@@ -160,7 +170,7 @@ impl Requests {
         writes: &[WriteRequest],
     ) -> Result<BatchReply<(), WriteRequest>, Failure> {
         let request = self
-            .patient
+            .full_timeout
             .batch_write_item()
             .request_items(&self.table, writes.to_vec());
         let reply = request.send().await?;
@@ -183,15 +193,19 @@ impl Requests {
         Ok(WriteRequest::builder().delete_request(delete).build())
     }
 
-    /// The partition key that a batched write is of.
-    pub(crate) fn partition_of<'w>(&self, write: &'w WriteRequest) -> Option<&'w str> {
+    /// The partition keys that batched writes are of.
+    pub(crate) fn partitions_of(&self, writes: &[WriteRequest]) -> impl Iterator<Item = String> {
+        writes.iter().filter_map(|write| self.partition_of(write))
+    }
+
+    fn partition_of(&self, write: &WriteRequest) -> Option<String> {
         let attributes = match (&write.put_request, &write.delete_request) {
             (Some(put), _) => &put.item,
             (None, Some(delete)) => &delete.key,
             (None, None) => return None,
         };
         let partition = attributes.get(&self.attributes.partition_key)?;
-        partition.as_s().ok().map(String::as_str)
+        partition.as_s().ok().cloned()
     }
 
     /// The partition key of an item or of a key, taken out of it.

@@ -4,14 +4,13 @@ use aws_sdk_dynamodb::{
     operation::{create_table::CreateTableError, describe_table::DescribeTableError},
     types::{
         AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-        TableDescription, TableStatus, TimeToLiveDescription, TimeToLiveSpecification,
-        TimeToLiveStatus,
+        TableDescription, TableStatus,
     },
 };
 use hitbox_backend::BackendErrorKind;
 use hitbox_core::BackendLabel;
 
-use crate::{attempts::Attempts, error::Failure, requests::Requests};
+use crate::{attempts::Attempts, error::Failure, requests::Requests, time_to_live};
 
 pub(crate) async fn verify(
     requests: &Requests,
@@ -26,23 +25,16 @@ pub(crate) async fn verify(
         )));
     };
     verify_key_schema(requests, &description)?;
-    if !is_usable(&description) {
+    if !is_usable(table, &description)? {
         return Err(not_active(table));
     }
-    // The permission to ask may be missing; that is no defect of the table.
-    let time_to_live = attempts.request(|| describe_time_to_live(requests)).await;
-    if let Ok(TimeToLive::Off | TimeToLive::On(None)) = time_to_live {
-        tracing::warn!(
-            backend = %label,
-            table,
-            "DynamoDB does not delete expired items of this table: it will grow"
-        );
-    }
+    time_to_live::verify(requests, label, &mut attempts).await;
     Ok(())
 }
 
 pub(crate) async fn create_if_missing(
     requests: &Requests,
+    label: &BackendLabel,
     mut attempts: Attempts<'_>,
 ) -> Result<(), Failure> {
     let mut created = false;
@@ -50,7 +42,7 @@ pub(crate) async fn create_if_missing(
         match attempts.request(|| describe(requests)).await? {
             Some(description) => {
                 verify_key_schema(requests, &description)?;
-                if is_usable(&description) {
+                if is_usable(&requests.table, &description)? {
                     break;
                 }
             }
@@ -66,7 +58,7 @@ pub(crate) async fn create_if_missing(
             return Err(not_active(&requests.table));
         }
     }
-    turn_on_time_to_live(requests, &mut attempts).await
+    time_to_live::turn_on(requests, label, &mut attempts).await
 }
 
 fn not_active(table: &str) -> Failure {
@@ -78,7 +70,7 @@ fn not_active(table: &str) -> Failure {
 
 async fn describe(requests: &Requests) -> Result<Option<TableDescription>, Failure> {
     let request = requests
-        .patient
+        .full_timeout
         .describe_table()
         .table_name(&requests.table);
     match request.send().await {
@@ -104,7 +96,7 @@ async fn create(requests: &Requests) -> Result<(), Failure> {
         .build()
         .map_err(incomplete)?;
     let request = requests
-        .patient
+        .full_timeout
         .create_table()
         .table_name(&requests.table)
         .key_schema(key)
@@ -120,11 +112,22 @@ async fn create(requests: &Requests) -> Result<(), Failure> {
     }
 }
 
-fn is_usable(table: &TableDescription) -> bool {
-    matches!(
-        table.table_status,
-        Some(TableStatus::Active | TableStatus::Updating)
-    )
+/// Whether the table can be used now; an error if it will not get there by itself.
+fn is_usable(name: &str, table: &TableDescription) -> Result<bool, Failure> {
+    let defect = match &table.table_status {
+        Some(TableStatus::Active | TableStatus::Updating) => return Ok(true),
+        Some(TableStatus::Archiving | TableStatus::Archived) => {
+            "is archived, since its encryption key could not be used for a week: restore it from its \
+             backup"
+        }
+        Some(TableStatus::InaccessibleEncryptionCredentials) => {
+            "is encrypted with a key that cannot be used: permit that in KMS"
+        }
+        Some(_) | None => return Ok(false),
+    };
+    Err(Failure::invalid_configuration(format!(
+        "`table` {name} {defect}"
+    )))
 }
 
 fn verify_key_schema(requests: &Requests, found: &TableDescription) -> Result<(), Failure> {
@@ -162,75 +165,4 @@ fn key_schema_defect(expected: &str, found: &TableDescription) -> Option<String>
     (*found != ScalarAttributeType::S).then(|| {
         format!("has the partition key `{name}` of type {found}: use a table where it is of type S")
     })
-}
-
-/// Whether DynamoDB deletes expired items, and by which attribute.
-enum TimeToLive {
-    On(Option<String>),
-    Off,
-}
-
-async fn describe_time_to_live(requests: &Requests) -> Result<TimeToLive, Failure> {
-    let request = requests.patient.describe_time_to_live();
-    let reply = request.table_name(&requests.table).send().await?;
-    let Some(TimeToLiveDescription {
-        time_to_live_status: Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling),
-        attribute_name,
-        ..
-    }) = reply.time_to_live_description
-    else {
-        return Ok(TimeToLive::Off);
-    };
-    Ok(TimeToLive::On(attribute_name))
-}
-
-/// Asks first: turning it on where it is on is an error.
-async fn turn_on_time_to_live(
-    requests: &Requests,
-    attempts: &mut Attempts<'_>,
-) -> Result<(), Failure> {
-    if is_time_to_live_on(requests, attempts).await? {
-        return Ok(());
-    }
-    match attempts.request(|| enable_time_to_live(requests)).await {
-        Ok(()) => Ok(()),
-        // Another process may have been faster, and then this is an error too.
-        Err(failure) => match is_time_to_live_on(requests, attempts).await {
-            Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(failure),
-        },
-    }
-}
-
-async fn is_time_to_live_on(
-    requests: &Requests,
-    attempts: &mut Attempts<'_>,
-) -> Result<bool, Failure> {
-    let expected = &requests.attributes.time_to_live;
-    match attempts.request(|| describe_time_to_live(requests)).await? {
-        TimeToLive::On(Some(name)) if name != *expected => {
-            Err(Failure::invalid_configuration(format!(
-                "`table` {} has `{name}` as its TTL attribute, and `{expected}` was expected: give \
-                 its name with `AttributeNames::time_to_live`, or use another table",
-                requests.table
-            )))
-        }
-        TimeToLive::On(_) => Ok(true),
-        TimeToLive::Off => Ok(false),
-    }
-}
-
-async fn enable_time_to_live(requests: &Requests) -> Result<(), Failure> {
-    let specification = TimeToLiveSpecification::builder()
-        .enabled(true)
-        .attribute_name(&requests.attributes.time_to_live)
-        .build()
-        .map_err(|_| Failure::invalid_configuration("the TTL specification is incomplete"))?;
-    let request = requests
-        .patient
-        .update_time_to_live()
-        .table_name(&requests.table)
-        .time_to_live_specification(specification);
-    request.send().await?;
-    Ok(())
 }

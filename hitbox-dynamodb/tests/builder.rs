@@ -37,8 +37,19 @@ fn sdk_config(endpoint: &str) -> aws_types::sdk_config::Builder {
 #[test]
 fn settings_that_cannot_work_are_named() {
     let names = AttributeNames::default;
-    let no_credentials = SdkConfig::builder().region(Region::new("r")).build();
     let bare = DynamoDbBackend::builder;
+    let no_credentials = SdkConfig::builder().region(Region::new("r")).build();
+    let with_region = |region: &'static str| {
+        let config = sdk_config("http://127.0.0.1:1").region(Region::new(region));
+        bare().table("cache").sdk_config(config.build())
+    };
+    let with_endpoint = |endpoint| {
+        bare()
+            .table("cache")
+            .sdk_config(sdk_config(endpoint).build())
+    };
+    let forever = Duration::MAX;
+    let second = Duration::from_secs(1);
     let cases = [
         ("table", bare().region("r").credentials("a", "b")),
         ("table", builder().table("")),
@@ -55,11 +66,45 @@ fn settings_that_cannot_work_are_named() {
             "sdk_config",
             bare().table("cache").sdk_config(no_credentials),
         ),
+        ("table", builder().table("a b")),
+        ("table", builder().table("cache\n")),
+        ("table", builder().table("x".repeat(256))),
+        ("region", builder().region("")),
+        ("region", builder().region("us east")),
+        ("region", builder().region("us-east-1\n")),
+        ("credentials", builder().credentials("", SECRET)),
+        ("credentials", builder().credentials("id", "")),
+        ("credentials", builder().credentials("id\n", SECRET)),
         (
-            "operation_timeout",
-            builder().operation_timeout(Duration::ZERO),
+            "credentials",
+            builder().credentials("id", format!("{SECRET}\r\n")),
         ),
+        ("credentials", builder().credentials(" id", SECRET)),
+        ("credentials", builder().credentials("\u{e9}", SECRET)),
+        ("endpoint", builder().endpoint("")),
+        ("endpoint", builder().endpoint("http://ho st:1")),
+        ("endpoint", builder().endpoint("http://host:99999")),
+        ("endpoint", builder().endpoint("http://host:0")),
+        ("endpoint", builder().endpoint("http://host\n")),
+        (
+            "endpoint",
+            builder().endpoint(format!("http://host/?{SECRET}")),
+        ),
+        ("sdk_config", with_region("")),
+        ("sdk_config", with_region("us\neast")),
+        ("sdk_config", with_endpoint("http://host:99999")),
+        ("deadline", builder().deadline(Duration::ZERO)),
+        ("deadline", builder().deadline(Duration::from_nanos(1))),
+        ("deadline", builder().deadline(forever)),
         ("attempt_timeout", builder().attempt_timeout(Duration::ZERO)),
+        ("attempt_timeout", builder().attempt_timeout(forever)),
+        ("attempt_timeout", builder().attempt_timeout(second)),
+        ("connect_timeout", builder().connect_timeout(Duration::ZERO)),
+        ("connect_timeout", builder().connect_timeout(forever)),
+        ("connect_timeout", builder().connect_timeout(second)),
+        ("max_connections", builder().max_connections(0)),
+        ("max_connections", builder().max_connections(usize::MAX)),
+        ("largest_value", builder().largest_value(usize::MAX)),
         ("largest_value", builder().largest_value(0)),
         ("largest_value", builder().largest_value(400 << 10)),
         (
@@ -114,9 +159,16 @@ async fn a_client_that_cannot_send_is_said_to_lack_something() {
     };
     let credentials = Credentials::new("id", SECRET, None, None, "test");
     let http_client = aws_smithy_http_client::Builder::new().build_http();
-    for config in [
-        config().credentials_provider(credentials),
-        config().http_client(http_client),
+    for (config, expected) in [
+        // The backend brings an HTTP client.
+        (
+            config().credentials_provider(credentials),
+            "Connection refused",
+        ),
+        (
+            config().http_client(http_client),
+            "credentials can be loaded",
+        ),
     ] {
         let client = Client::from_conf(config.build());
         let settings = DynamoDbBackend::builder().table("cache").client(client);
@@ -124,10 +176,43 @@ async fn a_client_that_cannot_send_is_said_to_lack_something() {
         let error = backend.verify_table().await.unwrap_err();
         assert_eq!(error.kind(), BackendErrorKind::Unavailable);
         let message = error.to_string();
-        assert!(
-            message.contains("credentials") && message.contains("HTTP client"),
-            "{message}"
-        );
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+/// A time-out that was not set gives way to one that was.
+#[test]
+fn a_short_deadline_shortens_the_attempts() {
+    builder()
+        .deadline(Duration::from_millis(1))
+        .build()
+        .unwrap();
+    builder()
+        .deadline(Duration::from_secs(24 * 60 * 60))
+        .build()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_error_says_where_and_why_and_says_it_once() {
+    let refused = builder().build().unwrap();
+    let nowhere = builder()
+        .endpoint("http://no-such-host.invalid:1")
+        .build()
+        .unwrap();
+    let key = CacheKey::from_pair("key", "k");
+    for (backend, endpoint, cause) in [
+        (refused, "http://127.0.0.1:1", "Connection refused"),
+        (nowhere, "http://no-such-host.invalid:1", "lookup"),
+    ] {
+        let error = backend.read(&key).await.unwrap_err();
+        let message = error.to_string();
+        println!("{message}");
+        for part in [endpoint, "`cache`", cause] {
+            assert_eq!(message.matches(part).count(), 1, "{message}");
+        }
+        assert!(error.source().is_none());
+        assert!(error.is_definite());
     }
 }
 

@@ -102,7 +102,7 @@ async fn every_operation_of_a_composition_is_one_request() {
     let dynamodb = DynamoDbBackend::builder()
         .table(&table.name)
         .client(sent.watch(&table.client()))
-        .operation_timeout(Duration::from_secs(60))
+        .deadline(Duration::from_secs(60))
         .attempt_timeout(Duration::from_secs(30))
         .build()
         .unwrap();

@@ -7,15 +7,25 @@
 mod stub;
 mod table;
 
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
     TimeToLiveSpecification, TimeToLiveStatus,
 };
 use hitbox_backend::{BackendError, BackendErrorKind, BackendResult};
-use hitbox_dynamodb::AttributeNames;
-use serde_json::json;
+use hitbox_dynamodb::{AttributeNames, DynamoDbBackend};
+use serde_json::{Value, json};
 use stub::{Answer, Stub};
 use table::{Table, at};
+use tokio::time;
+use tracing::{Event, Level, Metadata, Subscriber, span};
 
 /// Makes the table with these keys.
 async fn make(table: &Table, keys: &[(&str, KeyType, ScalarAttributeType)]) {
@@ -175,4 +185,161 @@ async fn a_table_that_is_not_active_is_unavailable() {
     let backend = at(stub.endpoint()).table("cache").build().unwrap();
     let error = backend.verify_table().await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Unavailable);
+}
+
+/// A table that is there and fits, whatever is said of its TTL.
+async fn with_time_to_live(
+    answer: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static,
+) -> (Stub, DynamoDbBackend) {
+    let stub = Stub::start(move |operation, body, _| match operation {
+        "DescribeTable" => described("ACTIVE"),
+        operation => answer(operation, &body),
+    })
+    .await;
+    let backend = at(stub.endpoint()).table("cache").build().unwrap();
+    (stub, backend)
+}
+
+/// Counts what is traced at WARN on this thread.
+#[derive(Clone, Default)]
+struct Warnings(Arc<AtomicUsize>);
+
+impl Subscriber for Warnings {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::WARN && metadata.target().starts_with("hitbox")
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, _: &Event<'_>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+async fn warnings_of(work: impl Future<Output = BackendResult<()>>) -> usize {
+    let warnings = Warnings::default();
+    let _guard = tracing::subscriber::set_default(warnings.clone());
+    work.await.unwrap();
+    warnings.0.load(Ordering::SeqCst)
+}
+
+fn time_to_live(status: &str, attribute: &str) -> Answer {
+    Answer::ok(json!({"TimeToLiveDescription": {
+        "TimeToLiveStatus": status,
+        "AttributeName": attribute,
+    }}))
+}
+
+#[tokio::test]
+async fn expired_items_that_stay_are_warned_of() {
+    let (_stub, backend) = with_time_to_live(|_, _| time_to_live("ENABLED", "ttl")).await;
+    assert_eq!(warnings_of(backend.verify_table()).await, 0);
+    let (_stub, backend) = with_time_to_live(|_, _| time_to_live("ENABLED", "other")).await;
+    assert_eq!(warnings_of(backend.verify_table()).await, 1);
+    let (_stub, backend) = with_time_to_live(|_, _| time_to_live("DISABLED", "ttl")).await;
+    assert_eq!(warnings_of(backend.verify_table()).await, 1);
+}
+
+/// By its policy, or because it is not Amazon's.
+#[tokio::test]
+async fn a_server_that_does_not_tell_of_ttl_is_used_with_a_warning() {
+    for (status, code) in [
+        (400, "AccessDeniedException"),
+        (400, "UnknownOperationException"),
+        (501, "NotImplemented"),
+    ] {
+        let refuse = move |_: &str, _: &Value| Answer::error(status, code);
+        let (_stub, backend) = with_time_to_live(refuse).await;
+        assert_eq!(warnings_of(backend.verify_table()).await, 1, "{code}");
+        assert_eq!(
+            warnings_of(backend.create_table_if_missing()).await,
+            1,
+            "{code}"
+        );
+
+        // One that tells, and cannot do it.
+        let (_stub, backend) = with_time_to_live(move |operation, _| match operation {
+            "DescribeTimeToLive" => time_to_live("DISABLED", "ttl"),
+            _ => Answer::error(status, code),
+        })
+        .await;
+        match code {
+            "AccessDeniedException" => {
+                let error = backend.create_table_if_missing().await.unwrap_err();
+                assert_eq!(error.kind(), BackendErrorKind::Denied);
+            }
+            _ => assert_eq!(warnings_of(backend.create_table_if_missing()).await, 1),
+        }
+    }
+}
+
+/// What may pass within a minute is not the end of it.
+#[tokio::test]
+async fn making_a_table_outlasts_throttling() {
+    const REFUSALS: usize = 12;
+    let refused = Arc::new(Mutex::new(BTreeMap::<String, usize>::new()));
+    let stub = Stub::start(move |operation, _, _| {
+        let mut refused = refused.lock().unwrap();
+        let times = refused.entry(operation.to_owned()).or_default();
+        *times += 1;
+        match (operation, *times) {
+            ("CreateTable", ..=REFUSALS) => Answer::error(400, "LimitExceededException"),
+            ("UpdateTimeToLive", ..=REFUSALS) => Answer::error(400, "ResourceInUseException"),
+            (_, ..=REFUSALS) => Answer::error(400, "ThrottlingException"),
+            ("DescribeTable", 13) => Answer::error(400, "ResourceNotFoundException"),
+            ("DescribeTable", _) => described("ACTIVE"),
+            ("DescribeTimeToLive", _) => time_to_live("DISABLED", "ttl"),
+            _ => Answer::ok(json!({})),
+        }
+    })
+    .await;
+    let backend = at(stub.endpoint()).table("cache").build().unwrap();
+    time::pause();
+    backend.create_table_if_missing().await.unwrap();
+    assert!(stub.requests() > 4 * REFUSALS);
+}
+
+#[tokio::test]
+async fn making_a_table_ends_at_its_deadline() {
+    let stub = Stub::start(|_, _, _| Answer::error(400, "ThrottlingException")).await;
+    let backend = at(stub.endpoint()).table("cache").build().unwrap();
+    time::pause();
+    let began = time::Instant::now();
+    let error = backend.create_table_if_missing().await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::Throttled);
+    let limit = DynamoDbBackend::TABLE_TIMEOUT;
+    assert!(
+        (limit * 9 / 10..=limit).contains(&began.elapsed()),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_table_that_will_not_be_ready_by_itself_is_not_waited_for() {
+    for (status, says) in [
+        ("ARCHIVED", "archived"),
+        ("ARCHIVING", "archived"),
+        ("INACCESSIBLE_ENCRYPTION_CREDENTIALS", "encrypted"),
+    ] {
+        let stub = Stub::start(move |_, _, _| described(status)).await;
+        let backend = at(stub.endpoint()).table("cache").build().unwrap();
+        for outcome in [
+            backend.verify_table().await,
+            backend.create_table_if_missing().await,
+        ] {
+            let message = refusal(outcome);
+            assert!(message.contains(says), "{message}");
+        }
+    }
 }

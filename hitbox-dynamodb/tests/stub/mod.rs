@@ -8,9 +8,12 @@
     reason = "clippy's exception for tests does not reach the functions they share"
 )]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -27,8 +30,16 @@ pub(crate) enum Answer {
     Silence,
     /// The reply begins, and does not go on.
     Half,
+    /// The reply begins, and goes on for ever.
+    Endless,
+    /// Something that is not HTTP.
+    Noise,
     /// The connection is closed.
     HangUp,
+    /// A reply with this date.
+    Dated(&'static str, Value),
+    /// A reply that takes so long.
+    Late(Duration, Value),
 }
 
 impl Answer {
@@ -53,8 +64,36 @@ impl Answer {
 /// Ends when it is dropped.
 pub(crate) struct Stub {
     endpoint: String,
-    requests: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
     serving: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Counts {
+    requests: AtomicUsize,
+    connections: AtomicUsize,
+    open: AtomicUsize,
+    most_open: AtomicUsize,
+    /// How often the network has died.
+    deaths: AtomicUsize,
+}
+
+/// Counts a connection for as long as it is open.
+struct Open(Arc<Counts>);
+
+impl Open {
+    fn new(counts: &Arc<Counts>) -> Self {
+        counts.connections.fetch_add(1, Ordering::SeqCst);
+        let open = counts.open.fetch_add(1, Ordering::SeqCst) + 1;
+        counts.most_open.fetch_max(open, Ordering::SeqCst);
+        Self(Arc::clone(counts))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Stub {
@@ -64,15 +103,22 @@ impl Stub {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let requests = Arc::new(AtomicUsize::new(0));
-        let (answer, counter) = (Arc::new(answer), Arc::clone(&requests));
+        let counts = Arc::new(Counts::default());
+        let (answer, counter) = (Arc::new(answer), Arc::clone(&counts));
         let serving = tokio::spawn(async move {
             loop {
                 let (connection, _) = listener.accept().await.unwrap();
                 let (answer, counter) = (Arc::clone(&answer), Arc::clone(&counter));
                 tokio::spawn(async move {
+                    let _open = Open::new(&counter);
+                    let born = counter.deaths.load(Ordering::SeqCst);
                     let answer = |operation: &str, body: Value| {
-                        answer(operation, body, counter.fetch_add(1, Ordering::SeqCst))
+                        let before = counter.requests.fetch_add(1, Ordering::SeqCst);
+                        // As packets are dropped: nobody is told.
+                        match counter.deaths.load(Ordering::SeqCst) == born {
+                            true => answer(operation, body, before),
+                            false => Answer::Silence,
+                        }
                     };
                     // A client that goes away is no failure.
                     let _ = serve(connection, answer).await;
@@ -81,7 +127,7 @@ impl Stub {
         });
         Self {
             endpoint,
-            requests,
+            counts,
             serving,
         }
     }
@@ -96,7 +142,25 @@ impl Stub {
     }
 
     pub(crate) fn requests(&self) -> usize {
-        self.requests.load(Ordering::SeqCst)
+        self.counts.requests.load(Ordering::SeqCst)
+    }
+
+    /// How many connections there have been, and how many at a time.
+    pub(crate) fn connections(&self) -> (usize, usize) {
+        let count = |count: &AtomicUsize| count.load(Ordering::SeqCst);
+        (
+            count(&self.counts.connections),
+            count(&self.counts.most_open),
+        )
+    }
+
+    pub(crate) fn open_connections(&self) -> usize {
+        self.counts.open.load(Ordering::SeqCst)
+    }
+
+    /// From now on nothing is said on the connections that there are. New ones work.
+    pub(crate) fn kill_connections(&self) {
+        self.counts.deaths.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -113,14 +177,26 @@ async fn serve(
     let mut connection = BufReader::new(connection);
     while let Some((operation, body)) = request(&mut connection).await? {
         match answer(&operation, body) {
-            Answer::Reply(status, body) => {
-                let body = body.to_string();
-                let reply = format!(
-                    "HTTP/1.1 {status} -\r\ncontent-type: application/x-amz-json-1.0\r\n\
-                     content-length: {}\r\n\r\n{body}",
-                    body.len()
-                );
-                connection.write_all(reply.as_bytes()).await?;
+            Answer::Reply(status, body) => reply(&mut connection, status, "", &body).await?,
+            Answer::Dated(date, body) => {
+                let date = format!("date: {date}\r\n");
+                reply(&mut connection, 200, &date, &body).await?;
+            }
+            Answer::Late(delay, body) => {
+                tokio::time::sleep(delay).await;
+                reply(&mut connection, 200, "", &body).await?;
+            }
+            Answer::Endless => {
+                let head = "HTTP/1.1 200 -\r\ntransfer-encoding: chunked\r\n\r\n";
+                connection.write_all(head.as_bytes()).await?;
+                let chunk = format!("{:x}\r\n{}\r\n", 1 << 16, " ".repeat(1 << 16));
+                loop {
+                    connection.write_all(chunk.as_bytes()).await?;
+                }
+            }
+            Answer::Noise => {
+                connection.write_all(b"220 mail.example ESMTP\r\n").await?;
+                return Ok(());
             }
             Answer::Silence => std::future::pending().await,
             Answer::Half => {
@@ -132,6 +208,21 @@ async fn serve(
         }
     }
     Ok(())
+}
+
+async fn reply(
+    connection: &mut BufReader<TcpStream>,
+    status: u16,
+    header: &str,
+    body: &Value,
+) -> std::io::Result<()> {
+    let body = body.to_string();
+    let reply = format!(
+        "HTTP/1.1 {status} -\r\ncontent-type: application/x-amz-json-1.0\r\n{header}\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    connection.write_all(reply.as_bytes()).await
 }
 
 /// The operation and the body of the next request; `None` when the client is done.

@@ -56,7 +56,7 @@ impl Table {
     /// A backend over this table, with time enough for a slow machine.
     pub(crate) fn builder(&self) -> DynamoDbBackendBuilder {
         self.default_builder()
-            .operation_timeout(Duration::from_secs(60))
+            .deadline(Duration::from_secs(60))
             .attempt_timeout(Duration::from_secs(30))
     }
 

@@ -61,7 +61,7 @@ impl Stage {
             .region(REGION)
             .credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
             .table(&stage.table)
-            .operation_timeout(Duration::from_secs(60))
+            .deadline(Duration::from_secs(60))
             .attempt_timeout(Duration::from_secs(60));
         settings.build()?.create_table_if_missing().await?;
         Ok(stage)
@@ -104,7 +104,7 @@ impl Stage {
                     .credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
                     .table(&self.table)
                     .namespace(namespace)
-                    .operation_timeout(deadline)
+                    .deadline(deadline)
                     .attempt_timeout(deadline / 2)
                     .build()?,
             ),

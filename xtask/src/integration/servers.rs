@@ -110,7 +110,7 @@ impl Table {
             .table(&self.name)
             .namespace(namespace)
             .label(label)
-            .operation_timeout(PATIENCE)
+            .deadline(PATIENCE)
             .attempt_timeout(PATIENCE)
             .build()
     }

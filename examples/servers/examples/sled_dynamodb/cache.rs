@@ -36,7 +36,7 @@ pub(crate) fn table(table: Table) -> BackendResult<DynamoDbBackend> {
         .credentials(table.access_key_id, table.secret_access_key)
         // Nobody sits waiting for a worker: what is slow may still spare the work.
         .attempt_timeout(Duration::from_secs(1))
-        .operation_timeout(Duration::from_secs(2));
+        .deadline(Duration::from_secs(2));
     match table.endpoint {
         Some(endpoint) => builder.endpoint(endpoint).build(),
         None => builder.build(),
