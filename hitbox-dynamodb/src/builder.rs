@@ -9,16 +9,9 @@ use hitbox_backend::{
 use hitbox_core::BackendLabel;
 
 use crate::{
-    AttributeNames, DynamoDbBackend, ReadConsistency,
-    backend::Inner,
-    client::{Connection, Limits},
-    error::Failure,
-    item,
-    link::Link,
-    requests::Requests,
-    settings,
-    statistics::Counters,
-    stored_key::LONGEST_NAMESPACE,
+    AttributeNames, DynamoDbBackend, ReadConsistency, backend::Inner, client::Limits,
+    error::Failure, item, link::Link, requests::Requests, settings, source::Source,
+    statistics::Counters, stored_key::LONGEST_NAMESPACE,
 };
 
 /// The settings of a [`DynamoDbBackend`].
@@ -45,11 +38,7 @@ use crate::{
 #[must_use = "settings do nothing until `build` is called"]
 pub struct DynamoDbBackendBuilder {
     table: Option<String>,
-    client: Option<Client>,
-    sdk_config: Option<SdkConfig>,
-    endpoint: Option<String>,
-    region: Option<String>,
-    credentials: Option<Credentials>,
+    source: Source,
     consistency: ReadConsistency,
     attributes: AttributeNames,
     deadline: Duration,
@@ -74,11 +63,7 @@ impl DynamoDbBackendBuilder {
     pub(crate) fn new() -> Self {
         Self {
             table: None,
-            client: None,
-            sdk_config: None,
-            endpoint: None,
-            region: None,
-            credentials: None,
+            source: Source::default(),
             consistency: ReadConsistency::default(),
             attributes: AttributeNames::default(),
             deadline: Self::DEFAULT_DEADLINE,
@@ -107,7 +92,7 @@ impl DynamoDbBackendBuilder {
     /// that died together are found dead one by one, and of several runtimes each needs a backend of
     /// its own.
     pub fn client(mut self, client: Client) -> Self {
-        self.client = Some(client);
+        self.source.client = Some(client);
         self
     }
 
@@ -122,7 +107,7 @@ impl DynamoDbBackendBuilder {
     /// takes; they are renewed five minutes before they expire, and soon after the service has
     /// refused them.
     pub fn sdk_config(mut self, config: SdkConfig) -> Self {
-        self.sdk_config = Some(config);
+        self.source.sdk_config = Some(config);
         self
     }
 
@@ -132,14 +117,14 @@ impl DynamoDbBackendBuilder {
     /// A server that is not on this machine is reached through the proxy that the environment
     /// variables `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` name, if they do.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
-        self.endpoint = Some(url.into());
+        self.source.endpoint = Some(url.into());
         self
     }
 
     /// The AWS region that the table is in, e.g. `eu-central-1`. A server on one's own machine
     /// takes any.
     pub fn region(mut self, region: impl Into<String>) -> Self {
-        self.region = Some(region.into());
+        self.source.region = Some(region.into());
         self
     }
 
@@ -150,7 +135,7 @@ impl DynamoDbBackendBuilder {
         access_key_id: impl Into<String>,
         secret_access_key: impl Into<String>,
     ) -> Self {
-        self.credentials = Some(Credentials::new(
+        self.source.credentials = Some(Credentials::new(
             access_key_id,
             secret_access_key,
             None,
@@ -282,9 +267,9 @@ impl DynamoDbBackendBuilder {
                 "`key_format` has a namespace over 1,022 bytes: shorten it",
             ));
         }
-        let connection = self.connection()?;
+        let connection = self.source.connection()?;
         let place = format!("table `{table}`{}", connection.server());
-        let clients = connection.clients(limits);
+        let clients = connection.clients(limits, &self.label);
         Ok(DynamoDbBackend::from(Inner {
             requests: Requests {
                 per_attempt: clients.per_attempt,
@@ -348,65 +333,6 @@ impl DynamoDbBackendBuilder {
             connections: self.max_connections,
         })
     }
-
-    fn connection(&mut self) -> Result<Connection, Failure> {
-        let refuse = |detail: &str| Err(Failure::invalid_configuration(detail));
-        let parts = self.endpoint.is_some() || self.region.is_some() || self.credentials.is_some();
-        match (self.client.take(), self.sdk_config.take()) {
-            (Some(_), Some(_)) => refuse("`client` and `sdk_config` are both set: choose one"),
-            (Some(_), None) if parts => refuse(
-                "`client` is set, so `endpoint`, `region` and `credentials` go into that client",
-            ),
-            (None, Some(_)) if parts => refuse(
-                "`sdk_config` is set, so `endpoint`, `region` and `credentials` go into that",
-            ),
-            (Some(client), None) => Ok(Connection::Client(client)),
-            (None, Some(config)) if config.credentials_provider().is_none() => {
-                refuse("`sdk_config` has no credentials provider: set one")
-            }
-            (None, Some(config)) => {
-                Self::check_sdk_config(&config).map_err(Failure::invalid_configuration)?;
-                Ok(Connection::SdkConfig(Box::new(config)))
-            }
-            (None, None) => self.connection_from_parts(),
-        }
-    }
-
-    fn check_sdk_config(config: &SdkConfig) -> settings::Checked {
-        let Some(region) = config.region() else {
-            return Err("`sdk_config` has no region: set one".into());
-        };
-        settings::region("sdk_config", region.as_ref())?;
-        match config.endpoint_url() {
-            Some(url) => settings::endpoint("sdk_config", url),
-            None => Ok(()),
-        }
-    }
-
-    fn connection_from_parts(&mut self) -> Result<Connection, Failure> {
-        let (Some(region), Some(credentials)) = (self.region.take(), self.credentials.take())
-        else {
-            return Err(Failure::invalid_configuration(
-                "`region` and `credentials` are needed, or `sdk_config`, or `client`",
-            ));
-        };
-        let endpoint = self.endpoint.take();
-        let checked = settings::region("region", &region)
-            .and_then(|()| {
-                let (id, secret) = (credentials.access_key_id(), credentials.secret_access_key());
-                settings::credentials(id, secret)
-            })
-            .and_then(|()| match &endpoint {
-                Some(url) => settings::endpoint("endpoint", url),
-                None => Ok(()),
-            });
-        checked.map_err(Failure::invalid_configuration)?;
-        Ok(Connection::Parts {
-            endpoint,
-            region,
-            credentials,
-        })
-    }
 }
 
 /// Shows neither credentials nor the endpoint, which may hold some until it is checked.
@@ -414,11 +340,11 @@ impl fmt::Debug for DynamoDbBackendBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DynamoDbBackendBuilder")
             .field("table", &self.table)
-            .field("client", &self.client.is_some())
-            .field("sdk_config", &self.sdk_config.is_some())
-            .field("endpoint", &self.endpoint.is_some())
-            .field("region", &self.region)
-            .field("credentials", &self.credentials.is_some())
+            .field("client", &self.source.client.is_some())
+            .field("sdk_config", &self.source.sdk_config.is_some())
+            .field("endpoint", &self.source.endpoint.is_some())
+            .field("region", &self.source.region)
+            .field("credentials", &self.source.credentials.is_some())
             .field("read_consistency", &self.consistency)
             .field("attribute_names", &self.attributes)
             .field("deadline", &self.deadline)

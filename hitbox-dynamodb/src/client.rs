@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::{
 };
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_types::SdkConfig;
+use hitbox_core::BackendLabel;
 use http::Uri;
 
 use crate::{
@@ -49,9 +50,9 @@ pub(crate) struct Clients {
 impl Connection {
     /// A client that gives up an attempt when its time is over, and one that does so when the
     /// call's is. They share connections and credentials.
-    pub(crate) fn clients(self, limits: Limits) -> Clients {
-        let connections = Connections::to(self.transport(), limits.connections);
-        let credentials = Keeper::new();
+    pub(crate) fn clients(self, limits: Limits, label: &BackendLabel) -> Clients {
+        let connections = Connections::to(self.transport(), limits.connections, label.clone());
+        let credentials = Keeper::new(label.clone());
         let base = self
             .config()
             .http_client(Http(Arc::clone(&connections)))

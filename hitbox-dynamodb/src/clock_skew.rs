@@ -4,49 +4,105 @@
 //! behind, others take what it writes for older than it is, or for expired.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicI64, Ordering},
-    time::SystemTime,
+    sync::{
+        Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
 };
 
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
+use hitbox_core::BackendLabel;
+
+use crate::connections::locked;
 
 /// From here on it is reported. A date has whole seconds, and replies take their time.
-const NOTABLE: i64 = 15;
+const NOTABLE: u64 = 15;
 
-#[derive(Debug, Default)]
+/// Between two reports: of several servers, each has a clock.
+const PAUSE: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
 pub(crate) struct ClockSkew {
+    label: BackendLabel,
     seconds: AtomicI64,
-    is_reported: AtomicBool,
+    report: Mutex<Option<Report>>,
+}
+
+/// What was last said of the clock, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Report {
+    says: Clock,
+    at: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clock {
+    Right,
+    Off,
 }
 
 impl ClockSkew {
+    pub(crate) fn new(label: BackendLabel) -> Self {
+        Self {
+            label,
+            seconds: AtomicI64::new(0),
+            report: Mutex::new(None),
+        }
+    }
+
     /// How many seconds the service's clock was ahead at the last reply; negative if it was behind.
     pub(crate) fn seconds(&self) -> i64 {
         self.seconds.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn note(&self, date: Option<&str>, now: SystemTime) {
-        let Some(seconds) = date.and_then(|date| ahead_of(date, now)) else {
+    pub(crate) fn note(&self, date: Option<&str>) {
+        let Some(seconds) = date.and_then(|date| ahead_of(date, SystemTime::now())) else {
             return;
         };
-        self.seconds.store(seconds, Ordering::Relaxed);
-        let is_notable = seconds.abs() >= NOTABLE;
-        if is_notable == self.is_reported.swap(is_notable, Ordering::Relaxed) {
+        let before = self.seconds.swap(seconds, Ordering::Relaxed);
+        // Nearly all replies: nothing is locked for them.
+        if (clock(before), clock(seconds)) == (Clock::Right, Clock::Right) {
             return;
         }
-        if is_notable {
-            tracing::warn!(
+        let mut report = locked(&self.report);
+        let Some(next) = due(*report, clock(seconds), Instant::now()) else {
+            return;
+        };
+        *report = Some(next);
+        let label = &self.label;
+        match next.says {
+            Clock::Off => tracing::warn!(
+                backend = %label,
                 seconds,
-                "the clock of this machine is off: the service's is ahead by so many seconds, and \
-                 values expire that much too early or too late"
-            );
-        } else {
-            tracing::info!(
+                "the clock of this machine is off: the service's is ahead by so many seconds"
+            ),
+            Clock::Right => tracing::info!(
+                backend = %label,
                 seconds,
-                "the clocks of this machine and the service agree again"
-            );
+                "the clock of this machine is right again"
+            ),
         }
     }
+}
+
+const fn clock(seconds: i64) -> Clock {
+    match seconds.unsigned_abs() {
+        NOTABLE.. => Clock::Off,
+        _ => Clock::Right,
+    }
+}
+
+/// What is to be said now, if anything.
+fn due(last: Option<Report>, found: Clock, now: Instant) -> Option<Report> {
+    let is_news = match last {
+        None => found == Clock::Off,
+        Some(last) => found != last.says && now.duration_since(last.at) >= PAUSE,
+    };
+    is_news.then_some(Report {
+        says: found,
+        at: now,
+    })
 }
 
 /// How many seconds the clock that wrote `date` is ahead of `now`.
@@ -57,29 +113,33 @@ fn ahead_of(date: &str, now: SystemTime) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
-    fn what_is_notable_is_reported_until_it_is_over() {
+    fn a_date_is_compared_to_the_second() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-        let skew = ClockSkew::default();
-        for (date, seconds, is_reported) in [
-            (Some("Sun, 09 Sep 2001 01:46:41 GMT"), 1, false),
-            (Some("Sun, 09 Sep 2001 01:56:40 GMT"), 600, true),
-            (None, 600, true),
-            (Some("yesterday"), 600, true),
-            (Some("Sun, 09 Sep 2001 01:36:40 GMT"), -600, true),
-            (Some("Sun, 09 Sep 2001 01:46:40 GMT"), 0, false),
+        for (date, seconds) in [
+            ("Sun, 09 Sep 2001 01:46:41 GMT", Some(1)),
+            ("Sun, 09 Sep 2001 01:56:40 GMT", Some(600)),
+            ("Sun, 09 Sep 2001 01:36:40 GMT", Some(-600)),
+            ("yesterday", None),
         ] {
-            skew.note(date, now);
-            assert_eq!(skew.seconds(), seconds, "{date:?}");
-            assert_eq!(
-                skew.is_reported.load(Ordering::Relaxed),
-                is_reported,
-                "{date:?}"
-            );
+            assert_eq!(ahead_of(date, now), seconds, "{date}");
         }
+        let clocks = [-600, -15, -14, 0, 14, 15].map(clock);
+        use Clock::{Off, Right};
+        assert_eq!(clocks, [Off, Off, Right, Right, Right, Off]);
+    }
+
+    #[test]
+    fn a_change_is_said_once_and_not_more_often_than_once_a_minute() {
+        let now = Instant::now();
+        assert_eq!(due(None, Clock::Right, now), None);
+        let said = due(None, Clock::Off, now);
+        assert_eq!(said.map(|report| report.says), Some(Clock::Off));
+        assert_eq!(due(said, Clock::Off, now + PAUSE), None);
+        assert_eq!(due(said, Clock::Right, now + PAUSE / 2), None);
+        let over = due(said, Clock::Right, now + PAUSE);
+        assert_eq!(over.map(|report| report.says), Some(Clock::Right));
     }
 }

@@ -22,6 +22,7 @@ use aws_smithy_runtime_api::client::{
     connector_metadata::ConnectorMetadata,
     http::{HttpConnectorSettings, SharedHttpConnector},
 };
+use hitbox_core::BackendLabel;
 use tokio::{
     runtime::{Handle, Id},
     sync::{Semaphore, SemaphorePermit},
@@ -70,11 +71,11 @@ pub(crate) struct Pool {
 }
 
 impl Connections {
-    pub(crate) fn to(transport: Transport, most: usize) -> Arc<Self> {
+    pub(crate) fn to(transport: Transport, most: usize, label: BackendLabel) -> Arc<Self> {
         Arc::new(Self {
             transport,
             most,
-            skew: Arc::default(),
+            skew: Arc::new(ClockSkew::new(label)),
             opened: Arc::default(),
             runtimes: Mutex::default(),
         })

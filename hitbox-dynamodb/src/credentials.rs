@@ -21,6 +21,7 @@ use aws_smithy_runtime_api::client::identity::{
 };
 use futures::FutureExt;
 use hitbox_backend::BackendErrorKind;
+use hitbox_core::BackendLabel;
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
@@ -47,6 +48,7 @@ const RENEWAL: Duration = Duration::from_secs(900);
 
 /// The SDK's cache of credentials, for one backend.
 pub(crate) struct Keeper {
+    label: BackendLabel,
     state: Mutex<State>,
     /// Told of every load that ends.
     ended: watch::Sender<u64>,
@@ -112,8 +114,9 @@ enum Answer {
 }
 
 impl Keeper {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(label: BackendLabel) -> Arc<Self> {
         Arc::new(Self {
+            label,
             state: Mutex::default(),
             ended: watch::Sender::new(0),
         })
@@ -169,7 +172,8 @@ impl Keeper {
             }
             Err(reason) => {
                 if state.failed.is_none() {
-                    tracing::warn!(reason = reason.as_str(), "credentials could not be loaded");
+                    let reason = reason.as_str();
+                    tracing::warn!(backend = %self.label, reason, "credentials cannot be loaded");
                 }
                 state.failed = Some((Instant::now(), reason));
             }

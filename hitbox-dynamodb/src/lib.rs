@@ -74,6 +74,7 @@ mod link;
 mod refusal;
 mod requests;
 mod settings;
+mod source;
 mod statistics;
 mod stored_key;
 mod table;

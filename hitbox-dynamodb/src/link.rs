@@ -93,12 +93,15 @@ fn not_sent_within(limit: Duration) -> Failure {
 impl Link {
     pub(crate) fn for_tests() -> Self {
         use aws_smithy_http_client::proxy::ProxyConfig;
+        use hitbox_core::BackendLabel;
 
         use crate::connections::Transport;
 
+        let label = BackendLabel::new_static("dynamodb");
+        let transport = Transport::Plain(ProxyConfig::disabled());
         Self {
-            connections: Connections::to(Transport::Plain(ProxyConfig::disabled()), 8),
-            credentials: Keeper::new(),
+            connections: Connections::to(transport, 8, label.clone()),
+            credentials: Keeper::new(label),
             counters: Counters::default(),
         }
     }

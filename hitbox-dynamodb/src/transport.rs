@@ -8,7 +8,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::SystemTime,
 };
 
 use aws_sdk_dynamodb::{
@@ -49,7 +48,7 @@ impl HttpConnector for Watched {
             match reply.await {
                 Ok(reply) => {
                     proven.store(true, Ordering::Relaxed);
-                    skew.note(reply.headers().get("date"), SystemTime::now());
+                    skew.note(reply.headers().get("date"));
                     Ok(reply.map(|body| SdkBody::from_body_1_x(Limited::new(body, longest))))
                 }
                 Err(error) if connection.get().is_none() => Err(not_sent(error)),

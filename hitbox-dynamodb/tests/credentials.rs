@@ -166,6 +166,35 @@ async fn credentials_that_take_longer_than_a_call_are_loaded_once_and_arrive() {
     }
 }
 
+/// As when an application starts: what makes its table has more time than a call.
+#[tokio::test]
+async fn a_table_waits_for_credentials() {
+    let (stub, provider) = (
+        Stub::start(|operation, _, _| match operation {
+            "DescribeTable" => Answer::ok(json!({"Table": {
+                "TableName": "cache",
+                "TableStatus": "ACTIVE",
+                "KeySchema": [{"AttributeName": "key", "KeyType": "HASH"}],
+                "AttributeDefinitions": [{"AttributeName": "key", "AttributeType": "S"}],
+            }})),
+            _ => Answer::ok(json!({"TimeToLiveDescription": {
+                "TimeToLiveStatus": "ENABLED",
+                "AttributeName": "ttl",
+            }})),
+        })
+        .await,
+        Provider::new(|_| Ok(given("id", None, None)), 0),
+    );
+    let backend = hurried(&stub, &provider);
+    let late = async {
+        sleep(Duration::from_millis(1_500)).await;
+        provider.may.add_permits(1);
+    };
+    let (made, ()) = tokio::join!(backend.create_table_if_missing(), late);
+    made.unwrap();
+    assert_eq!(provider.begun(), 1);
+}
+
 /// The renewal hangs, and the old ones are good for a while.
 #[tokio::test]
 async fn credentials_are_renewed_while_the_old_ones_are_valid() {

@@ -34,9 +34,12 @@ Options:
 ";
 
 /// What holds real time against a limit: a part of the name of each such program.
-const TIMING: [&str; 14] = [
+const TIMING: [&str; 17] = [
     "hitbox-backend/offload",
+    "hitbox-dynamodb/batches",
     "hitbox-dynamodb/composed_deadlines",
+    "hitbox-dynamodb/connections",
+    "hitbox-dynamodb/credentials",
     "hitbox-dynamodb/faults",
     "hitbox-dynamodb/outage",
     "hitbox-moka/eviction",
