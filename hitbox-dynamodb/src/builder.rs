@@ -164,6 +164,10 @@ impl DynamoDbBackendBuilder {
     /// [`Timeout`](hitbox_backend::BackendErrorKind::Timeout) or
     /// [`Throttled`](hitbox_backend::BackendErrorKind::Throttled), key by key. Raise it for bulk
     /// operations of many megabytes.
+    ///
+    /// The time is that of tokio's clock. In a test in which that stands still
+    /// (`start_paused = true`) it jumps whenever nothing but the network is waited for, so calls fail
+    /// with `Timeout`: leave it running there.
     pub const fn deadline(mut self, limit: Duration) -> Self {
         self.deadline = limit;
         self

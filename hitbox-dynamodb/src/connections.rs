@@ -33,7 +33,7 @@ use crate::{clock_skew::ClockSkew, error::Failure, transport::Watched};
 
 pub(crate) use crate::transport::NotSent;
 
-/// How long a connection is kept that has nothing to do. AWS closes its ends after about as long.
+/// How long a connection is kept that has nothing to do.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// What connections are made of.

@@ -154,7 +154,9 @@ async fn a_refused_port_is_unavailable_at_once() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let backend = at(&endpoint).table("cache").build().unwrap();
+    let settings = at(&endpoint).table("cache");
+    // It is not the deadline that ends the calls.
+    let backend = settings.deadline(Duration::from_secs(60)).build().unwrap();
     assert_fails_in_time(
         "refused port",
         &backend,
@@ -207,7 +209,7 @@ async fn many_keys_cost_no_more_than_the_deadline_either() {
 #[tokio::test]
 async fn a_server_that_stops_and_comes_back_is_found_again() {
     let mut table = Table::create_in_process().await;
-    let backend = table.default_builder().build().unwrap();
+    let backend = table.backend();
     let value = value();
     backend.write(&key("k"), value.clone()).await.unwrap();
     for _ in 0..3 {
@@ -260,7 +262,7 @@ async fn throttling_is_a_kind_of_its_own_and_retryable() {
         "ThrottlingException",
     ] {
         let stub = Stub::start(move |_, _, _| Answer::error(400, code)).await;
-        let backend = over(&stub).build().unwrap();
+        let backend = patient(&stub);
         assert_fails_in_time(code, &backend, (1, real()), BackendErrorKind::Throttled).await;
         let error = backend.read(&key("k")).await.unwrap_err();
         assert!(error.is_retryable() && error.is_definite());
@@ -341,7 +343,7 @@ async fn other_refusals_have_their_kinds() {
         (418, "NobodyKnowsThisOne", BackendErrorKind::Internal),
     ] {
         let stub = Stub::start(move |_, _, _| Answer::error(status, code)).await;
-        let backend = over(&stub).build().unwrap();
+        let backend = patient(&stub);
         assert_fails_in_time(code, &backend, (1, real()), expected).await;
     }
 }
