@@ -251,7 +251,7 @@ fn one_backend_in_many_short_lived_runtimes() {
 
 /// As of a runtime that is there, and only driven now and then.
 #[test]
-fn a_runtime_that_nobody_drives_keeps_its_connections_to_itself() {
+fn a_runtime_that_is_not_driven_keeps_its_connections_to_itself() {
     let (_elsewhere, stub) = stub_elsewhere();
     let backend = patient(stub.endpoint());
     let (one, other) = (runtime(), runtime());

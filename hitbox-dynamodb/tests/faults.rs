@@ -118,7 +118,7 @@ async fn fail_once(
     durations
 }
 
-/// Does that many times at once. Prints the slowest call of each kind.
+/// Does that so many times at the same time. Prints the slowest call of each kind.
 async fn assert_fails_in_time(
     what: &str,
     backend: &DynamoDbBackend,

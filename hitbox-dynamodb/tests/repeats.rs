@@ -148,7 +148,7 @@ async fn what_was_clearly_refused_may_be_repeated() {
 
 #[tokio::test]
 async fn what_was_never_sent_may_be_repeated() {
-    // Bound and closed again: nobody listens there.
+    // Bound and closed again: no server listens there.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);

@@ -114,7 +114,7 @@ impl Stub {
                     let born = counter.deaths.load(Ordering::SeqCst);
                     let answer = |operation: &str, body: Value| {
                         let before = counter.requests.fetch_add(1, Ordering::SeqCst);
-                        // As packets are dropped: nobody is told.
+                        // As packets are dropped: neither end is told.
                         match counter.deaths.load(Ordering::SeqCst) == born {
                             true => answer(operation, body, before),
                             false => Answer::Silence,
