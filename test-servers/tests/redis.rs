@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use test_servers::redis::{RedisCluster, RedisOptions, RedisServer};
+use test_servers::redis::{RedisCluster, RedisOptions, RedisServer, oldest_and_newest};
 
 /// The reply to PING, if there is one within a while.
 fn ping(port: u16) -> Option<String> {
@@ -117,5 +117,23 @@ fn a_server_ends_when_its_process_is_killed() {
     while ping(port).is_some() {
         assert!(killed.elapsed() < Duration::from_secs(10), "still there");
         thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// What `cargo xtask ci` runs the adapter's tests on.
+#[tokio::test]
+async fn the_oldest_and_the_newest_are_programs_that_run() {
+    let found = tokio::task::spawn_blocking(oldest_and_newest)
+        .await
+        .unwrap();
+    assert_eq!(found.len(), 2);
+    for program in found {
+        match program {
+            Ok(program) => {
+                println!("{} ({})", program.version, program.path.display());
+                assert!(program.version.split(' ').count() >= 2, "{program:?}");
+            }
+            Err(problem) => println!("not there: {problem}"),
+        }
     }
 }

@@ -43,6 +43,38 @@ impl RedisCluster {
         Ok(cluster)
     }
 
+    /// A cluster of one node, which has all slots and says that it is at this port.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]; a Docker engine alone does not do.
+    pub async fn start_one(announced_port: Option<u16>) -> Result<RedisServer, StartError> {
+        let source = tokio::task::spawn_blocking(Source::find_program)
+            .await
+            .map_err(io::Error::other)??;
+        let mut options = RedisOptions::new()
+            .setting("cluster-enabled", "yes")
+            .setting("cluster-port", &free_port()?.to_string());
+        if let Some(port) = announced_port {
+            options = options
+                .setting("cluster-announce-ip", "127.0.0.1")
+                .setting("cluster-announce-port", &port.to_string());
+        }
+        let node = RedisServer::start_from(source, options).await?;
+        command(node.port(), "CLUSTER ADDSLOTSRANGE 0 16383").await?;
+        let started = Instant::now();
+        while !wire::send(node.port(), "CLUSTER INFO")
+            .await?
+            .contains("cluster_state:ok")
+        {
+            if started.elapsed() > START_LIMIT {
+                return Err(StartError::NotStarted("no cluster".to_owned()));
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(node)
+    }
+
     async fn join(&self, bus_ports: &[u16]) -> Result<(), StartError> {
         let first = self.nodes[0].port();
         for (index, (from, to)) in SLOTS.into_iter().enumerate() {

