@@ -3,19 +3,15 @@
 #[cfg(feature = "cluster")]
 use std::mem;
 
-use redis::{
-    Client, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, io::tcp::TcpSettings,
-};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 
 #[cfg(feature = "cluster")]
 use crate::{cluster::Cluster, slots::NodeAddress};
 use crate::{
+    connection::Peer,
     exchange::Target,
-    link::{Link, LinkSettings},
+    link::{End, Link, LinkSettings},
 };
-
-/// Says who is connected, in `CLIENT LIST`.
-const CLIENT_NAME: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
 
 /// What the builder was told. Never shown as it is: the URLs and the password are secrets.
 #[derive(Clone, Default)]
@@ -37,9 +33,13 @@ pub(crate) struct Login {
     pub(crate) database: Option<u32>,
 }
 
-const UNUSABLE_URL: &str = "the URL cannot be used: write redis://HOST:PORT/DATABASE, rediss:// (TLS) or \
+const UNUSABLE_URL: &str = "`url` cannot be used: write redis://HOST:PORT/DATABASE, rediss:// (TLS) or \
      unix:///PATH; in a user name or password, percent-encode characters such as `@`, `/`, `#` and \
      `%`, or give them by `username` and `password`";
+
+#[cfg(feature = "tls")]
+const INSECURE: &str = "the URL asks for TLS without a check of the certificate: leave `#insecure` out, and give \
+     `root_certificate` where the certificate is not from a public authority";
 
 impl Address {
     /// What is at this address, and the address in words, without credentials. An error says what is
@@ -48,6 +48,7 @@ impl Address {
         if self.login.username.is_some() && self.login.password.is_none() && self.url.is_none() {
             return Err("`username` is given without `password`: give both, or neither");
         }
+        self.login.check()?;
         #[cfg(feature = "cluster")]
         if !self.nodes.is_empty() {
             return self.cluster(settings);
@@ -56,14 +57,15 @@ impl Address {
             (Some(url), None) => self.connection_info(url)?,
             (None, Some((host, port))) => (host.as_str(), *port)
                 .into_connection_info()
-                .map_err(|_| "`host` cannot be used: give a name or an IP address")
+                .map_err(|_| UNUSABLE_HOST)
                 .map(|info| self.login.complete(info))?,
             (Some(_), Some(_)) => return Err("`url` and `host` are both given: give one of them"),
             (None, None) => return Err("`url` is missing: say where the server is"),
         };
+        check_address(info.addr())?;
         let shown = info.addr().to_string();
-        let client = self.client(info)?;
-        Ok((Target::Server(Link::new(client, settings).into()), shown))
+        let link = Link::new(self.peer(info)?, End::Address, settings);
+        Ok((Target::Server(link.into()), shown))
     }
 
     fn connection_info(&self, url: &str) -> Result<ConnectionInfo, &'static str> {
@@ -75,12 +77,22 @@ impl Address {
         Ok(self.login.complete(info))
     }
 
-    fn client(&self, info: ConnectionInfo) -> Result<Client, &'static str> {
+    fn peer(&self, info: ConnectionInfo) -> Result<Peer, &'static str> {
         #[cfg(feature = "tls")]
-        if let redis::ConnectionAddr::TcpTls { .. } = info.addr() {
-            return crate::tls::client(info, self.root_certificate.as_ref());
+        {
+            let root = self.root_certificate.as_deref();
+            let tls = if let ConnectionAddr::TcpTls { insecure, .. } = info.addr() {
+                if *insecure {
+                    return Err(INSECURE);
+                }
+                Some(crate::tls::connector(root)?)
+            } else {
+                None
+            };
+            Ok(Peer { info, tls })
         }
-        Client::open(info).map_err(|_| UNUSABLE_URL)
+        #[cfg(not(feature = "tls"))]
+        Ok(Peer { info })
     }
 
     #[cfg(feature = "cluster")]
@@ -93,6 +105,9 @@ impl Address {
             .iter()
             .map(|url| self.connection_info(url))
             .collect::<Result<Vec<_>, _>>()?;
+        nodes
+            .iter()
+            .try_for_each(|node| check_address(node.addr()))?;
         let first = &nodes[0];
         if nodes.iter().any(|node| !is_same_login(node, first)) {
             return Err(
@@ -106,9 +121,7 @@ impl Address {
             .collect::<Option<Vec<_>>>()
             .ok_or("`cluster_nodes` cannot be Unix sockets: give redis:// or rediss:// URLs")?;
         let shown: Vec<_> = nodes.iter().map(|node| node.addr().to_string()).collect();
-        // Holds the certificates, too, if there are any.
-        let login = self.client(first.clone())?.get_connection_info().clone();
-        let cluster = Cluster::new(seeds, login, settings);
+        let cluster = Cluster::new(seeds, self.peer(first.clone())?, settings);
         Ok((Target::Cluster(cluster), shown.join(",")))
     }
 }
@@ -124,11 +137,36 @@ fn is_same_login(one: &ConnectionInfo, two: &ConnectionInfo) -> bool {
         && one.db() == two.db()
 }
 
+const UNUSABLE_HOST: &str = "the host cannot be used: give a name or an IP address, and a port over 0, \
+                             by `url` or `host`";
+
+/// A name with a space or a control character in it is nobody's, and would be shown in errors.
+fn check_address(address: &ConnectionAddr) -> Result<(), &'static str> {
+    let (ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }) = address
+    else {
+        return Ok(());
+    };
+    // In a URL, what is percent-encoded in a host stays so.
+    let is_unusable = |part: char| part.is_whitespace() || part.is_control() || part == '%';
+    if host.is_empty() || host.contains(is_unusable) || *port == 0 {
+        return Err(UNUSABLE_HOST);
+    }
+    Ok(())
+}
+
 impl Login {
+    fn check(&self) -> Result<(), &'static str> {
+        if self.username.as_ref().is_some_and(String::is_empty) {
+            return Err("`username` is empty: leave it out, or give one");
+        }
+        if self.password.as_ref().is_some_and(String::is_empty) {
+            return Err("`password` is empty: leave it out, or give one");
+        }
+        Ok(())
+    }
+
     fn complete(&self, info: ConnectionInfo) -> ConnectionInfo {
-        let (name, version) = CLIENT_NAME;
-        let mut settings: RedisConnectionInfo =
-            info.redis_settings().clone().set_lib_name(name, version);
+        let mut settings: RedisConnectionInfo = info.redis_settings().clone();
         if let Some(username) = &self.username {
             settings = settings.set_username(username);
         }
@@ -139,11 +177,5 @@ impl Login {
             settings = settings.set_db(database.into());
         }
         info.set_redis_settings(settings)
-            .set_tcp_settings(tcp_settings())
     }
-}
-
-/// Commands are small and somebody waits for each: they are not to be held back to be sent together.
-fn tcp_settings() -> TcpSettings {
-    TcpSettings::default().set_nodelay(true)
 }

@@ -3,18 +3,17 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use hitbox_backend::{
     Backend, BackendError, BackendResult, CacheKeyFormat, Capabilities, Compressor, DeleteStatus,
-    Format, Operation, ReadOutcome, Rejection, Rejections, stored_form,
+    Format, Operation, ReadOutcome, Rejection, Rejections, Repeated, stored_form,
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
-use redis::Value;
 
 use crate::{
     RedisBackendBuilder, Statistics,
-    batch::Change,
-    commands::{self, KeyCommand},
+    commands::{self, Keyed},
     encoder::Encoder,
-    error::Failure,
+    error::{Cause, Failure, Reply},
     exchange::Exchange,
+    request::Change,
 };
 
 /// A cache in a Redis or Valkey server.
@@ -25,16 +24,23 @@ use crate::{
 ///
 /// # Errors
 ///
-/// - [`Unavailable`](hitbox_backend::BackendErrorKind::Unavailable): the server cannot be reached, or the connection
-///   broke twice. While there is no connection, calls fail at once.
+/// - [`Unavailable`](hitbox_backend::BackendErrorKind::Unavailable): the server cannot be reached, the connection
+///   broke twice, or the server takes no writes for now, as a read-only replica. While there is no connection,
+///   calls fail at once, and [are definite](hitbox_backend::BackendError::is_definite). With
+///   [`repeated`](hitbox_backend::BackendError::repeated), the change is made, and its first attempt in doubt.
 /// - [`Timeout`](hitbox_backend::BackendErrorKind::Timeout): no answer within the deadlines.
-/// - [`Denied`](hitbox_backend::BackendErrorKind::Denied): wrong or missing credentials, missing permission, or a
-///   write to a read-only replica.
+/// - [`Denied`](hitbox_backend::BackendErrorKind::Denied): wrong or missing credentials, or missing permission.
 /// - [`Full`](hitbox_backend::BackendErrorKind::Full): the server is out of memory and may not evict.
-/// - [`Throttled`](hitbox_backend::BackendErrorKind::Throttled): the server is loading its data or is otherwise busy.
+/// - [`Throttled`](hitbox_backend::BackendErrorKind::Throttled): the server is loading its data, is otherwise busy,
+///   or has no room for more clients.
 /// - [`TooLarge`](hitbox_backend::BackendErrorKind::TooLarge): a payload over
-///   [`largest_value`](RedisBackendBuilder::largest_value). The key is then absent; if it could not
-///   be removed, that error is returned instead.
+///   [`largest_value`](RedisBackendBuilder::largest_value), or over what the server takes. The key is then
+///   absent; if it could not be removed, that error is returned instead.
+/// - [`InvalidConfiguration`](hitbox_backend::BackendErrorKind::InvalidConfiguration): no tokio runtime, or one without
+///   timer or I/O; a database that the server does not have; a server that does not know the commands.
+///
+/// An error shows the address, without credentials, and what the server says to a login. What it says to a
+/// command on a key is not shown, since it may quote the value.
 ///
 /// *Cancel safety*: a future dropped at any await leaves a key with its old value or the new one.
 /// Once its command has been handed to the connection, it is carried out all the same; before that,
@@ -76,6 +82,7 @@ impl RedisBackend {
     pub fn statistics(&self) -> Statistics {
         Statistics {
             connections_opened: self.inner.exchange.connections_opened(),
+            clock_skew_millis: self.inner.exchange.settings.clocks.ahead(),
             rejections: Arc::clone(&self.inner.rejections),
         }
     }
@@ -106,6 +113,7 @@ impl Backend for RedisBackend {
         let stored_key = inner.key_format.encode(key);
         let PreparedWrite { change, outcome } = inner.prepare(&stored_key, value).await;
         let reply = inner.exchange.change(&stored_key, change).await;
+        let reply = inner.without_what_was(reply, &stored_key).await;
         inner.written(reply, outcome)
     }
 
@@ -194,28 +202,33 @@ impl Inner {
     ) -> Vec<BackendResult<()>> {
         let mut outcomes = Vec::with_capacity(entries.len());
         let mut commands = Vec::with_capacity(entries.len());
+        let mut stored_keys = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             let key = self.key_format.encode(&key).into_owned();
             let PreparedWrite { change, outcome } = self.prepare(&key, value).await;
-            let command = change.command;
-            commands.push(KeyCommand { key, command });
+            commands.push(Keyed {
+                key: key.clone(),
+                command: change,
+            });
+            stored_keys.push(key);
             outcomes.push(outcome);
         }
-        let replies = self.exchange.replies(commands).await;
-        replies
-            .into_iter()
-            .zip(outcomes)
-            .map(|(reply, outcome)| self.written(reply, outcome))
-            .collect()
+        let replies = self.exchange.changes(commands).await;
+        let mut written = Vec::with_capacity(replies.len());
+        for ((reply, key), outcome) in replies.into_iter().zip(stored_keys).zip(outcomes) {
+            let reply = self.without_what_was(reply, &key).await;
+            written.push(self.written(reply, outcome));
+        }
+        written
     }
 
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
         let commands = keys.iter().map(|key| {
             let key = self.key_format.encode(key).into_owned();
-            let command = commands::unlink(&key).command;
-            KeyCommand { key, command }
+            let command = commands::unlink(&key);
+            Keyed { key, command }
         });
-        let replies = self.exchange.replies(commands.collect()).await;
+        let replies = self.exchange.changes(commands.collect()).await;
         replies
             .into_iter()
             .map(|reply| self.removed(reply))
@@ -230,8 +243,14 @@ impl Inner {
         if value.is_expired() {
             return removal(Ok(()));
         }
+        let settings = &self.exchange.settings;
         let expire = value.expire().map(|expire| expire.timestamp_millis());
-        match self.encoder.encode(value).await {
+        let expire = expire.map(|millis| settings.clocks.at_server(millis));
+        match self
+            .encoder
+            .encode(value, settings.learned.too_long())
+            .await
+        {
             Ok(stored) => PreparedWrite {
                 change: commands::set(key, &stored, expire),
                 outcome: Ok(()),
@@ -241,24 +260,62 @@ impl Inner {
         }
     }
 
-    fn written(
-        &self,
-        reply: Result<Value, Failure>,
-        outcome: BackendResult<()>,
-    ) -> BackendResult<()> {
-        match reply {
-            Ok(_) => outcome,
-            Err(failure) => Err(self.error(failure, Operation::Write)),
+    /// A value that the server has just found too long must not leave an older one posing as it.
+    async fn without_what_was(&self, reply: Reply, key: &str) -> Reply {
+        let is_too_long = matches!(
+            &reply,
+            Err(Failure {
+                cause: Cause::TooLong { .. },
+                ..
+            })
+        );
+        if !is_too_long {
+            return reply;
+        }
+        match self.exchange.change(key, commands::unlink(key)).await {
+            Err(Failure {
+                cause: Cause::Repeated { last, .. },
+                ..
+            }) => last.and(reply),
+            removed => removed.and(reply),
         }
     }
 
-    fn removed(&self, reply: Result<Value, Failure>) -> BackendResult<DeleteStatus> {
-        reply
-            .and_then(|reply| commands::unlinked(&reply))
-            .map_err(|failure| self.error(failure, Operation::Remove))
+    fn written(&self, reply: Reply, outcome: BackendResult<()>) -> BackendResult<()> {
+        let failure = match reply {
+            Ok(_) => return outcome,
+            Err(failure) => failure,
+        };
+        let is_done = matches!(&failure.cause, Cause::Repeated { last, .. } if last.is_ok());
+        let failed = self.error(failure, Operation::Write);
+        if is_done {
+            // What is refused is not stored by a removal that comes in late, either.
+            outcome.and(Err(failed.made_by_repeat(Repeated::Write)))
+        } else {
+            Err(failed)
+        }
     }
 
-    fn accept(&self, key: &CacheKey, reply: Result<Value, Failure>) -> ReadOutcome {
+    fn removed(&self, reply: Reply) -> BackendResult<DeleteStatus> {
+        let status = reply.and_then(|reply| commands::unlinked(&reply));
+        let failure = match status {
+            Ok(status) => return Ok(status),
+            Err(failure) => failure,
+        };
+        let status = if let Cause::Repeated { last, .. } = &failure.cause {
+            let unlinked = (**last).as_ref().map(commands::unlinked);
+            unlinked.ok().and_then(Result::ok)
+        } else {
+            None
+        };
+        let failed = self.error(failure, Operation::Remove);
+        Err(match status {
+            Some(status) => failed.made_by_repeat(Repeated::Remove(status)),
+            None => failed,
+        })
+    }
+
+    fn accept(&self, key: &CacheKey, reply: Reply) -> ReadOutcome {
         let found = match reply.and_then(commands::found) {
             Err(failure) if failure.is_wrong_type() => {
                 self.reject(key, Rejection::Foreign);

@@ -10,10 +10,11 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    thread,
     time::Duration,
 };
 
-use redis::{Cmd, Value};
+use redis::Value;
 use tokio::{
     sync::oneshot,
     task::yield_now,
@@ -22,9 +23,10 @@ use tokio::{
 
 use crate::{
     commands,
-    error::Failure,
-    exchange::{pipeline, values},
+    error::{Cause, Failure, Reply},
     link::Link,
+    request::{Change, Several},
+    send::values,
 };
 
 /// While fewer are on their way, a command goes by itself: it has nobody to go with.
@@ -51,51 +53,94 @@ pub(crate) struct Batches<C> {
 
 /// A kind of command that can be sent together with others of it.
 pub(crate) trait Batched: Send + Sized + 'static {
+    /// Several of them, ready to be sent.
+    type Parcel: Send + Sync + 'static;
+
     /// How many bytes it carries.
     fn length(&self) -> usize;
 
-    /// The replies to these, in their order.
+    fn pack(commands: Vec<Self>) -> Self::Parcel;
+
+    /// The replies to these, in their order. `doubt` is of an attempt that was made before.
     fn exchange(
-        commands: Vec<Self>,
-        link: &Link,
+        parcel: Arc<Self::Parcel>,
+        link: Link,
         until: Instant,
+        doubt: Option<Failure>,
     ) -> impl Future<Output = Replies> + Send;
 }
 
-type Reply = Result<Value, Failure>;
 type Replies = Vec<Reply>;
 
 /// GET of a key.
 pub(crate) struct Get(pub(crate) String);
 
+impl AsRef<str> for Get {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Batched for Get {
+    type Parcel = Vec<Self>;
+
     fn length(&self) -> usize {
         0
     }
 
-    async fn exchange(commands: Vec<Self>, link: &Link, until: Instant) -> Replies {
-        if let [Self(key)] = &*commands {
-            return vec![link.send(&commands::get(key), until).await];
+    fn pack(commands: Vec<Self>) -> Vec<Self> {
+        commands
+    }
+
+    async fn exchange(
+        parcel: Arc<Vec<Self>>,
+        link: Link,
+        until: Instant,
+        _read_before: Option<Failure>,
+    ) -> Replies {
+        if let [Self(key)] = parcel.as_slice() {
+            return vec![link.one(&commands::get(key), until).await];
         }
-        let keys = commands.iter().map(|Self(key)| key.as_str());
-        values(link, keys, until).await
+        values(&link, &parcel, until).await
     }
 }
 
-/// A command that changes something, and how many bytes it writes.
-pub(crate) struct Change {
-    pub(crate) command: Cmd,
-    pub(crate) length: usize,
+/// One goes by itself: the server may hang up on it, if it is long, and its reply would go under.
+pub(crate) enum Changes {
+    One(Change),
+    Several(Several),
 }
 
 impl Batched for Change {
+    type Parcel = Changes;
+
     fn length(&self) -> usize {
         self.length
     }
 
-    async fn exchange(commands: Vec<Self>, link: &Link, until: Instant) -> Replies {
-        let commands = commands.into_iter().map(|change| change.command);
-        pipeline(link, commands.collect(), until).await
+    fn pack(mut commands: Vec<Self>) -> Changes {
+        match commands.pop() {
+            Some(one) if commands.is_empty() => Changes::One(one),
+            last => {
+                commands.extend(last);
+                Changes::Several(Several::of(commands))
+            }
+        }
+    }
+
+    async fn exchange(
+        parcel: Arc<Changes>,
+        link: Link,
+        until: Instant,
+        doubt: Option<Failure>,
+    ) -> Replies {
+        match &*parcel {
+            Changes::One(change) => {
+                let reply = link.send(change, until, doubt).await.one();
+                vec![reply.map_err(|failure| failure.at(link.address()))]
+            }
+            Changes::Several(several) => link.each(several, until, doubt).await,
+        }
     }
 }
 
@@ -179,11 +224,11 @@ impl<C: Batched> Batches<C> {
             queue.waiting.len() == 1 || queue.waiting[0].until + SOON < until
         };
         if wants_errand {
-            Errand::spawn(&self.shared);
+            Errand::new(&self.shared, Stage::Begun).spawn();
         }
         // The task that sends has a timer, too, but its runtime may be another one, which has stopped.
         let replied = timeout_at(until, replied).await?;
-        replied.unwrap_or(Err(Failure::Abandoned))
+        replied.unwrap_or_else(|_gone| Err(Cause::Abandoned.into()))
     }
 
     /// What is handed to the connection from here on comes after what has been taken off the queue.
@@ -192,96 +237,150 @@ impl<C: Batched> Batches<C> {
     }
 }
 
-/// A task that sends what waits. If it is dropped before, as its runtime ends, whoever waits is told.
-struct Errand<C> {
+/// A task that sends what waits. If it is dropped before it has done so, as its runtime ends, another
+/// runtime does the rest.
+struct Errand<C: Batched> {
     shared: Arc<Shared<C>>,
-    is_run: bool,
+    stage: Stage<C>,
+}
+
+enum Stage<C: Batched> {
+    Begun,
+    /// It waits for the replies.
+    Sent(Sent<C>),
+    Done,
+}
+
+/// A batch that has been handed to the connection.
+struct Sent<C: Batched> {
+    parcel: Arc<C::Parcel>,
+    replies: Vec<oneshot::Sender<Reply>>,
+    until: Instant,
+}
+
+enum Replying {
+    Done(Replies),
+    Pending(Pin<Box<dyn Future<Output = Replies> + Send>>),
 }
 
 impl<C: Batched> Errand<C> {
-    fn spawn(shared: &Arc<Shared<C>>) {
-        let errand = Self {
+    fn new(shared: &Arc<Shared<C>>, stage: Stage<C>) -> Self {
+        Self {
             shared: Arc::clone(shared),
-            is_run: false,
-        };
-        tokio::spawn(errand.run());
+            stage,
+        }
+    }
+
+    fn spawn(self) {
+        let shared = Arc::clone(&self.shared);
+        shared.link.settings().home.spawn(self.run());
     }
 
     async fn run(mut self) {
-        // Tasks that are about to run add to it.
-        yield_now().await;
-        let sent = poll_fn(|context| Poll::Ready(self.send(context))).await;
-        self.is_run = true;
-        let Some(Sent {
-            replying,
-            replies,
-            leaves_more,
-        }) = sent
-        else {
+        let replying = match mem::replace(&mut self.stage, Stage::Done) {
+            Stage::Done => return,
+            Stage::Begun => {
+                self.stage = Stage::Begun;
+                // Tasks that are about to run add to it.
+                yield_now().await;
+                poll_fn(|context| Poll::Ready(self.send(context))).await
+            }
+            Stage::Sent(sent) => {
+                let replying = self.send_again(&sent);
+                self.stage = Stage::Sent(sent);
+                Some(replying)
+            }
+        };
+        let Some(replying) = replying else {
             return;
         };
-        if leaves_more {
-            Self::spawn(&self.shared);
-        }
+        let shared = Arc::clone(&self.shared);
         let _on_their_way = OnTheirWay {
-            shared: &self.shared,
-            commands: replies.len(),
+            shared: &shared,
+            commands: self.sent(),
         };
         let outcomes = match replying {
             Replying::Done(outcomes) => outcomes,
             Replying::Pending(replying) => replying.await,
         };
         self.shared.lock().note_replies(&outcomes);
-        for (reply, outcome) in replies.into_iter().zip(outcomes) {
-            // Whoever waited for it may be gone.
-            let _ = reply.send(outcome);
+        if let Stage::Sent(sent) = mem::replace(&mut self.stage, Stage::Done) {
+            for (reply, outcome) in sent.replies.into_iter().zip(outcomes) {
+                // Whoever waited for it may be gone.
+                let _ = reply.send(outcome);
+            }
         }
     }
 
     /// Hands to the connection as much of what waits as makes one batch, if it is waited for.
-    fn send(&self, context: &mut Context<'_>) -> Option<Sent> {
+    fn send(&mut self, context: &mut Context<'_>) -> Option<Replying> {
+        let shared = Arc::clone(&self.shared);
         // All under one lock: a command that finds nobody waiting is sent after these.
-        let mut queue = self.shared.lock();
+        let mut queue = shared.lock();
+        self.stage = Stage::Done;
         let Batch {
             commands,
             replies,
             until,
         } = queue.take_batch()?;
         queue.on_their_way += commands.len();
-        let shared = Arc::clone(&self.shared);
-        let mut replying: Pin<Box<dyn Future<Output = Replies> + Send>> =
-            Box::pin(async move { C::exchange(commands, &shared.link, until).await });
+        let parcel = Arc::new(C::pack(commands));
+        let exchange = C::exchange(Arc::clone(&parcel), shared.link.clone(), until, None);
+        self.stage = Stage::Sent(Sent {
+            parcel,
+            replies,
+            until,
+        });
+        let mut replying: Pin<Box<dyn Future<Output = Replies> + Send>> = Box::pin(exchange);
         let replying = match replying.as_mut().poll(context) {
             Poll::Ready(outcomes) => Replying::Done(outcomes),
             Poll::Pending => Replying::Pending(replying),
         };
-        Some(Sent {
-            replying,
-            replies,
-            leaves_more: !queue.waiting.is_empty(),
-        })
+        let leaves_more = !queue.waiting.is_empty();
+        drop(queue);
+        if leaves_more {
+            Self::new(&shared, Stage::Begun).spawn();
+        }
+        Some(replying)
     }
-}
 
-impl<C> Drop for Errand<C> {
-    fn drop(&mut self) {
-        if !self.is_run {
-            let abandoned = mem::take(&mut self.shared.lock().waiting);
-            drop(abandoned);
+    /// What the runtime that has ended may have sent.
+    fn send_again(&self, sent: &Sent<C>) -> Replying {
+        self.shared.lock().on_their_way += sent.replies.len();
+        Replying::Pending(Box::pin(C::exchange(
+            Arc::clone(&sent.parcel),
+            self.shared.link.clone(),
+            sent.until,
+            Some(Cause::Abandoned.into()),
+        )))
+    }
+
+    fn sent(&self) -> usize {
+        match &self.stage {
+            Stage::Sent(sent) => sent.replies.len(),
+            Stage::Begun | Stage::Done => 0,
         }
     }
 }
 
-/// A batch that has been handed to the connection.
-struct Sent {
-    replying: Replying,
-    replies: Vec<oneshot::Sender<Reply>>,
-    leaves_more: bool,
-}
-
-enum Replying {
-    Done(Replies),
-    Pending(Pin<Box<dyn Future<Output = Replies> + Send>>),
+impl<C: Batched> Drop for Errand<C> {
+    fn drop(&mut self) {
+        let stage = mem::replace(&mut self.stage, Stage::Done);
+        match stage {
+            Stage::Done => {}
+            Stage::Begun | Stage::Sent(_) => {
+                let home = &self.shared.link.settings().home;
+                home.runtime_ended();
+                match home.own() {
+                    Some(runtime) if !thread::panicking() => {
+                        runtime.spawn(Self::new(&self.shared, stage).run());
+                    }
+                    // Whoever waits is told.
+                    _ => drop(mem::take(&mut self.shared.lock().waiting)),
+                }
+            }
+        }
+    }
 }
 
 impl<C> Shared<C> {

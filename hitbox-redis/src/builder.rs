@@ -1,8 +1,4 @@
-use std::{
-    fmt,
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use hitbox_backend::{
     BackendResult, BincodeFormat, CacheKeyFormat, Compressor, Format, Operation,
@@ -11,12 +7,15 @@ use hitbox_backend::{
 use hitbox_core::BackendLabel;
 
 use crate::{
-    RedisBackend, address::Address, backend::Inner, connection::Limits, encoder::Encoder,
-    error::invalid_configuration, exchange::Exchange, link::LinkSettings,
+    RedisBackend, address::Address, backend::Inner, clock::Clocks, connection::Limits,
+    encoder::Encoder, error::invalid_configuration, exchange::Exchange, link::LinkSettings,
 };
 
 /// Redis does not store longer strings unless it is told to.
 const LONGEST_STRING: usize = 512 << 20;
+
+const SHORTEST_LIMIT: Duration = Duration::from_millis(1);
+const LONGEST_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The settings of a [`RedisBackend`]. Only where the server is must be given: by
 /// [`url`](Self::url), [`host`](Self::host) or, for a cluster, `cluster_nodes`.
@@ -43,7 +42,7 @@ pub struct RedisBackendBuilder {
     compressor: Arc<dyn Compressor>,
     largest_value: usize,
     connect_timeout: Option<Duration>,
-    response_timeout: Option<Duration>,
+    attempt_timeout: Option<Duration>,
     deadline: Duration,
 }
 
@@ -62,7 +61,7 @@ impl RedisBackendBuilder {
             compressor: Arc::new(NoCompression),
             largest_value: Self::DEFAULT_LARGEST_VALUE,
             connect_timeout: None,
-            response_timeout: None,
+            attempt_timeout: None,
             deadline: Self::DEFAULT_DEADLINE,
         }
     }
@@ -156,22 +155,29 @@ impl RedisBackendBuilder {
         self
     }
 
-    /// How long opening a connection may take, logging in included. Default: five eighths of the
+    /// How long one attempt to open a connection may take, the look-up of the name and the login
+    /// included. Default: five eighths of the
     /// [`deadline`](Self::deadline), which is half a second by default.
     pub const fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = Some(limit);
         self
     }
 
-    /// How long the reply to a command may take. Default: five eighths of the
+    /// How long one attempt may take, from its sending to its reply. Default: five eighths of the
     /// [`deadline`](Self::deadline), which is half a second by default.
-    pub const fn response_timeout(mut self, limit: Duration) -> Self {
-        self.response_timeout = Some(limit);
+    pub const fn attempt_timeout(mut self, limit: Duration) -> Self {
+        self.attempt_timeout = Some(limit);
         self
     }
 
     /// How long any call may take in all: waiting for a connection, the reply, and the second
     /// attempt on a connection that broke. Bulk calls too. Default: 0.8 seconds.
+    ///
+    /// This and the other limits are at least a millisecond and at most a day. They are measured by
+    /// the timer of the tokio runtime that a call is made on. A runtime whose clock is paused
+    /// (`#[tokio::test(start_paused = true)]`) skips to the next timer while it waits for a server, so
+    /// every call there ends with [`Timeout`](hitbox_backend::BackendErrorKind::Timeout): pause the
+    /// clock only where there is no server.
     pub const fn deadline(mut self, limit: Duration) -> Self {
         self.deadline = limit;
         self
@@ -185,22 +191,24 @@ impl RedisBackendBuilder {
     /// that cannot work; the message names the setting.
     pub fn build(self) -> BackendResult<RedisBackend> {
         self.check()
-            .map_err(|detail| invalid_configuration(&self.label, detail))?;
-        let opened = Arc::new(AtomicU64::new(0));
+            .map_err(|detail| invalid_configuration(&self.label, &detail))?;
         let settings = LinkSettings {
             limits: self.limits(),
             label: self.label.clone(),
-            opened: Arc::clone(&opened),
+            opened: Arc::default(),
+            home: Arc::default(),
+            learned: Arc::default(),
+            clocks: Arc::new(Clocks::new()),
         };
         let (target, address) = self
             .address
-            .target(settings)
+            .target(settings.clone())
             .map_err(|detail| invalid_configuration(&self.label, detail))?;
         Ok(RedisBackend::from(Inner {
             exchange: Exchange {
                 target,
                 deadline: self.deadline,
-                opened,
+                settings,
             },
             address,
             label: self.label,
@@ -225,35 +233,59 @@ impl RedisBackendBuilder {
     }
 
     fn limits(&self) -> Limits {
-        let default = self.deadline * 5 / 8;
+        let default = self.deadline / 8 * 5;
         Limits {
             connect: self.connect_timeout.unwrap_or(default),
-            response: self.response_timeout.unwrap_or(default),
+            attempt: self.attempt_timeout.unwrap_or(default),
         }
     }
 
-    fn check(&self) -> Result<(), &'static str> {
+    fn check(&self) -> Result<(), String> {
         if self.largest_value == 0 {
-            return Err("`largest_value` is 0: nothing could be stored; raise it");
+            return Err("`largest_value` is 0: nothing could be stored; raise it".to_owned());
         }
         if self.largest_value > LONGEST_STRING - stored_form::HEADER_LENGTH {
-            return Err(
-                "`largest_value` is over 512 MiB less 40 bytes, Redis's own limit: lower it",
-            );
+            return Err(format!(
+                "`largest_value` is {}: Redis's own limit is {LONGEST_STRING} bytes, {} of which are \
+                 the header's; lower it",
+                self.largest_value,
+                stored_form::HEADER_LENGTH
+            ));
         }
-        if self.deadline.is_zero() {
-            return Err("`deadline` is zero: no call could succeed; raise it");
-        }
-        let Limits { connect, response } = self.limits();
-        if connect.is_zero() || connect >= self.deadline {
-            return Err("`connect_timeout` must be more than zero and less than `deadline`");
-        }
-        // Else it would not be a limit at all.
-        if response.is_zero() || response >= self.deadline {
-            return Err("`response_timeout` must be more than zero and less than `deadline`");
+        check_span("deadline", self.deadline)?;
+        let limits = [
+            ("connect_timeout", self.connect_timeout),
+            ("attempt_timeout", self.attempt_timeout),
+        ];
+        for (setting, limit) in limits {
+            let Some(limit) = limit else { continue };
+            check_span(setting, limit)?;
+            // Else it would not be a limit at all.
+            if limit >= self.deadline {
+                return Err(format!(
+                    "`{setting}` is {limit:?}, and `deadline` is {:?}: lower the one, or raise the \
+                     other",
+                    self.deadline
+                ));
+            }
         }
         Ok(())
     }
+}
+
+/// Timers count in milliseconds, and nobody waits for longer than a day.
+fn check_span(setting: &str, limit: Duration) -> Result<(), String> {
+    if limit < SHORTEST_LIMIT {
+        return Err(format!(
+            "`{setting}` is {limit:?}: no call could succeed; give {SHORTEST_LIMIT:?} or more"
+        ));
+    }
+    if limit > LONGEST_LIMIT {
+        return Err(format!(
+            "`{setting}` is {limit:?}: that is no limit; give a day or less"
+        ));
+    }
+    Ok(())
 }
 
 /// Shows no URL and no credentials.
@@ -266,7 +298,7 @@ impl fmt::Debug for RedisBackendBuilder {
             .field("compressor", &self.compressor)
             .field("largest_value", &self.largest_value)
             .field("connect_timeout", &self.connect_timeout)
-            .field("response_timeout", &self.response_timeout)
+            .field("attempt_timeout", &self.attempt_timeout)
             .field("deadline", &self.deadline)
             .finish_non_exhaustive()
     }

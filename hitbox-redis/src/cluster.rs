@@ -10,17 +10,16 @@ use std::{
 };
 
 use futures::future::{join_all, select_ok};
-use redis::{
-    Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline, RedisError, ServerErrorKind,
-    Value,
-};
+use redis::{ConnectionAddr, ErrorKind, RedisError, ServerErrorKind};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
-    commands::KeyCommand,
-    error::Failure,
-    exchange::pipeline,
-    link::{Link, LinkSettings},
+    commands::Keyed,
+    connection::Peer,
+    error::{Cause, Failure, Reply},
+    link::{End, Link, LinkSettings},
+    request::{Several, Single, doubted},
+    send::in_turn,
     slots::{NodeAddress, SlotMap, slot_of},
 };
 
@@ -36,7 +35,7 @@ struct Shared {
     /// Known from the start; asked for the others.
     seeds: Vec<NodeAddress>,
     /// How to log in, whatever the node.
-    login: ConnectionInfo,
+    login: Peer,
     settings: LinkSettings,
     links: Mutex<HashMap<NodeAddress, Link>>,
     slots: RwLock<Arc<SlotMap>>,
@@ -53,11 +52,7 @@ enum Redirect {
 }
 
 impl Cluster {
-    pub(crate) fn new(
-        seeds: Vec<NodeAddress>,
-        login: ConnectionInfo,
-        settings: LinkSettings,
-    ) -> Self {
+    pub(crate) fn new(seeds: Vec<NodeAddress>, login: Peer, settings: LinkSettings) -> Self {
         Self {
             shared: Arc::new(Shared {
                 seeds,
@@ -71,35 +66,30 @@ impl Cluster {
     }
 
     /// The reply to a command on one key.
-    pub(crate) async fn reply(
-        &self,
-        key: &str,
-        command: &Cmd,
-        until: Instant,
-    ) -> Result<Value, Failure> {
+    pub(crate) async fn reply(&self, key: &str, command: &impl Single, until: Instant) -> Reply {
         let slots = self.slots(until).await?;
         let Some(master) = slots.master_of(slot_of(key)) else {
             self.refresh_soon();
-            return Err(Failure::NoNode);
+            return Err(Cause::NoNode.into());
         };
-        let reply = self.link(master)?.send(command, until).await;
+        let reply = self.link(master).one(command, until).await;
         self.follow(reply, command, until).await
     }
 
     /// The replies to commands, in their order: one pipeline for each node. Nodes that do not answer
     /// fail their own commands only.
-    pub(crate) async fn replies(
+    pub(crate) async fn replies<C: Single + Clone + Send>(
         &self,
-        commands: Vec<KeyCommand>,
+        commands: Vec<Keyed<C>>,
         until: Instant,
-    ) -> Vec<Result<Value, Failure>> {
+    ) -> Vec<Reply> {
         let slots = match self.slots(until).await {
             Ok(slots) => slots,
             Err(failure) => return vec![Err(failure); commands.len()],
         };
-        let mut replies = vec![Err(Failure::NoNode); commands.len()];
-        let mut by_master: HashMap<&NodeAddress, Vec<(usize, Cmd)>> = HashMap::new();
-        for (index, KeyCommand { key, command }) in commands.into_iter().enumerate() {
+        let mut replies = vec![Err(Cause::NoNode.into()); commands.len()];
+        let mut by_master: HashMap<&NodeAddress, Vec<(usize, C)>> = HashMap::new();
+        for (index, Keyed { key, command }) in commands.into_iter().enumerate() {
             match slots.master_of(slot_of(&key)) {
                 Some(master) => by_master.entry(master).or_default().push((index, command)),
                 None => self.refresh_soon(),
@@ -114,17 +104,15 @@ impl Cluster {
         replies
     }
 
-    async fn batch(
+    async fn batch<C: Single + Clone + Send>(
         &self,
         master: &NodeAddress,
-        batch: Vec<(usize, Cmd)>,
+        batch: Vec<(usize, C)>,
         until: Instant,
-    ) -> Vec<(usize, Result<Value, Failure>)> {
+    ) -> Vec<(usize, Reply)> {
+        let link = self.link(master);
         let commands = batch.iter().map(|(_, command)| command.clone()).collect();
-        let replies = match self.link(master) {
-            Ok(link) => pipeline(&link, commands, until).await,
-            Err(failure) => vec![Err(failure); batch.len()],
-        };
+        let replies = in_turn(&link, commands, until).await;
         let mut followed = Vec::with_capacity(batch.len());
         for ((index, command), reply) in batch.into_iter().zip(replies) {
             followed.push((index, self.follow(reply, &command, until).await));
@@ -133,38 +121,56 @@ impl Cluster {
     }
 
     /// The reply as it is, or if it names another node, that node's.
-    async fn follow(
-        &self,
-        reply: Result<Value, Failure>,
-        command: &Cmd,
-        until: Instant,
-    ) -> Result<Value, Failure> {
-        let error = match reply {
-            Err(Failure::Redis(error)) => error,
-            Err(silence @ (Failure::NoReply | Failure::Deadline)) => {
+    async fn follow(&self, reply: Reply, command: &impl Single, until: Instant) -> Reply {
+        let Err(failure) = reply else {
+            return reply;
+        };
+        if let Cause::Repeated { first, last } = failure.cause {
+            let last = self.follow_last(*last, command, until).await;
+            return doubted(last, Some(&first));
+        }
+        self.follow_last(Err(failure), command, until).await
+    }
+
+    async fn follow_last(&self, reply: Reply, command: &impl Single, until: Instant) -> Reply {
+        let failure = match reply {
+            Err(failure) => failure,
+            reply => return reply,
+        };
+        let error = match &failure.cause {
+            Cause::Redis(error) => error,
+            Cause::NoReply
+            | Cause::Deadline
+            | Cause::NoConnectionYet
+            | Cause::NotConnected(_)
+            | Cause::NotSent => {
                 // Another node may have taken over from one that does not answer.
                 self.refresh_soon();
-                return Err(silence);
+                return Err(failure);
             }
-            other => return other,
+            Cause::Abandoned
+            | Cause::Runtime(_)
+            | Cause::UnexpectedReply
+            | Cause::TooLong { .. }
+            | Cause::Repeated { .. }
+            | Cause::NoNode => return Err(failure),
         };
-        match Redirect::of(&error) {
+        match Redirect::of(error) {
             Some(Redirect::Moved(address)) => {
                 self.refresh_soon();
-                self.link(&address)?.send(command, until).await
+                self.link(&address).one(command, until).await
             }
             Some(Redirect::Ask(address)) => {
-                let mut asking = Pipeline::with_capacity(2);
-                asking.ignore_errors();
-                asking.cmd("ASKING").add_command(command.clone());
-                let mut replies = self.link(&address)?.send(&asking, until).await?;
-                Ok(replies.pop().ok_or(Failure::UnexpectedReply)??)
+                let asking = Several::asking(command);
+                let replies = self.link(&address).each(&asking, until, None).await;
+                let last = replies.into_iter().next_back();
+                last.unwrap_or_else(|| Err(Cause::UnexpectedReply.into()))
             }
             None => {
-                if says_that_masters_changed(&error) {
+                if says_that_masters_changed(error) {
                     self.refresh_soon();
                 }
-                Err(error.into())
+                Err(failure)
             }
         }
     }
@@ -197,7 +203,7 @@ impl Cluster {
             Box::pin(async move {
                 let mut question = redis::cmd("CLUSTER");
                 question.arg("SLOTS");
-                let reply = self.link(node)?.send(&question, until).await?;
+                let reply = self.link(node).one(&question, until).await?;
                 SlotMap::parse(reply, &node.host)
             })
         });
@@ -217,7 +223,7 @@ impl Cluster {
     fn refresh_soon(&self) {
         if let Ok(turn) = Arc::clone(&self.shared.refreshing).try_lock_owned() {
             let cluster = self.clone();
-            tokio::spawn(async move {
+            self.shared.settings.home.spawn(async move {
                 // A failure leaves what was known; the next command that fails tries again.
                 let until = Instant::now() + cluster.shared.settings.limits.longest();
                 let _outcome = cluster.refresh(until).await;
@@ -227,17 +233,18 @@ impl Cluster {
         }
     }
 
-    fn link(&self, address: &NodeAddress) -> Result<Link, Failure> {
+    fn link(&self, address: &NodeAddress) -> Link {
         let mut links = self.links();
         if let Some(link) = links.get(address) {
-            return Ok(link.clone());
+            return link.clone();
         }
         let NodeAddress { host, port } = address.clone();
+        let mut peer = self.shared.login.clone();
         let at = if let ConnectionAddr::TcpTls {
             insecure,
             tls_params,
             ..
-        } = self.shared.login.addr()
+        } = peer.info.addr()
         {
             ConnectionAddr::TcpTls {
                 host,
@@ -248,10 +255,10 @@ impl Cluster {
         } else {
             ConnectionAddr::Tcp(host, port)
         };
-        let client = Client::open(self.shared.login.clone().set_addr(at))?;
-        let link = Link::new(client, self.shared.settings.clone());
+        peer.info = peer.info.set_addr(at);
+        let link = Link::new(peer, End::Node, self.shared.settings.clone());
         links.insert(address.clone(), link.clone());
-        Ok(link)
+        link
     }
 
     fn links(&self) -> std::sync::MutexGuard<'_, HashMap<NodeAddress, Link>> {

@@ -4,20 +4,28 @@ use bytes::Bytes;
 use hitbox_backend::DeleteStatus;
 use redis::{Cmd, Value};
 
-use crate::{batch::Change, error::Failure};
+use crate::{
+    error::{Cause, Failure},
+    request::Change,
+};
 
 /// A command, and the key that it is about.
-pub(crate) struct KeyCommand {
+pub(crate) struct Keyed<C> {
     #[cfg_attr(
         not(feature = "cluster"),
         expect(dead_code, reason = "a single server has all keys")
     )]
     pub(crate) key: String,
-    pub(crate) command: Cmd,
+    pub(crate) command: C,
 }
 
 pub(crate) fn ping() -> Cmd {
     redis::cmd("PING")
+}
+
+/// The server's clock.
+pub(crate) fn time() -> Cmd {
+    redis::cmd("TIME")
 }
 
 pub(crate) fn get(key: &str) -> Cmd {
@@ -60,7 +68,7 @@ pub(crate) fn found(reply: Value) -> Result<Option<Bytes>, Failure> {
         return Ok(None);
     }
     let Value::BulkString(stored) = reply else {
-        return Err(Failure::UnexpectedReply);
+        return Err(Cause::UnexpectedReply.into());
     };
     Ok(Some(Bytes::from(stored)))
 }
@@ -68,10 +76,10 @@ pub(crate) fn found(reply: Value) -> Result<Option<Bytes>, Failure> {
 /// What MGET of `count` keys replies.
 pub(crate) fn found_many(reply: Value, count: usize) -> Result<Vec<Value>, Failure> {
     let Value::Array(values) = reply else {
-        return Err(Failure::UnexpectedReply);
+        return Err(Cause::UnexpectedReply.into());
     };
     if values.len() != count {
-        return Err(Failure::UnexpectedReply);
+        return Err(Cause::UnexpectedReply.into());
     }
     Ok(values)
 }
@@ -79,7 +87,7 @@ pub(crate) fn found_many(reply: Value, count: usize) -> Result<Vec<Value>, Failu
 /// What UNLINK of one key replies.
 pub(crate) fn unlinked(reply: &Value) -> Result<DeleteStatus, Failure> {
     let Value::Int(unlinked) = reply else {
-        return Err(Failure::UnexpectedReply);
+        return Err(Cause::UnexpectedReply.into());
     };
     if *unlinked == 0 {
         return Ok(DeleteStatus::Missing);

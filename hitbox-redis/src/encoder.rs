@@ -8,6 +8,8 @@ use hitbox_backend::{
 };
 use hitbox_core::{BackendLabel, CacheValue, CompressorId, Raw};
 
+use crate::error::{Cause, Failure};
+
 /// Payloads longer than this are compressed off the async threads: it takes longer than handing the
 /// work over.
 const INLINE_BYTES: usize = 64 << 10;
@@ -23,6 +25,10 @@ pub(crate) enum Refusal {
     TooLarge {
         length: usize,
         limit: usize,
+    },
+    /// By the server, when it was sent.
+    RefusedBefore {
+        length: usize,
     },
     Compressor(CompressionError),
     /// The runtime is shutting down.
@@ -45,8 +51,12 @@ impl Encoder {
         self.largest_value
     }
 
-    /// The stored form of `value`.
-    pub(crate) async fn encode(&self, value: CacheValue<Raw>) -> Result<Bytes, Refusal> {
+    /// The stored form of `value`; `too_long` if it has so many bytes or more.
+    pub(crate) async fn encode(
+        &self,
+        value: CacheValue<Raw>,
+        too_long: usize,
+    ) -> Result<Bytes, Refusal> {
         let value = self.compress(value).await?;
         let length = value.data().payload().len();
         if length > self.largest_value {
@@ -55,7 +65,13 @@ impl Encoder {
                 limit: self.largest_value,
             });
         }
-        stored_form::encode(&value, &NoCompression).map_err(Refusal::Compressor)
+        let stored = stored_form::encode(&value, &NoCompression).map_err(Refusal::Compressor)?;
+        if stored.len() >= too_long {
+            return Err(Refusal::RefusedBefore {
+                length: stored.len(),
+            });
+        }
+        Ok(stored)
     }
 
     async fn compress(&self, value: CacheValue<Raw>) -> Result<CacheValue<Raw>, Refusal> {
@@ -79,6 +95,9 @@ impl Refusal {
             Self::TooLarge { length, limit } => new(BackendErrorKind::TooLarge).with_detail(
                 format!("a payload of {length} bytes is over the limit of {limit} bytes"),
             ),
+            Self::RefusedBefore { length } => {
+                Failure::from(Cause::TooLong { length }).into_error(Operation::Write, label)
+            }
             Self::Compressor(cause) => new(BackendErrorKind::Internal)
                 .with_detail("the compressor failed")
                 .with_source(cause),

@@ -1,29 +1,80 @@
+//! Why an operation failed, and how a [`BackendError`] says so.
+
+use std::sync::Arc;
+
 use hitbox_backend::{BackendError, BackendErrorKind, Operation};
 use hitbox_core::BackendLabel;
-use redis::{ErrorKind, RedisError};
+use redis::{RedisError, Value};
 use tokio::time::Instant;
 
-const NO_REPLY: &str = "the server did not answer in time";
+use crate::words::{Meaning, meaning_of};
 
-/// Why an operation failed.
+/// The reply to a command.
+pub(crate) type Reply = Result<Value, Failure>;
+
+/// Why an operation failed, and of which server, if it got as far as that.
 #[derive(Clone, Debug)]
-pub(crate) enum Failure {
+pub(crate) struct Failure {
+    pub(crate) cause: Cause,
+    /// Without credentials.
+    pub(crate) address: Option<Arc<str>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Cause {
     /// The overall deadline passed.
     Deadline,
+    /// The overall deadline passed before there was a connection.
+    NoConnectionYet,
     /// The server took longer over its reply than it may.
     NoReply,
     /// The client, or the server, said so.
     Redis(RedisError),
+    /// There is no connection; the last attempt to open one ended so.
+    NotConnected(Meaning),
+    /// The connection had ended before anything was sent on it.
+    NotSent,
     /// The task that was to send it has gone, with its runtime.
     Abandoned,
+    /// The caller's runtime cannot do this.
+    Runtime(&'static str),
     /// A reply of a type that the command does not have.
     UnexpectedReply,
+    /// The server does not take strings of this length.
+    TooLong { length: usize },
+    /// A change that was sent again: the first attempt may still take effect, whatever the last one
+    /// has come to.
+    Repeated {
+        first: Box<Failure>,
+        last: Box<Reply>,
+    },
     /// No node of the cluster has the key's slot.
     #[cfg(feature = "cluster")]
     NoNode,
 }
 
-impl Failure {
+impl From<Cause> for Failure {
+    fn from(cause: Cause) -> Self {
+        Self {
+            cause,
+            address: None,
+        }
+    }
+}
+
+impl From<RedisError> for Failure {
+    fn from(error: RedisError) -> Self {
+        Cause::Redis(error).into()
+    }
+}
+
+impl From<tokio::time::error::Elapsed> for Failure {
+    fn from(_elapsed: tokio::time::error::Elapsed) -> Self {
+        Cause::Deadline.into()
+    }
+}
+
+impl Cause {
     /// There was no reply by `reply_by`, which is the deadline or earlier.
     pub(crate) fn no_reply(reply_by: Instant, deadline: Instant) -> Self {
         if reply_by < deadline {
@@ -32,66 +83,84 @@ impl Failure {
             Self::Deadline
         }
     }
+}
+
+impl Failure {
+    /// The same of the server at this address.
+    pub(crate) fn at(mut self, address: &Arc<str>) -> Self {
+        self.address.get_or_insert_with(|| Arc::clone(address));
+        self
+    }
+
+    /// What the server replied, if it did.
+    pub(crate) fn server_error(&self) -> Option<&RedisError> {
+        if let Cause::Redis(error) = &self.cause {
+            error.code().is_some().then_some(error)
+        } else {
+            None
+        }
+    }
 
     /// Whether the key holds something that is not a string: another program's.
     pub(crate) fn is_wrong_type(&self) -> bool {
-        match self {
-            Self::Redis(error) => error.code() == Some("WRONGTYPE"),
-            Self::Deadline | Self::NoReply | Self::Abandoned | Self::UnexpectedReply => false,
-            #[cfg(feature = "cluster")]
-            Self::NoNode => false,
-        }
+        self.server_error().and_then(RedisError::code) == Some("WRONGTYPE")
     }
 
     /// The same as a [`BackendError`].
     ///
-    /// A server's own words are left out: they may quote arguments of the command, and so a value.
-    /// The client's errors go along as the source where they are about the connection.
+    /// What a server says of a command on a key is left out: it may quote arguments, and so a value.
     pub(crate) fn into_error(self, operation: Operation, label: &BackendLabel) -> BackendError {
-        let new = |kind, detail: String| {
+        let Self { cause, address } = self;
+        let address = address.map_or_else(String::new, |address| format!("{address}: "));
+        let new = |kind, detail: &str| {
+            let detail = format!("{address}{detail}");
             BackendError::new(kind, operation, label.clone()).with_detail(detail)
         };
-        match self {
-            Self::Deadline => new(
-                BackendErrorKind::Timeout,
-                "not done within the deadline".to_owned(),
+        use BackendErrorKind as Kind;
+        match cause {
+            Cause::Deadline => new(Kind::Timeout, "not done within the deadline"),
+            Cause::NoConnectionYet => {
+                new(Kind::Timeout, "no connection within the deadline").without_effect()
+            }
+            Cause::NoReply => new(Kind::Timeout, "the server did not answer in time"),
+            Cause::NotConnected(Meaning { kind, detail }) => new(kind, &detail).without_effect(),
+            Cause::NotSent => {
+                let detail = "each new connection ended before it could be used";
+                new(Kind::Unavailable, detail).without_effect()
+            }
+            Cause::Abandoned => new(
+                Kind::Unavailable,
+                "the runtime that was to send this has ended",
             ),
-            Self::NoReply => new(BackendErrorKind::Timeout, NO_REPLY.to_owned()),
-            Self::Abandoned => new(
-                BackendErrorKind::Unavailable,
-                "the runtime that was to send this has ended".to_owned(),
+            Cause::Runtime(detail) => new(Kind::InvalidConfiguration, detail),
+            Cause::UnexpectedReply => new(
+                Kind::Internal,
+                "the server's reply does not fit the command",
             ),
-            Self::UnexpectedReply => new(
-                BackendErrorKind::Internal,
-                "the server's reply does not fit the command".to_owned(),
+            Cause::TooLong { length } => new(
+                Kind::TooLarge,
+                &format!(
+                    "the server takes no string of {length} bytes: raise its `proto-max-bulk-len`, \
+                     or lower `largest_value`"
+                ),
             ),
+            // Also where the last attempt was refused: the first may have been carried out.
+            Cause::Repeated { first, last: _ } => first.into_error(operation, label),
             #[cfg(feature = "cluster")]
-            Self::NoNode => new(
-                BackendErrorKind::Unavailable,
-                "no node of the cluster serves this key".to_owned(),
-            ),
-            Self::Redis(error) => {
-                let (kind, detail) = classify(&error);
-                let failed = new(kind, detail);
-                if error.is_io_error() {
-                    failed.with_source(error)
+            Cause::NoNode => {
+                new(Kind::Unavailable, "no node of the cluster serves this key").without_effect()
+            }
+            Cause::Redis(error) => {
+                let Meaning { kind, detail } = meaning_of(&error);
+                let failed = new(kind, &detail);
+                if error.code().is_some() {
+                    // The server has looked at it and refused.
+                    failed.without_effect()
                 } else {
                     failed
                 }
             }
         }
-    }
-}
-
-impl From<RedisError> for Failure {
-    fn from(error: RedisError) -> Self {
-        Self::Redis(error)
-    }
-}
-
-impl From<tokio::time::error::Elapsed> for Failure {
-    fn from(_elapsed: tokio::time::error::Elapsed) -> Self {
-        Self::Deadline
     }
 }
 
@@ -102,70 +171,4 @@ pub(crate) fn invalid_configuration(label: &BackendLabel, detail: &str) -> Backe
         label.clone(),
     )
     .with_detail(detail)
-}
-
-fn classify(error: &RedisError) -> (BackendErrorKind, String) {
-    use BackendErrorKind as Kind;
-
-    let kind = error.kind();
-    let (kind, detail) = if error.is_timeout() {
-        (Kind::Timeout, NO_REPLY)
-    } else if error.is_io_error() {
-        (Kind::Unavailable, "the connection failed")
-    } else if kind == ErrorKind::AuthenticationFailed {
-        (Kind::Denied, "the server refused the user name or password")
-    } else if kind == ErrorKind::Parse {
-        (
-            Kind::Unavailable,
-            // Also where a server quotes a value, which is not text, in its error.
-            "the answer cannot be read: is there a Redis server at this address, and does it know \
-             the commands GET, MGET, SET and UNLINK?",
-        )
-    } else if let Some(code) = error.code() {
-        return classify_code(code, error.detail().unwrap_or_default());
-    } else {
-        (Kind::Internal, "the client failed")
-    };
-    (kind, detail.to_owned())
-}
-
-/// An error that the server returned, by the word that it begins with.
-fn classify_code(code: &str, text: &str) -> (BackendErrorKind, String) {
-    use BackendErrorKind as Kind;
-
-    let (kind, meaning) = match code {
-        "NOAUTH" => (
-            Kind::Denied,
-            "the server wants a password: give `password`, or one in the URL",
-        ),
-        "WRONGPASS" => (Kind::Denied, "the server refused the user name or password"),
-        "NOPERM" => (
-            Kind::Denied,
-            "the user may not do this: allow it GET, MGET, SET, UNLINK and PING on this namespace",
-        ),
-        "READONLY" => (
-            Kind::Denied,
-            "the server is a read-only replica: give the address of its primary",
-        ),
-        "OOM" => (
-            Kind::Full,
-            "the server has reached its `maxmemory` and may not evict",
-        ),
-        "MISCONF" => (
-            Kind::Full,
-            "the server refuses writes because it cannot save them to its disk",
-        ),
-        "LOADING" => (Kind::Throttled, "the server is loading its data"),
-        "BUSY" => (Kind::Throttled, "the server is running a script"),
-        "TRYAGAIN" => (Kind::Throttled, "the cluster is moving this key"),
-        "ERR" if text.starts_with("max number of clients reached") => {
-            (Kind::Throttled, "the server has no room for more clients")
-        }
-        "MASTERDOWN" | "CLUSTERDOWN" | "MOVED" | "ASK" => (
-            Kind::Unavailable,
-            "the node that serves this key cannot be reached",
-        ),
-        _ => (Kind::Internal, "the server refused the command"),
-    };
-    (kind, format!("{meaning} ({code})"))
 }

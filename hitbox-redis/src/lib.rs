@@ -29,16 +29,30 @@
 //! # Commands
 //!
 //! A read is one `GET`, a write one `SET` (with `PXAT` for a value that expires), a removal one
-//! `UNLINK`; bulk calls are one `MGET` or one pipeline. So the server must be Redis 6.2 or Valkey,
-//! or later. Expiry is kept by the server, by its clock, to the millisecond; what this process's
-//! clock takes for expired is not returned either.
+//! `UNLINK`; bulk calls are one `MGET` or one pipeline. A new connection sends `AUTH` and `SELECT` where they
+//! are asked for, `CLIENT SETNAME` and `CLIENT SETINFO` (it does not matter if the server refuses them), and
+//! `TIME`; a cluster is asked for its `CLUSTER SLOTS`.
+//!
+//! The server must be Redis 6.2, Valkey, or later. The tests run on Redis 7.0.15, which Debian 12 packages,
+//! and on Valkey 9. There is no package of Redis 6.2 to run them on: that it has these commands and options is
+//! by its documentation, and a test sees that a user who may use no others is served.
 //!
 //! While eight or more reads are on their way to a server, those that tasks send at the same time go
 //! together, as one `MGET` of up to 64 keys and about 256 KiB; likewise writes and removals, as one pipeline
 //! in the order in which they came. None waits for others to come, only for the tasks that are about
 //! to run. A key that holds something other than a string is a miss, and counted as
 //! [`Foreign`](hitbox_backend::Rejection::Foreign) only where it is read by itself. The nodes of a cluster get
-//! each command by itself.
+//! each command by itself. Where a server refuses an `MGET` (the user may not use it, or not on one of the
+//! keys, or the server is a node of a cluster), each key is sent as a `GET`, and what is refused of one key
+//! fails no other. A server that refuses every `MGET` is not sent another.
+//!
+//! # Expiry and clocks
+//!
+//! The server keeps expiry, by its clock, to the millisecond; what this process's clock takes for expired is
+//! not returned either. Each new connection compares the clocks. Where they differ by more than a second, that
+//! is logged once, [`Statistics::clock_skew_millis`] tells it, and the moment that is sent is translated, so
+//! that a value lives as long as it was given. A server that does not let this user ask for `TIME` is taken
+//! to have the right one.
 //!
 //! # One connection
 //!
@@ -48,12 +62,31 @@
 //! to one second. While there is no connection, calls fail at once.
 //!
 //! No call takes longer than [`deadline`](RedisBackendBuilder::deadline), whatever the server does.
-//! A command whose connection turns out to be broken is sent once more on the next, which is sound
-//! for these commands; only a removal may then say `Missing` of what its first attempt removed.
 //!
-//! Commands of different runtimes may go together. If the runtime that was to send them ends first, they are
-//! [`Unavailable`](hitbox_backend::BackendErrorKind::Unavailable); one that is merely not driven holds up
-//! the others for a deadline at most.
+//! A command whose connection turns out to be broken is sent once more, on the next. A read may be sent as
+//! often as one likes. Of a write or removal the first attempt may still be on its way, and take effect last.
+//! So if the second attempt makes the change, the answer is the first attempt's error, with
+//! [`repeated`](hitbox_backend::BackendError::repeated) to tell what was made. It is `Ok` only where the
+//! connection had ended before the first attempt was sent.
+//!
+//! A server that says that it is not, or not yet, the right one (`READONLY`, `MASTERDOWN`, `LOADING`,
+//! `NOREPLICAS`, `CLUSTERDOWN`, `MOVED`, `NOAUTH`) is left: the connection is replaced, which looks the name
+//! up again, and the command is sent there. So writes go on when a name or a proxy leads to a new primary. While
+//! there is none, this is done five times a second at most, and calls fail with a retryable error.
+//!
+//! A server ends a connection on which a longer string comes in than its `proto-max-bulk-len`. A write that
+//! is too long for it is not sent again; it is [`TooLarge`](hitbox_backend::BackendErrorKind::TooLarge), and
+//! the next of that length is refused without being sent. Where the server, or what is in front of it, hangs
+//! up without a word, it takes two broken connections until values of that length are refused, for a minute.
+//!
+//! # Runtimes
+//!
+//! A call needs a tokio runtime with timer and I/O; without, it is
+//! [`InvalidConfiguration`](hitbox_backend::BackendErrorKind::InvalidConfiguration). The connection belongs to
+//! the runtime that it was opened in. When that ends before the backend does, the connection is opened anew
+//! on a thread of the backend's own, and stays there: with several runtimes that come and go, the end of one
+//! costs the others a reconnect. A runtime that is merely not driven holds up the others for a deadline at
+//! most.
 //!
 //! # Features
 //!
@@ -62,12 +95,13 @@
 //! - `tls`: `rediss://`, over rustls. Where the application has not installed a crypto provider for
 //!   rustls, building a backend with such a URL installs ring, for the whole process.
 //!
-//! Sentinel is not supported.
+//! Sentinel is not supported: give the address of the primary, or of a proxy or a name that leads to it.
 
 mod address;
 mod backend;
 mod batch;
 mod builder;
+mod clock;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod commands;
@@ -75,12 +109,20 @@ mod connection;
 mod encoder;
 mod error;
 mod exchange;
+mod home;
+mod learned;
 mod link;
+mod request;
+mod send;
+mod session;
 #[cfg(feature = "cluster")]
 mod slots;
 mod statistics;
+mod tidings;
 #[cfg(feature = "tls")]
 mod tls;
+mod way;
+mod words;
 
 pub use backend::RedisBackend;
 pub use builder::RedisBackendBuilder;

@@ -8,17 +8,21 @@ use std::{
     time::Duration,
 };
 
-use hitbox_backend::Operation;
 use hitbox_core::BackendLabel;
-use redis::{Client, RedisError, RedisResult, aio::MultiplexedConnection};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout_at},
 };
 
 use crate::{
-    connection::{Limits, Request, connect},
-    error::Failure,
+    clock::Clocks,
+    connection::{Limits, Opened, Peer, connect},
+    error::{Cause, Failure},
+    home::{Home, caught},
+    learned::Learned,
+    session::Session,
+    tidings::Tidings,
+    words::panicked,
 };
 
 /// The pauses between attempts to connect double from the first to the second.
@@ -29,6 +33,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// out a server that pauses: on the same connection, commands are carried out in the order in which
 /// they were sent; on a new one, what an old one still holds may come in later.
 const LONGEST_SILENCE: Duration = Duration::from_secs(2);
+
+/// A connection to a server that says that it is no longer the right one is replaced if it is older.
+/// Else there is no better one yet.
+const YOUNG: Duration = Duration::from_millis(200);
 
 /// A connection that is opened by a task of its own, on first use and whenever it has broken.
 ///
@@ -46,12 +54,28 @@ pub(crate) struct LinkSettings {
     pub(crate) label: BackendLabel,
     /// Counts connections.
     pub(crate) opened: Arc<AtomicU64>,
+    pub(crate) home: Arc<Home>,
+    pub(crate) learned: Arc<Learned>,
+    pub(crate) clocks: Arc<Clocks>,
+}
+
+/// What a link leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Whatever server is at this address.
+    Address,
+    /// This node of a cluster: another one's replies say where to go.
+    #[cfg(feature = "cluster")]
+    Node,
 }
 
 struct Shared {
-    client: Client,
+    peer: Peer,
+    address: Arc<str>,
+    end: End,
     settings: LinkSettings,
     state: watch::Sender<State>,
+    tidings: Tidings,
 }
 
 enum State {
@@ -61,106 +85,95 @@ enum State {
     Connecting,
     Up(Session),
     /// The last attempt failed; the next is made without being asked for.
-    Down(RedisError),
-}
-
-/// A connection, and whether it answers.
-#[derive(Clone)]
-struct Session {
-    connection: MultiplexedConnection,
-    /// Tells one connection from its successors.
-    number: u64,
-    silence: Arc<Silence>,
+    Down(Failure),
 }
 
 impl Link {
-    pub(crate) fn new(client: Client, settings: LinkSettings) -> Self {
+    pub(crate) fn new(peer: Peer, end: End, settings: LinkSettings) -> Self {
+        let address: Arc<str> = peer.shown().into();
         Self {
             shared: Arc::new(Shared {
-                client,
+                peer,
+                tidings: Tidings::new(settings.label.clone(), Arc::clone(&address)),
+                address,
+                end,
                 settings,
                 state: watch::Sender::new(State::Idle),
             }),
         }
     }
 
-    /// Sends a request, and once again if the connection turns out to be broken: all that a cache
-    /// asks of a server may be done twice.
-    pub(crate) async fn send<R: Request>(
-        &self,
-        request: &R,
-        until: Instant,
-    ) -> Result<R::Reply, Failure> {
-        match self.send_once(request, until).await? {
-            Ok(reply) => Ok(reply),
-            Err(_broken) => Ok(self.send_once(request, until).await??),
+    pub(crate) fn settings(&self) -> &LinkSettings {
+        &self.shared.settings
+    }
+
+    /// Where the server is, without credentials.
+    pub(crate) fn address(&self) -> &Arc<str> {
+        &self.shared.address
+    }
+
+    pub(crate) fn end(&self) -> End {
+        self.shared.end
+    }
+
+    /// The connection, when it is open.
+    pub(crate) async fn session(&self, until: Instant) -> Result<Session, Failure> {
+        if let Some(session) = self.session_at_once() {
+            return session;
+        }
+        match timeout_at(until, self.session_when_settled()).await {
+            Ok(session) => session,
+            Err(_elapsed) => Err(Cause::NoConnectionYet.into()),
         }
     }
 
-    /// The inner error is of a connection that was given up: the request may be sent on another.
-    async fn send_once<R: Request>(
-        &self,
-        request: &R,
-        until: Instant,
-    ) -> Result<Result<R::Reply, RedisError>, Failure> {
-        let mut session = match self.session_at_once() {
-            Some(session) => session?,
-            None => timeout_at(until, self.session()).await??,
-        };
-        // One timer for both limits: there is a request per read, and a timer costs a lock.
-        let reply_by = until.min(Instant::now() + self.shared.settings.limits.response);
-        let replying = request.send(&mut session.connection);
-        let error = match timeout_at(reply_by, replying).await {
-            Ok(Ok(reply)) => {
-                session.silence.end();
-                return Ok(Ok(reply));
-            }
-            Ok(Err(error)) => error,
-            Err(_elapsed) => {
-                self.note_silence(&session);
-                return Err(Failure::no_reply(reply_by, until));
-            }
-        };
-        if error.is_timeout() {
-            self.note_silence(&session);
-            Err(error.into())
-        } else if !error.is_unrecoverable_error() {
-            // The server's own words: it answers.
-            session.silence.end();
-            Err(error.into())
-        } else {
-            self.replace(&session);
-            Ok(Err(error))
-        }
-    }
-
-    fn note_silence(&self, session: &Session) {
+    /// Notes that a request was left unanswered.
+    pub(crate) fn note_silence(&self, session: &Session) {
         if session.silence.so_far() >= LONGEST_SILENCE {
             self.replace(session);
         }
     }
 
-    fn replace(&self, broken: &Session) {
-        self.open_if(|state| match state {
+    /// Opens another connection in place of this one, which has broken or is of no use.
+    pub(crate) fn replace(&self, broken: &Session) {
+        let replaced = self.open_if(|state| match state {
             State::Up(session) => session.number == broken.number,
             State::Idle | State::Connecting | State::Down(_) => false,
         });
+        if replaced {
+            self.shared.tidings.lost();
+        }
+    }
+
+    /// The same for a server that is no longer the right one at its address. Whether there is, or
+    /// will be, another connection than this.
+    pub(crate) fn look_again(&self, session: &Session) -> bool {
+        if session.opened.elapsed() >= YOUNG {
+            self.replace(session);
+        }
+        match &*self.shared.state.borrow() {
+            State::Up(current) => current.number != session.number,
+            State::Idle | State::Connecting => true,
+            State::Down(_) => false,
+        }
     }
 
     /// `None` where an attempt to connect has to be waited for.
-    fn session_at_once(&self) -> Option<RedisResult<Session>> {
+    fn session_at_once(&self) -> Option<Result<Session, Failure>> {
         match &*self.shared.state.borrow() {
             State::Up(session) => Some(Ok(session.clone())),
-            State::Down(error) => Some(Err(error.clone())),
+            State::Down(failure) => Some(Err(failure.clone())),
             State::Idle | State::Connecting => None,
         }
     }
 
-    async fn session(&self) -> RedisResult<Session> {
+    async fn session_when_settled(&self) -> Result<Session, Failure> {
         loop {
             if let Some(session) = self.session_at_once() {
                 return session;
             }
+            // The last attempt may have found out that this runtime cannot do it.
+            self.shared.settings.home.check_caller()?;
             self.open_if(|state| matches!(state, State::Idle));
             let mut states = self.shared.state.subscribe();
             let _settled = states
@@ -169,7 +182,7 @@ impl Link {
         }
     }
 
-    fn open_if(&self, wanted: impl FnOnce(&State) -> bool) {
+    fn open_if(&self, wanted: impl FnOnce(&State) -> bool) -> bool {
         let opening = self.shared.state.send_if_modified(|state| {
             let opening = wanted(state);
             if opening {
@@ -178,30 +191,38 @@ impl Link {
             opening
         });
         if opening {
-            let client = self.shared.client.clone();
+            let peer = self.shared.peer.clone();
             // Weak: the attempts end with the backend.
             let shared = Arc::downgrade(&self.shared);
-            tokio::spawn(open(shared, client, self.shared.settings.limits));
+            let opening = open(Unfinished(shared), peer, self.shared.settings.limits);
+            self.shared.settings.home.spawn(opening);
         }
+        opening
     }
 }
 
 /// Tries until there is a connection.
-async fn open(shared: Weak<Shared>, client: Client, limits: Limits) {
-    let mut unfinished = Unfinished(shared);
+async fn open(mut unfinished: Unfinished, peer: Peer, limits: Limits) {
     let mut pause = FIRST_PAUSE;
     loop {
-        let outcome = connect(&client, limits).await;
+        let outcome = caught(connect(&peer, limits)).await;
         let Some(shared) = unfinished.0.upgrade() else {
             return;
         };
         match outcome {
-            Ok(connection) => {
+            Ok(Ok(opened)) => {
                 unfinished.0 = Weak::new();
-                shared.up(connection);
+                shared.up(opened);
                 return;
             }
-            Err(error) => shared.down(error),
+            Ok(Err(failure)) => shared.down(failure),
+            Err(panic) if shared.settings.home.lacks_io(&*panic) => {
+                // Those of other runtimes may try in theirs.
+                unfinished.0 = Weak::new();
+                shared.state.send_replace(State::Idle);
+                return;
+            }
+            Err(_panic) => shared.down(Cause::NotConnected(panicked()).into()),
         }
         drop(shared);
         // Many processes lose one server at the same moment; they should not all come back at one.
@@ -211,24 +232,28 @@ async fn open(shared: Weak<Shared>, client: Client, limits: Limits) {
 }
 
 impl Shared {
-    fn up(&self, connection: MultiplexedConnection) {
-        let number = self.settings.opened.fetch_add(1, Ordering::Relaxed);
-        tracing::debug!(backend = %self.settings.label, "connected");
-        self.state.send_replace(State::Up(Session {
+    fn up(&self, opened: Opened) {
+        let Opened {
             connection,
-            number,
-            silence: Arc::new(Silence::new()),
-        }));
+            driver,
+            time,
+        } = opened;
+        let number = self.settings.opened.fetch_add(1, Ordering::Relaxed);
+        if let Some((millis, took)) = time {
+            let found = self.settings.clocks.note(&self.address, millis, took);
+            found
+                .into_iter()
+                .for_each(|found| self.tidings.clock(found));
+        }
+        let session = Session::start(connection, driver, number, &self.settings.home);
+        self.tidings.connected();
+        self.state.send_replace(State::Up(session));
     }
 
-    fn down(&self, error: RedisError) {
-        let first = matches!(&*self.state.borrow(), State::Connecting);
-        if first {
-            let error =
-                Failure::from(error.clone()).into_error(Operation::Open, &self.settings.label);
-            tracing::warn!(%error, "no connection; trying again in the background");
-        }
-        self.state.send_replace(State::Down(error));
+    fn down(&self, failure: Failure) {
+        let failure = failure.at(&self.address);
+        self.tidings.not_connected(&failure);
+        self.state.send_replace(State::Down(failure));
     }
 }
 
@@ -238,43 +263,8 @@ struct Unfinished(Weak<Shared>);
 impl Drop for Unfinished {
     fn drop(&mut self) {
         if let Some(shared) = self.0.upgrade() {
+            shared.settings.home.runtime_ended();
             shared.state.send_replace(State::Idle);
-        }
-    }
-}
-
-/// Since when a connection has left requests unanswered.
-struct Silence {
-    opened: Instant,
-    /// In milliseconds after the connection was opened, plus one; 0 for one that answers.
-    since: AtomicU64,
-}
-
-impl Silence {
-    fn new() -> Self {
-        Self {
-            opened: Instant::now(),
-            since: AtomicU64::new(0),
-        }
-    }
-
-    fn end(&self) {
-        // Most often there is none, and reading is cheaper than writing.
-        if self.since.load(Ordering::Relaxed) != 0 {
-            self.since.store(0, Ordering::Relaxed);
-        }
-    }
-
-    /// Begins now if it has not begun yet.
-    fn so_far(&self) -> Duration {
-        let millis = self.opened.elapsed().as_millis();
-        let now = u64::try_from(millis).unwrap_or(u64::MAX - 1) + 1;
-        match self
-            .since
-            .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed)
-        {
-            Ok(_) => Duration::ZERO,
-            Err(since) => Duration::from_millis(now.saturating_sub(since)),
         }
     }
 }

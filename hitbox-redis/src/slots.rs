@@ -2,7 +2,7 @@
 
 use redis::{ConnectionAddr, Value};
 
-use crate::error::Failure;
+use crate::error::{Cause, Failure};
 
 /// Slots of a cluster, by Redis's specification.
 const SLOTS: u16 = 16_384;
@@ -61,12 +61,12 @@ impl SlotMap {
     /// node that does not know its own name leaves it out; `asked` is what it was reached by.
     pub(crate) fn parse(reply: Value, asked: &str) -> Result<Self, Failure> {
         let Value::Array(ranges) = reply else {
-            return Err(Failure::UnexpectedReply);
+            return Err(Cause::UnexpectedReply.into());
         };
         let mut ranges = ranges
             .into_iter()
-            .map(|range| parse_range(range, asked).ok_or(Failure::UnexpectedReply))
-            .collect::<Result<Vec<_>, _>>()?;
+            .map(|range| parse_range(range, asked).ok_or_else(|| Cause::UnexpectedReply.into()))
+            .collect::<Result<Vec<_>, Failure>>()?;
         ranges.sort_unstable_by_key(|range| range.first);
         Ok(Self { ranges })
     }

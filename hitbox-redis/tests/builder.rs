@@ -40,8 +40,8 @@ fn what_cannot_work_is_refused_by_name() {
         "`connect_timeout`",
     );
     assert_refused(
-        settings().response_timeout(Duration::ZERO),
-        "`response_timeout`",
+        settings().attempt_timeout(Duration::ZERO),
+        "`attempt_timeout`",
     );
     #[cfg(not(feature = "tls"))]
     assert_refused(RedisBackend::builder().url("rediss://localhost"), "`tls`");
@@ -70,6 +70,84 @@ fn nodes_of_a_cluster_that_do_not_fit_together_are_refused() {
         .cluster_nodes(["redis://localhost:1", "redis://localhost:2"])
         .build()
         .unwrap();
+}
+
+/// Each setting at the ends of what can be given.
+#[test]
+fn no_value_of_a_setting_panics_and_what_cannot_work_is_refused() {
+    type Set = fn(RedisBackendBuilder, Duration) -> RedisBackendBuilder;
+    let limits: [(&str, Set); 3] = [
+        ("`deadline`", RedisBackendBuilder::deadline),
+        ("`connect_timeout`", RedisBackendBuilder::connect_timeout),
+        ("`attempt_timeout`", RedisBackendBuilder::attempt_timeout),
+    ];
+    for (setting, set) in limits {
+        for limit in [
+            Duration::ZERO,
+            Duration::from_nanos(1),
+            Duration::from_micros(999),
+            Duration::from_secs(86_401),
+            Duration::from_secs(u64::MAX / 2),
+            Duration::MAX,
+        ] {
+            assert_refused(set(settings(), limit), setting);
+        }
+    }
+    for limit in [Duration::from_millis(1), Duration::from_secs(86_400)] {
+        settings().deadline(limit).build().unwrap();
+    }
+    assert_refused(
+        settings().connect_timeout(Duration::from_secs(1)),
+        "`deadline`",
+    );
+    assert_refused(settings().largest_value(usize::MAX), "`largest_value`");
+    settings().largest_value(1).build().unwrap();
+    assert_refused(settings().username(""), "`username`");
+    assert_refused(settings().password(""), "`password`");
+    settings().database(u32::MAX).build().unwrap();
+    settings().label("").namespace("").build().unwrap();
+    settings()
+        .label("a\0b\n")
+        .namespace("a\r\n\0")
+        .username("a\r\nb")
+        .password("\0\r\n")
+        .build()
+        .unwrap();
+}
+
+#[test]
+fn a_host_that_is_none_is_refused() {
+    for host in ["", " ", "a b", "a\r\nb", "a\0b", "\u{7f}"] {
+        assert_refused(RedisBackend::builder().host(host, 6379), "`host`");
+    }
+    assert_refused(RedisBackend::builder().host("localhost", 0), "`host`");
+    for url in [
+        "",
+        " ",
+        "redis://",
+        "redis://ho st",
+        "redis://host:0",
+        "redis://host:99999",
+        "redis://host:-1",
+        "redis://a%20b",
+        "redis://a%0d%0ab",
+        "redis://host/99999999999999999999",
+        "redis://\0",
+        "unix://",
+    ] {
+        let settings = RedisBackend::builder().url(url);
+        let outcome = settings.clone().build();
+        let refused = outcome.is_err();
+        assert!(refused, "{url:?} is taken for {outcome:?}");
+        assert_refused(settings, "`url`");
+        #[cfg(feature = "cluster")]
+        assert_refused(RedisBackend::builder().cluster_nodes([url]), "`");
+    }
+    #[cfg(feature = "tls")]
+    assert_refused(
+        RedisBackend::builder().url("rediss://localhost/#insecure"),
+        "`root_certificate`",
+    );
 }
 
 /// No runtime, no server.

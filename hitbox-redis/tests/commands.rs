@@ -102,6 +102,44 @@ async fn expiry_is_exact_to_the_millisecond_and_replaced_with_the_value() {
     }
 }
 
+/// There is no package of 6.2: a user who has nothing that is younger stands for it.
+#[tokio::test]
+async fn the_commands_of_redis_6_2_are_enough() {
+    let server = start().await;
+    let mut observer = Observer::connect(&server.url()).await;
+    let rules = "on >pass ~* -@all +auth +select +time +ping +get +mget +set +unlink";
+    let mut user: Vec<&[u8]> = vec![b"ACL", b"SETUSER", b"old"];
+    user.extend(rules.split(' ').map(str::as_bytes));
+    let () = observer.ask(&user).await;
+    let settings = server::builder(&server).username("old").password("pass");
+    let cache = settings.database(3).connect().await.unwrap();
+    let keys = keys(10);
+    let entries = keys.iter().cloned().map(|key| (key, value("live")));
+    for written in cache.write_many(entries.collect()).await {
+        written.unwrap();
+    }
+    for key in &keys {
+        assert!(cache.read(key).await.unwrap().is_some());
+    }
+    for found in cache.read_many(&keys).await {
+        assert!(found.unwrap().is_some());
+    }
+    for removed in cache.remove_many(&keys).await {
+        assert_eq!(removed.unwrap(), DeleteStatus::Deleted(1));
+    }
+    let denied: String = observer.ask(&[b"INFO", b"commandstats"]).await;
+    let denied: Vec<_> = denied
+        .lines()
+        .filter(|line| !line.contains("rejected_calls=0"))
+        .filter_map(|line| line.split_once(':')?.0.strip_prefix("cmdstat_"))
+        .collect();
+    // They may be refused: only a name that shows in lists of clients.
+    assert!(
+        denied.iter().all(|command| command.starts_with("client|")),
+        "{denied:?}"
+    );
+}
+
 #[tokio::test]
 async fn a_namespace_keeps_applications_apart() {
     let server = start().await;

@@ -20,7 +20,7 @@ use hitbox_core::CacheKey;
 use hitbox_redis::{RedisBackend, RedisBackendBuilder};
 use policies::Policies;
 use server::{key, start, value};
-use test_servers::redis::RedisServer;
+use test_servers::{lateness::Control, redis::RedisServer};
 use tokio::net::TcpListener;
 
 /// Of each kind, at once and then in a row by ten tasks.
@@ -85,28 +85,29 @@ impl Usage {
         }
     }
 
-    async fn figures(&self) -> [Figures; 3] {
+    async fn figures(&self, control: &Control) -> [Figures; 3] {
         let [reading, writing, removing] = &self.caches;
-        let reads = self.worst(Call::Read, |key| async move {
+        let reads = self.worst(control, Call::Read, |key| async move {
             reading.read(&key).await.map(drop)
         });
-        let writes = self.worst(Call::Write, |key| async move {
+        let writes = self.worst(control, Call::Write, |key| async move {
             writing.write(&key, value("x")).await
         });
-        let removes = self.worst(Call::Remove, |key| async move {
+        let removes = self.worst(control, Call::Remove, |key| async move {
             removing.remove(&key).await.map(drop)
         });
         join3(reads, writes, removes).await.into()
     }
 
-    async fn worst<F>(&self, kind: Call, call: impl Fn(CacheKey) -> F) -> Figures
+    async fn worst<F>(&self, control: &Control, kind: Call, call: impl Fn(CacheKey) -> F) -> Figures
     where
         F: Future<Output = BackendResult<()>>,
     {
         let timed = async |name: String| {
             let started = Instant::now();
             let outcome = call(key(&name)).await;
-            let took = started.elapsed();
+            // What the machine itself was late is not the call's doing.
+            let took = started.elapsed().saturating_sub(control.since(started));
             assert_eq!(outcome.is_err(), self.fails(kind), "{outcome:?}");
             if let Err(error) = outcome {
                 let expected = [BackendErrorKind::Unavailable, BackendErrorKind::Timeout];
@@ -156,7 +157,9 @@ impl fmt::Display for Figures {
 /// other.
 async fn report(server_is: &str, at_a_time: usize, usages: &[Usage]) {
     for usages in usages.chunks(at_a_time) {
-        let figures = join_all(usages.iter().map(Usage::figures)).await;
+        let control = Control::new();
+        let figures = join_all(usages.iter().map(|usage| usage.figures(&control)));
+        let figures = control.beside(figures).await;
         for (usage, [read, write, remove]) in usages.iter().zip(figures) {
             let name = usage.name();
             println!("{server_is:20} {name:28} {read} | {write} | {remove}");
@@ -211,6 +214,7 @@ async fn on_one_key_a_call_waits_for_at_most_one_other() {
     let offload = OffloadManager::builder().build().unwrap();
     let usages = used(&server, &offload).await;
     server.pause().unwrap();
+    let control = Control::new();
     let longest = usages.iter().skip(1).map(async |usage| {
         let [_, cache, _] = &usage.caches;
         let calls = (0..20).map(async |call| {
@@ -219,11 +223,12 @@ async fn on_one_key_a_call_waits_for_at_most_one_other() {
                 0 => cache.write(&key("k"), value("x")).await,
                 _ => cache.remove(&key("k")).await.map(drop),
             };
-            started.elapsed()
+            started.elapsed().saturating_sub(control.since(started))
         });
         join_all(calls).await.into_iter().max().unwrap()
     });
-    for (usage, longest) in usages.iter().skip(1).zip(join_all(longest).await) {
+    let longest = control.beside(join_all(longest)).await;
+    for (usage, longest) in usages.iter().skip(1).zip(longest) {
         println!("{:28} longest of 20 on one key: {longest:?}", usage.name());
         assert!(longest < 2 * RedisBackendBuilder::DEFAULT_DEADLINE);
     }

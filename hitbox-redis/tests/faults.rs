@@ -9,9 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hitbox_backend::{Backend, BackendErrorKind, DeleteStatus};
+use hitbox_backend::{Backend, BackendError, BackendErrorKind, DeleteStatus};
 use server::{Observer, backend, builder, key, payload, start, value};
-use test_servers::redis::{RedisOptions, RedisServer};
+use test_servers::{
+    lateness::Control,
+    redis::{RedisOptions, RedisServer},
+};
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
@@ -117,26 +120,37 @@ async fn a_server_killed_and_restarted_under_load() {
     let (served, failed) = load.await.unwrap();
     println!("{served} served, {failed} failed, {:?}", cache.statistics());
     assert!(served > 0 && failed > 0);
-    assert!(cache.read(&key("k")).await.is_ok(), "it is back");
+    until_up(&cache).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replies_match_their_requests_after_a_pause() {
     let server = start().await;
     let cache = backend(&server);
-    let until = Instant::now() + Duration::from_secs(5);
+    let started = Instant::now();
+    let until = started + Duration::from_secs(5);
     let load = tokio::spawn(hammer_with_64_tasks(Arc::new(cache.clone()), until));
+    let control = Control::new();
     // Two short silences with answers between them are not one long silence.
-    for (run, pause) in [(200, 800), (1_800, 800)] {
-        sleep(Duration::from_millis(run)).await;
-        server.pause().unwrap();
-        sleep(Duration::from_millis(pause)).await;
-        server.resume().unwrap();
-    }
-    let (served, failed) = load.await.unwrap();
-    println!("{served} served, {failed} failed, {:?}", cache.statistics());
+    let pauses = async {
+        for (run, pause) in [(200, 800), (1_800, 800)] {
+            sleep(Duration::from_millis(run)).await;
+            server.pause().unwrap();
+            sleep(Duration::from_millis(pause)).await;
+            server.resume().unwrap();
+        }
+        load.await.unwrap()
+    };
+    let (served, failed) = control.beside(pauses).await;
+    let late = control.since(started);
+    println!(
+        "{served} served, {failed} failed, {late:?} late, {:?}",
+        cache.statistics()
+    );
     assert!(served > 0 && failed > 0);
-    assert_eq!(cache.statistics().connections_opened, 1);
+    // A machine that was late by a second has made one long silence of them.
+    let one_long_silence = late > Duration::from_secs(1);
+    assert!(cache.statistics().connections_opened == 1 || one_long_silence);
 }
 
 #[tokio::test]
@@ -215,7 +229,7 @@ async fn a_user_who_may_not_write_is_denied() {
 }
 
 #[tokio::test]
-async fn a_replica_serves_reads_and_denies_writes() {
+async fn a_replica_serves_reads_and_refuses_writes() {
     let primary = start().await;
     backend(&primary)
         .write(&key("k"), value("live"))
@@ -234,12 +248,15 @@ async fn a_replica_serves_reads_and_denies_writes() {
         }
     };
     timeout(Duration::from_secs(20), copied).await.unwrap();
-    let error = cache.write(&key("k"), value("new")).await.unwrap_err();
-    assert_eq!(error.kind(), BackendErrorKind::Denied, "{error}");
-    let error = cache.remove(&key("k")).await.unwrap_err();
-    assert_eq!(error.kind(), BackendErrorKind::Denied, "{error}");
+    // Another server may take its place, so it is worth another try.
+    let assert_refused = |error: BackendError| {
+        assert_eq!(error.kind(), BackendErrorKind::Unavailable, "{error}");
+        assert!(error.is_retryable() && error.is_definite(), "{error}");
+    };
+    assert_refused(cache.write(&key("k"), value("new")).await.unwrap_err());
+    assert_refused(cache.remove(&key("k")).await.unwrap_err());
     for outcome in cache.remove_many(&[key("k"), key("other")]).await {
-        assert_eq!(outcome.unwrap_err().kind(), BackendErrorKind::Denied);
+        assert_refused(outcome.unwrap_err());
     }
     assert!(cache.read(&key("k")).await.unwrap().is_some());
 }

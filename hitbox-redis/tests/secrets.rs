@@ -74,6 +74,23 @@ async fn a_password_in_the_url_or_on_its_own() {
         .for_each(|line| assert_discreet(line));
 }
 
+/// It quotes the arguments, and one of them is the password.
+#[tokio::test]
+async fn a_server_that_does_not_know_how_to_log_in() {
+    let options = RedisOptions::new().setting("rename-command", "AUTH NO_AUTH");
+    let server = RedisServer::start(options).await.unwrap();
+    for settings in [
+        server::builder(&server).password(SECRET),
+        server::builder(&server).username("user").password(SECRET),
+    ] {
+        let error = settings.clone().connect().await.unwrap_err();
+        assert_error_discreet(&error);
+        let error = settings.build().unwrap().read(&key("k")).await.unwrap_err();
+        assert_error_discreet(&error);
+        assert!(error.to_string().contains("unknown command"), "{error}");
+    }
+}
+
 #[test]
 fn a_url_that_cannot_be_used() {
     for url in [

@@ -112,7 +112,7 @@ impl Observer {
     pub async fn connections(&mut self) -> usize {
         let list: String = self.ask(&[b"CLIENT", b"LIST"]).await;
         list.lines()
-            .filter(|line| line.contains("lib-name=hitbox-redis"))
+            .filter(|line| line.contains("name=hitbox-redis"))
             .count()
     }
 }

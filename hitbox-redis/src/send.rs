@@ -1,0 +1,252 @@
+//! How often a request is sent, and what is known of it afterwards.
+
+use redis::{RedisError, RedisResult};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    commands,
+    error::{Cause, Failure, Reply},
+    learned::{ALWAYS_TAKEN, Learned},
+    link::{End, Link},
+    request::{Answer, Effect, Request, Several, Single},
+    session::Session,
+    words::{refuses_mget, refuses_several_keys, says_too_long},
+};
+
+/// So many connections in a row may turn out to have ended before anything was sent on them.
+const MOST_ENDED: u32 = 4;
+
+/// What has come of one attempt.
+enum Attempt<R> {
+    Reply(RedisResult<R>),
+    Silence(Failure),
+    /// The connection was given up. The server may have got the request.
+    Broken(RedisError),
+}
+
+/// What has happened to a request so far.
+struct Course {
+    doubt: Option<Failure>,
+    /// Connections that broke under it.
+    broken: u32,
+    /// Connections that had ended before it was sent.
+    ended: u32,
+    /// Servers that were no longer the right ones.
+    misplaced: u32,
+}
+
+impl Link {
+    /// The reply to one command, as [`send`](Self::send) gets it.
+    pub(crate) async fn one(&self, request: &impl Single, until: Instant) -> Reply {
+        let reply = self.send(request, until, None).await.one();
+        reply.map_err(|failure| failure.at(self.address()))
+    }
+
+    /// The replies to several commands, as [`send`](Self::send) gets them.
+    pub(crate) async fn each(
+        &self,
+        request: &Several,
+        until: Instant,
+        doubt: Option<Failure>,
+    ) -> Vec<Reply> {
+        let answer = self.send(request, until, doubt).await;
+        let replies = answer.each(request.len()).into_iter();
+        replies
+            .map(|reply| reply.map_err(|failure| failure.at(self.address())))
+            .collect()
+    }
+
+    /// Sends a request, and once again if the connection turns out to be broken.
+    ///
+    /// What reads may be sent twice. So may what changes something, but then the first attempt may
+    /// still be on its way, and take effect last: it is in doubt, unless the connection had ended
+    /// before. `doubt` is of an attempt that was made elsewhere.
+    pub(crate) async fn send<R: Request>(
+        &self,
+        request: &R,
+        until: Instant,
+        doubt: Option<Failure>,
+    ) -> Answer<R::Reply> {
+        let mut course = Course {
+            doubt,
+            broken: 0,
+            ended: 0,
+            misplaced: 0,
+        };
+        let reply = loop {
+            if let Some(reply) = self.go_on(request, until, &mut course).await {
+                break reply;
+            }
+        };
+        Answer {
+            reply: reply.map_err(|failure| failure.at(self.address())),
+            doubt: course.doubt.map(|doubt| doubt.at(self.address())),
+        }
+    }
+
+    /// One step of it; `None` if there is to be another.
+    async fn go_on<R: Request>(
+        &self,
+        request: &R,
+        until: Instant,
+        course: &mut Course,
+    ) -> Option<Result<R::Reply, Failure>> {
+        let mut session = match self.session(until).await {
+            Ok(session) => session,
+            Err(failure) => return Some(Err(failure)),
+        };
+        if session.has_ended() {
+            self.replace(&session);
+            course.ended += 1;
+            return (course.ended > MOST_ENDED).then(|| Err(Cause::NotSent.into()));
+        }
+        match self.attempt(request, &mut session, until).await {
+            Attempt::Reply(reply) => {
+                let elsewhere = self.end() == End::Address
+                    && R::is_misplaced(&reply)
+                    && self.look_again(&session);
+                if elsewhere && course.misplaced == 0 {
+                    course.misplaced += 1;
+                    return None;
+                }
+                Some(self.learn(request, &session, reply))
+            }
+            Attempt::Silence(failure) => Some(Err(failure)),
+            Attempt::Broken(error) => {
+                self.replace(&session);
+                course.broken += 1;
+                // A runtime that has ended says nothing about the server.
+                let again = course.broken == 1 || session.was_lost_with_its_runtime();
+                match request.effect() {
+                    Effect::Reads => (!again).then(|| Err(error.into())),
+                    Effect::Changes { longest } => {
+                        if self.learned().may_be_too_long(longest)
+                            && !session.was_lost_with_its_runtime()
+                        {
+                            // Another connection would break, too.
+                            self.learned().note_broken(longest);
+                            return Some(Err(error.into()));
+                        }
+                        if !again {
+                            return Some(Err(error.into()));
+                        }
+                        course.doubt.get_or_insert_with(|| error.into());
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    async fn attempt<R: Request>(
+        &self,
+        request: &R,
+        session: &mut Session,
+        until: Instant,
+    ) -> Attempt<R::Reply> {
+        // One timer for both limits: there is a request per read, and a timer costs a lock.
+        let reply_by = until.min(Instant::now() + self.settings().limits.attempt);
+        let replying = request.send(&mut session.connection);
+        let error = match timeout_at(reply_by, replying).await {
+            Ok(Ok(reply)) => {
+                session.silence.end();
+                return Attempt::Reply(Ok(reply));
+            }
+            Ok(Err(error)) => error,
+            Err(_elapsed) => {
+                self.note_silence(session);
+                return Attempt::Silence(Cause::no_reply(reply_by, until).into());
+            }
+        };
+        if error.is_unrecoverable_error() {
+            return Attempt::Broken(error);
+        }
+        // The server's own words: it answers.
+        session.silence.end();
+        Attempt::Reply(Err(error))
+    }
+
+    /// Notes what a reply says about the length of strings.
+    fn learn<R: Request>(
+        &self,
+        request: &R,
+        session: &Session,
+        reply: RedisResult<R::Reply>,
+    ) -> Result<R::Reply, Failure> {
+        let Effect::Changes { longest } = request.effect() else {
+            return reply.map_err(Failure::from);
+        };
+        match reply {
+            Ok(reply) => {
+                self.learned().note_taken(longest);
+                Ok(reply)
+            }
+            Err(error) if says_too_long(&error) => {
+                self.learned().note_refused(longest);
+                // The server has hung up, or is about to.
+                self.replace(session);
+                Err(Cause::TooLong { length: longest }.into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn learned(&self) -> &Learned {
+        &self.settings().learned
+    }
+}
+
+/// The replies to commands, in their order. What is long goes by itself: the server may hang up on it.
+pub(crate) async fn in_turn<S: Single>(
+    link: &Link,
+    commands: Vec<S>,
+    until: Instant,
+) -> Vec<Reply> {
+    let mut replies = Vec::with_capacity(commands.len());
+    let mut run = Vec::new();
+    for command in commands {
+        if command.effect().longest() < ALWAYS_TAKEN {
+            run.push(command);
+            continue;
+        }
+        replies.extend(several(link, std::mem::take(&mut run), until).await);
+        replies.push(link.one(&command, until).await);
+    }
+    replies.extend(several(link, run, until).await);
+    replies
+}
+
+/// The replies to commands that are sent at once, in their order.
+pub(crate) async fn several<S: Single>(
+    link: &Link,
+    commands: Vec<S>,
+    until: Instant,
+) -> Vec<Reply> {
+    match commands.as_slice() {
+        [] => Vec::new(),
+        [command] => vec![link.one(command, until).await],
+        _ => link.each(&Several::of(commands), until, None).await,
+    }
+}
+
+/// The values under `keys`: by one MGET, or where the server refuses that, by a GET of each. So a key
+/// that may not be read is no other's trouble.
+pub(crate) async fn values(link: &Link, keys: &[impl AsRef<str>], until: Instant) -> Vec<Reply> {
+    let keys = || keys.iter().map(AsRef::as_ref);
+    let learned = &link.settings().learned;
+    if learned.takes_mget() {
+        let count = keys().count();
+        let reply = link.one(&commands::get_many(keys()), until).await;
+        let failure = match reply.and_then(|reply| commands::found_many(reply, count)) {
+            Ok(values) => return values.into_iter().map(Ok).collect(),
+            Err(failure) => failure,
+        };
+        let Some(error) = failure.server_error().filter(|e| refuses_several_keys(e)) else {
+            return vec![Err(failure); count];
+        };
+        if refuses_mget(error) {
+            learned.note_mget_refused();
+        }
+    }
+    several(link, keys().map(commands::get).collect(), until).await
+}
