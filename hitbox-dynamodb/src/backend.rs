@@ -208,12 +208,14 @@ impl Backend for DynamoDbBackend {
         removed.map_err(|failure| inner.error(failure, Operation::Remove))
     }
 
-    /// One BatchGetItem for 100 keys, several at a time.
+    /// One BatchGetItem for 100 keys, several at a time. One that is refused for one of its keys is
+    /// taken apart until the others are read: two requests a key at the most.
     async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
         self.inner.read_many(keys).await
     }
 
-    /// One BatchWriteItem for 25 entries, several at a time.
+    /// One BatchWriteItem for 25 entries, several at a time. One that is refused for one of its
+    /// entries is taken apart until the others are written: two requests an entry at the most.
     async fn write_many(
         &self,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,

@@ -231,8 +231,10 @@ fn not_begun() -> Failure {
 /// A reply that has begun, and that nothing can be made of.
 fn from_reply(error: &(dyn Error + 'static)) -> Failure {
     match below::<LengthLimitError>(error) {
+        // Another would most likely be as long.
         Some(_) => {
             broken("the reply is longer than any of DynamoDB's, and was not read to its end")
+                .remedied_by(Remedy::None)
         }
         None => broken("the reply broke off, or is none of DynamoDB's"),
     }

@@ -7,7 +7,12 @@
 mod stub;
 mod table;
 
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    fmt::Debug,
+    panic::{self, AssertUnwindSafe},
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::{
     Client, Config,
@@ -180,6 +185,67 @@ async fn a_client_that_cannot_send_is_said_to_lack_something() {
     }
 }
 
+/// Builds, or says why not: nothing else.
+fn build(setting: &str, value: &dyn Debug, builder: impl FnOnce() -> DynamoDbBackendBuilder) {
+    let built = panic::catch_unwind(AssertUnwindSafe(|| builder().build()));
+    let built = built.unwrap_or_else(|_| panic!("`{setting}` of {value:?} panics"));
+    if let Err(error) = built {
+        assert_eq!(error.kind(), BackendErrorKind::InvalidConfiguration);
+        let message = error.to_string();
+        let named = format!("`{setting}`");
+        assert!(message.contains(&named), "{setting}, {value:?}: {message}");
+    }
+}
+
+#[test]
+fn no_setting_panics_at_any_value() {
+    let nanos = [0, 1, 999_999, 1_000_000, 400_000_000, u64::MAX].map(Duration::from_nanos);
+    for value in [&nanos[..], &[Duration::MAX]].concat() {
+        build("deadline", &value, || builder().deadline(value));
+        build("attempt_timeout", &value, || {
+            builder().attempt_timeout(value)
+        });
+        build("connect_timeout", &value, || {
+            builder().connect_timeout(value)
+        });
+    }
+    for value in [0, 1, 65_535, 65_536, usize::MAX >> 3, usize::MAX] {
+        build("max_connections", &value, || {
+            builder().max_connections(value)
+        });
+        build("largest_value", &value, || builder().largest_value(value));
+    }
+    let long = "x".repeat(100_000);
+    for value in [
+        "",
+        " ",
+        "\n",
+        "\0",
+        "a\r\nb: c",
+        "\u{e9}",
+        "://",
+        "[::",
+        "http://[",
+        &long,
+    ] {
+        build("table", &value, || builder().table(value));
+        build("region", &value, || builder().region(value));
+        build("endpoint", &value, || builder().endpoint(value));
+        let url = format!("http://{value}:1");
+        build("endpoint", &value, || builder().endpoint(url));
+        build("credentials", &value, || {
+            builder().credentials(value, SECRET)
+        });
+        build("credentials", &value, || builder().credentials("id", value));
+        build("key_format", &value, || builder().namespace(value));
+        build("label", &value, || builder().label(value.to_owned()));
+        build("attribute_names", &value, || {
+            let names = AttributeNames::default();
+            builder().attribute_names(names.partition_key(value).full_key(value))
+        });
+    }
+}
+
 /// A time-out that was not set gives way to one that was.
 #[test]
 fn a_short_deadline_shortens_the_attempts() {
@@ -196,8 +262,12 @@ fn a_short_deadline_shortens_the_attempts() {
 #[tokio::test]
 async fn an_error_says_where_and_why_and_says_it_once() {
     let refused = builder().build().unwrap();
-    let nowhere = builder()
-        .endpoint("http://no-such-host.invalid:1")
+    // Resolvers take their time to find nothing.
+    let minute = Duration::from_secs(60);
+    let nowhere = builder().endpoint("http://no-such-host.invalid:1");
+    let nowhere = nowhere
+        .deadline(minute)
+        .attempt_timeout(minute)
         .build()
         .unwrap();
     let key = CacheKey::from_pair("key", "k");

@@ -9,8 +9,8 @@ mod table;
 
 use std::{env, process::Command, time::Duration};
 
-use hitbox_backend::{Backend, BackendErrorKind};
-use hitbox_core::CacheKey;
+use hitbox_backend::{Backend, BackendErrorKind, BackendResult};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 use hitbox_dynamodb::DynamoDbBackend;
 use serde_json::json;
 use stub::{Answer, Stub};
@@ -33,17 +33,29 @@ fn backend(stub: &Stub) -> DynamoDbBackend {
 /// Were it read as long as there is time, this would take minutes, and all memory.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_without_end_is_not_read_to_its_end() {
+    /// The longest replies, and what sockets hold beside.
+    const OF_ONE: usize = (4 << 20) + SOCKETS;
+    const OF_MANY: usize = (32 << 20) + SOCKETS;
+    const SOCKETS: usize = 16 << 20;
     let stub = Stub::start(|_, _, _| Answer::Endless).await;
     let backend = backend(&stub);
-    let read = backend.read(&key()).await.map(drop);
-    let read_many = backend.read_many(&[key()]).await.remove(0).map(drop);
-    let removed = backend.remove(&key()).await.map(drop);
-    let verified = backend.verify_table().await;
-    for outcome in [read, read_many, removed, verified] {
+    let value = CacheValue::loaded(Raw::from(b"value".to_vec()), Stamp::now());
+    let check = |call, outcome: BackendResult<()>, most| {
         let error = outcome.unwrap_err();
         assert_eq!(error.kind(), BackendErrorKind::Unavailable);
         assert!(error.to_string().contains("longer than any"), "{error}");
-    }
+        let bytes = stub.take_endless_bytes();
+        println!("{call}: {bytes} bytes");
+        assert!(bytes <= most, "{call}: {bytes} bytes");
+    };
+    check("read", backend.read(&key()).await.map(drop), OF_ONE);
+    check("write", backend.write(&key(), value.clone()).await, OF_ONE);
+    check("remove", backend.remove(&key()).await.map(drop), OF_ONE);
+    check("verify", backend.verify_table().await, OF_ONE);
+    let read = backend.read_many(&[key()]).await.remove(0);
+    check("read_many", read.map(drop), OF_MANY);
+    let written = backend.write_many(vec![(key(), value)]).await.remove(0);
+    check("write_many", written, OF_MANY);
 }
 
 #[tokio::test]

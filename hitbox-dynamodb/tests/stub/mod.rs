@@ -76,6 +76,8 @@ struct Counts {
     most_open: AtomicUsize,
     /// How often the network has died.
     deaths: AtomicUsize,
+    /// Of replies without end.
+    bytes: AtomicUsize,
 }
 
 /// Counts a connection for as long as it is open.
@@ -121,7 +123,7 @@ impl Stub {
                         }
                     };
                     // A client that goes away is no failure.
-                    let _ = serve(connection, answer).await;
+                    let _ = serve(connection, answer, &counter.bytes).await;
                 });
             }
         });
@@ -154,6 +156,11 @@ impl Stub {
         )
     }
 
+    /// How many bytes of replies without end have been taken since the last time.
+    pub(crate) fn take_endless_bytes(&self) -> usize {
+        self.counts.bytes.swap(0, Ordering::SeqCst)
+    }
+
     pub(crate) fn open_connections(&self) -> usize {
         self.counts.open.load(Ordering::SeqCst)
     }
@@ -173,6 +180,7 @@ impl Drop for Stub {
 async fn serve(
     connection: TcpStream,
     answer: impl Fn(&str, Value) -> Answer,
+    endless_bytes: &AtomicUsize,
 ) -> std::io::Result<()> {
     let mut connection = BufReader::new(connection);
     while let Some((operation, body)) = request(&mut connection).await? {
@@ -192,6 +200,7 @@ async fn serve(
                 let chunk = format!("{:x}\r\n{}\r\n", 1 << 16, " ".repeat(1 << 16));
                 loop {
                     connection.write_all(chunk.as_bytes()).await?;
+                    endless_bytes.fetch_add(chunk.len(), Ordering::SeqCst);
                 }
             }
             Answer::Noise => {
