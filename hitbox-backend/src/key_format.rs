@@ -1,44 +1,57 @@
 use std::borrow::Cow;
 
-use hitbox_core::CacheKey;
+use hitbox_core::{CacheKey, Namespace};
 
-/// How a byte store turns a [`CacheKey`] into the key it stores under.
+/// How a store turns a [`CacheKey`] into the key it stores under.
+///
+/// A store that several applications or tenants share keeps them apart by a namespace, which every adapter's
+/// builder sets by `namespace(name)`. A composition gives its first layer keys in the namespace of its second
+/// one, unless the first has the same: a cache in process that two compositions share keeps their entries
+/// apart. If it is not shared, give it the same namespace, which saves making a key for every call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheKeyFormat {
-    /// Ends in `::`, which no canonical text form contains.
-    namespace: Option<Box<str>>,
+    namespace: Namespace,
 }
 
 impl CacheKeyFormat {
     /// The canonical text form, as it is.
-    pub const TEXT: Self = Self { namespace: None };
+    pub const TEXT: Self = Self {
+        namespace: Namespace::NONE,
+    };
 
-    /// The canonical text form behind a namespace: `app::users:v1:id=42`. Keeps applications apart
-    /// that share one store. Separators within the name are escaped as in a key's prefix, so two
-    /// namespaces never share a key.
+    /// The canonical text form in a namespace: `app::users:v1:id=42`. Separators within the name are escaped as
+    /// in a key's prefix, so two namespaces never share a key. An empty name is no namespace.
     #[must_use]
     pub fn namespaced(name: &str) -> Self {
-        let as_prefix = CacheKey::new(name, 0, []);
-        let text = as_prefix.as_text();
-        let escaped = text.strip_suffix(":v0").unwrap_or(text);
         Self {
-            namespace: Some(format!("{escaped}::").into_boxed_str()),
+            namespace: Namespace::new(name),
         }
     }
 
     /// The stored key. Borrows from `key` where nothing is added.
     #[must_use]
     pub fn encode<'k>(&self, key: &'k CacheKey) -> Cow<'k, str> {
-        match &self.namespace {
-            None => Cow::Borrowed(key.as_text()),
-            Some(namespace) => Cow::Owned([namespace, key.as_text()].concat()),
+        if self.namespace.is_none() {
+            Cow::Borrowed(key.as_text())
+        } else {
+            Cow::Owned([self.namespace(), key.as_text()].concat())
         }
     }
 
     /// What every stored key begins with.
     #[must_use]
     pub fn namespace(&self) -> &str {
-        self.namespace.as_deref().unwrap_or_default()
+        self.namespace.as_text()
+    }
+
+    /// The namespace that the layer `in_front` of one with this format is to have its keys in: none if it keeps
+    /// them there by itself, or if there is none.
+    pub(crate) fn for_layer(&self, in_front: &Self) -> Namespace {
+        if in_front == self {
+            Namespace::NONE
+        } else {
+            self.namespace.clone()
+        }
     }
 }
 
@@ -54,5 +67,20 @@ mod tests {
         assert_eq!(stored("a::b"), "a%3A%3Ab::users:v1");
         assert_eq!(CacheKeyFormat::default().encode(&key), "users:v1");
         assert_eq!(CacheKeyFormat::namespaced("app").namespace(), "app::");
+        assert_eq!(CacheKeyFormat::namespaced(""), CacheKeyFormat::TEXT);
+    }
+
+    #[test]
+    fn a_layer_in_front_gets_a_namespace_that_it_has_not() {
+        let [none, a, b] = ["", "a", "b"].map(CacheKeyFormat::namespaced);
+        for (format, in_front, expected) in [
+            (&none, &none, ""),
+            (&none, &a, ""),
+            (&a, &none, "a::"),
+            (&a, &a, ""),
+            (&a, &b, "a::"),
+        ] {
+            assert_eq!(format.for_layer(in_front).as_text(), expected);
+        }
     }
 }

@@ -31,7 +31,7 @@ mod stamp;
 mod value;
 
 pub use context::{BoxContext, CacheContext, CacheStatus, Context, ResponseSource};
-pub use key::{CacheKey, CacheKeyHash, CarriedHash, KeyParseError, KeyPart};
+pub use key::{CacheKey, CacheKeyHash, CarriedHash, KeyParseError, KeyPart, Namespace};
 pub use label::BackendLabel;
 pub use offload::{DisabledOffload, Offload, OffloadKey};
 pub use raw::{CompressorId, Encoding, FormatId, Raw};

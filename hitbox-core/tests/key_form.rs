@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hitbox_core::{CacheKey, KeyPart};
+use hitbox_core::{CacheKey, KeyPart, Namespace};
 use proptest::prelude::*;
 
 /// The characters that could confuse the form, and some that could not.
@@ -37,7 +37,16 @@ fn random_key(random: &mut fastrand::Rng) -> CacheKey {
             KeyPart::new(random_text(random), value)
         })
         .collect();
-    CacheKey::new(random_text(random), random.u32(0..3), parts)
+    let key = CacheKey::new(random_text(random), random.u32(0..3), parts);
+    (0..random.usize(0..3)).fold(key, |key, _| {
+        let namespace = Namespace::new(&random_text(random));
+        let beside = random.u8(0..4) == 0;
+        key.in_namespace(&if beside {
+            namespace.beside()
+        } else {
+            namespace
+        })
+    })
 }
 
 #[test]
@@ -71,8 +80,11 @@ fn key() -> impl Strategy<Value = CacheKey> {
         any::<String>(),
         any::<u32>(),
         proptest::collection::vec(part, 0..3),
+        any::<String>(),
     )
-        .prop_map(|(prefix, version, parts)| CacheKey::new(prefix, version, parts))
+        .prop_map(|(prefix, version, parts, namespace)| {
+            CacheKey::new(prefix, version, parts).in_namespace(&Namespace::new(&namespace))
+        })
 }
 
 proptest! {

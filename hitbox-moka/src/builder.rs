@@ -1,7 +1,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use hitbox_backend::{
-    BackendError, BackendErrorKind, BackendResult, BincodeFormat, Format, Operation, Rejections,
+    BackendError, BackendErrorKind, BackendResult, BincodeFormat, CacheKeyFormat, Format,
+    Operation, Rejections,
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheKeyHash, CacheValue, Raw};
 use moka::sync::Cache;
@@ -56,6 +57,7 @@ struct Settings {
     label: BackendLabel,
     largest_value: Option<usize>,
     value_format: Box<dyn Format>,
+    key_format: CacheKeyFormat,
     maintenance: Option<Duration>,
 }
 
@@ -69,6 +71,7 @@ impl MokaBackendBuilder<CapacityUnset> {
                 label: BackendLabel::new_static("moka"),
                 largest_value: None,
                 value_format: Box::new(BincodeFormat),
+                key_format: CacheKeyFormat::TEXT,
                 maintenance: None,
             },
         }
@@ -166,6 +169,15 @@ impl<C> MokaBackendBuilder<C> {
         self
     }
 
+    /// The namespace of the keys: that of the layer behind this one, if it has one. Compositions then hand keys
+    /// over as they are, where they would else make one in that namespace for every call, for a cache that
+    /// others may share. See also [`in_namespace`](MokaBackend::in_namespace). Default: none.
+    #[must_use]
+    pub fn namespace(mut self, name: &str) -> Self {
+        self.settings.key_format = CacheKeyFormat::namespaced(name);
+        self
+    }
+
     /// Refuses payloads of more than this many bytes. Default: what the capacity allows.
     #[must_use]
     pub const fn largest_value(mut self, bytes: usize) -> Self {
@@ -230,6 +242,7 @@ impl MokaBackendBuilder<Capacity> {
             value_format: settings.value_format,
             evictions,
             rejections: Rejections::default(),
+            key_format: settings.key_format,
         });
         let start =
             |every| Maintenance::start(every, &shared.label, Arc::downgrade(&shared)).map(Arc::new);

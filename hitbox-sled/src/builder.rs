@@ -71,6 +71,12 @@ impl SledBackendBuilder {
         self
     }
 
+    /// Puts all keys in a namespace: they begin with `name::`, which keeps applications or tenants apart that
+    /// share a directory. The same as a [`key_format`](Self::key_format) of [`CacheKeyFormat::namespaced`].
+    pub fn namespace(self, name: &str) -> Self {
+        self.key_format(CacheKeyFormat::namespaced(name))
+    }
+
     /// How keys become stored keys, e.g. with a namespace. Default: the canonical text form.
     pub fn key_format(mut self, key_format: CacheKeyFormat) -> Self {
         self.key_format = key_format;

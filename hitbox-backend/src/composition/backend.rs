@@ -174,7 +174,10 @@ where
 
     /// Told to both layers: which of them held the bytes is not known here.
     fn reject(&self, key: &CacheKey, rejection: Rejection) {
-        self.layers.l1.backend.reject(key, rejection);
+        self.layers
+            .l1
+            .backend
+            .reject(&self.layers.l1.own(key), rejection);
         self.layers.l2.backend.reject(key, rejection);
     }
 }

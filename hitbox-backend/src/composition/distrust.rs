@@ -81,9 +81,10 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
     /// for layer in [CompositionLayer::L1, CompositionLayer::L2] {
     ///     let emptied = cache.trust_again(layer, || async {
     ///         // Or whatever the store has for this.
+    ///         let keys: Vec<_> = all_keys.iter().map(|key| cache.key_in(layer, key)).collect();
     ///         let removed = match layer {
-    ///             CompositionLayer::L1 => cache.l1().remove_many(&all_keys).await,
-    ///             CompositionLayer::L2 => cache.l2().remove_many(&all_keys).await,
+    ///             CompositionLayer::L1 => cache.l1().remove_many(&keys).await,
+    ///             CompositionLayer::L2 => cache.l2().remove_many(&keys).await,
     ///         };
     ///         removed.into_iter().try_for_each(|removed| removed.map(drop))
     ///     });

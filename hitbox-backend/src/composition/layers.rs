@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Namespace, Raw};
 
 use super::{layer::CompositionLayer, ledger::Ledger, member::Member, policy::Rules};
 use crate::{Backend, BackendResult, DeleteStatus, ReadOutcome};
@@ -16,9 +16,10 @@ pub(super) struct Layers<L1, L2> {
 
 impl<L1: Backend, L2: Backend> Layers<L1, L2> {
     pub(super) fn new(l1: L1, l2: L2, rules: Rules) -> Self {
+        let for_l1 = l2.key_format().for_layer(l1.key_format());
         Self {
-            l1: Member::new(CompositionLayer::L1, l1),
-            l2: Member::new(CompositionLayer::L2, l2),
+            l1: Member::new(CompositionLayer::L1, l1, for_l1),
+            l2: Member::new(CompositionLayer::L2, l2, Namespace::NONE),
             ledger: Ledger::new(rules.record_capacity),
             rules,
         }

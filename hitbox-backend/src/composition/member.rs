@@ -1,30 +1,56 @@
 //! A backend as the composition sees it that it is a layer of.
 
+use std::borrow::Cow;
+
 use futures::FutureExt;
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, clock::Moment};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Namespace, Raw, clock::Moment};
 
 use super::CompositionLayer;
 use crate::{
-    Backend, BackendResult, DeleteStatus, Operation, ReadOutcome, Reading, Writing, log::Health,
+    Backend, BackendResult, DeleteStatus, Operation, ReadOutcome, Reading, Writing,
+    backend::{read_through, write_through},
+    log::Health,
 };
 
 /// The backend of a layer. All operations of the composition go through here, and what comes of them is
 /// noted for the log, whatever the policies make of it.
 pub(super) struct Member<B> {
     pub(super) backend: B,
+    /// What the backend is to be handed keys in, so that it keeps them apart from those of others.
+    namespace: Namespace,
     health: Health,
 }
 
 impl<B: Backend> Member<B> {
-    pub(super) fn new(layer: CompositionLayer, backend: B) -> Self {
+    pub(super) fn new(layer: CompositionLayer, backend: B, namespace: Namespace) -> Self {
         Self {
             health: Health::new(layer, backend.label()),
+            namespace,
             backend,
         }
     }
 
+    /// The key as the backend has it.
+    pub(super) fn own<'k>(&self, key: &'k CacheKey) -> Cow<'k, CacheKey> {
+        if self.namespace.is_none() {
+            Cow::Borrowed(key)
+        } else {
+            Cow::Owned(key.in_namespace(&self.namespace))
+        }
+    }
+
+    fn own_all<'k>(&self, keys: &'k [CacheKey]) -> Cow<'k, [CacheKey]> {
+        if self.namespace.is_none() {
+            Cow::Borrowed(keys)
+        } else {
+            let own = keys.iter().map(|key| key.in_namespace(&self.namespace));
+            Cow::Owned(own.collect())
+        }
+    }
+
+    /// Not where keys have to be made for it, which what has been begun would have to keep.
     pub(super) fn writes_at_once(&self) -> bool {
-        self.backend.writes_at_once()
+        self.namespace.is_none() && self.backend.writes_at_once()
     }
 
     /// [`Backend::begin_read`]. One that is begun leaves it to the caller to note what comes of it.
@@ -35,6 +61,9 @@ impl<B: Backend> Member<B> {
         context: &'a mut BoxContext,
         moment: &Moment,
     ) -> Reading<'a> {
+        if !self.namespace.is_none() {
+            return self.begin_own_read(key, context, moment);
+        }
         let reading = self.backend.begin_read(key, context, moment);
         match &reading {
             Reading::Answered(outcome) => self.health.note(Operation::Read, key, outcome),
@@ -43,22 +72,34 @@ impl<B: Backend> Member<B> {
         reading
     }
 
+    /// One that is begun is dropped: it cannot outlive its key.
+    #[inline(never)]
+    fn begin_own_read<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        context: &'a mut BoxContext,
+        moment: &Moment,
+    ) -> Reading<'a> {
+        let own = key.in_namespace(&self.namespace);
+        match self.backend.begin_read(&own, context, moment) {
+            Reading::Answered(outcome) => {
+                self.health.note(Operation::Read, key, &outcome);
+                Reading::Answered(outcome)
+            }
+            Reading::Begun(_) | Reading::NotBegun => Reading::NotBegun,
+        }
+    }
+
     /// Reads without waiting as far as that goes.
     pub(super) async fn read(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
-        match self.begin_read(key, context, &Moment::default()) {
-            Reading::Answered(outcome) => return outcome,
-            Reading::Begun(rest) => {
-                let outcome = rest.await;
-                self.health.note(Operation::Read, key, &outcome);
-                return outcome;
-            }
-            Reading::NotBegun => {}
-        }
-        self.read_with(key, context).await
+        let own = self.own(key);
+        let outcome = read_through(&self.backend, &own, context).await;
+        self.health.note(Operation::Read, key, &outcome);
+        outcome
     }
 
     pub(super) async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
-        let outcome = self.backend.read_with(key, context).await;
+        let outcome = self.backend.read_with(&self.own(key), context).await;
         self.health.note(Operation::Read, key, &outcome);
         outcome
     }
@@ -68,6 +109,9 @@ impl<B: Backend> Member<B> {
         key: &'a CacheKey,
         value: CacheValue<Raw>,
     ) -> Writing<'a> {
+        if !self.namespace.is_none() {
+            return Writing::NotBegun(value);
+        }
         let note = |outcome: &_| self.health.note(Operation::Write, key, outcome);
         noted(self.backend.begin_write(key, value), note)
     }
@@ -77,36 +121,35 @@ impl<B: Backend> Member<B> {
         key: &'a CacheKey,
         value: CacheValue<Raw>,
     ) -> Writing<'a> {
+        if !self.namespace.is_none() {
+            return Writing::NotBegun(value);
+        }
         let note = |outcome: &_| self.health.note_refill(key, outcome);
         noted(self.backend.begin_refill(key, value), note)
     }
 
     /// Writes without waiting as far as that goes.
     pub(super) async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        let value = match self.begin_write(key, value) {
-            Writing::Answered(outcome) => return outcome,
-            Writing::Begun(rest) => return rest.await,
-            Writing::NotBegun(value) => value,
-        };
-        let outcome = self.backend.write(key, value).await;
+        let own = self.own(key);
+        let outcome = write_through(&self.backend, &own, value).await;
         self.health.note(Operation::Write, key, &outcome);
         outcome
     }
 
     /// Refills without waiting as far as that goes.
     pub(super) async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        let value = match self.begin_refill(key, value) {
-            Writing::Answered(outcome) => return outcome,
-            Writing::Begun(rest) => return rest.await,
-            Writing::NotBegun(value) => value,
+        let own = self.own(key);
+        let outcome = match self.backend.begin_refill(&own, value) {
+            Writing::Answered(outcome) => outcome,
+            Writing::Begun(rest) => rest.await,
+            Writing::NotBegun(value) => self.backend.refill(&own, value).await,
         };
-        let outcome = self.backend.refill(key, value).await;
         self.health.note_refill(key, &outcome);
         outcome
     }
 
     pub(super) async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
-        let outcome = self.backend.remove(key).await;
+        let outcome = self.backend.remove(&self.own(key)).await;
         self.health.note(Operation::Remove, key, &outcome);
         outcome
     }
@@ -116,7 +159,8 @@ impl<B: Backend> Member<B> {
         keys: &[CacheKey],
         contexts: &mut [BoxContext],
     ) -> Vec<ReadOutcome> {
-        let outcomes = self.backend.read_many_with(keys, contexts).await;
+        let own = self.own_all(keys);
+        let outcomes = self.backend.read_many_with(&own, contexts).await;
         for (key, outcome) in keys.iter().zip(&outcomes) {
             self.health.note(Operation::Read, key, outcome);
         }
@@ -128,7 +172,7 @@ impl<B: Backend> Member<B> {
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
         let keys = keys_of(&entries);
-        let outcomes = self.backend.write_many(entries).await;
+        let outcomes = self.backend.write_many(self.own_entries(entries)).await;
         for (key, outcome) in keys.iter().zip(&outcomes) {
             self.health.note(Operation::Write, key, outcome);
         }
@@ -140,7 +184,7 @@ impl<B: Backend> Member<B> {
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
         let keys = keys_of(&entries);
-        let outcomes = self.backend.refill_many(entries).await;
+        let outcomes = self.backend.refill_many(self.own_entries(entries)).await;
         for (key, outcome) in keys.iter().zip(&outcomes) {
             self.health.note_refill(key, outcome);
         }
@@ -148,11 +192,23 @@ impl<B: Backend> Member<B> {
     }
 
     pub(super) async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
-        let outcomes = self.backend.remove_many(keys).await;
+        let outcomes = self.backend.remove_many(&self.own_all(keys)).await;
         for (key, outcome) in keys.iter().zip(&outcomes) {
             self.health.note(Operation::Remove, key, outcome);
         }
         outcomes
+    }
+
+    fn own_entries(
+        &self,
+        mut entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<(CacheKey, CacheValue<Raw>)> {
+        if !self.namespace.is_none() {
+            for (key, _) in &mut entries {
+                *key = key.in_namespace(&self.namespace);
+            }
+        }
+        entries
     }
 }
 

@@ -11,6 +11,10 @@
 //! until it holds what it missed, which the background sees to ([`RepairPolicy`]). `docs/guarantees.md` in the repository has these promises with
 //! their limits, `docs/fences.md` how they are kept.
 //!
+//! Where L2 has a namespace (a tenant's, say) and L1 has not, or has another one, L1 is handed keys in that
+//! of L2: two compositions over one cache in process keep their entries apart. That makes a key for each call;
+//! an L1 with the same namespace is handed keys as they are.
+//!
 //! A value counts as older by its [`created`](hitbox_core::CacheValue::created) stamp. So a value
 //! that was made before its key was removed is not put back by a later write: make a new
 //! [`CacheValue`](hitbox_core::CacheValue), or stamp it anew, to write the same data again.
@@ -32,7 +36,7 @@ mod repair;
 
 use std::{fmt, sync::Arc};
 
-use hitbox_core::{BackendLabel, Offload};
+use hitbox_core::{BackendLabel, CacheKey, Offload};
 
 use crate::Backend;
 use layers::Layers;
@@ -102,9 +106,21 @@ where
     }
 }
 
+impl<L1: Backend, L2: Backend, O, R, W> CompositionBackend<L1, L2, O, R, W> {
+    /// The key as a layer has it, for those who look into that directly: L1's is in the
+    /// [namespace](crate::CacheKeyFormat) of L2, if L1 has another one or none.
+    #[must_use]
+    pub fn key_in(&self, layer: CompositionLayer, key: &CacheKey) -> CacheKey {
+        match layer {
+            CompositionLayer::L1 => self.layers.l1.own(key).into_owned(),
+            CompositionLayer::L2 => self.layers.l2.own(key).into_owned(),
+        }
+    }
+}
+
 impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
     /// The first layer, to look at or to maintain. What is written to it directly is not known to
-    /// the composition.
+    /// the composition, and its keys may be in a namespace: see [`key_in`](Self::key_in).
     pub fn l1(&self) -> &L1 {
         &self.layers.l1.backend
     }

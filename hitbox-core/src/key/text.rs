@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::{CacheKey, KeyPart};
+use super::{CacheKey, KeyPart, Namespace};
 
 /// A text that no key has as its text form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +27,7 @@ pub enum KeyParseError {
 
 pub(super) fn write(key: &CacheKey) -> Box<str> {
     let mut text = String::with_capacity(64);
+    text.push_str(key.namespace().as_text());
     escape_into(&mut text, key.prefix());
     // Writing to a String cannot fail.
     let _ = write!(text, ":v{}", key.version());
@@ -42,7 +43,8 @@ pub(super) fn write(key: &CacheKey) -> Box<str> {
 }
 
 pub(super) fn parse(text: &str) -> Result<CacheKey, KeyParseError> {
-    let mut sections = text.split(':');
+    let (namespace, rest) = Namespace::split(text);
+    let mut sections = rest.split(':');
     let (Some(prefix), Some(version)) = (sections.next(), sections.next()) else {
         return Err(KeyParseError::Sections);
     };
@@ -58,9 +60,9 @@ pub(super) fn parse(text: &str) -> Result<CacheKey, KeyParseError> {
         None => Vec::new(),
         Some(parts) => parts.split('&').map(parse_part).collect::<Result<_, _>>()?,
     };
-    let key = CacheKey::new(unescape(prefix)?, version, parts);
+    let key = CacheKey::new(unescape(prefix)?, version, parts).in_namespace(&namespace);
     // One comparison rejects every other spelling: needless or lower-case escapes, `v01`, `v+1`.
-    if key.as_text() == text {
+    if key.as_text() == text && namespace.is_canonical()? {
         Ok(key)
     } else {
         Err(KeyParseError::NotCanonical)
@@ -78,7 +80,7 @@ const fn must_be_escaped(byte: u8) -> bool {
     matches!(byte, b'%' | b':' | b'&' | b'=' | b' ') || byte.is_ascii_control()
 }
 
-fn escape_into(text: &mut String, raw: &str) {
+pub(super) fn escape_into(text: &mut String, raw: &str) {
     let mut rest = raw;
     while let Some(at) = rest.bytes().position(must_be_escaped) {
         // Only ASCII is escaped, so `at` and `at + 1` are character boundaries.
@@ -89,7 +91,7 @@ fn escape_into(text: &mut String, raw: &str) {
     text.push_str(rest);
 }
 
-fn unescape(text: &str) -> Result<String, KeyParseError> {
+pub(super) fn unescape(text: &str) -> Result<String, KeyParseError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
@@ -121,6 +123,12 @@ fn hexadecimal(digits: &[u8]) -> Result<u8, KeyParseError> {
 mod tests {
     use super::*;
 
+    /// The key in these namespaces, from the outside in.
+    fn within(names: &[&str], key: CacheKey) -> CacheKey {
+        let inside_out = names.iter().rev();
+        inside_out.fold(key, |key, name| key.in_namespace(&Namespace::new(name)))
+    }
+
     #[test]
     fn readable_where_nothing_has_to_be_escaped() {
         let parts = [
@@ -142,6 +150,18 @@ mod tests {
             (CacheKey::new("a", 1, [KeyPart::new("v2", none)]), "a:v1:v2"),
             (CacheKey::from_pair("a", "b&c=d"), ":v0:a=b%26c%3Dd"),
             (CacheKey::from_pair("a", "%26\n"), ":v0:a=%2526%0A"),
+            (within(&["n"], CacheKey::new("", 0, [])), "n:::v0"),
+            (within(&["n"], CacheKey::new("a", 1, [])), "n::a:v1"),
+            (within(&["n", "m"], CacheKey::new("a", 1, [])), "n::m::a:v1"),
+            (
+                within(&["n::m"], CacheKey::new("a", 1, [])),
+                "n%3A%3Am::a:v1",
+            ),
+            (within(&[""], CacheKey::new("a", 1, [])), "a:v1"),
+            (
+                CacheKey::new("a", 1, []).in_namespace(&Namespace::new("n").beside()),
+                "::n::a:v1",
+            ),
         ];
         for (key, text) in forms {
             assert_eq!(key.as_text(), text);
@@ -168,6 +188,11 @@ mod tests {
             ("a:v1:b=%zz", KeyParseError::Escape),
             ("a:v1:b=%+1", KeyParseError::Escape),
             ("a:v1:b=%FF", KeyParseError::Escape),
+            ("n::", KeyParseError::Sections),
+            ("n m::a:v1", KeyParseError::NotCanonical),
+            ("n:::m::a:v1", KeyParseError::NotCanonical),
+            ("%6E::a:v1", KeyParseError::NotCanonical),
+            ("%FF::a:v1", KeyParseError::Escape),
         ];
         for (text, error) in cases {
             assert_eq!(CacheKey::parse(text), Err(error), "{text:?}");

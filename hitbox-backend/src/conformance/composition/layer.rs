@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
+use hitbox_core::{CacheKey, CacheValue, Namespace, Raw, Stamp};
 
 use super::{
     Outcome,
@@ -13,6 +13,8 @@ use crate::{Backend, BackendError, CompositionLayer, DeleteStatus, conformance::
 pub(super) struct Layer {
     backend: Arc<dyn Backend>,
     side: CompositionLayer,
+    /// What the composition hands it keys in.
+    namespace: Namespace,
     pub(super) faults: Faults,
     pub(super) journal: Journal,
 }
@@ -21,26 +23,33 @@ impl Layer {
     pub(super) fn new(
         backend: Arc<dyn Backend>,
         side: CompositionLayer,
+        namespace: Namespace,
         faults: Faults,
         journal: Journal,
     ) -> Self {
         Self {
             backend,
             side,
+            namespace,
             faults,
             journal,
         }
     }
 
+    /// The key as it is there.
+    pub(super) fn own(&self, key: &CacheKey) -> CacheKey {
+        key.in_namespace(&self.namespace)
+    }
+
     /// Puts a value there directly.
     pub(super) async fn put(&self, key: &CacheKey, value: &CacheValue<Raw>) -> Outcome {
-        let put = self.backend.write(key, value.clone()).await;
+        let put = self.backend.write(&self.own(key), value.clone()).await;
         put.map_err(|error| format!("{} refused a value put there: {error}", self.side))
     }
 
     /// What is there, asked directly.
     pub(super) async fn peek(&self, key: &CacheKey) -> Result<Option<CacheValue<Raw>>, String> {
-        let found = self.backend.read(key).await;
+        let found = self.backend.read(&self.own(key)).await;
         found.map_err(|error| format!("{} could not be looked into: {error}", self.side))
     }
 
@@ -90,7 +99,7 @@ impl Layer {
     pub(super) async fn depth(&self, probe: &CacheKey) -> Result<u32, String> {
         let value = CacheValue::loaded(Raw::from(Vec::new()), Stamp::now());
         self.put(probe, &value).await?;
-        match self.backend.remove(probe).await {
+        match self.backend.remove(&self.own(probe)).await {
             Ok(DeleteStatus::Deleted(layers)) => Ok(layers),
             Ok(DeleteStatus::Missing) => Err(format!("{} lost a value put there", self.side)),
             Err(error) => Err(format!("{} failed to remove: {error}", self.side)),

@@ -1,7 +1,7 @@
 use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
-use hitbox_core::CacheKey;
+use hitbox_core::{CacheKey, Namespace};
 
 use super::{
     Arrangement, Mode, Outcome,
@@ -50,9 +50,15 @@ impl LayerPair {
         (self.compose)(offload, arrangement, settings)
     }
 
-    /// L1 and L2, by themselves.
-    pub(super) fn layers(&self) -> [&dyn Backend; 2] {
-        [&*self.l1, &*self.l2]
+    /// Removes these keys from both layers.
+    pub(super) async fn clear(&self, keys: &[CacheKey]) {
+        let namespace = namespace_for_l1(&*self.l1, &*self.l2);
+        let own: Vec<_> = keys
+            .iter()
+            .map(|key| key.in_namespace(&namespace))
+            .collect();
+        let _outcomes = self.l1.remove_many(&own).await;
+        let _outcomes = self.l2.remove_many(keys).await;
     }
 }
 
@@ -142,16 +148,22 @@ fn parts<A: Backend + 'static, B: Backend + 'static>(
         l1: Layer::new(
             Arc::clone(l1) as Arc<dyn Backend>,
             L1,
+            namespace_for_l1(&**l1, &**l2),
             faults_l1,
             journal_l1,
         ),
         l2: Layer::new(
             Arc::clone(l2) as Arc<dyn Backend>,
             L2,
+            Namespace::NONE,
             faults_l2,
             journal_l2,
         ),
     }
+}
+
+fn namespace_for_l1(l1: &dyn Backend, l2: &dyn Backend) -> Namespace {
+    l2.key_format().for_layer(l1.key_format())
 }
 
 fn dynamic(backend: impl Backend + 'static) -> Arc<dyn Backend> {

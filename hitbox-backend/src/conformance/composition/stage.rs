@@ -69,9 +69,7 @@ impl Bench {
     /// Removes what the scenario has left behind.
     pub(super) async fn clean_up(&self) {
         let keys = std::mem::take(&mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner));
-        for layer in self.pair.layers() {
-            let _outcomes = layer.remove_many(&keys).await;
-        }
+        self.pair.clear(&keys).await;
     }
 }
 
