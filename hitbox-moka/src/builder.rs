@@ -173,8 +173,14 @@ impl<C> MokaBackendBuilder<C> {
     /// over as they are, where they would else make one in that namespace for every call, for a cache that
     /// others may share. See also [`in_namespace`](MokaBackend::in_namespace). Default: none.
     #[must_use]
-    pub fn namespace(mut self, name: &str) -> Self {
-        self.settings.key_format = CacheKeyFormat::namespaced(name);
+    pub fn namespace(self, name: &str) -> Self {
+        self.key_format(CacheKeyFormat::namespaced(name))
+    }
+
+    /// The same by the format of the layer behind, whatever its namespace is.
+    #[must_use]
+    pub fn key_format(mut self, key_format: CacheKeyFormat) -> Self {
+        self.settings.key_format = key_format;
         self
     }
 

@@ -19,6 +19,12 @@ pub(super) fn moka(entries: u64) -> Result<MokaBackend, Failure> {
     Ok(MokaBackend::builder().max_entries(entries).build()?)
 }
 
+/// The same with the namespace of the layer behind it.
+pub(super) fn moka_over(entries: u64, l2: &impl Backend) -> Result<MokaBackend, Failure> {
+    let builder = MokaBackend::builder().max_entries(entries);
+    Ok(builder.key_format(l2.key_format().clone()).build()?)
+}
+
 /// A background that runs what it is given on this runtime.
 pub(super) fn background(runtime: &Runtime) -> Result<OffloadManager, Failure> {
     let builder = OffloadManager::builder().runtime(runtime.handle().clone());

@@ -20,7 +20,7 @@ use super::{
     caller::{Caller, LARGE, key, value, version_of},
     record::Record,
     scenario::{Depth, Outcome, Scenario},
-    stage::{LIMIT, Server, Stage, fresh_namespace, moka, sled_in},
+    stage::{LIMIT, Server, Stage, fresh_namespace, moka_over, sled_in},
 };
 use crate::Failure;
 
@@ -141,13 +141,18 @@ impl Scene {
         write: WriteKind,
     ) -> Result<Self, Failure> {
         let directory = tempfile::tempdir()?;
-        let sled = || async { sled_in(directory.path()).open().await };
+        let sled = || sled_in(directory.path());
         let server = |server| stage.backend(server, stage.address(server)?, &fresh_namespace());
-        let (l1, l2): (Arc<dyn Backend>, Arc<dyn Backend>) = match layers {
-            Layers::MokaRedis => (Arc::new(moka()?), server(Server::Redis)?),
-            Layers::MokaDynamoDb => (Arc::new(moka()?), server(Server::DynamoDb)?),
-            Layers::MokaSled => (Arc::new(moka()?), Arc::new(sled().await?)),
-            Layers::SledRedis => (Arc::new(sled().await?), server(Server::Redis)?),
+        let l2: Arc<dyn Backend> = match layers {
+            Layers::MokaRedis | Layers::SledRedis => server(Server::Redis)?,
+            Layers::MokaDynamoDb => server(Server::DynamoDb)?,
+            Layers::MokaSled => Arc::new(sled().open().await?),
+        };
+        let l1: Arc<dyn Backend> = match layers {
+            Layers::MokaRedis | Layers::MokaDynamoDb | Layers::MokaSled => {
+                Arc::new(moka_over(&*l2)?)
+            }
+            Layers::SledRedis => Arc::new(sled().key_format(l2.key_format().clone()).open().await?),
         };
         let policy = CompositionPolicy::new().read(read).write(write);
         let offload = OffloadManager::builder().build()?;

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::{
     caller::{Caller, Found, key, value, value_living},
     scenario::{Outcome, Scenario},
-    stage::{Server, Stage, fresh_namespace, moka, sled_in},
+    stage::{Server, Stage, fresh_namespace, moka_over, sled_in},
 };
 use crate::Failure;
 
@@ -90,7 +90,7 @@ impl Scene {
                 stage.backend(server, stage.address(server)?, &fresh_namespace())?
             }
         };
-        let l1 = moka()?;
+        let l1 = moka_over(&*l2)?;
         let offload = OffloadManager::builder().build()?;
         let composed = l1.clone().compose(Arc::clone(&l2), offload);
         Ok(Self {

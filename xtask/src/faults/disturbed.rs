@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 use super::{
     caller::{Caller, Done, key, value},
-    stage::{DEADLINE, Server, Stage, fresh_namespace, moka},
+    stage::{DEADLINE, Server, Stage, fresh_namespace, moka_over},
 };
 use crate::Failure;
 
@@ -101,7 +101,7 @@ impl Disturbed {
         let (backend, l1): (Arc<dyn Backend>, _) = match arrangement {
             Arrangement::Alone => (Arc::clone(&layer), None),
             Arrangement::UnderMoka(read, write) => {
-                let l1 = moka()?;
+                let l1 = moka_over(&*layer)?;
                 let policy = CompositionPolicy::new().read(read).write(write);
                 let offload = OffloadManager::builder().build()?;
                 let composed = l1.clone().compose_with(Arc::clone(&layer), offload, policy);

@@ -16,7 +16,7 @@ use super::{
     caller::key,
     record::Record,
     scenario::{Depth, Outcome, Scenario},
-    stage::{fresh_namespace, moka, redis_at},
+    stage::{fresh_namespace, moka_over, redis_at},
 };
 use crate::Failure;
 
@@ -48,7 +48,7 @@ async fn measure() -> Result<Outcome, Failure> {
     let policy = CompositionPolicy::new()
         .read(SequentialReadPolicy::new())
         .write(WriteKind::OptimisticParallel);
-    let composed = moka()?.compose_with(l2, OffloadManager::builder().build()?, policy);
+    let composed = moka_over(&l2)?.compose_with(l2, OffloadManager::builder().build()?, policy);
     let keys: Vec<_> = (0..HOT_KEYS)
         .map(|number| key(&format!("hot {number}")))
         .collect();

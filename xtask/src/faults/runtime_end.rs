@@ -22,7 +22,7 @@ use super::{
     caller::{Caller, Done, LARGE, key, version_of},
     record::Record,
     scenario::{Outcome, Scenario},
-    stage::{Server, Stage, fresh_namespace, moka, redis_at, sled_in},
+    stage::{Server, Stage, fresh_namespace, moka, moka_over, redis_at, sled_in},
 };
 use crate::Failure;
 
@@ -217,7 +217,7 @@ fn over_a_hung_redis(stage: &Stage) -> Result<Outcome, Failure> {
             let policy = CompositionPolicy::new()
                 .read(ReadKind::Race)
                 .write(WriteKind::Race);
-            moka()?.compose_with(redis, OffloadManager::builder().build()?, policy)
+            moka_over(&redis)?.compose_with(redis, OffloadManager::builder().build()?, policy)
         };
         // Writers of one key wait for each other's losers.
         let caller = Caller::new(Arc::new(composed)).patient(Duration::from_secs(2));

@@ -21,7 +21,7 @@ use super::{
     disturbed::{Arrangement, Disturbed},
     record::Record,
     scenario::{Depth, Outcome, Scenario},
-    stage::{DEADLINE, Server, Stage, moka},
+    stage::{DEADLINE, Server, Stage, moka_over},
 };
 use crate::Failure;
 
@@ -98,7 +98,7 @@ impl Service {
             .read(RaceReadPolicy::new())
             .write(RaceWritePolicy::new());
         let layer = Arc::clone(&disturbed.layer);
-        let composed = moka()?.compose_with(layer, offload.clone(), policy);
+        let composed = moka_over(&*layer)?.compose_with(layer, offload.clone(), policy);
         let mut record = Record::default();
         let written = join_all((0..WRITES).map(|number| {
             let (composed, name) = (&composed, name(number));

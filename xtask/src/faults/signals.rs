@@ -19,7 +19,7 @@ use super::{
     caller::{Caller, Done, Found, key},
     record::Record,
     scenario::{Depth, Outcome, Scenario},
-    stage::{LIMIT, fresh_namespace, moka, redis_at},
+    stage::{LIMIT, fresh_namespace, moka_over, redis_at},
 };
 use crate::Failure;
 
@@ -68,7 +68,7 @@ pub(super) fn scenarios(depth: Depth) -> Vec<Scenario> {
                 let mut server = RedisServer::start(RedisOptions::new()).await?;
                 let address = SocketAddr::from(([127, 0, 0, 1], server.port()));
                 let l2 = redis_at(address, &fresh_namespace())?;
-                let l1 = moka()?;
+                let l1 = moka_over(&l2)?;
                 let offload = OffloadManager::builder().build()?;
                 let composed = Arc::new(l1.clone().compose_with(l2.clone(), offload, policy));
                 let rounds = stage.depth.of(2, 10);

@@ -140,6 +140,12 @@ pub(super) fn moka() -> Result<MokaBackend, Failure> {
     Ok(MokaBackend::builder().max_entries(100_000).build()?)
 }
 
+/// The same to stand in front of `l2`, with its namespace: so both have the same keys.
+pub(super) fn moka_over(l2: &dyn Backend) -> Result<MokaBackend, Failure> {
+    let builder = MokaBackend::builder().max_entries(100_000);
+    Ok(builder.key_format(l2.key_format().clone()).build()?)
+}
+
 /// On disk, with little memory.
 pub(super) fn sled_in(directory: &Path) -> SledBackendBuilder {
     SledBackend::builder()

@@ -23,6 +23,12 @@ fn moka() -> Result<MokaBackend, Failure> {
     Ok(MokaBackend::builder().max_entries(ENTRIES).build()?)
 }
 
+/// The same with the namespace of the layer behind it.
+fn moka_over(l2: &RedisBackend) -> Result<MokaBackend, Failure> {
+    let builder = MokaBackend::builder().max_entries(ENTRIES);
+    Ok(builder.key_format(l2.key_format().clone()).build()?)
+}
+
 fn fill(
     runtime: &Runtime,
     cache: &impl Backend,
@@ -95,7 +101,7 @@ pub(crate) fn redis_reads(
     fill(runtime, &redis, &keys, size)?;
     let background = OffloadManager::builder().runtime(runtime.handle().clone());
     let policy = CompositionPolicy::new().refill(RefillPolicy::Never);
-    let cache = moka()?.compose_with(redis, background.build()?, policy);
+    let cache = moka_over(&redis)?.compose_with(redis, background.build()?, policy);
     let shared = Arc::new((cache, keys));
     Ok(in_tasks(runtime, tasks, move |index| {
         let shared = Arc::clone(&shared);
@@ -124,7 +130,7 @@ pub(crate) fn redis_sets(
         .namespace(namespace)
         .build()?;
     let background = OffloadManager::builder().runtime(runtime.handle().clone());
-    let cache = moka()?.compose(redis, background.build()?);
+    let cache = moka_over(&redis)?.compose(redis, background.build()?);
     let (body, expiry) = (Arc::new(body(0, size)), bodies::expiry());
     let shared = Arc::new((cache, keys::keys(keys), body));
     Ok(in_tasks(runtime, tasks, move |index| {

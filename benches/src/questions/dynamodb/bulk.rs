@@ -30,7 +30,7 @@ use crate::{
     bodies::{Body, Size, Text},
     keys,
     questions::{
-        arrangement::{background, moka},
+        arrangement::{background, moka_over},
         in_l1::{self, InL1, MANY},
     },
     sampling::Sample,
@@ -54,7 +54,7 @@ fn composed<T: Body>(
     held: InL1,
     size: Size,
 ) -> Result<Runner, Failure> {
-    let l1 = moka(10_000)?;
+    let l1 = moka_over(10_000, &l2)?;
     let cache = l1.clone().compose(l2, background(&stage.runtime)?);
     Ok(in_l1::reads::<T>(&stage.runtime, cache, l1, held, size))
 }

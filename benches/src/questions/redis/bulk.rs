@@ -6,7 +6,7 @@ use hitbox_backend::Compose;
 use super::{
     background,
     client::{Client, Stage},
-    moka,
+    moka_over,
 };
 use crate::{
     Case, Contest, Counts, Extent, Failure, Runner, Target, Unit,
@@ -17,9 +17,10 @@ use crate::{
 };
 
 fn ours<T: Body>(stage: &Stage, held: InL1, size: Size) -> Result<Runner, Failure> {
-    let l1 = moka(10_000)?;
+    let l2 = stage.backend()?;
+    let l1 = moka_over(10_000, &l2)?;
     let background = background(&stage.runtime)?;
-    let cache = l1.clone().compose(stage.backend()?, background);
+    let cache = l1.clone().compose(l2, background);
     stage.fill::<T>(cache.l2(), size)?;
     Ok(in_l1::reads::<T>(&stage.runtime, cache, l1, held, size))
 }

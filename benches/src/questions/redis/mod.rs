@@ -18,7 +18,7 @@ use hitbox_moka::MokaBackend;
 use tokio::runtime::Runtime;
 
 use super::{
-    arrangement::{background, hit, moka},
+    arrangement::{background, hit, moka_over},
     concurrent::{LAP, in_tasks},
 };
 use crate::{
@@ -93,7 +93,8 @@ impl Operation {
 
     fn ours<T: Body>(self, stage: &Stage, tasks: usize, size: Size) -> Result<Runner, Failure> {
         let runtime = &stage.runtime;
-        let (l1, l2) = (moka(2 * KEYS as u64)?, stage.backend()?);
+        let l2 = stage.backend()?;
+        let l1 = moka_over(2 * KEYS as u64, &l2)?;
         let background = background(runtime)?;
         let policy = CompositionPolicy::new();
         match self {

@@ -20,12 +20,18 @@ pub(crate) type Cache = CompositionBackend<
 /// What one instance of the service has removed, the others still have in moka: for this long.
 const LIFE_IN_MOKA: Duration = Duration::from_secs(30);
 
+/// What the keys begin with: others may use the same server.
+const NAMESPACE: &str = "moka_redis";
+
 /// Does no I/O: whether Redis can be reached turns out when it is first asked.
 pub(crate) fn open(redis: String, offload: OffloadManager) -> BackendResult<Cache> {
-    let moka = MokaBackend::builder().max_bytes(64 << 20).build()?;
+    let moka = MokaBackend::builder()
+        .max_bytes(64 << 20)
+        .namespace(NAMESPACE)
+        .build()?;
     let redis = RedisBackend::builder()
         .url(redis)
-        .namespace("moka_redis")
+        .namespace(NAMESPACE)
         .build()?;
     let policy = CompositionPolicy::new()
         // Moka first, and Redis only for what moka does not have.
