@@ -22,11 +22,9 @@ use tokio::{
 };
 
 use crate::{
-    commands,
-    error::{Cause, Failure, Reply},
+    error::{Cause, Reply},
     link::Link,
-    request::{Change, Several},
-    send::values,
+    parcel::{Batched, Replies},
 };
 
 /// While fewer are on their way, a command goes by itself: it has nobody to go with.
@@ -49,99 +47,6 @@ const MOST_BYTES: usize = 256 << 10;
 /// any more are not sent.
 pub(crate) struct Batches<C> {
     shared: Arc<Shared<C>>,
-}
-
-/// A kind of command that can be sent together with others of it.
-pub(crate) trait Batched: Send + Sized + 'static {
-    /// Several of them, ready to be sent.
-    type Parcel: Send + Sync + 'static;
-
-    /// How many bytes it carries.
-    fn length(&self) -> usize;
-
-    fn pack(commands: Vec<Self>) -> Self::Parcel;
-
-    /// The replies to these, in their order. `doubt` is of an attempt that was made before.
-    fn exchange(
-        parcel: Arc<Self::Parcel>,
-        link: Link,
-        until: Instant,
-        doubt: Option<Failure>,
-    ) -> impl Future<Output = Replies> + Send;
-}
-
-type Replies = Vec<Reply>;
-
-/// GET of a key.
-pub(crate) struct Get(pub(crate) String);
-
-impl AsRef<str> for Get {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Batched for Get {
-    type Parcel = Vec<Self>;
-
-    fn length(&self) -> usize {
-        0
-    }
-
-    fn pack(commands: Vec<Self>) -> Vec<Self> {
-        commands
-    }
-
-    async fn exchange(
-        parcel: Arc<Vec<Self>>,
-        link: Link,
-        until: Instant,
-        _read_before: Option<Failure>,
-    ) -> Replies {
-        if let [Self(key)] = parcel.as_slice() {
-            return vec![link.one(&commands::get(key), until).await];
-        }
-        values(&link, &parcel, until).await
-    }
-}
-
-/// One goes by itself: the server may hang up on it, if it is long, and its reply would go under.
-pub(crate) enum Changes {
-    One(Change),
-    Several(Several),
-}
-
-impl Batched for Change {
-    type Parcel = Changes;
-
-    fn length(&self) -> usize {
-        self.length
-    }
-
-    fn pack(mut commands: Vec<Self>) -> Changes {
-        match commands.pop() {
-            Some(one) if commands.is_empty() => Changes::One(one),
-            last => {
-                commands.extend(last);
-                Changes::Several(Several::of(commands))
-            }
-        }
-    }
-
-    async fn exchange(
-        parcel: Arc<Changes>,
-        link: Link,
-        until: Instant,
-        doubt: Option<Failure>,
-    ) -> Replies {
-        match &*parcel {
-            Changes::One(change) => {
-                let reply = link.send(change, until, doubt).await.one();
-                vec![reply.map_err(|failure| failure.at(link.address()))]
-            }
-            Changes::Several(several) => link.each(several, until, doubt).await,
-        }
-    }
 }
 
 struct Shared<C> {

@@ -66,7 +66,12 @@ impl Cluster {
     }
 
     /// The reply to a command on one key.
-    pub(crate) async fn reply(&self, key: &str, command: &impl Single, until: Instant) -> Reply {
+    pub(crate) async fn reply(
+        &self,
+        key: &str,
+        command: &(impl Single + Clone),
+        until: Instant,
+    ) -> Reply {
         let slots = self.slots(until).await?;
         let Some(master) = slots.master_of(slot_of(key)) else {
             self.refresh_soon();
@@ -121,7 +126,7 @@ impl Cluster {
     }
 
     /// The reply as it is, or if it names another node, that node's.
-    async fn follow(&self, reply: Reply, command: &impl Single, until: Instant) -> Reply {
+    async fn follow(&self, reply: Reply, command: &(impl Single + Clone), until: Instant) -> Reply {
         let Err(failure) = reply else {
             return reply;
         };
@@ -132,7 +137,12 @@ impl Cluster {
         self.follow_last(Err(failure), command, until).await
     }
 
-    async fn follow_last(&self, reply: Reply, command: &impl Single, until: Instant) -> Reply {
+    async fn follow_last(
+        &self,
+        reply: Reply,
+        command: &(impl Single + Clone),
+        until: Instant,
+    ) -> Reply {
         let failure = match reply {
             Err(failure) => failure,
             reply => return reply,
@@ -161,7 +171,7 @@ impl Cluster {
                 self.link(&address).one(command, until).await
             }
             Some(Redirect::Ask(address)) => {
-                let asking = Several::asking(command);
+                let asking = Several::asking(command.clone());
                 let replies = self.link(&address).each(&asking, until, None).await;
                 let last = replies.into_iter().next_back();
                 last.unwrap_or_else(|| Err(Cause::UnexpectedReply.into()))

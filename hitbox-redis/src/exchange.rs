@@ -7,10 +7,11 @@ use tokio::time::Instant;
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
 use crate::{
-    batch::{Batches, Get},
+    batch::Batches,
     commands::{self, Keyed},
     error::{Failure, Reply},
     link::{Link, LinkSettings},
+    parcel::Get,
     request::Change,
     send::{in_turn, values},
 };

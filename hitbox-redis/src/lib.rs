@@ -112,6 +112,7 @@ mod exchange;
 mod home;
 mod learned;
 mod link;
+mod parcel;
 mod request;
 mod send;
 mod session;

@@ -39,8 +39,6 @@ pub(crate) trait Request: Sync {
 
 /// One command.
 pub(crate) trait Single: Request<Reply = Value> + Send {
-    fn command(&self) -> &Cmd;
-
     fn into_command(self) -> Cmd;
 }
 
@@ -62,10 +60,6 @@ impl Request for Cmd {
 }
 
 impl Single for Cmd {
-    fn command(&self) -> &Cmd {
-        self
-    }
-
     fn into_command(self) -> Cmd {
         self
     }
@@ -97,10 +91,6 @@ impl Request for Change {
 }
 
 impl Single for Change {
-    fn command(&self) -> &Cmd {
-        &self.command
-    }
-
     fn into_command(self) -> Cmd {
         self.command
     }
@@ -127,16 +117,12 @@ impl Several {
 
     /// A command to a node that is about to get its slot.
     #[cfg(feature = "cluster")]
-    pub(crate) fn asking(command: &impl Single) -> Self {
+    pub(crate) fn asking(command: impl Single) -> Self {
+        let effect = command.effect();
         let mut pipeline = Pipeline::with_capacity(2);
         pipeline.ignore_errors();
-        pipeline
-            .cmd("ASKING")
-            .add_command(command.command().clone());
-        Self {
-            pipeline,
-            effect: command.effect(),
-        }
+        pipeline.cmd("ASKING").add_command(command.into_command());
+        Self { pipeline, effect }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use hitbox_backend::{Backend, BackendErrorKind};
 use hitbox_core::CacheKey;
 use hitbox_redis::RedisBackend;
-use server::{Observer, backend, builder, key, payload, start, value};
+use server::{Observer, PATIENT, builder, key, patient, payload, start, value};
 use test_servers::redis::{RedisOptions, RedisServer};
 
 /// More than go by themselves.
@@ -30,7 +30,10 @@ async fn as_user(server: &RedisServer, rules: &[&str]) -> RedisBackend {
     let mut command: Vec<&[u8]> = vec![b"ACL", b"SETUSER", b"user", b"on", b">pass"];
     command.extend(rules.iter().map(|rule| rule.as_bytes()));
     let () = observer.ask(&command).await;
-    let settings = builder(server).username("user").password("pass");
+    let settings = builder(server)
+        .username("user")
+        .password("pass")
+        .deadline(PATIENT);
     settings.connect().await.unwrap()
 }
 
@@ -38,7 +41,7 @@ async fn as_user(server: &RedisServer, rules: &[&str]) -> RedisBackend {
 async fn a_user_without_mget_reads_key_by_key() {
     let server = start().await;
     let keys = keys();
-    fill(&backend(&server), &keys).await;
+    fill(&patient(&server), &keys).await;
     let cache = as_user(&server, &["~*", "+get", "+ping"]).await;
     for _ in 0..2 {
         for found in cache.read_many(&keys).await {
@@ -59,7 +62,7 @@ async fn a_user_without_mget_reads_key_by_key() {
 #[tokio::test]
 async fn one_forbidden_key_is_one_error() {
     let server = start().await;
-    let all = backend(&server);
+    let all = patient(&server);
     let keys: Vec<_> = ["allowed-1", "forbidden", "allowed-2"].map(key).into();
     fill(&all, &keys).await;
     let rules = ["~allowed*", "+get", "+mget", "+set", "+unlink", "+ping"];
@@ -91,7 +94,7 @@ async fn one_forbidden_key_is_one_error() {
 async fn a_forbidden_key_fails_no_other_task() {
     let server = start().await;
     let mut keys = keys();
-    fill(&backend(&server), &keys).await;
+    fill(&patient(&server), &keys).await;
     let rules = [
         "~*",
         "-@all",
@@ -125,7 +128,7 @@ async fn a_cluster_of_one_node_that_is_named_by_url() {
     let node = test_servers::redis::RedisCluster::start_one(None)
         .await
         .unwrap();
-    let (cache, keys) = (backend(&node), keys());
+    let (cache, keys) = (patient(&node), keys());
     fill(&cache, &keys).await;
     for _ in 0..3 {
         for found in cache.read_many(&keys).await {
@@ -176,7 +179,7 @@ async fn reads_beside<T>(cache: &RedisBackend, work: impl Future<Output = T>) ->
 #[tokio::test]
 async fn a_value_that_is_too_long_for_the_server() {
     let server = that_takes_a_mebibyte().await;
-    let cache = backend(&server);
+    let cache = patient(&server);
     fill(&cache, &keys()).await;
     for round in 0..10 {
         cache.write(&key("k"), value("before")).await.unwrap();
@@ -195,7 +198,7 @@ async fn a_value_that_is_too_long_for_the_server() {
 #[tokio::test]
 async fn in_bulk_a_value_that_is_too_long_is_the_only_one_refused() {
     let server = that_takes_a_mebibyte().await;
-    let cache = backend(&server);
+    let cache = patient(&server);
     for _ in 0..2 {
         let entries = [10, 3 * MIB, 10].into_iter().enumerate();
         let entries = entries.map(|(at, length)| (key(&at.to_string()), value(vec![7; length])));
@@ -215,7 +218,7 @@ async fn in_bulk_a_value_that_is_too_long_is_the_only_one_refused() {
 async fn a_value_that_is_too_long_for_a_server_that_hangs_up_without_a_word() {
     let options = RedisOptions::new().setting("client-query-buffer-limit", "1mb");
     let server = RedisServer::start(options).await.unwrap();
-    let cache = backend(&server);
+    let cache = patient(&server);
     let mut kinds = Vec::new();
     for _ in 0..10 {
         let large = value(vec![7; 3 * MIB]);

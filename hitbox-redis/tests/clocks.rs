@@ -9,7 +9,7 @@ use chrono::{TimeDelta, Utc};
 use hitbox_backend::Backend;
 use hitbox_core::{CacheValue, Stamp};
 use hitbox_redis::RedisBackend;
-use server::{Observer, key, start, value};
+use server::{Observer, PATIENT, key, start, value};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -42,7 +42,9 @@ async fn telling(server: u16, ahead_seconds: i64) -> RedisBackend {
             });
         }
     });
-    let settings = RedisBackend::builder().host("127.0.0.1", port);
+    let settings = RedisBackend::builder()
+        .host("127.0.0.1", port)
+        .deadline(PATIENT);
     settings.connect().await.unwrap()
 }
 
@@ -98,7 +100,10 @@ async fn a_user_who_may_not_ask_for_the_time_is_served_as_ever() {
         b"ACL", b"SETUSER", b"plain", b"on", b">pass", b"~*", b"+get", b"+set", b"+ping",
     ];
     let () = observer.ask(&user).await;
-    let settings = server::builder(&server).username("plain").password("pass");
+    let settings = server::builder(&server)
+        .username("plain")
+        .password("pass")
+        .deadline(PATIENT);
     let cache = settings.connect().await.unwrap();
     cache.write(&key("k"), value("x")).await.unwrap();
     assert!(cache.read(&key("k")).await.unwrap().is_some());

@@ -8,7 +8,7 @@ use std::error::Error;
 
 use hitbox_backend::{Backend, BackendError, BackendErrorKind as Kind};
 use hitbox_redis::{RedisBackend, RedisBackendBuilder};
-use server::{Observer, builder, key, start, value};
+use server::{Observer, PATIENT, builder, key, start, value};
 use test_servers::redis::{RedisOptions, RedisServer};
 use tokio::{io::AsyncWriteExt, net::TcpListener};
 
@@ -33,7 +33,7 @@ fn assert_tells(error: &BackendError, kind: Kind, once: &[&str]) {
 }
 
 async fn errors(settings: RedisBackendBuilder) -> Vec<BackendError> {
-    let cache = settings.build().unwrap();
+    let cache = settings.deadline(PATIENT).build().unwrap();
     let key = key("k");
     let keys = [key.clone()];
     let mut errors = vec![
@@ -193,13 +193,13 @@ async fn a_sentinel_an_old_server_and_too_few_replicas() {
     assert!(!told(&error).contains("secret"));
 
     let settings = stub(&[("SET", "-ERR syntax error")]).await;
-    let cache = settings.build().unwrap();
+    let cache = settings.deadline(PATIENT).build().unwrap();
     let error = cache.write(&key("k"), value("x")).await.unwrap_err();
     assert_tells(&error, Kind::InvalidConfiguration, &["PXAT", "6.2"]);
 
     let replicas = "-NOREPLICAS Not enough good replicas to write.";
     let settings = stub(Box::leak(Box::new([("SET", replicas)]))).await;
-    let cache = settings.build().unwrap();
+    let cache = settings.deadline(PATIENT).build().unwrap();
     let error = cache.write(&key("k"), value("x")).await.unwrap_err();
     assert_tells(&error, Kind::Unavailable, &["too few replicas"]);
     assert!(error.is_retryable() && error.is_definite(), "{error}");

@@ -10,7 +10,7 @@ use std::time::Duration;
 use gate::Gate;
 use hitbox_backend::{Backend, BackendErrorKind, DeleteStatus};
 use hitbox_redis::RedisBackend;
-use server::{Observer, key, start, value};
+use server::{Observer, PATIENT, key, start, value};
 use test_servers::redis::RedisServer;
 use tokio::time::{sleep, timeout};
 
@@ -38,7 +38,7 @@ async fn demote(server: &RedisServer, new_primary: &RedisServer) {
 async fn writes_go_on_at_the_new_primary() {
     let (old, new) = (start().await, start().await);
     let gate = Gate::before(old.port()).await;
-    let settings = RedisBackend::builder().url(gate.url());
+    let settings = RedisBackend::builder().url(gate.url()).deadline(PATIENT);
     let cache = settings.connect().await.unwrap();
     cache.write(&key("k"), value("before")).await.unwrap();
     gate.lead_to(new.port());
@@ -59,7 +59,7 @@ async fn writes_go_on_at_the_new_primary() {
 async fn bulk_calls_go_on_at_the_new_primary() {
     let (old, new) = (start().await, start().await);
     let gate = Gate::before(old.port()).await;
-    let settings = RedisBackend::builder().url(gate.url());
+    let settings = RedisBackend::builder().url(gate.url()).deadline(PATIENT);
     let cache = settings.connect().await.unwrap();
     let entries = || {
         (0..10)
@@ -82,7 +82,7 @@ async fn bulk_calls_go_on_at_the_new_primary() {
 async fn failures_end_with_the_failover() {
     let (old, new) = (start().await, start().await);
     let gate = Gate::before(old.port()).await;
-    let settings = RedisBackend::builder().url(gate.url());
+    let settings = RedisBackend::builder().url(gate.url()).deadline(PATIENT);
     let cache = settings.connect().await.unwrap();
     demote(&old, &new).await;
     let mut kinds = Vec::new();
@@ -146,7 +146,8 @@ async fn a_server_that_is_no_longer_the_right_one_is_left() {
                 client.write_all(replies.as_bytes()).await.unwrap();
             }
         });
-        let cache = RedisBackend::builder().url(gate.url()).build().unwrap();
+        let settings = RedisBackend::builder().url(gate.url()).deadline(PATIENT);
+        let cache = settings.build().unwrap();
         cache.ping().await.unwrap_err();
         sleep(Duration::from_millis(250)).await;
         gate.lead_to(right.port());

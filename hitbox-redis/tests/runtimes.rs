@@ -9,7 +9,7 @@ use std::{sync::Arc, thread, time::Duration};
 use futures::{executor, future::join_all};
 use hitbox_backend::{Backend, BackendErrorKind};
 use hitbox_redis::RedisBackend;
-use server::{backend, key, start, value};
+use server::{key, patient, start, value};
 use test_servers::redis::RedisServer;
 use tokio::runtime::{Builder, Runtime};
 
@@ -25,12 +25,12 @@ fn served() -> (Runtime, RedisServer, RedisBackend) {
         .build()
         .unwrap();
     let server = runtime.block_on(start());
-    let cache = backend(&server);
+    let cache = patient(&server);
     runtime
         .block_on(cache.write(&key("k"), value("live")))
         .unwrap();
     drop(cache);
-    let cache = backend(&server);
+    let cache = patient(&server);
     (runtime, server, cache)
 }
 

@@ -8,7 +8,7 @@
     reason = "compiled into each test, and none uses all of it"
 )]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
@@ -27,6 +27,13 @@ pub fn builder(server: &RedisServer) -> RedisBackendBuilder {
 
 pub fn backend(server: &RedisServer) -> RedisBackend {
     builder(server).build().unwrap()
+}
+
+/// One that waits for a busy machine, for tests that are not about deadlines.
+pub const PATIENT: Duration = Duration::from_secs(30);
+
+pub fn patient(server: &RedisServer) -> RedisBackend {
+    builder(server).deadline(PATIENT).build().unwrap()
 }
 
 pub fn key(name: &str) -> CacheKey {
