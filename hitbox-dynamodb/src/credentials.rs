@@ -179,6 +179,16 @@ impl Keeper {
             }
         }
         drop(state);
+        self.wake();
+    }
+
+    /// For a load whose runtime has ended: a call that waits in another one begins anew.
+    fn abandon_load(&self) {
+        locked(&self.state).loading_since = None;
+        self.wake();
+    }
+
+    fn wake(&self) {
         self.ended.send_modify(|ended| *ended += 1);
     }
 }
@@ -260,7 +270,7 @@ impl Load {
 impl Drop for Load {
     fn drop(&mut self) {
         if !self.ended {
-            self.keeper.end_load(Err(Reason::TimedOut));
+            self.keeper.abandon_load();
         }
     }
 }

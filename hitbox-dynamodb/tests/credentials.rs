@@ -28,6 +28,7 @@ use hitbox_dynamodb::{DynamoDbBackend, DynamoDbBackendBuilder};
 use serde_json::json;
 use stub::{Answer, Stub};
 use tokio::{
+    runtime,
     sync::Semaphore,
     time::{sleep, timeout},
 };
@@ -246,23 +247,35 @@ async fn a_provider_that_fails_is_said_to_and_asked_again() {
     read_until_it_works(&backend).await;
 }
 
+/// Which costs a call that waits for them elsewhere nothing but time.
 #[tokio::test]
 async fn a_load_that_ends_with_its_runtime_is_begun_anew() {
     let (stub, provider) = (
         stub().await,
         Provider::new(|_| Ok(given("id", None, None)), 0),
     );
-    let backend = hurried(&stub, &provider);
-    let elsewhere = backend.clone();
-    tokio::task::spawn_blocking(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = { runtime }.enable_all().build().unwrap();
-        runtime.block_on(elsewhere.read(&key())).unwrap_err();
-    })
-    .await
-    .unwrap();
-    provider.may.add_permits(1_000);
-    read_until_it_works(&backend).await;
+    let backend = backend(&stub, &provider);
+    let began_there = backend.clone();
+    let elsewhere = tokio::task::spawn_blocking(move || {
+        let elsewhere = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let brief = Duration::from_millis(50);
+        let read = async { timeout(brief, began_there.read(&key())).await };
+        elsewhere.block_on(read).unwrap_err();
+        elsewhere
+    });
+    let elsewhere = elsewhere.await.unwrap();
+    assert_eq!(provider.begun(), 1);
+    let end = async {
+        sleep(Duration::from_millis(50)).await;
+        elsewhere.shutdown_background();
+        provider.may.add_permits(1);
+    };
+    let key = key();
+    let (read, ()) = tokio::join!(backend.read(&key), end);
+    assert_eq!(read.unwrap(), None);
     assert_eq!(provider.begun(), 2);
 }
 

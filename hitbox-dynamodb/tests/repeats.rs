@@ -19,8 +19,8 @@ use aws_sdk_dynamodb::config::{
 use aws_types::SdkConfig;
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::{
-    Backend, BackendError, BackendErrorKind, Compose, DeleteStatus, OffloadManager, Repeated,
-    conformance::MemoryBackend,
+    Backend, BackendError, BackendErrorKind, BackendResult, Compose, DeleteStatus, OffloadManager,
+    Repeated, conformance::MemoryBackend,
 };
 use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 use hitbox_dynamodb::{DynamoDbBackend, DynamoDbBackendBuilder};
@@ -224,15 +224,20 @@ struct Late {
 
 impl Late {
     fn answer(&self, operation: &str, body: &Value, before: usize) -> Answer {
+        let put = match operation {
+            "PutItem" => Some(&body["Item"]),
+            "BatchWriteItem" => Some(&body["RequestItems"]["cache"][0]["PutRequest"]["Item"]),
+            _ => None,
+        };
+        if let Some(item) = put {
+            let (place, answer) = match before {
+                0 => (&self.late, Answer::HangUp),
+                _ => (&self.item, Answer::ok(json!({}))),
+            };
+            *place.lock().unwrap() = Some(item.clone());
+            return answer;
+        }
         match (operation, before) {
-            ("PutItem", 0) => {
-                *self.late.lock().unwrap() = Some(body["Item"].clone());
-                Answer::HangUp
-            }
-            ("PutItem", _) => {
-                *self.item.lock().unwrap() = Some(body["Item"].clone());
-                Answer::ok(json!({}))
-            }
             ("DeleteItem", _) => {
                 *self.item.lock().unwrap() = None;
                 Answer::ok(json!({}))
@@ -250,26 +255,46 @@ impl Late {
     }
 }
 
+#[derive(Clone, Copy)]
+enum Form {
+    Single,
+    Bulk,
+}
+
+impl Form {
+    async fn write(self, cache: &dyn Backend, payload: &str) -> BackendResult<()> {
+        match self {
+            Self::Single => cache.write(&key("k"), value(payload)).await,
+            Self::Bulk => {
+                let entries = vec![(key("k"), value(payload))];
+                cache.write_many(entries).await.remove(0)
+            }
+        }
+    }
+}
+
 /// A write whose first attempt is applied after all, and after a newer write.
 #[tokio::test]
 async fn an_older_value_that_comes_late_is_not_read_through_a_composition() {
-    let late = Arc::new(Late::default());
-    let answers = Arc::clone(&late);
-    let answer = move |operation: &str, body, before| answers.answer(operation, &body, before);
-    let stub = Stub::start(answer).await;
-    let (memory, offload) = (
-        Arc::new(MemoryBackend::new()),
-        OffloadManager::builder().build().unwrap(),
-    );
-    let cache = Arc::clone(&memory).compose(backend(&stub), offload.clone());
-    // Whether it is reported as done is the policy's affair.
-    let _written = cache.write(&key("k"), value("old")).await;
-    cache.write(&key("k"), value("new")).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    late.apply();
-    // Evicted there.
-    memory.remove(&key("k")).await.unwrap();
-    let read = cache.read(&key("k")).await.unwrap();
-    let read = read.map(|value| value.data().payload().to_vec());
-    assert_ne!(read.as_deref(), Some(b"old".as_slice()));
+    for form in [Form::Single, Form::Bulk] {
+        let late = Arc::new(Late::default());
+        let answers = Arc::clone(&late);
+        let answer = move |operation: &str, body, before| answers.answer(operation, &body, before);
+        let stub = Stub::start(answer).await;
+        let (memory, offload) = (
+            Arc::new(MemoryBackend::new()),
+            OffloadManager::builder().build().unwrap(),
+        );
+        let cache = Arc::clone(&memory).compose(backend(&stub), offload.clone());
+        // Whether it is reported as done is the policy's affair.
+        let _written = form.write(&cache, "old").await;
+        form.write(&cache, "new").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        late.apply();
+        // Evicted there.
+        memory.remove(&key("k")).await.unwrap();
+        let read = cache.read(&key("k")).await.unwrap();
+        let read = read.map(|value| value.data().payload().to_vec());
+        assert_ne!(read.as_deref(), Some(b"old".as_slice()));
+    }
 }
