@@ -155,8 +155,10 @@ async fn a_refused_port_is_unavailable_at_once() {
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let settings = at(&endpoint).table("cache");
-    // It is not the deadline that ends the calls.
-    let backend = settings.deadline(Duration::from_secs(60)).build().unwrap();
+    // It is no time-out that ends the calls.
+    let minute = Duration::from_secs(60);
+    let settings = settings.deadline(minute).attempt_timeout(minute);
+    let backend = settings.build().unwrap();
     assert_fails_in_time(
         "refused port",
         &backend,
