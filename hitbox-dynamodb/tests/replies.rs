@@ -114,7 +114,8 @@ async fn child_reads() {
         return;
     };
     let settings = at("http://dynamodb.invalid:8000").table("cache");
-    let settings = settings.deadline(Duration::from_secs(60));
+    let minute = Duration::from_secs(60);
+    let settings = settings.deadline(minute).attempt_timeout(minute);
     let backend = settings.build().unwrap();
     let read = backend.read(&key()).await;
     assert_eq!(read.unwrap(), None, "by {endpoint}");
