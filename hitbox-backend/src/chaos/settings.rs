@@ -2,6 +2,9 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use super::{Failure, Fault, FaultKind, Late, dice::Dice, target::Target};
 
+/// Far from what a duration can hold.
+const LONGEST_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How probable each fault is, for the operations of one kind.
 ///
 /// Each probability lies between 0 and 1, and together they are at most 1: a call meets one fault or
@@ -139,6 +142,14 @@ impl Chaos {
             {
                 return Err(format!(
                     "{target}: {kind}: the range {range:?} is empty: put the shorter time first"
+                ));
+            }
+            if let Template::DelayWithin(range) = fault
+                && *range.end() > LONGEST_DELAY
+            {
+                return Err(format!(
+                    "{target}: {kind}: {:?} is over a day: use less, or hang",
+                    range.end()
                 ));
             }
             sum += probability;

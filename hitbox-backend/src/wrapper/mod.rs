@@ -47,6 +47,7 @@
 //!   for longer than their pauses last: a call that it refuses is over.
 //! - *An overall deadline outermost*, only where something shorter than [`RetryConfig::within`] is
 //!   wanted for some callers: retries keep a deadline of their own.
+//! - *Retries multiply* with those of an adapter that sends again by itself; see [`Retry`].
 //!
 //! The innermost deadline must be the shortest: the outer ones drop calls too, and what they drop
 //! the circuit breaker cannot count.

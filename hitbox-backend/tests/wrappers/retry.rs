@@ -318,8 +318,11 @@ fn settings_that_cannot_work_are_refused() {
     let (zero, some) = (Duration::ZERO, Duration::from_millis(10));
     for (config, named) in [
         (RetryConfig::new().within(zero), "within"),
-        (RetryConfig::new().pauses(zero, some), "first pause"),
-        (RetryConfig::new().pauses(some * 2, some), "longest pause"),
+        (RetryConfig::new().pauses(zero, some), "pauses: the first"),
+        (
+            RetryConfig::new().pauses(some * 2, some),
+            "longest is below",
+        ),
     ] {
         let refused = MemoryBackend::new().retry(config).unwrap_err();
         assert_eq!(refused.kind(), Kind::InvalidConfiguration);

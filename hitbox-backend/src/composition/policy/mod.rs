@@ -135,7 +135,7 @@ impl<R, W> CompositionPolicy<R, W> {
 
     /// Bounds how long L1 keeps a value, whatever the value's own expiry: written or refilled
     /// values expire in L1 after this at the latest. [`RefillPolicy::Repair`] then copies nothing
-    /// from L1 to L2.
+    /// from L1 to L2. Zero: L1 keeps nothing. More than a clock can count: no bound.
     ///
     /// A composition around this one does not know of the bound: where this one is its L1, and its L2 has lost
     /// a value, a repair copies L1's to it, and that expires there as early.

@@ -80,7 +80,8 @@ impl RepairPace {
 
     /// How long the repair of one key in one layer may take before it is dropped and counts as
     /// failed. A write or remove of the same key may have to wait for as long. To be chosen well below
-    /// the time limit that the background has for all its work. Default: 5 seconds.
+    /// the time limit that the background has for all its work. Zero: only what takes no waiting is repaired.
+    /// Default: 5 seconds.
     #[must_use]
     pub const fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;

@@ -105,10 +105,10 @@ impl CircuitBreakerConfig {
             return Some("open_for_at_most is below open_for: use at least as much");
         }
         if longest > LONGEST_OPEN {
-            return Some("the circuit would be open for more than a day: use less");
+            return Some("open_for, or open_for_at_most, is over a day: use less");
         }
         if !(0.0..=1.0).contains(&self.jitter) {
-            return Some("jitter is not from 0 to 1");
+            return Some("jitter is not a part of the time: use 0 to 1");
         }
         self.failure_rate.as_ref().and_then(FailureRate::defect)
     }
@@ -161,16 +161,18 @@ impl FailureRate {
 
     fn defect(&self) -> Option<&'static str> {
         if !(self.part > 0.0 && self.part <= 1.0) {
-            return Some("the failure rate is not above 0 and at most 1");
+            return Some("failure_rate is not a part of the calls: use more than 0 and at most 1");
         }
         if self.minimum_calls == 0 {
-            return Some("minimum_calls is 0: use at least 1");
+            return Some("failure_rate: minimum_calls is 0: use at least 1");
         }
         if self.window < self.minimum_calls {
-            return Some("the window is below minimum_calls, the rate would never count");
+            return Some(
+                "failure_rate: window is below minimum_calls, the rate would never count: use at least as much",
+            );
         }
         if self.window > 1_000_000 {
-            return Some("the window is over 1,000,000 calls: use less");
+            return Some("failure_rate: window is over 1,000,000 calls: use less");
         }
         None
     }

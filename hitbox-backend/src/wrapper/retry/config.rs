@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+/// Longer than anybody waits for an answer, and far from what a duration can hold.
+const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How often and how patiently a [`Retry`](super::Retry) tries.
 ///
 /// ```
@@ -83,10 +86,13 @@ impl RetryConfig {
             return Some("within is 0, nothing would ever be done in time: use more");
         }
         if self.first_pause.is_zero() {
-            return Some("the first pause is 0, a busy layer would get no rest: use more");
+            return Some("pauses: the first is 0, a busy layer would get no rest: use more");
         }
         if self.longest_pause < self.first_pause {
-            return Some("the longest pause is below the first one: use at least as much");
+            return Some("pauses: the longest is below the first one: use at least as much");
+        }
+        if self.longest_pause > LONGEST_PAUSE {
+            return Some("pauses: the longest is over a day: use less");
         }
         None
     }
@@ -107,6 +113,7 @@ impl RetryConfig {
 /// the first attempt be applied later still, after the *next* write of the key, the older value is
 /// back, and nobody knows that there is something to guard against.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WriteRetry {
     /// Those whose failure [is definite](crate::BackendError::is_definite): it certainly did nothing
     /// and will do nothing later. A composition loses no guarantee by it.

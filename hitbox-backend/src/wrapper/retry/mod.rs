@@ -30,6 +30,14 @@ pub use config::{RetryConfig, WriteRetry};
 /// so are removals, since one that comes late costs no more than a miss. Of two entries of a bulk
 /// write with one key, the earlier is never repeated: the later may have been stored by then.
 ///
+/// # Adapters that try twice
+///
+/// Some adapters send a request again by themselves: `hitbox-redis` when a connection breaks,
+/// `hitbox-dynamodb` as often as its attempts allow. Each attempt of this wrapper is a call of theirs, so 2 retries around
+/// an adapter that sends twice come to 6 requests, all within [`within`](RetryConfig::within). An adapter knows best
+/// which connection is broken: around one that tries again, use this for what takes longer than its deadline, or
+/// leave it away.
+///
 /// # What a call returns
 ///
 /// The first answer, or the error of the last attempt. But if an earlier attempt at a write or
