@@ -1,59 +1,11 @@
 use std::{error::Error, fmt};
 
-use hitbox_core::BackendLabel;
+use hitbox_core::{BackendErrorKind, BackendLabel, CompositionLayer, LayerFailure};
 
-use crate::{DeleteStatus, composition::CompositionLayer};
+use crate::Repeated;
 
 /// What the operations of a backend return.
 pub type BackendResult<T> = Result<T, BackendError>;
-
-/// What went wrong, as far as a caller can act on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum BackendErrorKind {
-    /// The backend could not be reached, or broke off. Whether a write or remove took effect is not
-    /// known, unless [`is_definite`](BackendError::is_definite) says that it did not.
-    Unavailable,
-    /// No answer within the deadline. Whether a write or remove took effect is not known, unless
-    /// [`is_definite`](BackendError::is_definite) says that it did not.
-    Timeout,
-    /// The backend asks for less load.
-    Throttled,
-    /// The value is over the backend's limit; nothing was stored and the key is left absent.
-    TooLarge,
-    /// A setting cannot work. The message names it and what to do.
-    InvalidConfiguration,
-    /// The value's type cannot be stored in the backend's format and read back.
-    NotStorable,
-    /// The backend is out of room and may not evict.
-    Full,
-    /// The backend refused the credentials, or the permission to do this.
-    Denied,
-    /// Anything else.
-    Internal,
-}
-
-impl BackendErrorKind {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unavailable => "unavailable",
-            Self::Timeout => "timeout",
-            Self::Throttled => "throttled",
-            Self::TooLarge => "too large",
-            Self::InvalidConfiguration => "invalid configuration",
-            Self::NotStorable => "not storable",
-            Self::Full => "full",
-            Self::Denied => "denied",
-            Self::Internal => "internal error",
-        }
-    }
-}
-
-impl fmt::Display for BackendErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// What a backend was doing when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,16 +39,6 @@ impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// A change that was sent more than once, and that a later attempt has made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Repeated {
-    /// The value is stored.
-    Write,
-    /// The key is absent; what the attempt that was answered has found there.
-    Remove(DeleteStatus),
 }
 
 /// Why an operation of a backend failed.
@@ -195,6 +137,7 @@ impl BackendError {
     /// let lost = BackendError::new(BackendErrorKind::Unavailable, Operation::Write, "redis".into());
     /// let repeated = lost.made_by_repeat(Repeated::Write);
     /// assert_eq!(repeated.repeated(), Some(Repeated::Write));
+    /// assert!(!repeated.is_definite() && !repeated.is_retryable());
     /// ```
     #[must_use]
     pub fn made_by_repeat(mut self, repeated: Repeated) -> Self {
@@ -233,6 +176,19 @@ impl BackendError {
         self.inner.layers.first().copied()
     }
 
+    /// What a context notes of it.
+    pub(crate) fn as_layer_failure(&self) -> LayerFailure {
+        let Inner {
+            kind,
+            label,
+            layers,
+            ..
+        } = &*self.inner;
+        let failure = LayerFailure::new(*kind, label.clone());
+        let outwards = layers.iter().rev();
+        outwards.fold(failure, |failure, layer| failure.in_layer(*layer))
+    }
+
     /// The kind of failure.
     #[must_use]
     pub const fn kind(&self) -> BackendErrorKind {
@@ -251,40 +207,28 @@ impl BackendError {
         &self.inner.label
     }
 
-    /// Whether the same operation may well succeed a little later.
+    /// Whether the same operation may well succeed a little later. Not if a repeated attempt
+    /// [has made the change](Self::made_by_repeat) already.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
-        match self.kind() {
-            BackendErrorKind::Unavailable
-            | BackendErrorKind::Timeout
-            | BackendErrorKind::Throttled => true,
-            BackendErrorKind::TooLarge
-            | BackendErrorKind::InvalidConfiguration
-            | BackendErrorKind::NotStorable
-            | BackendErrorKind::Full
-            | BackendErrorKind::Denied
-            | BackendErrorKind::Internal => false,
+        if self.inner.repeated.is_some() {
+            return false;
         }
+        self.kind().is_retryable()
     }
 
     /// Whether the failed operation certainly left the backend as it was (or, for
-    /// [`TooLarge`](BackendErrorKind::TooLarge), the key absent), and will not take effect later.
+    /// [`TooLarge`](BackendErrorKind::TooLarge), the key absent), and will not take effect later. Never
+    /// if a repeated attempt [has made the change](Self::made_by_repeat).
     #[must_use]
     pub const fn is_definite(&self) -> bool {
+        if self.inner.repeated.is_some() {
+            return false;
+        }
         if self.inner.without_effect {
             return true;
         }
-        match self.kind() {
-            BackendErrorKind::TooLarge
-            | BackendErrorKind::InvalidConfiguration
-            | BackendErrorKind::NotStorable
-            | BackendErrorKind::Full
-            | BackendErrorKind::Denied
-            | BackendErrorKind::Throttled => true,
-            BackendErrorKind::Unavailable
-            | BackendErrorKind::Timeout
-            | BackendErrorKind::Internal => false,
-        }
+        self.kind().is_definite()
     }
 }
 

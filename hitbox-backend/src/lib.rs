@@ -62,9 +62,11 @@ mod key_format;
 mod log;
 pub mod offload;
 mod rejection;
+mod repeated;
 mod report;
 #[cfg(all(test, hitbox_schedules))]
 mod schedules;
+mod stamped;
 pub mod stored_form;
 mod sync;
 mod typed;
@@ -81,7 +83,7 @@ pub use composition::{
 };
 pub use compression::Compressor;
 pub use delete_status::DeleteStatus;
-pub use error::{BackendError, BackendErrorKind, BackendResult, Operation, Repeated};
+pub use error::{BackendError, BackendResult, Operation};
 #[cfg(feature = "json")]
 pub use format::JsonFormat;
 #[cfg(feature = "postcard")]
@@ -90,6 +92,7 @@ pub use format::{BincodeFormat, Format};
 pub use key_format::CacheKeyFormat;
 pub use offload::{CloseReport, OffloadManager, OffloadManagerBuilder, OffloadStatistics};
 pub use rejection::{Rejection, Rejections, trace_rejection};
+pub use repeated::Repeated;
 pub use report::Report;
 pub use typed::{CacheBackend, Cacheable, GetOutcome};
 pub use wrapper::{
@@ -99,6 +102,7 @@ pub use wrapper::{
 // Not under a name of its own: `core` would shadow the standard library's for those who import all.
 #[doc(no_inline)]
 pub use hitbox_core::{
-    BackendLabel, BoxContext, CacheContext, CacheKey, CacheState, CacheStatus, CacheValue, Context,
-    DisabledOffload, KeyPart, Offload, OffloadKey, Raw, ResponseSource, Stamp,
+    BackendErrorKind, BackendLabel, BoxContext, CacheContext, CacheKey, CacheState, CacheStatus,
+    CacheValue, Context, DisabledOffload, Failures, KeyPart, LayerFailure, Offload, OffloadKey,
+    Raw, ResponseSource, Stamp,
 };

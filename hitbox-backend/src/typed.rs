@@ -10,6 +10,8 @@ use crate::{
     backend::{read_through, write_through},
     compression::CompressionError,
     format,
+    repeated::as_made,
+    stamped::with_believable_stamp,
 };
 
 /// A type that can be cached: serde reads and writes it, and it may cross threads.
@@ -49,6 +51,9 @@ pub type GetOutcome<T> = BackendResult<Option<CacheValue<Arc<T>>>>;
 /// # Ok::<(), hitbox_backend::BackendError>(())
 /// # }).unwrap();
 /// ```
+///
+/// An operation that is done in place, such as a hit in process, uses up some of the budget that tokio gives
+/// to a task: now and then a loop of them lets others run. Outside of tokio there is no budget.
 pub trait CacheBackend: Backend {
     /// The live value under `key`, or `None`.
     ///
@@ -75,6 +80,8 @@ pub trait CacheBackend: Backend {
         context: &mut BoxContext,
     ) -> impl Future<Output = GetOutcome<T>> + Send {
         async move {
+            let_others_run(1).await;
+            context.clear_failures();
             let outcome = read_through(self, key, context).await;
             typed_outcome(self, key, context, outcome)
         }
@@ -85,6 +92,17 @@ pub trait CacheBackend: Backend {
     /// In a composition a value that was created before the key was last removed, or before a newer
     /// one was written, is not stored, and that is `Ok`: it is as if it had been replaced at once.
     ///
+    /// # Odd values
+    ///
+    /// These are `Ok`, too, on every backend, composed or not, and in bulk:
+    ///
+    /// - A value whose life is over, of a `ttl` of zero or with an expiry that has passed, is not stored, and
+    ///   what was under the key is gone: it is as if it had expired at once.
+    /// - A stale time at or after the expiry has no effect. With one that has passed, the value is
+    ///   [stale](CacheStatus::Stale) at once.
+    /// - A `created` stamp that is zero, or more than [15 minutes](hitbox_core::Stamp::MAX_DRIFT_MICROS)
+    ///   ahead of this process's clock, is replaced by one of now: nothing could ever overtake the value.
+    ///
     /// # Errors
     ///
     /// What [`Backend::write`] returns, and [`BackendErrorKind::NotStorable`] for a type that the
@@ -94,7 +112,10 @@ pub trait CacheBackend: Backend {
         key: &CacheKey,
         value: CacheValue<Arc<T>>,
     ) -> impl Future<Output = BackendResult<()>> + Send {
-        async move { write_through(self, key, encode(self, value)?).await }
+        async move {
+            let_others_run(1).await;
+            as_made(write_through(self, key, encode(self, value)?).await)
+        }
     }
 
     /// Removes what is stored under `key`.
@@ -103,7 +124,10 @@ pub trait CacheBackend: Backend {
     ///
     /// What [`Backend::remove`] returns.
     fn delete(&self, key: &CacheKey) -> impl Future<Output = BackendResult<DeleteStatus>> + Send {
-        async move { self.remove(key).await }
+        async move {
+            let_others_run(1).await;
+            as_made(self.remove(key).await)
+        }
     }
 
     /// [`get`](Self::get) for many keys: one outcome per key, in the order asked.
@@ -122,6 +146,8 @@ pub trait CacheBackend: Backend {
         contexts: &mut [BoxContext],
     ) -> impl Future<Output = Vec<GetOutcome<T>>> + Send {
         async move {
+            let_others_run(keys.len()).await;
+            contexts.iter_mut().for_each(BoxContext::clear_failures);
             let outcomes = self.read_many_with(keys, contexts).await;
             let mut nobodys = BoxContext::default();
             let mut typed = Vec::with_capacity(outcomes.len());
@@ -139,6 +165,7 @@ pub trait CacheBackend: Backend {
         entries: Vec<(CacheKey, CacheValue<Arc<T>>)>,
     ) -> impl Future<Output = Vec<BackendResult<()>>> + Send {
         async move {
+            let_others_run(entries.len()).await;
             let mut refused = Vec::new();
             let mut encoded = Vec::with_capacity(entries.len());
             for (index, (key, value)) in entries.into_iter().enumerate() {
@@ -147,7 +174,8 @@ pub trait CacheBackend: Backend {
                     Err(error) => refused.push((index, error)),
                 }
             }
-            let mut outcomes = self.write_many(encoded).await;
+            let written = self.write_many(encoded).await.into_iter();
+            let mut outcomes: Vec<_> = written.map(as_made).collect();
             // In ascending order, so that each insertion lands at its final index.
             for (index, error) in refused {
                 outcomes.insert(index.min(outcomes.len()), Err(error));
@@ -161,16 +189,36 @@ pub trait CacheBackend: Backend {
         &self,
         keys: &[CacheKey],
     ) -> impl Future<Output = Vec<BackendResult<DeleteStatus>>> + Send {
-        async move { self.remove_many(keys).await }
+        async move {
+            let_others_run(keys.len()).await;
+            let removed = self.remove_many(keys).await.into_iter();
+            removed.map(as_made).collect()
+        }
     }
 }
 
 impl<B: Backend + ?Sized> CacheBackend for B {}
 
+/// Keys of a bulk operation that cost about as much as one operation of its own.
+const KEYS_OF_AN_OPERATION: usize = 16;
+
+/// Uses up what an operation on so many keys costs of the budget that tokio gives to a task, and lets others
+/// run when it is gone. An operation that is done in place would else never do so, and a loop of them would
+/// have the thread to itself: no limit of time around it would take effect.
+///
+/// Before the operation: a value must be handed over in the moment in which it was found to be live. Outside
+/// of a task this does nothing.
+async fn let_others_run(keys: usize) {
+    for _ in 0..keys.div_ceil(KEYS_OF_AN_OPERATION) {
+        tokio::task::consume_budget().await;
+    }
+}
+
 fn encode<B: Backend + ?Sized, T: Cacheable>(
     backend: &B,
     value: CacheValue<Arc<T>>,
 ) -> BackendResult<CacheValue<Raw>> {
+    let value = with_believable_stamp(value);
     let (payload, encoding) = format::encode(backend.value_format(), &**value.data())
         .map_err(|error| not_storable(backend, error))?;
     Ok(value.map(|object| Raw::with_decoded(payload, encoding, object)))

@@ -1,9 +1,9 @@
 use std::{
-    fmt,
+    fmt, mem,
     ops::{Deref, DerefMut},
 };
 
-use crate::BackendLabel;
+use crate::{BackendLabel, Failures, LayerFailure};
 
 /// How a read was answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -70,9 +70,27 @@ pub trait Context: Send + Sync + fmt::Debug {
     fn set_source(&mut self, source: ResponseSource);
     /// A boxed copy, for an operation that asks two layers at once.
     fn clone_box(&self) -> Box<dyn Context>;
+
+    /// The layers of a composition that failed the read. So a miss after which there are some may be none:
+    /// a layer that failed may hold the value.
+    ///
+    /// Empty after a read of a backend that is no composition, and by default: a context that does not
+    /// override this, [`set_failures`](Self::set_failures) and [`take_failures`](Self::take_failures)
+    /// keeps none.
+    fn failures(&self) -> &[LayerFailure] {
+        &[]
+    }
+    /// Notes which layers have failed, in place of what was noted before. Default: nothing.
+    fn set_failures(&mut self, failures: Failures) {
+        let _ = failures;
+    }
+    /// Takes what was noted. Default: none.
+    fn take_failures(&mut self) -> Failures {
+        Failures::none()
+    }
 }
 
-/// The usual [`Context`]: a status and a source.
+/// The usual [`Context`]: a status, a source and the layers that failed.
 ///
 /// ```
 /// use hitbox_core::{CacheContext, CacheStatus, ResponseSource};
@@ -85,6 +103,7 @@ pub trait Context: Send + Sync + fmt::Debug {
 pub struct CacheContext {
     status: CacheStatus,
     source: ResponseSource,
+    failures: Failures,
 }
 
 impl CacheContext {
@@ -115,11 +134,23 @@ impl Context for CacheContext {
     fn clone_box(&self) -> Box<dyn Context> {
         Box::new(self.clone())
     }
+
+    fn failures(&self) -> &[LayerFailure] {
+        &self.failures
+    }
+
+    fn set_failures(&mut self, failures: Failures) {
+        self.failures = failures;
+    }
+
+    fn take_failures(&mut self) -> Failures {
+        mem::take(&mut self.failures)
+    }
 }
 
 /// Any [`Context`]. The usual one is stored inline, any other behind a box.
 ///
-/// It derefs to the context within. The four methods that every read calls are its own besides, so
+/// It derefs to the context within. The methods that every read calls are its own besides, so
 /// that the usual context costs no call through a table.
 #[derive(Debug)]
 pub struct BoxContext(Repr);
@@ -173,6 +204,24 @@ impl BoxContext {
             Repr::Boxed(context) => context.set_source(source),
         }
     }
+
+    /// Whether a layer has failed: whether there are any [`failures`](Context::failures).
+    #[inline]
+    #[must_use]
+    pub fn has_failures(&self) -> bool {
+        match &self.0 {
+            Repr::Inline(context) => !context.failures.is_empty(),
+            Repr::Boxed(context) => !context.failures().is_empty(),
+        }
+    }
+
+    /// Forgets which layers have failed, before the context is used again.
+    #[inline]
+    pub fn clear_failures(&mut self) {
+        if self.has_failures() {
+            self.set_failures(Failures::none());
+        }
+    }
 }
 
 impl Default for BoxContext {
@@ -223,6 +272,7 @@ impl DerefMut for BoxContext {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::BackendErrorKind;
 
     #[derive(Clone, Debug, Default)]
     struct Tagged {
@@ -260,6 +310,25 @@ mod tests {
             assert_eq!(copy.source().to_string(), "moka");
             assert_eq!(context.status().to_string(), "hit");
         }
+    }
+
+    #[test]
+    fn failures_are_noted_taken_and_forgotten() {
+        let failure = LayerFailure::new(BackendErrorKind::Timeout, "redis".into());
+        let mut context = BoxContext::default();
+        context.set_failures(Failures::from_iter([failure.clone()]));
+        assert!(context.has_failures());
+        let mut copy = context.clone();
+        context.clear_failures();
+        assert_eq!(context.failures(), []);
+        let taken: Vec<_> = copy.take_failures().into_iter().collect();
+        assert_eq!(taken, std::slice::from_ref(&failure));
+        assert!(!copy.has_failures());
+
+        // A context that does not care keeps none.
+        let mut other = BoxContext::new(Tagged::default());
+        other.set_failures(Failures::from_iter([failure]));
+        assert!(!other.has_failures() && other.take_failures().is_empty());
     }
 
     #[test]

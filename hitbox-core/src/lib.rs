@@ -23,16 +23,22 @@
 
 pub mod clock;
 mod context;
+mod error_kind;
+mod failures;
 mod key;
 mod label;
+mod layer;
 mod offload;
 mod raw;
 mod stamp;
 mod value;
 
 pub use context::{BoxContext, CacheContext, CacheStatus, Context, ResponseSource};
+pub use error_kind::BackendErrorKind;
+pub use failures::{Failures, LayerFailure};
 pub use key::{CacheKey, CacheKeyHash, CarriedHash, KeyParseError, KeyPart, Namespace};
 pub use label::BackendLabel;
+pub use layer::CompositionLayer;
 pub use offload::{DisabledOffload, Offload, OffloadKey};
 pub use raw::{CompressorId, Encoding, FormatId, Raw};
 pub use stamp::Stamp;

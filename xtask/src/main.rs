@@ -2,6 +2,8 @@
 
 mod bench;
 mod ci;
+mod copy;
+mod drop_in;
 mod example;
 mod faults;
 mod fuzz;
@@ -26,6 +28,7 @@ Usage: cargo xtask <TASK> [OPTIONS]
 Tasks:
   bench        Measure what operations cost beside what they are made of
   ci           Check everything that must hold before a change is merged
+  drop-in      Put policies written elsewhere in the place of the built-in ones
   example      Run an example together with the server that it needs
   faults       Put real faults to servers, disks, clocks and runtimes
   fuzz         Feed hostile bytes to whatever reads stored bytes
@@ -68,6 +71,7 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<Verdict, Failure> {
         Arg::Value(task) => match task.to_str() {
             Some("bench") => bench::run(arguments),
             Some("ci") => ci::run(arguments),
+            Some("drop-in") => drop_in::run(arguments),
             Some("example") => example::run(arguments),
             Some("faults") => faults::run(arguments),
             Some("fuzz") => fuzz::run(arguments),

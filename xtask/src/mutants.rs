@@ -2,16 +2,17 @@
 
 mod catalogue;
 mod check;
-mod copy;
 mod trial;
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use crate::{Failure, Verdict, table::Table, workspace::Workspace};
+use crate::{Failure, Verdict, copy::Copy, table::Table, workspace::Workspace};
 use check::Check;
-use copy::Copy;
 use trial::Outcome;
 
 const HELP: &str = "\
@@ -93,8 +94,15 @@ fn run_selected(mutants: &[&Mutant]) -> Result<Verdict, Failure> {
         return Err("no break matches; --list names them".into());
     }
     let workspace = Workspace::load()?;
+    let place = workspace.target_directory().join("mutants");
     let mut bench = Bench {
-        copy: Copy::make(&workspace)?,
+        copy: Copy::make(
+            &workspace,
+            place.join("workspace"),
+            place.join("target"),
+            &[],
+        )?,
+        log: place.join("last-check.log"),
         limits: Vec::new(),
     };
     let mut table = Table::new(["", "broken", "found by", "seconds", ""], 3);
@@ -133,6 +141,8 @@ fn run_selected(mutants: &[&Mutant]) -> Result<Verdict, Failure> {
 /// Where breaks are tried.
 struct Bench {
     copy: Copy,
+    /// What the last check has said.
+    log: PathBuf,
     /// How long the checks that have been carried out without a break may take.
     limits: Vec<(Check, Duration)>,
 }
@@ -150,7 +160,7 @@ impl Bench {
         }
         let command = check.build(&self.copy)?;
         let began = Instant::now();
-        match trial::run(command, &self.copy.log, AT_MOST)? {
+        match trial::run(command, &self.log, AT_MOST)? {
             Outcome::Passed => {}
             Outcome::Failed(reason) => {
                 return Err(format!("{check} fails without any break: {reason}").into());
@@ -164,10 +174,12 @@ impl Bench {
 
     /// What its check says of a break. One that does not compile is none.
     fn outcome_of(&self, mutant: &Mutant, limit: Duration) -> Result<Outcome, Failure> {
-        let tried = self.copy.with(mutant, || {
-            let command = mutant.check.build(&self.copy)?;
-            trial::run(command, &self.copy.log, limit)
-        });
+        let tried = self
+            .copy
+            .with(mutant.file, (mutant.right, mutant.wrong), || {
+                let command = mutant.check.build(&self.copy)?;
+                trial::run(command, &self.log, limit)
+            });
         tried.map_err(|failure| format!("{}: {failure}", mutant.mistake).into())
     }
 }

@@ -74,7 +74,7 @@ impl<B: Backend> ChaosBuilder<B> {
     ///
     /// - a probability is not between 0 and 1, or those of one operation add up to more than 1;
     /// - a range of delays is empty;
-    /// - reads shall be late, or removes torn, corrupt or distorted.
+    /// - reads shall be late or repeated, or removes torn, corrupt or distorted.
     pub fn build(self) -> BackendResult<ChaosBackend<B>> {
         let Self {
             inner,

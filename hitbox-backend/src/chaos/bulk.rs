@@ -6,6 +6,7 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 use super::{ChaosBackend, late::Put, target::Target};
 use crate::{
     Backend, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome, note_outcome,
+    repeated::is_made,
 };
 
 impl<B: Backend> ChaosBackend<B> {
@@ -92,7 +93,7 @@ impl<B: Backend> ChaosBackend<B> {
         for (key, _outcome) in keys
             .iter()
             .zip(outcomes)
-            .filter(|(_, outcome)| outcome.is_ok())
+            .filter(|(_, outcome)| is_made(outcome))
         {
             self.shared.note_stored(key, None);
         }

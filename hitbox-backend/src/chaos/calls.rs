@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome,
     note_outcome,
+    repeated::{Answer, is_made},
 };
 
 impl<B: Backend> ChaosBackend<B> {
@@ -66,18 +67,22 @@ impl<B: Backend> ChaosBackend<B> {
         value: CacheValue<Raw>,
         damage: Option<Damage>,
     ) -> BackendResult<()> {
-        match put {
-            Put::Write => self.inner.write(key, value).await?,
-            Put::Refill => self.inner.refill(key, value).await?,
+        let outcome = match put {
+            Put::Write => self.inner.write(key, value).await,
+            Put::Refill => self.inner.refill(key, value).await,
+        };
+        if is_made(&outcome) {
+            self.shared.note_stored(key, damage);
         }
-        self.shared.note_stored(key, damage);
-        Ok(())
+        outcome
     }
 
     async fn clear(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
-        let status = self.inner.remove(key).await?;
-        self.shared.note_stored(key, None);
-        Ok(status)
+        let outcome = self.inner.remove(key).await;
+        if is_made(&outcome) {
+            self.shared.note_stored(key, None);
+        }
+        outcome
     }
 
     /// What a read makes of `outcome`, given the damage to what is stored.
@@ -139,7 +144,9 @@ impl<B: Backend> ChaosBackend<B> {
                 outcome.map(|found| found.map(|value| distorted(value, dice)))
             }
             // Refused for reads when the chaos is built.
-            Some(Plan::Later(_)) => Err(self.error(BackendErrorKind::Timeout, Operation::Read)),
+            Some(Plan::Later(_) | Plan::Again(_)) => {
+                Err(self.error(BackendErrorKind::Timeout, Operation::Read))
+            }
         };
         match &outcome {
             Ok(_) => *context = noted,
@@ -168,6 +175,12 @@ impl<B: Backend> ChaosBackend<B> {
             Some(Plan::Later(late)) => {
                 return self.put_off(key, Effect::Put(put, value), late).await;
             }
+            Some(Plan::Again(late)) => {
+                let outcome = self.store(key, put, value.clone(), None).await;
+                return self
+                    .again(key, Effect::Put(put, value), late, outcome)
+                    .await;
+            }
         };
         self.end_call(key).await;
         outcome
@@ -184,9 +197,34 @@ impl<B: Backend> ChaosBackend<B> {
             None | Some(Plan::Damage(_) | Plan::Distort(_)) => self.clear(key).await,
             Some(Plan::Run(course)) => self.run(course, Operation::Remove, self.clear(key)).await,
             Some(Plan::Later(late)) => return self.put_off(key, Effect::Remove, late).await,
+            Some(Plan::Again(late)) => {
+                let outcome = self.clear(key).await;
+                return self.again(key, Effect::Remove, late, outcome).await;
+            }
         };
         self.end_call(key).await;
         outcome
+    }
+
+    /// What a call answers whose second attempt had this outcome, while the first comes late.
+    async fn again<T: Answer>(
+        &self,
+        key: &CacheKey,
+        effect: Effect,
+        late: Late,
+        outcome: BackendResult<T>,
+    ) -> BackendResult<T> {
+        let change = outcome.as_ref().ok().and_then(Answer::change);
+        match change {
+            Some(change) => {
+                let first: BackendResult<T> = self.put_off(key, effect, late).await;
+                first.map_err(|error| error.made_by_repeat(change))
+            }
+            None => {
+                self.end_call(key).await;
+                outcome
+            }
+        }
     }
 
     async fn put_off<T>(&self, key: &CacheKey, effect: Effect, late: Late) -> BackendResult<T> {

@@ -22,6 +22,10 @@ pub enum Fault {
     /// The caller gets a [`Timeout`](BackendErrorKind::Timeout) at once, and the call is carried out
     /// later: it may overtake, and undo, what was written since. For writes and removes.
     Late(Late),
+    /// The call is carried out, and once more later: a second attempt was answered, and the first comes
+    /// late. The caller gets a [`Timeout`](BackendErrorKind::Timeout) that
+    /// [says so](crate::BackendError::made_by_repeat). For writes and removes.
+    Repeat(Late),
     /// The connection breaks: [`Unavailable`](BackendErrorKind::Unavailable). In a bulk call it
     /// breaks at this key: the keys before it have been dealt with, this one and those after it
     /// have not, and every one of them gets the error, since the answer never came.
@@ -51,6 +55,7 @@ impl Fault {
             Self::Hang => FaultKind::Hang,
             Self::HangAfterEffect => FaultKind::HangAfterEffect,
             Self::Late(_) => FaultKind::Late,
+            Self::Repeat(_) => FaultKind::Repeat,
             Self::BreakOff => FaultKind::BreakOff,
             Self::Tear => FaultKind::Tear,
             Self::Corrupt => FaultKind::Corrupt,
@@ -91,9 +96,11 @@ impl From<Failure> for BackendErrorKind {
     }
 }
 
-/// When a [late](Fault::Late) write or remove is carried out: by a later call, or by
+/// When a [late](Fault::Late) write or remove, or the first attempt of a [repeated](Fault::Repeat) one, is
+/// carried out: by a later call, or by
 /// [`carry_out_late`](super::ChaosBackend::carry_out_late). If none comes, it never is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Late {
     /// At the end of the n-th call on the same key after it, before that call answers.
     AfterCalls(NonZeroU32),
@@ -122,6 +129,8 @@ pub enum FaultKind {
     HangAfterEffect,
     /// [`Fault::Late`].
     Late,
+    /// [`Fault::Repeat`].
+    Repeat,
     /// [`Fault::BreakOff`].
     BreakOff,
     /// [`Fault::Tear`].
@@ -134,13 +143,14 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Delay,
         Self::Fail,
         Self::LoseAnswer,
         Self::Hang,
         Self::HangAfterEffect,
         Self::Late,
+        Self::Repeat,
         Self::BreakOff,
         Self::Tear,
         Self::Corrupt,
@@ -158,6 +168,7 @@ impl fmt::Display for FaultKind {
             Self::Hang => "hang",
             Self::HangAfterEffect => "hang_after_effect",
             Self::Late => "late",
+            Self::Repeat => "repeat",
             Self::BreakOff => "break_off",
             Self::Tear => "tear",
             Self::Corrupt => "corrupt",

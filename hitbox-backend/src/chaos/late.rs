@@ -22,6 +22,7 @@ struct Waiting {
 }
 
 /// What a write or remove does.
+#[derive(Clone)]
 pub(super) enum Effect {
     Put(Put, CacheValue<Raw>),
     Remove,

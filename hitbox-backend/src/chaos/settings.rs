@@ -91,6 +91,12 @@ impl Chaos {
         self.exactly(probability, Fault::Late(late))
     }
 
+    /// [`Fault::Repeat`]. For writes and removes.
+    #[must_use]
+    pub fn repeat(self, probability: f64, late: Late) -> Self {
+        self.exactly(probability, Fault::Repeat(late))
+    }
+
     /// [`Fault::BreakOff`].
     #[must_use]
     pub fn break_off(self, probability: f64) -> Self {

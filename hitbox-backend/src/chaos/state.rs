@@ -76,6 +76,7 @@ pub(super) enum Plan {
     Damage(Damage),
     Distort(u64),
     Later(Late),
+    Again(Late),
 }
 
 impl Drawn {
@@ -88,6 +89,7 @@ impl Drawn {
             Fault::HangAfterEffect => Plan::Run(Course::HangAfterEffect(self.ticket)),
             Fault::BreakOff => Plan::Run(Course::FailBeforeEffect(BackendErrorKind::Unavailable)),
             Fault::Late(late) => Plan::Later(late),
+            Fault::Repeat(late) => Plan::Again(late),
             Fault::Tear => Plan::Damage(Damage::EndsEarly(self.dice)),
             Fault::Corrupt => Plan::Damage(Damage::BitFlipped(self.dice)),
             Fault::Distort => Plan::Distort(self.dice),

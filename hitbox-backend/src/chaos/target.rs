@@ -25,7 +25,7 @@ impl Target {
     /// Why these operations cannot meet such a fault.
     pub(super) const fn refusal(self, kind: FaultKind) -> Option<&'static str> {
         match (self, kind) {
-            (Self::Reads, FaultKind::Late) => {
+            (Self::Reads, FaultKind::Late | FaultKind::Repeat) => {
                 Some("a read changes nothing that could come late: use lose_answer or delay")
             }
             (Self::Removes, FaultKind::Tear | FaultKind::Corrupt | FaultKind::Distort) => {

@@ -42,6 +42,7 @@ where
         keys: &[CacheKey],
         contexts: &mut [BoxContext],
     ) -> Vec<ReadOutcome> {
+        contexts.iter_mut().for_each(BoxContext::clear_failures);
         // Repairs want to know of both layers, whatever the policy asks.
         let in_order = self.read.asks_l2() == AsksL2::IfLeftOpen
             && self.layers.rules.refill != RefillPolicy::Repair;

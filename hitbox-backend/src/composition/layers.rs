@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc};
 
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Namespace, Raw};
 
-use super::{layer::CompositionLayer, ledger::Ledger, member::Member, policy::Rules};
+use super::{CompositionLayer, ledger::Ledger, member::Member, policy::Rules};
 use crate::{Backend, BackendResult, DeleteStatus, ReadOutcome};
 
 pub(super) struct Layers<L1, L2> {

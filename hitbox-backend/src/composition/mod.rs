@@ -15,6 +15,12 @@
 //! of L2: two compositions over one cache in process keep their entries apart. That makes a key for each call;
 //! an L1 with the same namespace is handed keys as they are.
 //!
+//! A read that one layer fails is answered by the other, with its value or with a miss. The read's context then
+//! says so: [`Context::failures`](hitbox_core::Context::failures) names each layer that failed, through nested
+//! compositions too, and the kind of its failure. So a miss beside a failure, where the value may well be there,
+//! can be told from a miss. What a race leaves to the background is not waited for, and not named. A write has no
+//! context: what failed of one that is `Ok` is in [`owed`](CompositionBackend::owed).
+//!
 //! A value counts as older by its [`created`](hitbox_core::CacheValue::created) stamp. So a value
 //! that was made before its key was removed is not put back by a later write: make a new
 //! [`CacheValue`](hitbox_core::CacheValue), or stamp it anew, to write the same data again.
@@ -23,7 +29,6 @@ mod backend;
 mod background;
 mod bulk;
 mod distrust;
-mod layer;
 mod layers;
 mod ledger;
 mod member;
@@ -43,7 +48,7 @@ use layers::Layers;
 use read::SourcePaths;
 
 pub use distrust::StillDistrusted;
-pub use layer::CompositionLayer;
+pub use hitbox_core::CompositionLayer;
 pub use owed::{Owed, OwedCause};
 pub use policy::{
     AsksL2, CompositionPolicy, CompositionReadPolicy, CompositionWritePolicy, FoundAtOnce,
@@ -82,6 +87,9 @@ where
 {
     /// A composition of `l1` in front of `l2`.
     pub fn new(l1: L1, l2: L2, offload: O, policy: CompositionPolicy<R, W>) -> Self {
+        if policy.rules.l1_ttl.is_some_and(|ttl| ttl.is_zero()) {
+            tracing::warn!(l1 = %l1.label(), "l1_ttl is 0: L1 keeps nothing, every read goes to L2");
+        }
         let layers = Arc::new(Layers::new(l1, l2, policy.rules));
         let offload = Arc::new(offload);
         match policy.rules.repair {

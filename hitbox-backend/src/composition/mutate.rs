@@ -5,17 +5,19 @@ mod l1_first;
 
 use std::sync::Arc;
 
-use hitbox_core::{BackendLabel, CacheKey, CacheValue, Offload, Raw, Stamp};
+use hitbox_core::{BackendLabel, CacheKey, CacheValue, Offload, Raw};
 
 use super::{
     CompositionWritePolicy,
     background::Background,
     layers::LayerAccess,
-    ledger::{Admission, Afterwards, Ledger, Mutation, Origin},
+    ledger::{Admission, Afterwards, Effect, Ledger, Mutation, Origin},
     policy::Rules,
     read::for_layer,
 };
-use crate::{BackendError, BackendErrorKind, BackendResult, DeleteStatus};
+use crate::{
+    BackendError, BackendErrorKind, BackendResult, DeleteStatus, stamped::with_believable_stamp,
+};
 
 pub(super) use at_once::{AtOnce, Outcome};
 pub(super) use l1_first::L1First;
@@ -25,6 +27,7 @@ pub(super) type Done = [Option<Ended>; 2];
 
 /// A write of one layer that was made in an earlier turn.
 pub(super) struct Ended {
+    effect: Effect,
     outcome: BackendResult<()>,
     after: Afterwards,
 }
@@ -47,7 +50,7 @@ impl<W: CompositionWritePolicy, O: Offload<'static>> WritePath<'_, W, O> {
         done: Done,
         (l1, l2): (A, B),
     ) -> BackendResult<()> {
-        let value = believable(value);
+        let value = with_believable_stamp(value);
         let mutation = match self.ledger.begin_write(key, value.created(), origin) {
             Admission::Accepted(mutation) => mutation,
             Admission::Superseded => {
@@ -98,16 +101,6 @@ impl<W: CompositionWritePolicy, O: Offload<'static>> WritePath<'_, W, O> {
     }
 }
 
-/// The value with a stamp that later operations can overtake.
-fn believable(value: CacheValue<Raw>) -> CacheValue<Raw> {
-    if value.created() > Stamp::ZERO && value.created().is_plausible() {
-        value.created().observe();
-        value
-    } else {
-        value.created_at(Stamp::now())
-    }
-}
-
 /// The write of one layer as policies get to see it: in its turn, and only if still due.
 ///
 /// The key that a policy passes on is not looked at: the turn is for this one.
@@ -124,8 +117,12 @@ async fn write_in_turn<A: LayerAccess>(
         return Ok(());
     };
     let outcome = match done {
-        Some(Ended { outcome, after }) => {
-            turn.count(&outcome, after);
+        Some(Ended {
+            effect,
+            outcome,
+            after,
+        }) => {
+            turn.count(effect, after);
             outcome
         }
         None => {

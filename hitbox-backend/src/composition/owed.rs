@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use hitbox_core::{CacheKey, Stamp};
 
-use super::layer::CompositionLayer;
+use super::CompositionLayer;
 
 /// A key for which a layer of a composition is bypassed.
 #[derive(Clone, Debug, PartialEq, Eq)]

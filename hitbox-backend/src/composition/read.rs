@@ -1,9 +1,12 @@
 //! One read through a composition.
 
 mod at_once;
+mod begun;
+mod failures;
+mod guarded;
 mod source;
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use chrono::TimeDelta;
 use hitbox_core::{
@@ -13,9 +16,8 @@ use hitbox_core::{
 use tokio::sync::oneshot;
 
 use super::{
-    CompositionReadPolicy, FoundAtOnce, ReadResult,
+    CompositionLayer, CompositionReadPolicy, FoundAtOnce, ReadResult,
     background::Background,
-    layer::CompositionLayer,
     layers::LayerAccess,
     ledger::{Ledger, Trust},
     policy::{RefillPolicy, RepairPolicy, Rules},
@@ -25,6 +27,11 @@ use super::{
 use crate::{BackendError, ReadOutcome};
 
 pub(super) use at_once::{AtOnce, Glimpse, Glimpses};
+pub(super) use begun::Begun;
+use failures::SharedFailures;
+pub(super) use failures::{collect, note};
+use guarded::{Aside, guarded};
+pub(super) use guarded::{admit, guard, is_usable};
 pub(super) use source::SourcePaths;
 
 /// What a read needs besides the layers.
@@ -34,45 +41,6 @@ pub(super) struct ReadPath<'a, R, O> {
     pub(super) paths: &'a SourcePaths,
     pub(super) ledger: &'a Arc<Ledger>,
     pub(super) rules: Rules,
-}
-
-/// What a read found out before it came to wait.
-pub(super) struct Begun {
-    /// Taken before a layer was asked.
-    pub(super) trust: Trust,
-    pub(super) glimpses: Glimpses,
-}
-
-impl Begun {
-    /// A read of `key` that begins now, with no layer asked yet.
-    pub(super) fn at(ledger: &Ledger, key: &CacheKey) -> Self {
-        Self {
-            trust: ledger.trust(key),
-            glimpses: Glimpses::default(),
-        }
-    }
-
-    /// Whether L1 has answered with a value, and L2 has not been asked, or not answered.
-    pub(super) fn has_asked_l1_alone(&self) -> bool {
-        matches!(self.glimpses, [Glimpse::Value(_), Glimpse::Nothing])
-    }
-
-    /// Whether it is known that L1 has no value, and of L2 nothing.
-    pub(super) fn lacks_in_l1_alone(&self) -> bool {
-        self.glimpses == [Glimpse::Miss, Glimpse::Nothing]
-    }
-
-    /// Whether nothing is known of either layer.
-    pub(super) fn has_seen_nothing(&self) -> bool {
-        self.glimpses == [Glimpse::Nothing; 2]
-    }
-
-    /// Whether L1 was seen to hold this value already: under a cap it has another expiry there, and
-    /// may have reached it.
-    pub(super) fn has_in_l1(&self, value: &CacheValue<Raw>, rules: Rules) -> bool {
-        let [in_l1, _] = self.glimpses;
-        rules.l1_ttl.is_some() && in_l1 == Glimpse::Value(value.created())
-    }
 }
 
 /// What the layers had, for those that bring them up to date.
@@ -90,9 +58,14 @@ impl<R: CompositionReadPolicy, O: Offload<'static>> ReadPath<'_, R, O> {
         &self,
         key: &CacheKey,
         context: &mut BoxContext,
-        Begun { trust, glimpses }: Begun,
+        Begun {
+            trust,
+            glimpses,
+            failures,
+        }: Begun,
         (l1, l2): (A, B),
     ) -> ReadOutcome {
+        let failures = SharedFailures::new(failures);
         let (tell_l1, seen_in_l1) = self.sighting();
         let (tell_l2, seen_in_l2) = self.sighting();
         let [in_l1, in_l2] = glimpses;
@@ -100,19 +73,26 @@ impl<R: CompositionReadPolicy, O: Offload<'static>> ReadPath<'_, R, O> {
         // this one.
         let read_l1 = {
             let (layer, key, context) = (l1.clone(), key.clone(), context.clone());
-            move |_| guarded(layer, key, context, trust, in_l1, tell_l1)
+            let aside = Aside::new(tell_l1, &failures);
+            move |_| guarded(layer, key, context, trust, in_l1, aside)
         };
         let read_l2 = {
             let (layer, key, context) = (l2.clone(), key.clone(), context.clone());
-            move |_| guarded(layer, key, context, trust, in_l2, tell_l2)
+            let aside = Aside::new(tell_l2, &failures);
+            move |_| guarded(layer, key, context, trust, in_l2, aside)
         };
         let result = self
             .policy
             .execute_with(key.clone(), read_l1, read_l2, &self.background.of(key))
             .await;
+        // Before anything is waited for: what fails from here on has no part in the answer.
+        let mut failures = mem::take(&mut *failures.lock());
         let sighted = Sighted::Told(seen_in_l1, seen_in_l2);
-        self.conclude(key, context, trust, result, sighted, (l1, l2))
-            .await
+        let outcome = self
+            .conclude(key, context, trust, result, sighted, (l1, l2))
+            .await;
+        note(&mut failures, self.paths.label(), context);
+        outcome
     }
 
     /// What is left to do for a read that the layers have answered at once.
@@ -120,7 +100,9 @@ impl<R: CompositionReadPolicy, O: Offload<'static>> ReadPath<'_, R, O> {
         &self,
         key: &CacheKey,
         context: &mut BoxContext,
-        Begun { trust, glimpses }: Begun,
+        Begun {
+            trust, glimpses, ..
+        }: Begun,
         found: Result<FoundAtOnce<Raw>, BackendError>,
         layers: (A, B),
     ) -> ReadOutcome {
@@ -324,72 +306,6 @@ fn status_of(value: &CacheValue<Raw>, moment: &Moment) -> CacheStatus {
 pub(super) fn mark_miss(context: &mut BoxContext) {
     context.set_status(CacheStatus::Miss);
     context.set_source(ResponseSource::Upstream);
-}
-
-/// The read of one layer as policies get to see it: without values that are expired or overtaken.
-async fn guarded<A: LayerAccess>(
-    layer: A,
-    key: CacheKey,
-    context: BoxContext,
-    trust: Trust,
-    glimpse: Glimpse,
-    tell: Option<oneshot::Sender<Seen>>,
-) -> (ReadOutcome, BoxContext) {
-    let (mut outcome, mut context) = match glimpse {
-        // It has been asked already.
-        Glimpse::Miss => (Ok(None), context),
-        Glimpse::Nothing | Glimpse::Value(_) => layer.read(&key, context).await,
-    };
-    let moment = Moment::default();
-    guard(A::LAYER, &mut outcome, &mut context, &trust, &moment);
-    if let Some(tell) = tell {
-        // Nobody may want to know any more.
-        let _ = tell.send(Seen::from(&outcome));
-    }
-    (outcome, context)
-}
-
-/// Takes from what a layer returned a value that is expired or overtaken.
-#[inline]
-pub(super) fn guard(
-    layer: CompositionLayer,
-    outcome: &mut ReadOutcome,
-    context: &mut BoxContext,
-    trust: &Trust,
-    moment: &Moment,
-) {
-    if !admit(layer, outcome, trust, moment) {
-        mark_miss(context);
-    }
-}
-
-/// [`guard`] without a context. Whether there is a value left.
-#[inline]
-pub(super) fn admit(
-    layer: CompositionLayer,
-    outcome: &mut ReadOutcome,
-    trust: &Trust,
-    moment: &Moment,
-) -> bool {
-    match outcome {
-        Ok(Some(value)) if is_usable(layer, value, trust, moment) => return true,
-        Ok(Some(_)) => *outcome = Ok(None),
-        Ok(None) => {}
-        Err(error) => error.pass_layer(layer),
-    }
-    false
-}
-
-#[inline]
-pub(super) fn is_usable(
-    layer: CompositionLayer,
-    value: &CacheValue<Raw>,
-    trust: &Trust,
-    moment: &Moment,
-) -> bool {
-    // What happens after this value was seen must also be stamped after it.
-    value.created().observe();
-    !value.is_expired_at(moment) && trust.covers(layer, value.created())
 }
 
 /// The value as `layer` may keep it: L1 by its cap on life times.

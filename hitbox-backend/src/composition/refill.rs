@@ -7,7 +7,7 @@ use hitbox_core::{CacheKey, CacheValue, Raw};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::{
-    layer::CompositionLayer,
+    CompositionLayer,
     layers::LayerAccess,
     ledger::{BegunInTurn, Ledger, Trust, Turn},
     member::Member,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, clock::Moment};
 
 use super::{
-    layer::CompositionLayer,
+    CompositionLayer,
     layers::LayerAccess,
     ledger::{Asked, Effect, Ledger, Trust},
     policy::Rules,

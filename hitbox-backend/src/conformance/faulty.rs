@@ -12,6 +12,7 @@ use crate::{
     DeleteStatus, Format, Operation, ReadOutcome, Reading, Rejection, Writing,
     chaos::{Course, Gate},
     compression::Compressor,
+    repeated::Answer,
 };
 
 /// A backend whose operations fail and hang as a test says, and work otherwise.
@@ -50,6 +51,7 @@ pub struct FaultyBackend<B> {
 
 /// What goes wrong with an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fault {
     /// It fails with [`Unavailable`](BackendErrorKind::Unavailable) and does not reach the backend.
     FailBeforeEffect,
@@ -60,6 +62,9 @@ pub enum Fault {
     HangBeforeEffect,
     /// It takes effect, and its answer hangs until the switch is [healed](Switch::heal).
     HangAfterEffect,
+    /// It takes effect at a second attempt, and says [so](BackendError::made_by_repeat): the first failed
+    /// with [`Unavailable`](BackendErrorKind::Unavailable), and is in doubt. A read is answered.
+    Repeat,
 }
 
 /// Controls a [`FaultyBackend`]. Clones control the same one.
@@ -133,8 +138,15 @@ enum AtOnce {
     Works,
     FailsBeforeEffect,
     FailsAfterEffect,
+    Repeats,
     /// Not at once.
     Hangs,
+}
+
+/// How an operation goes wrong that may wait.
+enum Scripted {
+    Fails(Course),
+    Repeats,
 }
 
 impl Switch {
@@ -204,6 +216,7 @@ impl Switch {
                 Some(Fault::FailBeforeEffect) => AtOnce::FailsBeforeEffect,
                 Some(Fault::FailAfterEffect) => AtOnce::FailsAfterEffect,
                 Some(Fault::HangBeforeEffect | Fault::HangAfterEffect) => return false,
+                Some(Fault::Repeat) => AtOnce::Repeats,
             };
             state.calls += 1;
             if let Script::Next(left, _) = &mut state.script {
@@ -215,7 +228,7 @@ impl Switch {
     }
 
     /// Counts an operation, and tells how it goes wrong.
-    fn begin(&self) -> Option<Course> {
+    fn begin(&self) -> Option<Scripted> {
         let mut course = None;
         self.state.send_modify(|state| {
             state.calls += 1;
@@ -227,18 +240,19 @@ impl Switch {
                 }
                 Script::Always(fault) => Some(fault),
             }
-            .map(|fault| self.course(fault));
+            .map(|fault| self.scripted(fault));
         });
         course
     }
 
-    fn course(&self, fault: Fault) -> Course {
-        match fault {
+    fn scripted(&self, fault: Fault) -> Scripted {
+        Scripted::Fails(match fault {
+            Fault::Repeat => return Scripted::Repeats,
             Fault::FailBeforeEffect => Course::FailBeforeEffect(BackendErrorKind::Unavailable),
             Fault::FailAfterEffect => Course::FailAfterEffect(BackendErrorKind::Unavailable),
             Fault::HangBeforeEffect => Course::HangBeforeEffect(self.gate.ticket()),
             Fault::HangAfterEffect => Course::HangAfterEffect(self.gate.ticket()),
-        }
+        })
     }
 }
 
@@ -260,17 +274,34 @@ impl<B: Backend> FaultyBackend<B> {
     }
 
     /// Runs `effect` as `switch` says.
-    async fn scripted<T>(
+    async fn scripted<T: Answer>(
         &self,
         switch: &Switch,
         operation: Operation,
         effect: impl Future<Output = BackendResult<T>> + Send,
     ) -> BackendResult<T> {
-        let Some(course) = switch.begin() else {
-            return effect.await;
-        };
         let error = |kind| self.failure(kind, operation);
-        course.run(&switch.gate, effect, error).await
+        match switch.begin() {
+            None => effect.await,
+            Some(Scripted::Fails(course)) => course.run(&switch.gate, effect, error).await,
+            Some(Scripted::Repeats) => self.repeated(operation, effect.await),
+        }
+    }
+
+    /// What is answered to a change of which a second attempt had this outcome.
+    fn repeated<T: Answer>(
+        &self,
+        operation: Operation,
+        outcome: BackendResult<T>,
+    ) -> BackendResult<T> {
+        let answer = outcome?;
+        match answer.change() {
+            None => Ok(answer),
+            Some(change) => {
+                let first = self.failure(BackendErrorKind::Unavailable, operation);
+                Err(first.made_by_repeat(change))
+            }
+        }
     }
 
     /// Runs a write as the script says, if that neither hangs nor has to be waited for.
@@ -287,6 +318,15 @@ impl<B: Backend> FaultyBackend<B> {
             AtOnce::Hangs => Writing::NotBegun(value),
             AtOnce::Works => effect(value),
             AtOnce::FailsBeforeEffect => Writing::Answered(failure()),
+            AtOnce::Repeats => match effect(value) {
+                Writing::Answered(outcome) => {
+                    Writing::Answered(self.repeated(Operation::Write, outcome))
+                }
+                Writing::Begun(rest) => Writing::Begun(Box::pin(async move {
+                    self.repeated(Operation::Write, rest.await)
+                })),
+                Writing::NotBegun(value) => Writing::NotBegun(value),
+            },
             AtOnce::FailsAfterEffect => match effect(value) {
                 Writing::Answered(_) => Writing::Answered(failure()),
                 Writing::Begun(rest) => Writing::Begun(Box::pin(async move {

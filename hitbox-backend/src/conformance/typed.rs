@@ -1,8 +1,8 @@
 //! Typed access on top of the backend.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use hitbox_core::{
     BoxContext, CacheKey, CacheStatus, CacheValue, CompressorId, Encoding, FormatId, Raw,
     ResponseSource, Stamp,
@@ -21,6 +21,7 @@ checks! { "typed":
     another_type_is_a_miss,
     bulk_objects_round_trip,
     undecodable_bytes_are_a_miss,
+    odd_lives_are_kept_as_documented,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,6 +114,58 @@ async fn objects_round_trip(trial: &Trial) -> CheckResult {
         None => Ok(()),
         Some(_) => Err(violation!("an object was returned after its deletion")),
     }
+}
+
+/// What [`CacheBackend::set`] says of lives that are over, and of stale times that are.
+async fn odd_lives_are_kept_as_documented(trial: &Trial) -> CheckResult {
+    let loaded = || CacheValue::loaded(profile(2), Stamp::now());
+    let an_hour = from_now(TimeDelta::hours(1));
+    let over: [(&str, CacheValue<_>); 3] = [
+        ("no time to live", loaded().ttl(Duration::ZERO)),
+        (
+            "an expiry that has passed",
+            loaded().expires_at(from_now(-TimeDelta::hours(1))),
+        ),
+        (
+            "an expiry in 1970",
+            loaded().expires_at(DateTime::UNIX_EPOCH),
+        ),
+    ];
+    for (life, value) in over {
+        let keys = ["single", "bulk"].map(|form| trial.key(format!("{life}, {form}")));
+        for key in &keys {
+            set(trial, key, &lasting(profile(1))).await?;
+        }
+        // Of now: in a composition, an older value is not stored in any case.
+        let value = value.created_at(Stamp::now());
+        set(trial, &keys[0], &value).await?;
+        let entries = vec![(keys[1].clone(), value)];
+        for outcome in trial.backend().set_many(entries).await {
+            outcome.or_violation("set_many")?;
+        }
+        for key in &keys {
+            if get::<Profile>(trial, key).await?.is_some() {
+                return Err(violation!(
+                    "an object was returned after one with {life} was set"
+                ));
+            }
+        }
+    }
+    for (life, value) in [
+        (
+            "a stale time after its expiry",
+            lasting(profile(3)).stale_at(an_hour + TimeDelta::hours(1)),
+        ),
+        (
+            "a stale time that has passed",
+            lasting(profile(3)).stale_at(DateTime::UNIX_EPOCH),
+        ),
+    ] {
+        let key = trial.key(life);
+        set(trial, &key, &value).await?;
+        expect(trial, &key, &value, &format!("that has {life}")).await?;
+    }
+    Ok(())
 }
 
 async fn another_type_is_a_miss(trial: &Trial) -> CheckResult {

@@ -163,27 +163,22 @@ impl Health {
         let (layer, backend) = (self.layer, &self.backend);
         tracing::debug!(%layer, %backend, %key, error = %error.report(), "an operation on a layer failed");
         let event = Event(operation, error.kind());
-        match error.kind() {
-            BackendErrorKind::TooLarge | BackendErrorKind::NotStorable => {
-                let line = lock(&self.refused_values).note(event, Instant::now());
-                self.tell_refusal(line, error);
-            }
-            BackendErrorKind::Unavailable
-            | BackendErrorKind::Timeout
-            | BackendErrorKind::Throttled
-            | BackendErrorKind::InvalidConfiguration
-            | BackendErrorKind::Full
-            | BackendErrorKind::Denied
-            | BackendErrorKind::Internal => {
-                let line = {
-                    let mut state = lock(&self.state);
-                    let line = state.fail(event, Instant::now());
-                    self.failing.store(state.failing(), Ordering::Relaxed);
-                    line
-                };
-                self.tell_failure(line, error);
-            }
+        // The value's fault, where all others say something of the layer.
+        if matches!(
+            error.kind(),
+            BackendErrorKind::TooLarge | BackendErrorKind::NotStorable
+        ) {
+            let line = lock(&self.refused_values).note(event, Instant::now());
+            self.tell_refusal(line, error);
+            return;
         }
+        let line = {
+            let mut state = lock(&self.state);
+            let line = state.fail(event, Instant::now());
+            self.failing.store(state.failing(), Ordering::Relaxed);
+            line
+        };
+        self.tell_failure(line, error);
     }
 
     // What is told is told without the lock: a subscriber may do anything.

@@ -190,13 +190,11 @@ fn a_remove_outlasts_the_write_of_what_was_loaded_before_it() {
     });
 }
 
-#[test]
-fn a_write_that_arrives_late_is_not_read() {
-    let name = "a write that arrives late and a remove";
-    explore_paces(name, Extent::Interruptions(4), |pace| {
+fn a_write_arrives_late(name: &str, failure: Failure) {
+    explore_paces(name, Extent::Interruptions(4), move |pace| {
         let cache = unrepaired(Layer::at(pace), Layer::at(pace));
         let old = value();
-        cache.l2.fail_next(Operation::Write, Failure::Unanswered);
+        cache.l2.fail_next(Operation::Write, failure);
         cache.write(old.clone()).unwrap();
         let beside = cache.clone();
         let late = thread(move || beside.l2.receive_late(old));
@@ -205,6 +203,18 @@ fn a_write_that_arrives_late_is_not_read() {
         late.join().unwrap();
         assert_eq!(cache.read(), None);
     });
+}
+
+#[test]
+fn a_write_that_arrives_late_is_not_read() {
+    let name = "a write that arrives late and a remove";
+    a_write_arrives_late(name, Failure::Unanswered);
+}
+
+#[test]
+fn the_first_attempt_of_a_repeated_write_is_not_read() {
+    let name = "a repeated write whose first attempt arrives late and a remove";
+    a_write_arrives_late(name, Failure::Repeated);
 }
 
 /// There is no gap between what single keys owe and the fence for all of them.

@@ -11,7 +11,7 @@ use loom::sync::{Mutex, MutexGuard};
 
 use crate::{
     Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome,
-    Reading, Writing, note_outcome_at,
+    Reading, Repeated, Writing, note_outcome_at,
 };
 
 /// A layer of one key.
@@ -28,13 +28,15 @@ struct State {
     failing: Option<(Operation, Failure)>,
 }
 
-/// Without effect, both of them.
+/// Without effect, but for the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// And says so.
     Refused,
     /// But nobody can tell.
     Unanswered,
+    /// At the first attempt, which is in doubt; a second one is made.
+    Repeated,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +113,13 @@ impl Layer {
         match state.failing.take_if(|(failing, _)| *failing == operation) {
             Some((_, Failure::Refused)) => Err(error().without_effect()),
             Some((_, Failure::Unanswered)) => Err(error()),
+            Some((_, Failure::Repeated)) => {
+                change(&mut state.held);
+                Err(error().made_by_repeat(match operation {
+                    Operation::Remove => Repeated::Remove(DeleteStatus::Missing),
+                    _ => Repeated::Write,
+                }))
+            }
             None => {
                 change(&mut state.held);
                 Ok(())

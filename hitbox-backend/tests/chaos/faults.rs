@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use hitbox_backend::{
-    Backend, BackendErrorKind, DeleteStatus, Operation,
+    Backend, BackendErrorKind, DeleteStatus, Operation, Repeated,
     chaos::{Chaos, Failure, Fault, FaultKind, Late, Script},
 };
 use hitbox_core::{BoxContext, CacheStatus, ResponseSource};
@@ -168,6 +168,33 @@ async fn a_late_write_undoes_what_came_after_it() {
     subject.write(&key(), value(2)).await.unwrap();
     assert_eq!(within(&subject, &key()).await, Some(1));
     assert_eq!((handle.late(), alive_tasks()), (0, 0));
+}
+
+#[tokio::test]
+async fn the_first_attempt_of_a_repeated_write_undoes_what_came_after_it() {
+    let repeat = Fault::Repeat(Late::AFTER_THE_NEXT_CALL);
+    let (subject, handle) = scripted(Script::writes(once(repeat)));
+    let error = subject.write(&key(), value(1)).await.unwrap_err();
+    assert_eq!(error.repeated(), Some(Repeated::Write));
+    assert_eq!(within(&subject, &key()).await, Some(1));
+    subject.write(&key(), value(2)).await.unwrap();
+    assert_eq!(within(&subject, &key()).await, Some(1));
+    assert_eq!(handle.late(), 0);
+    assert_eq!(handle.injected(FaultKind::Repeat), 1);
+}
+
+#[tokio::test]
+async fn a_repeated_remove_says_what_it_found() {
+    let repeat = Fault::Repeat(Late::AFTER_THE_NEXT_CALL);
+    let (subject, _handle) = scripted(Script::removes(once(repeat)));
+    subject.write(&key(), value(1)).await.unwrap();
+    let error = subject.remove(&key()).await.unwrap_err();
+    assert_eq!(
+        error.repeated(),
+        Some(Repeated::Remove(DeleteStatus::Deleted(1)))
+    );
+    subject.write(&key(), value(2)).await.unwrap();
+    assert_eq!(within(&subject, &key()).await, None);
 }
 
 #[tokio::test]

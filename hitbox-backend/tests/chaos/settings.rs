@@ -62,6 +62,8 @@ fn operations_are_spared_what_they_cannot_meet() {
     let late = Late::AFTER_THE_NEXT_CALL;
     let refused = refusal(builder().reads(Chaos::new().late(0.1, late)));
     assert!(refused.contains("reads: late: "), "{refused}");
+    let refused = refusal(builder().reads(Chaos::new().repeat(0.1, late)));
+    assert!(refused.contains("reads: repeat: "), "{refused}");
     for (name, chaos) in [
         ("tear", Chaos::new().tear(0.1)),
         ("corrupt", Chaos::new().corrupt(0.1)),

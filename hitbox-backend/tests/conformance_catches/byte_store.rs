@@ -178,6 +178,7 @@ impl ByteStore {
                 payload = old.data().payload().clone();
             }
             (Defect::KeepsOldStale, Some(old)) => stale = stale.or(old.stale()),
+            (Defect::CutsStaleToExpiry, _) => stale = stale.min(expire.or(stale)),
             (Defect::OverwriteOnlyLengthensLife, Some(old)) => expire = expire.max(old.expire()),
             (Defect::StaysImmortal, Some(old)) if old.expire().is_none() => expire = None,
             _ => {}

@@ -46,6 +46,7 @@ defects! {
     OverwriteOnlyLengthensLife => "expiry::overwrite_with_shorter_life",
     StaysImmortal => "expiry::no_expiry_overwritten_with_one",
     KeepsOldStale => "expiry::stale_kept_and_dropped_on_overwrite",
+    CutsStaleToExpiry => "typed::odd_lives_are_kept_as_documented",
 
     // Removal.
     RemovesNothing => "removal::present_key_is_deleted",

@@ -1,8 +1,8 @@
 //! Of a bulk call, only the keys that failed are asked again.
 
 use hitbox_backend::{
-    Backend, BackendError, BackendErrorKind as Kind, BackendExt, BackendResult, DeleteStatus,
-    Retry, RetryConfig, wrapper::WriteRetry,
+    Backend, BackendError, BackendErrorKind as Kind, BackendExt, BackendResult, CacheBackend,
+    DeleteStatus, Retry, RetryConfig, wrapper::WriteRetry,
 };
 use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Raw};
 
@@ -125,7 +125,7 @@ async fn removes_are_repeated_and_may_find_nothing_any_more() {
     let (retry, scripted) = retried([]);
     let _stored = retry.write_many(entries("a b")).await;
     scripted.answer([WORKS, FAILS, WORKS]);
-    let removed = retry.remove_many(&keys("a b")).await;
+    let removed = retry.delete_many(&keys("a b")).await;
     assert!(
         removed
             .into_iter()

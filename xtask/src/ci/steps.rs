@@ -50,6 +50,11 @@ pub(super) const STEPS: &[Step] = &[
         run: doctest,
     },
     Step {
+        name: "drop-in",
+        about: "policies written elsewhere take the place of the built-in ones",
+        run: |session| command::run_tests(&mut crate::drop_in::scenarios(&session.workspace)?),
+    },
+    Step {
         name: "guard",
         about: "a hit costs no more allocations and instructions than recorded",
         run: guard,

@@ -228,9 +228,7 @@ impl Execution {
         let served = before.served(setting.outer.policies.read);
         let expected = match (setting.outer.refill, served) {
             (RefillPolicy::Always, Some((L2, value))) => Some(value.created()),
-            (RefillPolicy::Always | RefillPolicy::Never | RefillPolicy::Repair, _) => {
-                before.stamp(L1)
-            }
+            (_, _) => before.stamp(L1),
         };
         // A nested composition may know of a remove that is newer than the value, see `came_true`, or hold a
         // newer write that the outer one has forgotten.

@@ -50,6 +50,8 @@ pub(super) struct Counts {
     pub(super) disturbances: u64,
     /// How often the clock was set: disturbances, too.
     pub(super) clock_steps: u64,
+    /// How often a layer has made a change by a second attempt, while the first was on its way.
+    pub(super) repeated: u64,
     /// The answers of reads, one for each key.
     pub(super) reads_checked: u64,
 }
@@ -63,6 +65,7 @@ impl Counts {
         self.calls += other.calls;
         self.disturbances += other.disturbances;
         self.clock_steps += other.clock_steps;
+        self.repeated += other.repeated;
         self.reads_checked += other.reads_checked;
     }
 }
@@ -138,6 +141,7 @@ pub(super) async fn execute(
     let violation = run.map_or_else(|_| Some(panics::said()), Result::err);
     let mut counts = execution.counts;
     counts.reads_checked = execution.scene.reference().reads_checked;
+    counts.repeated = world.repeated();
     // Before the world: tasks that wait look at it as they go. Without compositions, nothing is handed
     // over any more.
     execution.tasks.clear();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hitbox_backend::{
     Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome,
-    Reading, Writing, note_outcome_at,
+    Reading, Repeated, Writing, note_outcome_at,
 };
 use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, Raw, clock::Moment};
 
@@ -150,9 +150,10 @@ impl ModelLayer {
         answers
     }
 
-    /// Fails before the effect.
+    /// Fails before the effect, or at the first attempt.
     fn fail(&self, request: &Request, fault: Fault) -> BackendResult<Answer> {
         let kind = match (fault, &request.change) {
+            (Fault::Repeated, _) => return self.repeat(request),
             (Fault::Refused, _) => BackendErrorKind::Throttled,
             (Fault::TooLarge, Change::Write(_) | Change::Refill(_)) => {
                 self.store().remove(&request.key)?;
@@ -169,6 +170,19 @@ impl ModelLayer {
         Err(self.failure(request, kind))
     }
 
+    /// Makes a change by a second attempt, while the first is on its way.
+    fn repeat(&self, request: &Request) -> BackendResult<Answer> {
+        let answer = request.apply(self.store())?;
+        let made = match &request.change {
+            Change::Read => return Ok(answer),
+            Change::Write(_) | Change::Refill(_) => Repeated::Write,
+            Change::Remove => Repeated::Remove(answer.removed),
+        };
+        self.world.repeat(self.site, request.clone());
+        let first = self.failure(request, BackendErrorKind::Unavailable);
+        Err(first.made_by_repeat(made))
+    }
+
     fn failure(&self, request: &Request, kind: BackendErrorKind) -> BackendError {
         BackendError::new(kind, request.operation(), self.label())
     }
@@ -178,7 +192,8 @@ impl ModelLayer {
         let key = world.number_of(&request.key);
         // In a nested composition, what counts is how that one answers.
         if let (Some(cause), None) = (request.cause(call), place.inner) {
-            world.count(key, cause, place.outer, answer.is_err());
+            let failed = matches!(answer, Err(error) if error.repeated().is_none());
+            world.count(key, cause, place.outer, failed);
         }
         let outcome = match answer {
             Ok(Answer { found: Some(_), .. }) => 1,
@@ -187,6 +202,7 @@ impl ModelLayer {
                 ..
             }) => 2,
             Ok(Answer { .. }) => 3,
+            Err(error) if error.repeated().is_some() => 5,
             Err(_) => 4,
         };
         world.tell(outcome << 8 | (key as u64) << 2 | self.site as u64, || {
@@ -196,6 +212,7 @@ impl ModelLayer {
                     found: Some(value), ..
                 }) => name_of(value),
                 Ok(Answer { .. }) => String::from("ok"),
+                Err(error) if error.repeated().is_some() => String::from("ok, by a second attempt"),
                 Err(error) => error.to_string(),
             };
             format!("      {place} {request}: {outcome}")

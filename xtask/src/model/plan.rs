@@ -127,9 +127,10 @@ impl Weather {
             },
             Kind::Break => Step::Break {
                 pick: random.usize(0..64),
-                fault: match random.bool() {
-                    true => Fault::Unavailable,
-                    false => Fault::Refused,
+                fault: match random.u8(0..5) {
+                    0..2 => Fault::Unavailable,
+                    2..4 => Fault::Refused,
+                    _ => Fault::Repeated,
                 },
             },
             Kind::Heal => Step::Heal {

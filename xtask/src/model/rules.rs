@@ -76,6 +76,8 @@ pub(super) const fn refill_as_str(refill: RefillPolicy) -> &'static str {
         RefillPolicy::Always => "always",
         RefillPolicy::Repair => "repair",
         RefillPolicy::Never => "never",
+        // There are no others in `REFILLS`.
+        _ => "other",
     }
 }
 

@@ -113,11 +113,18 @@ pub(super) enum Fault {
     TooLarge,
     /// It fails, and takes effect later.
     Late,
+    /// It takes effect by a second attempt, and says so: the first takes effect later. A read is answered.
+    Repeated,
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 4] =
-        [Self::Unavailable, Self::Refused, Self::TooLarge, Self::Late];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Unavailable,
+        Self::Refused,
+        Self::TooLarge,
+        Self::Late,
+        Self::Repeated,
+    ];
 }
 
 /// What a task asks of the composition. Keys of bulk operations are a bit each.

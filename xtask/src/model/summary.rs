@@ -70,6 +70,7 @@ fn counts(totals: &Totals) -> Value {
         "calls": totals.counts.calls,
         "disturbances": totals.counts.disturbances,
         "clock_steps": totals.counts.clock_steps,
+        "repeated_changes": totals.counts.repeated,
         "repair": by_name(RepairKind::ALL.map(RepairKind::as_str), totals.under_repair),
         "refill": by_name(REFILLS.map(refill_as_str), totals.under_refill),
         "with_store": by_name(StoreKind::ALL.map(StoreKind::as_str), totals.with_store),
@@ -152,6 +153,10 @@ impl fmt::Display for Summary {
                 totals.under_nesting,
             ),
             format!("the clock was set {} times", totals.counts.clock_steps),
+            format!(
+                "changes made by a second attempt, with the first on its way: {}",
+                totals.counts.repeated
+            ),
         ];
         lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
         let seconds = self.took.as_secs_f64();

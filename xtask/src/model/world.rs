@@ -64,6 +64,7 @@ struct State {
     /// What is dropped now may take effect later.
     drops_are_late: bool,
     late: Vec<LateEffect>,
+    repeated: u64,
     background: Vec<BoxFuture<'static, ()>>,
     deferred: Vec<Deferred>,
     current_call: usize,

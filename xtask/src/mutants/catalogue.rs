@@ -24,6 +24,7 @@ const AT_ONCE: Check = Check::Tests("hitbox-backend", "at_once");
 const BEGUN_IN_PLACE: Check = Check::Tests("hitbox-backend", "begun_in_place");
 const L1_FIRST: Check = Check::Tests("hitbox-backend", "l1_first");
 const LATE_EFFECTS: Check = Check::Tests("hitbox-backend", "late_effects");
+const REPEATED: Check = Check::Tests("hitbox-backend", "repeated");
 const TRUST_AGAIN: Check = Check::Tests("hitbox-backend", "trust_again");
 const WRAPPERS: Check = Check::Tests("hitbox-backend", "wrappers");
 const STORED_FORM: Check = Check::Tests("hitbox-backend", "stored_form");

@@ -1,7 +1,6 @@
 use std::{fmt, path::Path, process::Command};
 
-use super::copy::Copy;
-use crate::{Failure, schedules};
+use crate::{Failure, copy::Copy, schedules};
 
 /// Most mistakes show with as many interruptions of threads, as in `cargo xtask ci`.
 const INTERRUPTIONS: u32 = 3;

@@ -1,7 +1,7 @@
 //! How a read goes: in place as far as it can.
 
 use futures::future::BoxFuture;
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload, Raw, clock::Moment};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Failures, Offload, Raw, clock::Moment};
 
 use crate::{
     Backend, BackendError, ReadOutcome,
@@ -11,7 +11,9 @@ use crate::{
         background::Background,
         layers::Layers,
         policy::second_in_order,
-        read::{AtOnce, Begun, Glimpse, Glimpses, answer, for_layer, guard, mark_miss},
+        read::{
+            AtOnce, Begun, Glimpse, Glimpses, answer, collect, for_layer, guard, mark_miss, note,
+        },
         refill::{self, Copying},
     },
 };
@@ -32,6 +34,7 @@ where
         moment: &Moment,
     ) -> Result<ReadOutcome, BoxFuture<'a, ReadOutcome>> {
         let layers = &*self.layers;
+        context.clear_failures();
         let mut begun = Begun::at(&layers.ledger, key);
         let owes = begun.trust.is_limited() && layers.ledger.owed_len() > 0;
         // Repairs want to know of both layers, whatever the policy asks.
@@ -40,12 +43,17 @@ where
         }
         let both = (&layers.l1, &layers.l2);
         let at_once = AtOnce { key, moment };
-        let found = match at_once.decide(&self.read, context, both, &mut begun) {
-            Some(Ok(found)) => found,
-            Some(Err(error)) => {
+        let decided = at_once.decide(&self.read, context, both, &mut begun);
+        let Some(decided) = decided else {
+            begun.forget_failures_of_open_layers();
+            return Err(self.read_rest(key, context, begun));
+        };
+        note(&mut begun.failures, self.paths.label(), context);
+        let found = match decided {
+            Ok(found) => found,
+            Err(error) => {
                 return Err(Box::pin(self.follow_up(key, context, begun, Err(error))));
             }
-            None => return Err(self.read_rest(key, context, begun)),
         };
         match self.begin_refill(key, &found, &begun) {
             // The moment is that in which L1 was found to have it.
@@ -108,6 +116,8 @@ where
         let moment = Moment::default();
         guard(L1, &mut in_l1, &mut context_of_l1, &trust, &moment);
         guard(L2, &mut in_l2, context, &trust, &moment);
+        collect(&mut begun.failures, L1, &in_l1, &mut context_of_l1);
+        collect(&mut begun.failures, L2, &in_l2, context);
         begun.glimpses = [Glimpse::from(&in_l1), Glimpse::from(&in_l2)];
         let decided = self
             .read
@@ -117,16 +127,19 @@ where
                 if found.source == L1 {
                     *context = context_of_l1;
                 }
+                note(&mut begun.failures, self.paths.label(), context);
                 self.refill_and_answer(key, context, begun, found, moment)
                     .await
             }
             Some(Err(error)) => {
                 mark_miss(context);
+                note(&mut begun.failures, self.paths.label(), context);
                 Err(error.seen_through(self.paths.label()))
             }
             // It does not decide by both, against what it has said.
             None => {
                 begun.glimpses = Glimpses::default();
+                begun.failures = Failures::none();
                 Box::pin(self.read_on(key, context, begun)).await
             }
         }
@@ -137,12 +150,14 @@ where
         &self,
         key: &CacheKey,
         context: &mut BoxContext,
-        begun: Begun,
+        mut begun: Begun,
     ) -> ReadOutcome {
         let layer = CompositionLayer::L2;
         let mut outcome = self.layers.l2.read_with(key, context).await;
         let moment = Moment::default();
         guard(layer, &mut outcome, context, &begun.trust, &moment);
+        collect(&mut begun.failures, layer, &outcome, context);
+        note(&mut begun.failures, self.paths.label(), context);
         let value = second_in_order(Ok(()), outcome)
             .map_err(|error| error.seen_through(self.paths.label()))?;
         let found = FoundAtOnce {

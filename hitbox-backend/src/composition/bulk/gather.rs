@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::{
     BackendResult, DeleteStatus, ReadOutcome,
     composition::{
-        layer::CompositionLayer,
+        CompositionLayer,
         layers::{Handle, LayerAccess},
     },
 };

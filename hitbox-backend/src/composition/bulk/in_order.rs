@@ -6,7 +6,7 @@
 use std::mem;
 
 use futures::{FutureExt, future::join_all};
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload, Raw, clock::Moment};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Failures, Offload, Raw, clock::Moment};
 
 use super::{InBulk, drive};
 use crate::{
@@ -18,9 +18,15 @@ use crate::{
         layers::Handle,
         ledger::{Effect, Trust, Turn},
         policy::second_in_order,
-        read::{admit, answer, for_layer, mark_miss},
+        read::{admit, answer, collect, for_layer, mark_miss, note},
     },
 };
+
+/// A key that L1 has no value of: its place in the call, and what has failed so far.
+struct Lacking {
+    place: usize,
+    failures: Failures,
+}
 
 /// Copies of values that a layer is to be given together.
 #[derive(Default)]
@@ -52,76 +58,90 @@ where
         let mut outcomes = self.layers.l1.read_many_with(keys, contexts).await;
         // By contract there is one for each key.
         outcomes.resize_with(keys.len(), || Ok(None));
-        let lacking = self.take_from_l1(&mut outcomes, &trusts, contexts);
+        let mut lacking = self.take_from_l1(&mut outcomes, &trusts, contexts);
         if !lacking.is_empty() {
             let refills = self
-                .take_from_l2(keys, &lacking, &mut outcomes, &trusts, contexts)
+                .take_from_l2(keys, &mut lacking, &mut outcomes, &trusts, contexts)
                 .await;
-            let asked = || lacking.iter().map(|place| keys[*place].clone()).collect();
+            let asked = || lacking.iter().map(|one| keys[one.place].clone()).collect();
             self.refill_l1(refills, asked).await;
         }
         self.repair_what_is_owed(keys, &trusts).await;
         outcomes
     }
 
-    /// Turns what L1 has into answers. Returns the places of the keys that it has no value of.
+    /// Turns what L1 has into answers. Returns the keys that it has no value of.
     fn take_from_l1(
         &self,
         outcomes: &mut [ReadOutcome],
         trusts: &[Trust],
         contexts: &mut [BoxContext],
-    ) -> Vec<usize> {
+    ) -> Vec<Lacking> {
         let moment = Moment::default();
         let mut lacking = Vec::new();
         for (place, (outcome, trust)) in outcomes.iter_mut().zip(trusts).enumerate() {
-            let context = contexts.get_mut(place);
-            if !admit(CompositionLayer::L1, outcome, trust, &moment) {
-                lacking.push(place);
+            let mut context = contexts.get_mut(place);
+            let has_value = admit(CompositionLayer::L1, outcome, trust, &moment);
+            let mut failures = Failures::none();
+            if let Some(context) = &mut context {
+                collect(&mut failures, CompositionLayer::L1, outcome, context);
+            }
+            if !has_value {
+                lacking.push(Lacking { place, failures });
                 context.into_iter().for_each(mark_miss);
             } else if let (Ok(found), Some(context)) = (outcome, context) {
                 *found = answer(&self.paths, context, found.take(), &moment);
+                note(&mut failures, self.paths.label(), context);
             }
         }
         lacking
     }
 
-    /// Asks L2 for the keys in these places, and puts what comes of it there. Returns what L1 is to
-    /// be given of it.
+    /// Asks L2 for these keys, and puts what comes of it in their places. Returns what L1 is to be given
+    /// of it.
     async fn take_from_l2(
         &self,
         keys: &[CacheKey],
-        places: &[usize],
+        lacking: &mut [Lacking],
         outcomes: &mut [ReadOutcome],
         trusts: &[Trust],
         contexts: &mut [BoxContext],
     ) -> Refills {
-        let asked: Vec<_> = places.iter().map(|place| keys[*place].clone()).collect();
+        let asked: Vec<_> = lacking.iter().map(|one| keys[one.place].clone()).collect();
         // The places ascend, so those without a context are the last ones.
-        let noted = places.iter().map_while(|place| contexts.get(*place));
+        let noted = lacking.iter().map_while(|one| contexts.get(one.place));
         let mut noted: Vec<_> = noted.cloned().collect();
         let found = self.layers.l2.read_many_with(&asked, &mut noted).await;
         let mut noted = noted.into_iter();
 
         let moment = Moment::default();
         let mut refills = Refills::default();
-        for ((place, key), mut in_l2) in places.iter().zip(asked).zip(found) {
+        for ((Lacking { place, failures }, key), mut in_l2) in
+            lacking.iter_mut().zip(asked).zip(found)
+        {
             let trust = &trusts[*place];
             admit(CompositionLayer::L2, &mut in_l2, trust, &moment);
+            let mut noted = noted.next();
+            if let Some(noted) = &mut noted {
+                collect(failures, CompositionLayer::L2, &in_l2, noted);
+            }
             let in_l1 = mem::replace(&mut outcomes[*place], Ok(None)).map(drop);
             let found = second_in_order(in_l1, in_l2);
-            let context = contexts.get_mut(*place);
-            let noted = noted.next();
+            let mut context = contexts.get_mut(*place);
             let found = found.map_err(|error| error.seen_through(self.paths.label()));
             if let Ok(Some(value)) = &found {
                 self.call_for_refill(&mut refills, key, value, trust);
             }
-            outcomes[*place] = match (found, context, noted) {
+            outcomes[*place] = match (found, &mut context, noted) {
                 (Ok(Some(value)), Some(context), Some(noted)) => {
-                    *context = noted;
+                    **context = noted;
                     Ok(answer(&self.paths, context, Some(value), &moment))
                 }
                 (found, _, _) => found,
             };
+            if let Some(context) = context {
+                note(failures, self.paths.label(), context);
+            }
         }
         refills
     }
@@ -192,7 +212,7 @@ async fn give<H: Handle>(layer: H, refills: Refills) {
     let turns: Vec<_> = refills.turns.into_iter().map(Turn::touching).collect();
     let outcomes = layer.member().refill_many(refills.entries).await;
     for (turn, outcome) in turns.into_iter().zip(outcomes) {
-        let effect = Effect::of(&outcome);
+        let (effect, _of_no_consequence) = Effect::of(outcome);
         turn.settle(effect);
     }
 }

@@ -151,9 +151,8 @@ impl Shard {
         standing: &mut Standing,
     ) -> [Option<Waiter>; 2] {
         for layer in CompositionLayer::BOTH {
-            match effects[layer as usize] {
-                Some(Effect::Unknown) => self.note_unsettled(key, layer, standing),
-                Some(Effect::Confirmed | Effect::None) | None => {}
+            if effects[layer as usize].is_some_and(Effect::leaves_doubt) {
+                self.note_unsettled(key, layer, standing);
             }
         }
         let mut next = [None, None];
@@ -164,9 +163,10 @@ impl Shard {
                     continue;
                 };
                 let state = &mut record.layers[layer as usize];
-                match (effect, newest) {
-                    (Effect::Confirmed, Some(newest)) => state.confirm(newest),
-                    (Effect::Confirmed, None) | (Effect::None | Effect::Unknown, _) => {}
+                if let Some(newest) = newest
+                    && effect.confirms()
+                {
+                    state.confirm(newest);
                 }
                 next[layer as usize] = state.hand_on();
             }
@@ -264,7 +264,8 @@ impl Shard {
         });
     }
 
-    /// An operation on the layer has ended without an answer.
+    /// An operation on the layer has ended without an answer, or was answered by a repeated attempt
+    /// while the first may yet take effect.
     pub(super) fn note_unsettled(
         &mut self,
         key: &CacheKey,

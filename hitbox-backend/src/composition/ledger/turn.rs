@@ -5,7 +5,9 @@ use hitbox_core::{CacheKey, Stamp};
 
 use super::{Ledger, drive::Handoff};
 use crate::{
-    BackendError, BackendErrorKind, BackendResult, Writing, composition::CompositionLayer,
+    BackendError, BackendErrorKind, BackendResult, Writing,
+    composition::CompositionLayer,
+    repeated::{Answer, made_by},
 };
 
 /// What an operation has done to a layer.
@@ -13,6 +15,8 @@ use crate::{
 pub(in crate::composition) enum Effect {
     /// The layer holds what the operation asked for, or certainly nothing.
     Confirmed,
+    /// The same by a repeated attempt, while one before it may take effect yet.
+    Repeated,
     /// The layer is as it was.
     None,
     /// It may have taken effect, or may yet.
@@ -20,13 +24,42 @@ pub(in crate::composition) enum Effect {
 }
 
 impl Effect {
-    pub(in crate::composition) fn of<T>(outcome: &Result<T, BackendError>) -> Self {
-        match outcome {
-            Ok(_) => Self::Confirmed,
+    /// What a layer has done that answered so, and the answer for a policy: to that, a change that a
+    /// repeated attempt has made is made.
+    pub(in crate::composition) fn of<T: Answer>(
+        outcome: BackendResult<T>,
+    ) -> (Self, BackendResult<T>) {
+        let error = match outcome {
+            Ok(answer) => return (Self::Confirmed, Ok(answer)),
+            Err(error) => error,
+        };
+        if let Some(answer) = made_by(&error) {
+            return (Self::Repeated, Ok(answer));
+        }
+        let effect = if error.kind() == BackendErrorKind::TooLarge {
             // By contract the key is left absent.
-            Err(error) if error.kind() == BackendErrorKind::TooLarge => Self::Confirmed,
-            Err(error) if error.is_definite() => Self::None,
-            Err(_) => Self::Unknown,
+            Self::Confirmed
+        } else if error.is_definite() {
+            Self::None
+        } else {
+            Self::Unknown
+        };
+        (effect, Err(error))
+    }
+
+    /// Whether the layer holds what it was asked to hold.
+    pub(super) const fn confirms(self) -> bool {
+        match self {
+            Self::Confirmed | Self::Repeated => true,
+            Self::None | Self::Unknown => false,
+        }
+    }
+
+    /// Whether something may take effect in the layer later.
+    pub(super) const fn leaves_doubt(self) -> bool {
+        match self {
+            Self::Repeated | Self::Unknown => true,
+            Self::Confirmed | Self::None => false,
         }
     }
 }
@@ -83,21 +116,21 @@ impl Turn {
 
     /// Runs `operation` on the layer and settles by its outcome. Dropped midway, the operation
     /// counts as one that may yet take effect.
-    pub(in crate::composition) async fn run<T>(
+    pub(in crate::composition) async fn run<T: Answer>(
         mut self,
         operation: impl Future<Output = Result<T, BackendError>>,
     ) -> Result<T, BackendError> {
         self.touch();
-        let outcome = operation.await;
-        self.settle(Effect::of(&outcome));
+        let (effect, outcome) = Effect::of(operation.await);
+        self.settle(effect);
         outcome
     }
 
-    /// Settles by the outcome of an operation that was carried out in an earlier turn.
+    /// Settles by the effect of an operation that was carried out in an earlier turn.
     ///
     /// Where something older could still come in late `after` that turn, its success is not taken for
     /// what the layer holds now: between the turns, nobody has looked.
-    pub(in crate::composition) fn count(self, outcome: &BackendResult<()>, after: Afterwards) {
+    pub(in crate::composition) fn count(self, effect: Effect, after: Afterwards) {
         match after {
             Afterwards::Unsettled => {
                 let mut shard = self.ledger.shard(&self.key);
@@ -106,7 +139,7 @@ impl Turn {
             }
             Afterwards::Settled => {}
         }
-        self.settle(Effect::of(outcome));
+        self.settle(effect);
     }
 
     /// Begins an `operation` on the layer that may be over at once, and then settles by its outcome.
@@ -117,7 +150,8 @@ impl Turn {
         self.touch();
         match operation() {
             Writing::Answered(outcome) => {
-                self.settle(Effect::of(&outcome));
+                let (effect, _of_no_consequence) = Effect::of(outcome);
+                self.settle(effect);
                 BegunInTurn::Answered
             }
             Writing::NotBegun(_) => {
@@ -152,15 +186,15 @@ impl Drop for Turn {
             let mut shard = self.ledger.shard(&self.key);
             self.ledger.account(|standing| {
                 let (key, layer) = (&self.key, self.layer);
-                match (self.if_dropped, self.refilled) {
-                    (Effect::Confirmed, None) => {
-                        shard.note_confirmed(key, layer, self.id, standing);
-                    }
-                    (Effect::Confirmed, Some(created)) => {
+                if self.if_dropped.leaves_doubt() {
+                    shard.note_unsettled(key, layer, standing);
+                }
+                match (self.if_dropped.confirms(), self.refilled) {
+                    (true, None) => shard.note_confirmed(key, layer, self.id, standing),
+                    (true, Some(created)) => {
                         shard.note_refilled(key, layer, self.id, created, standing);
                     }
-                    (Effect::None, _) => {}
-                    (Effect::Unknown, _) => shard.note_unsettled(key, layer, standing),
+                    (false, _) => {}
                 }
                 shard.release(key, layer, standing)
             })

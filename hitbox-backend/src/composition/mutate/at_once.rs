@@ -5,7 +5,7 @@ use std::{cell::RefCell, sync::Arc};
 use futures::future::BoxFuture;
 use hitbox_core::{CacheKey, CacheValue, Raw};
 
-use super::{Done, Ended, believable};
+use super::{Done, Ended};
 use crate::{
     Backend, BackendResult, Writing,
     composition::{
@@ -15,6 +15,7 @@ use crate::{
         policy::Rules,
         read::for_layer,
     },
+    stamped::with_believable_stamp,
 };
 
 /// A write of `value` that does not wait.
@@ -55,9 +56,10 @@ impl Rest<'_> {
             layer,
             mut write,
         } = self;
-        let outcome = future.await;
-        write.note(layer, Effect::of(&outcome));
+        let (effect, outcome) = Effect::of(future.await);
+        write.note(layer, effect);
         let ended = Ended {
+            effect,
             outcome,
             after: write.end(layer),
         };
@@ -90,7 +92,7 @@ impl<'a> AtOnce<'a> {
         Self {
             ledger,
             key,
-            value: believable(value),
+            value: with_believable_stamp(value),
             origin,
             rules,
             progress: Progress::NotBegun,
@@ -150,7 +152,8 @@ impl<'a> AtOnce<'a> {
         write.note(layer, Effect::Unknown);
         match member.begin_write(self.key, value) {
             Writing::Answered(outcome) => {
-                write.note(layer, Effect::of(&outcome));
+                let (effect, outcome) = Effect::of(outcome);
+                write.note(layer, effect);
                 Some(outcome.map_err(|error| error.in_layer(layer)))
             }
             Writing::NotBegun(_) => {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use hitbox_core::{CacheKey, CacheValue, Raw};
 
-use super::believable;
 use crate::{
     Backend, BackendResult, Writing,
     composition::{
@@ -14,6 +13,7 @@ use crate::{
         policy::Rules,
         read::for_layer,
     },
+    stamped::with_believable_stamp,
 };
 
 /// A write with the turns of both layers, if they were free.
@@ -33,7 +33,7 @@ impl<'a> L1First<'a> {
         origin: Origin,
         rules: Rules,
     ) -> Self {
-        let value = believable(value);
+        let value = with_believable_stamp(value);
         let admission = ledger.begin_write_at_once(key, value.created(), origin);
         Self {
             key,
@@ -71,14 +71,15 @@ impl<'a> L1First<'a> {
             return Err(value);
         };
         // Others need not wait for L2 as well.
-        write.give_back(CompositionLayer::L1, Effect::of(&in_l1));
+        let (effect, in_l1) = Effect::of(in_l1);
+        write.give_back(CompositionLayer::L1, effect);
         let in_l1 = in_l1.map_err(|error| error.in_layer(CompositionLayer::L1));
         let in_l2 = match (policy.asks_l2(), &in_l1) {
             (AsksL2::IfLeftOpen, Err(_)) => None,
             (AsksL2::Always | AsksL2::IfLeftOpen | AsksL2::Unforeseen, _) => {
                 write.note(CompositionLayer::L2, Effect::Unknown);
-                let outcome = l2.write(key, value.clone()).await;
-                write.note(CompositionLayer::L2, Effect::of(&outcome));
+                let (effect, outcome) = Effect::of(l2.write(key, value.clone()).await);
+                write.note(CompositionLayer::L2, effect);
                 Some(outcome.map_err(|error| error.in_layer(CompositionLayer::L2)))
             }
         };

@@ -35,6 +35,7 @@ pub enum RaceLoserPolicy {
 /// Where that is known beforehand, a composition needs none of the futures by which a policy may wait for
 /// either layer, or leave one to the background.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AsksL2 {
     /// Whatever L1 has answered, and then decides by both answers.
     Always,
@@ -78,7 +79,7 @@ const DEFAULT_RECORD_CAPACITY: NonZeroUsize = NonZeroUsize::new(16_384).expect("
 impl CompositionPolicy {
     /// Sequential reads, optimistic parallel writes, refill always, repair in the background.
     #[must_use]
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             read: SequentialReadPolicy::new(),
             write: OptimisticParallelWritePolicy::new(),
@@ -136,6 +137,9 @@ impl<R, W> CompositionPolicy<R, W> {
     /// Bounds how long L1 keeps a value, whatever the value's own expiry: written or refilled
     /// values expire in L1 after this at the latest. [`RefillPolicy::Repair`] then copies nothing
     /// from L1 to L2. Zero: L1 keeps nothing. More than a clock can count: no bound.
+    ///
+    /// Zero is a bound like any other: L1 keeps nothing, and every read goes to L2. A composition that is
+    /// made with it logs a warning.
     ///
     /// A composition around this one does not know of the bound: where this one is its L1, and its L2 has lost
     /// a value, a repair copies L1's to it, and that expires there as early.

@@ -3,6 +3,7 @@
 /// A copied value keeps its expiry, stale time and stamp (L1's cap aside). A value that was written
 /// or removed since the read began is never copied over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RefillPolicy {
     /// An answer from L2 is written to L1. If L1 does not take it at once, the caller does not wait:
     /// the rest happens in the background (with `DisabledOffload` the caller waits).

@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 
-use hitbox_core::{BoxContext, CacheKey, Raw, Stamp, clock::Moment};
+use hitbox_core::{BoxContext, CacheKey, Failures, Raw, Stamp, clock::Moment};
 
-use super::{Begun, guard};
+use super::{Begun, collect, guard};
 use crate::{
     Backend, BackendError, ReadOutcome, Reading,
     composition::{
@@ -58,21 +58,18 @@ impl AtOnce<'_> {
         let [in_l1, in_l2] = &mut begun.glimpses;
         // L1 is the one that answers most reads: L2 pays for the second context.
         let mut context_of_l2 = None;
-        let shared = RefCell::new(context);
+        let shared = RefCell::new((context, &mut begun.failures));
         let found = policy.execute_at_once(
             self.key,
             || {
-                self.ask(
-                    CompositionLayer::L1,
-                    l1,
-                    &mut shared.borrow_mut(),
-                    trust,
-                    in_l1,
-                )
+                let (context, failures) = &mut *shared.borrow_mut();
+                let noted = (&mut **context, &mut **failures);
+                self.ask(CompositionLayer::L1, l1, noted, trust, in_l1)
             },
             || {
-                let context = context_of_l2.insert(shared.borrow().clone());
-                self.ask(CompositionLayer::L2, l2, context, trust, in_l2)
+                let (context, failures) = &mut *shared.borrow_mut();
+                let noted = (context_of_l2.insert(context.clone()), &mut **failures);
+                self.ask(CompositionLayer::L2, l2, noted, trust, in_l2)
             },
         )?;
         if let Ok(FoundAtOnce {
@@ -81,7 +78,7 @@ impl AtOnce<'_> {
         }) = found
             && let Some(context_of_l2) = context_of_l2
         {
-            *shared.into_inner() = context_of_l2;
+            *shared.into_inner().0 = context_of_l2;
         }
         Some(found)
     }
@@ -91,7 +88,7 @@ impl AtOnce<'_> {
         &self,
         layer: CompositionLayer,
         member: &Member<impl Backend>,
-        context: &mut BoxContext,
+        (context, failures): (&mut BoxContext, &mut Failures),
         trust: Trust,
         glimpse: &mut Glimpse,
     ) -> Option<ReadOutcome> {
@@ -101,6 +98,7 @@ impl AtOnce<'_> {
             Reading::Begun(_) | Reading::NotBegun => return None,
         };
         guard(layer, &mut outcome, context, &trust, self.moment);
+        collect(failures, layer, &outcome, context);
         *glimpse = Glimpse::from(&outcome);
         Some(outcome)
     }

@@ -8,6 +8,7 @@ use super::{
     scenarios,
     stage::{Bench, Stage},
     started::{Started, promptly},
+    watched::BulkForm,
 };
 use crate::{
     BackendResult, CompositionLayer, ReadOutcome, RefillPolicy,
@@ -22,6 +23,8 @@ scenarios! { "late":
     "a value created before a remove is not put back" => created_before_remove,
     "a write that failed and takes effect after a newer one" => failed_write_takes_effect,
     "a write that failed and takes effect after a remove" => failed_write_after_remove,
+    "a repeated write whose first attempt takes effect after a newer one" => repeated_write_takes_effect,
+    "a repeated write whose first attempt takes effect after a remove" => repeated_write_after_remove,
     "a refill that hangs does not undo a remove" => slow_refill_then_remove,
     "a refill that hangs does not undo a write" => slow_refill_then_write,
     "a read that began before a remove does not refill" => slow_read_then_remove,
@@ -221,6 +224,77 @@ async fn failed_write_after_remove(bench: &Bench) -> Outcome {
             .layer(failing.other())
             .holds_nothing(&key, &when)
             .await?;
+    }
+    Ok(())
+}
+
+/// Writes a value that `repeating` takes at a second attempt, alone and with others.
+async fn write_repeatedly(
+    stage: &Stage,
+    repeating: CompositionLayer,
+) -> Result<[(CacheKey, CacheValue<Raw>); 2], String> {
+    let entries = ["single", "bulk"].map(|form| {
+        let key = stage.key(format!("{form} {repeating}"));
+        (key, lasting("repeated"))
+    });
+    let [(single, value), bulk] = &entries;
+    let writes = stage.layer(repeating).faults.writes();
+    writes.next(1, Fault::Repeat);
+    stage.write(single, value).await?;
+    writes.next(1, Fault::Repeat);
+    for outcome in stage.composed.cache.write_many(vec![bulk.clone()]).await {
+        outcome.map_err(|error| format!("a bulk write failed: {error}"))?;
+    }
+    stage.drain().await;
+    writes.heal();
+    Ok(entries)
+}
+
+async fn repeated_write_takes_effect(bench: &Bench) -> Outcome {
+    for repeating in CompositionLayer::BOTH {
+        let stage = bench.stage_with(Settings {
+            bulk: BulkForm::KeyByKey,
+            ..Settings::default()
+        });
+        for (key, late) in write_repeatedly(&stage, repeating).await? {
+            let when = format!("after a write that {repeating} took at a second attempt");
+            stage.expect_settled(&key, &late, &when).await?;
+            let newer = lasting("newer");
+            stage.write(&key, &newer).await?;
+            stage.layer(repeating).put(&key, &late).await?;
+            let when = format!("after the first attempt took effect in {repeating}, late");
+            let both = [(repeating.other(), &newer), (repeating, &newer)];
+            let others_reads = stage.layer(repeating.other()).faults.reads();
+            others_reads.always(Fault::FailBeforeEffect);
+            stage.expect_miss(&key, &when).await?;
+            others_reads.heal();
+            stage.expect_one_of(&key, &both, &when).await?;
+            stage.drain().await;
+            stage.expect_one_of(&key, &both, &when).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn repeated_write_after_remove(bench: &Bench) -> Outcome {
+    for repeating in CompositionLayer::BOTH {
+        let stage = bench.stage_with(Settings {
+            bulk: BulkForm::KeyByKey,
+            ..Settings::default()
+        });
+        for (key, late) in write_repeatedly(&stage, repeating).await? {
+            stage
+                .layer(repeating)
+                .faults
+                .removes()
+                .next(1, Fault::Repeat);
+            stage.remove(&key).await?;
+            stage.layer(repeating).put(&key, &late).await?;
+            let when = format!("after a write took effect late in {repeating}, before a remove");
+            stage.expect_miss(&key, &when).await?;
+            stage.drain().await;
+            stage.expect_miss(&key, &when).await?;
+        }
     }
     Ok(())
 }

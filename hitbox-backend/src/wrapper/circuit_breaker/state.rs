@@ -38,6 +38,7 @@ impl fmt::Display for Calls {
 
 /// Whether a [`CircuitBreaker`](super::CircuitBreaker) lets calls through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CircuitState {
     /// It does.
     Closed,

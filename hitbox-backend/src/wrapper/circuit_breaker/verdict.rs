@@ -16,6 +16,8 @@ impl Verdict {
     pub(super) fn on<T>(outcome: &Result<T, BackendError>) -> Self {
         match outcome {
             Ok(_) => Self::Answered,
+            // An attempt after the one that failed was answered.
+            Err(error) if error.repeated().is_some() => Self::Answered,
             Err(error) => Self::on_error(error.kind()),
         }
     }
@@ -34,16 +36,13 @@ impl Verdict {
     }
 
     const fn on_error(kind: BackendErrorKind) -> Self {
-        match kind {
-            BackendErrorKind::Unavailable
-            | BackendErrorKind::Timeout
-            | BackendErrorKind::Throttled => Self::Failed,
+        if matches!(kind, BackendErrorKind::Full | BackendErrorKind::Denied) {
             // It says no, but it says so.
-            BackendErrorKind::Full | BackendErrorKind::Denied => Self::Answered,
-            BackendErrorKind::TooLarge
-            | BackendErrorKind::InvalidConfiguration
-            | BackendErrorKind::NotStorable
-            | BackendErrorKind::Internal => Self::Silent,
+            Self::Answered
+        } else if kind.is_retryable() {
+            Self::Failed
+        } else {
+            Self::Silent
         }
     }
 }

@@ -1,5 +1,10 @@
+use std::mem;
+
 use super::series::Series;
-use crate::{Backend, BackendResult};
+use crate::{
+    Backend, BackendResult,
+    repeated::{Answer, change_in_doubt},
+};
 
 /// The attempts of a call for many keys: only those that failed are asked again.
 pub(super) struct Bulk<'r, B, T> {
@@ -9,7 +14,7 @@ pub(super) struct Bulk<'r, B, T> {
     open: Vec<usize>,
 }
 
-impl<'r, B: Backend, T> Bulk<'r, B, T> {
+impl<'r, B: Backend, T: Answer> Bulk<'r, B, T> {
     /// `outcomes` are those of the first attempt, one per key.
     pub(super) fn new(series: Series<'r, B>, outcomes: Vec<BackendResult<T>>) -> Self {
         let mut bulk = Self {
@@ -44,7 +49,7 @@ impl<'r, B: Backend, T> Bulk<'r, B, T> {
         if self.open.is_empty() || !self.series.pause().await {
             return None;
         }
-        Some(std::mem::take(&mut self.open))
+        Some(mem::take(&mut self.open))
     }
 
     /// Takes what the keys that were asked again have answered.
@@ -53,12 +58,18 @@ impl<'r, B: Backend, T> Bulk<'r, B, T> {
             if self.is_open(&answer) {
                 self.open.push(index);
             }
-            let outweighed = match (&self.outcomes[index], &answer) {
-                (Err(earlier), Err(later)) => self.series.outweighs(earlier, later),
-                (Ok(_), _) | (_, Ok(_)) => false,
+            let outcome = &mut self.outcomes[index];
+            let Err(earlier) = mem::replace(outcome, answer) else {
+                continue;
             };
-            if !outweighed {
-                self.outcomes[index] = answer;
+            match outcome {
+                Ok(answer) => {
+                    if let Some(change) = change_in_doubt(&earlier, answer) {
+                        *outcome = Err(earlier.made_by_repeat(change));
+                    }
+                }
+                Err(later) if self.series.outweighs(&earlier, later) => *outcome = Err(earlier),
+                Err(_) => {}
             }
         }
     }

@@ -108,18 +108,20 @@ impl RetryConfig {
 /// Which failed writes and refills a [`Retry`](super::Retry) repeats. Either way the failure must be
 /// [retryable](crate::BackendError::is_retryable).
 ///
-/// After a timeout or a broken connection nobody knows whether the write took effect, or will. If it
-/// is repeated with success, the caller takes the whole for done, and so does a composition. Should
-/// the first attempt be applied later still, after the *next* write of the key, the older value is
-/// back, and nobody knows that there is something to guard against.
+/// After a timeout or a broken connection it is not known whether the write took effect, or will. If it
+/// is repeated with success, the first attempt may still be applied after the *next* write of the key,
+/// and then the older value is back in the layer. A composition is told
+/// ([`made_by_repeat`](crate::BackendError::made_by_repeat)), and does not serve it for 60 seconds,
+/// after which it looks what the layer holds. Without a composition there is no such guard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WriteRetry {
     /// Those whose failure [is definite](crate::BackendError::is_definite): it certainly did nothing
-    /// and will do nothing later. A composition loses no guarantee by it.
+    /// and will do nothing later. Without a composition, too, no older value comes back by it.
     #[default]
     Untouched,
-    /// All. Only for a store that applies the requests of this process in the order they were sent,
-    /// or that drops one whose caller has gone, or where an older value may come back.
+    /// All. For a layer of a composition; or for a store that applies the requests of this process in
+    /// the order they were sent, or that drops one whose caller has gone; or where an older value may
+    /// come back.
     Always,
 }

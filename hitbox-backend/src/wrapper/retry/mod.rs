@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 
 use super::{forward_properties, invalid};
-use crate::{Backend, BackendResult, DeleteStatus, Operation, ReadOutcome, note_outcome};
+use crate::{
+    Backend, BackendResult, DeleteStatus, Operation, ReadOutcome, note_outcome, repeated::Answer,
+};
 use bulk::Bulk;
 use series::Series;
 use single::Single;
@@ -42,8 +44,13 @@ pub use config::{RetryConfig, WriteRetry};
 ///
 /// The first answer, or the error of the last attempt. But if an earlier attempt at a write or
 /// remove may have taken effect and the last one certainly did not, the earlier one's: the whole may
-/// have taken effect. A repeated removal whose first answer was lost finds nothing to remove, and
-/// says `Missing`.
+/// have taken effect.
+///
+/// If an earlier attempt at a write or remove may yet take effect, and a later one has succeeded, the
+/// call does not return `Ok`, but the earlier one's error, marked as
+/// [made by a repeated attempt](crate::BackendError::made_by_repeat): it is done, and in doubt. Typed
+/// access takes it for done. A composition does, too, and holds up what arrives late. A repeated removal
+/// whose first answer was lost finds nothing to remove, and says `Missing`.
 ///
 /// The whole, all attempts and pauses, ends within [`within`](RetryConfig::within). An attempt that
 /// is under way by then is dropped, and the call fails with
@@ -122,7 +129,7 @@ impl<B: Backend> Retry<B> {
         attempt: impl Fn() -> F + Send,
     ) -> BackendResult<T>
     where
-        T: Send,
+        T: Answer + Send,
         F: Future<Output = BackendResult<T>> + Send,
     {
         let mut attempts = Single::new(Series::begin(self, operation));
@@ -143,7 +150,7 @@ impl<B: Backend> Retry<B> {
         again: impl Fn(Vec<CacheKey>) -> F + Send,
     ) -> Vec<BackendResult<T>>
     where
-        T: Send,
+        T: Answer + Send,
         F: Future<Output = Vec<BackendResult<T>>> + Send,
     {
         let series = Series::begin(self, operation);

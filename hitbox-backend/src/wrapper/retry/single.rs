@@ -1,5 +1,8 @@
 use super::series::Series;
-use crate::{Backend, BackendError, BackendResult};
+use crate::{
+    Backend, BackendError, BackendResult,
+    repeated::{Answer, change_in_doubt},
+};
 
 /// The attempts of a call for one key.
 pub(super) struct Single<'r, B> {
@@ -18,12 +21,21 @@ impl<'r, B: Backend> Single<'r, B> {
 
     /// Takes the outcome of an attempt: what the call returns, or `None`, after a pause, if it is to
     /// be repeated.
-    pub(super) async fn settle<T>(
+    pub(super) async fn settle<T: Answer>(
         &mut self,
         outcome: BackendResult<T>,
     ) -> Option<BackendResult<T>> {
         let error = match outcome {
-            Ok(answer) => return Some(Ok(answer)),
+            Ok(answer) => {
+                let failure = self.failure.take();
+                let in_doubt = failure.and_then(|failure| {
+                    let change = change_in_doubt(&failure, &answer)?;
+                    Some(failure.made_by_repeat(change))
+                });
+                return Some(in_doubt.map_or(Ok(answer), Err));
+            }
+            // The backend within has repeated it: that is an answer.
+            Err(error) if error.repeated().is_some() => return Some(Err(error)),
             Err(error) => error,
         };
         let again = self.series.is_worth_repeating(&error);

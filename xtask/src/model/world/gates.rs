@@ -95,7 +95,7 @@ impl World {
         } = state.waiting.remove(at);
         let fault = match (state.broken[site], phase) {
             // What it has done already, it answers.
-            (None, _) | (Some(Fault::Refused), Phase::BeforeAnswer) => fault,
+            (None, _) | (Some(Fault::Refused | Fault::Repeated), Phase::BeforeAnswer) => fault,
             // To all keys.
             (Some(broken), _) => Some(Faulted {
                 fault: broken,

@@ -26,6 +26,17 @@ impl World {
         });
     }
 
+    /// The same for the first attempt of what a second one has done.
+    pub(in crate::model) fn repeat(&self, site: usize, request: Request) {
+        self.state().repeated += 1;
+        self.delay(site, request);
+    }
+
+    /// How often a change was made by a second attempt.
+    pub(in crate::model) fn repeated(&self) -> u64 {
+        self.state().repeated
+    }
+
     /// From now on, what is dropped may take effect later, or may not.
     pub(in crate::model) fn set_drops(&self, late: Late) {
         self.state().drops_are_late = late == Late::Possible;

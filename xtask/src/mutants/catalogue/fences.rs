@@ -1,17 +1,37 @@
 //! Nothing older comes back.
 
-use super::{AT_ONCE, BEGUN_IN_PLACE, FAILS_AGAIN, L1_FIRST, MODEL, SCHEDULED_FENCES, TRUST_AGAIN};
+use super::{
+    AT_ONCE, BEGUN_IN_PLACE, FAILS_AGAIN, L1_FIRST, MODEL, REPEATED, SCHEDULED_FENCES, TRUST_AGAIN,
+};
 use crate::mutants::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G3",
+        mistake: "a change that was made by a second attempt is out of doubt",
+        file: "hitbox-backend/src/composition/ledger/turn.rs",
+        right: "            Self::Repeated | Self::Unknown => true,
+            Self::Confirmed | Self::None => false,",
+        wrong: "            Self::Unknown => true,
+            Self::Confirmed | Self::Repeated | Self::None => false,",
+        check: MODEL,
+    },
+    Mutant {
+        guarantee: "G3",
+        mistake: "the retry wrapper hides that an attempt before the last may take effect yet",
+        file: "hitbox-backend/src/repeated.rs",
+        right: "answer.change().filter(|_| !failed.is_definite())",
+        wrong: "answer.change().filter(|_| failed.is_retryable() && failed.is_definite())",
+        check: REPEATED,
+    },
+    Mutant {
+        guarantee: "G3",
         mistake: "a write at once that fails counts as one that was taken",
         file: "hitbox-backend/src/composition/ledger/shard.rs",
-        right: "                    (Effect::Confirmed, Some(newest)) => state.confirm(newest),
-                    (Effect::Confirmed, None) | (Effect::None | Effect::Unknown, _) => {}",
-        wrong: "                    (_, Some(newest)) => state.confirm(newest),
-                    (_, None) => {}",
+        right: "                    && effect.confirms()
+",
+        wrong: "                    && (effect.confirms() || effect.leaves_doubt())
+",
         check: AT_ONCE,
     },
     Mutant {
@@ -35,7 +55,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G3",
         mistake: "L1, whose turn is given back before L2 has answered, counts as written though it failed",
         file: "hitbox-backend/src/composition/mutate/l1_first.rs",
-        right: "write.give_back(CompositionLayer::L1, Effect::of(&in_l1));",
+        right: "write.give_back(CompositionLayer::L1, effect);",
         wrong: "write.give_back(CompositionLayer::L1, Effect::Confirmed);",
         check: L1_FIRST,
     },
@@ -44,9 +64,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
         mistake: "L2 counts as untouched when a write is dropped that waits for it",
         file: "hitbox-backend/src/composition/mutate/l1_first.rs",
         right: "                write.note(CompositionLayer::L2, Effect::Unknown);
-                let outcome",
+                let (effect, outcome)",
         wrong: "                write.note(CompositionLayer::L2, Effect::None);
-                let outcome",
+                let (effect, outcome)",
         check: L1_FIRST,
     },
     Mutant {

@@ -15,7 +15,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G1",
         mistake: "an expired value is a hit for the policies",
-        file: "hitbox-backend/src/composition/read.rs",
+        file: "hitbox-backend/src/composition/read/guarded.rs",
         right: "!value.is_expired_at(moment) && trust.covers(layer, value.created())",
         wrong: "{ let _ = moment; trust.covers(layer, value.created()) }",
         check: SCENARIOS,

@@ -8,16 +8,17 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G4",
         mistake: "a layer that failed a change counts as having done it",
         file: "hitbox-backend/src/composition/ledger/turn.rs",
-        right: "let outcome = operation.await;
-        self.settle(Effect::of(&outcome));",
-        wrong: "let outcome = operation.await;
+        right: "Effect::of(operation.await);
+        self.settle(effect);",
+        wrong: "Effect::of(operation.await);
+        let _ = effect;
         self.settle(Effect::Confirmed);",
         check: FENCES,
     },
     Mutant {
         guarantee: "G4",
         mistake: "reads trust a layer that owes",
-        file: "hitbox-backend/src/composition/read.rs",
+        file: "hitbox-backend/src/composition/read/guarded.rs",
         right: "!value.is_expired_at(moment) && trust.covers(layer, value.created())",
         wrong: "{ let _ = (layer, trust); !value.is_expired_at(moment) }",
         check: SCENARIOS,

@@ -5,59 +5,58 @@ use std::{
     process::Command,
 };
 
-use super::Mutant;
 use crate::{
     Failure,
     workspace::{Workspace, cargo_in},
 };
 
-/// A copy of the files of the workspace, to be broken.
-pub(super) struct Copy {
+/// A copy of the files of the workspace, to be changed.
+pub(crate) struct Copy {
     directory: PathBuf,
     target: PathBuf,
-    /// What the last check has said.
-    pub(super) log: PathBuf,
 }
 
 impl Copy {
-    /// Copies what git knows of or would take, as it is now. What was built of an earlier copy is used
-    /// again.
-    pub(super) fn make(workspace: &Workspace) -> Result<Self, Failure> {
-        let mutants = workspace.target_directory().join("mutants");
-        let copy = Self {
-            directory: mutants.join("workspace"),
-            target: mutants.join("target"),
-            log: mutants.join("last-check.log"),
-        };
+    /// Copies what git knows of or would take, as it is now, into `directory`. Each file that is `replaced`
+    /// has the content of the other one. What was built of an earlier copy, in `target`, is used again.
+    pub(crate) fn make(
+        workspace: &Workspace,
+        directory: PathBuf,
+        target: PathBuf,
+        replaced: &[(PathBuf, PathBuf)],
+    ) -> Result<Self, Failure> {
+        let copy = Self { directory, target };
         let files = files(workspace)?;
         for file in &files {
-            copy_if_changed(&workspace.root().join(file), &copy.directory.join(file))?;
+            let other = replaced.iter().find(|(replaced, _)| replaced == file);
+            let from = workspace.root().join(other.map_or(file, |(_, from)| from));
+            copy_if_changed(&from, &copy.directory.join(file))?;
         }
         // What is left of an earlier copy would be found by cargo: a test, a module, a binary.
         remove_others(&copy.directory, &copy.directory, &files)?;
         Ok(copy)
     }
 
-    /// Runs `work` while the copy has the mistake.
-    pub(super) fn with<T>(
+    /// Runs `work` while `file` has `wrong` in the place of `right`.
+    pub(crate) fn with<T>(
         &self,
-        mutant: &Mutant,
+        file: &str,
+        (right, wrong): (&str, &str),
         work: impl FnOnce() -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let file = self.directory.join(mutant.file);
-        let code = fs::read_to_string(&file)?;
-        if code.matches(mutant.right).count() != 1 {
-            let problem = format!("{}: {:?} is not there once", mutant.file, mutant.right);
-            return Err(problem.into());
+        let path = self.directory.join(file);
+        let code = fs::read_to_string(&path)?;
+        if code.matches(right).count() != 1 {
+            return Err(format!("{file}: {right:?} is not there once").into());
         }
-        fs::write(&file, code.replace(mutant.right, mutant.wrong))?;
+        fs::write(&path, code.replace(right, wrong))?;
         let outcome = work();
-        fs::write(&file, code)?;
+        fs::write(&path, code)?;
         outcome
     }
 
     /// `cargo` with these arguments, to be run in the copy.
-    pub(super) fn cargo(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
         let mut cargo = cargo_in(&self.directory, arguments);
         cargo.env("CARGO_TARGET_DIR", &self.target);
         cargo

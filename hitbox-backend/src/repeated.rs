@@ -1,0 +1,86 @@
+//! Changes that were sent more than once.
+
+use hitbox_core::{CacheValue, Raw};
+
+use crate::{BackendError, BackendResult, DeleteStatus};
+
+/// A change that was sent more than once, and that a later attempt has made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Repeated {
+    /// The value is stored.
+    Write,
+    /// The key is absent; what the attempt that was answered has found there.
+    Remove(DeleteStatus),
+}
+
+/// What an operation answers.
+pub(crate) trait Answer: Sized {
+    /// What an attempt that is answered so has made; `None` if it was to change nothing.
+    fn change(&self) -> Option<Repeated>;
+
+    /// The answer to a change that a repeated attempt has made; `None` if it is no such change.
+    fn to_change(change: Repeated) -> Option<Self>;
+}
+
+/// To a write, and to a remove of which nobody wants to know the status.
+impl Answer for () {
+    fn change(&self) -> Option<Repeated> {
+        Some(Repeated::Write)
+    }
+
+    fn to_change(change: Repeated) -> Option<Self> {
+        match change {
+            Repeated::Write | Repeated::Remove(_) => Some(()),
+        }
+    }
+}
+
+impl Answer for DeleteStatus {
+    fn change(&self) -> Option<Repeated> {
+        Some(Repeated::Remove(*self))
+    }
+
+    fn to_change(change: Repeated) -> Option<Self> {
+        match change {
+            Repeated::Remove(status) => Some(status),
+            Repeated::Write => None,
+        }
+    }
+}
+
+/// To a read.
+impl Answer for Option<CacheValue<Raw>> {
+    fn change(&self) -> Option<Repeated> {
+        None
+    }
+
+    fn to_change(_: Repeated) -> Option<Self> {
+        None
+    }
+}
+
+/// The outcome of a change as whoever does not care for late effects sees it: one that a repeated
+/// attempt has made is made.
+pub(crate) fn as_made<T: Answer>(outcome: BackendResult<T>) -> BackendResult<T> {
+    outcome.or_else(|error| made_by(&error).ok_or(error))
+}
+
+/// What a call answers that has failed so, if a repeated attempt has made the change.
+pub(crate) fn made_by<T: Answer>(error: &BackendError) -> Option<T> {
+    T::to_change(error.repeated()?)
+}
+
+/// What has been made by an attempt that was answered so, if the one that `failed` before it may yet
+/// take effect.
+pub(crate) fn change_in_doubt(failed: &BackendError, answer: &impl Answer) -> Option<Repeated> {
+    answer.change().filter(|_| !failed.is_definite())
+}
+
+/// Whether the change is made, be it by a repeated attempt.
+pub(crate) fn is_made<T>(outcome: &BackendResult<T>) -> bool {
+    match outcome {
+        Ok(_) => true,
+        Err(error) => error.repeated().is_some(),
+    }
+}

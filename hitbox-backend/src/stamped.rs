@@ -1,0 +1,12 @@
+use hitbox_core::{CacheValue, Stamp};
+
+/// The value with a stamp that later operations can overtake: one of now in the place of none, and of one
+/// that is too far ahead to be believed.
+pub(crate) fn with_believable_stamp<T>(value: CacheValue<T>) -> CacheValue<T> {
+    if value.created() > Stamp::ZERO && value.created().is_plausible() {
+        value.created().observe();
+        value
+    } else {
+        value.created_at(Stamp::now())
+    }
+}

@@ -1,0 +1,52 @@
+//! Both layers; one success is enough.
+
+use std::future::Future;
+
+use async_trait::async_trait;
+use futures::join;
+use hitbox_core::{CacheKey, Offload};
+use tracing::warn;
+
+use super::CompositionWritePolicy;
+use crate::BackendError;
+
+/// Writes both layers at once.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OptimisticParallelWritePolicy;
+
+impl OptimisticParallelWritePolicy {
+    /// The policy.
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+#[async_trait]
+impl CompositionWritePolicy for OptimisticParallelWritePolicy {
+    async fn execute_with<F1, F2, Fut1, Fut2, O>(
+        &self,
+        key: CacheKey,
+        write_l1: F1,
+        write_l2: F2,
+        _offload: &O,
+    ) -> Result<(), BackendError>
+    where
+        F1: FnOnce(CacheKey) -> Fut1 + Send,
+        F2: FnOnce(CacheKey) -> Fut2 + Send,
+        Fut1: Future<Output = Result<(), BackendError>> + Send + 'static,
+        Fut2: Future<Output = Result<(), BackendError>> + Send + 'static,
+        O: Offload<'static>,
+    {
+        match join!(write_l1(key.clone()), write_l2(key)) {
+            (Ok(()), Ok(())) => Ok(()),
+            (Err(error), Ok(())) | (Ok(()), Err(error)) => {
+                warn!(%error, "one layer failed");
+                Ok(())
+            }
+            (Err(of_l1), Err(of_l2)) => {
+                warn!(%of_l1, "both layers failed");
+                Err(of_l2)
+            }
+        }
+    }
+}
