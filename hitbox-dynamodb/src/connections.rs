@@ -31,8 +31,6 @@ use tokio::{
 
 use crate::{clock_skew::ClockSkew, error::Failure, transport::Watched};
 
-pub(crate) use crate::transport::NotSent;
-
 /// How long a connection is kept that has nothing to do.
 const IDLE: Duration = Duration::from_secs(60);
 

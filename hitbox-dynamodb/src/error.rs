@@ -13,7 +13,7 @@ use hitbox_backend::{BackendError, BackendErrorKind, Operation, Repeated};
 use hitbox_core::BackendLabel;
 use http_body_util::LengthLimitError;
 
-use crate::{connections::NotSent, refusal};
+use crate::{refusal, transport::NotSent};
 
 /// A [`BackendError`] to be: without operation and label, and so the same for all keys of a bulk
 /// operation that share it.
