@@ -44,11 +44,19 @@ impl Change {
             return Ok(Self::Clear { outcome: Ok(()) });
         }
         let failed = |_| Failure::new(BackendErrorKind::Internal, "the compressor failed");
+        let refused = |refusal| {
+            Ok(Self::Clear {
+                outcome: Err(refusal),
+            })
+        };
+        let length = value.data().payload().len();
+        let longest = stored_form::longest_payload(compressor, room.largest_value);
+        if length > longest {
+            return refused(too_large(length, longest));
+        }
         let value = stored_form::compress(value, compressor).map_err(failed)?;
         if let Some(refusal) = room.refusal(value.data().payload().len()) {
-            return Ok(Self::Clear {
-                outcome: Err(refusal),
-            });
+            return refused(refusal);
         }
         Ok(Self::Put {
             stored: stored_form::encode(&value, &NoCompression).map_err(failed)?,
@@ -60,17 +68,70 @@ impl Change {
 impl Room<'_> {
     fn refusal(&self, payload: usize) -> Option<Failure> {
         let largest = self.largest_value;
-        let detail = if payload > largest {
-            format!("a payload of {payload} bytes is over the limit of {largest} bytes")
-        } else {
-            let size = item::size(self.key, payload + HEADER_LENGTH, self.attributes);
-            if size <= LARGEST_ITEM {
-                return None;
-            }
-            format!(
-                "key and payload together take {size} bytes, and an item can have {LARGEST_ITEM}"
-            )
-        };
+        if payload > largest {
+            return Some(too_large(payload, largest));
+        }
+        let size = item::size(self.key, payload + HEADER_LENGTH, self.attributes);
+        if size <= LARGEST_ITEM {
+            return None;
+        }
+        let detail = format!(
+            "key and payload together take {size} bytes, and an item can have {LARGEST_ITEM}"
+        );
         Some(Failure::new(BackendErrorKind::TooLarge, detail))
+    }
+}
+
+fn too_large(payload: usize, limit: usize) -> Failure {
+    let detail = format!("a payload of {payload} bytes is over the limit of {limit} bytes");
+    Failure::new(BackendErrorKind::TooLarge, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use hitbox_backend::{CacheKeyFormat, compression::CompressionError};
+    use hitbox_core::{CacheKey, CompressorId, Stamp};
+
+    use super::*;
+
+    /// Must not be asked.
+    #[derive(Debug)]
+    struct Idle;
+
+    impl Compressor for Idle {
+        fn id(&self) -> CompressorId {
+            const { CompressorId::custom(200) }
+        }
+
+        fn compress(&self, _payload: &[u8]) -> Result<Vec<u8>, CompressionError> {
+            panic!("asked to compress");
+        }
+
+        fn decompress(
+            &self,
+            _compressed: &[u8],
+            _limit: usize,
+        ) -> Result<Vec<u8>, CompressionError> {
+            panic!("asked to decompress");
+        }
+    }
+
+    /// More than any reader decodes.
+    fn huge() -> CacheValue<Raw> {
+        CacheValue::loaded(Raw::from(vec![0; (64 << 20) + 1]), Stamp::now())
+    }
+
+    #[test]
+    fn a_value_is_refused_by_its_length_before_it_is_compressed() {
+        let key = StoredKey::new(&CacheKeyFormat::TEXT, &CacheKey::from_pair("key", "k"));
+        let room = Room {
+            key: &key,
+            largest_value: 1_000,
+            attributes: &AttributeNames::default(),
+        };
+        let change = Change::of(&huge(), &Idle, &room);
+        let Ok(Change::Clear { outcome: Err(_) }) = change else {
+            panic!("not refused");
+        };
     }
 }

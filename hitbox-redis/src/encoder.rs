@@ -57,14 +57,10 @@ impl Encoder {
         value: CacheValue<Raw>,
         too_long: usize,
     ) -> Result<Bytes, Refusal> {
+        let longest = stored_form::longest_payload(&*self.compressor, self.largest_value);
+        within(&value, longest)?;
         let value = self.compress(value).await?;
-        let length = value.data().payload().len();
-        if length > self.largest_value {
-            return Err(Refusal::TooLarge {
-                length,
-                limit: self.largest_value,
-            });
-        }
+        within(&value, self.largest_value)?;
         let stored = stored_form::encode(&value, &NoCompression).map_err(Refusal::Compressor)?;
         if stored.len() >= too_long {
             return Err(Refusal::RefusedBefore {
@@ -88,6 +84,14 @@ impl Encoder {
     }
 }
 
+fn within(value: &CacheValue<Raw>, limit: usize) -> Result<(), Refusal> {
+    let length = value.data().payload().len();
+    if length > limit {
+        return Err(Refusal::TooLarge { length, limit });
+    }
+    Ok(())
+}
+
 impl Refusal {
     pub(crate) fn into_error(self, label: &BackendLabel) -> BackendError {
         let new = |kind| BackendError::new(kind, Operation::Write, label.clone());
@@ -105,5 +109,47 @@ impl Refusal {
                 new(BackendErrorKind::Internal).with_detail("the compressor did not come to an end")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hitbox_core::Stamp;
+
+    use super::*;
+
+    /// Must not be asked.
+    #[derive(Debug)]
+    struct Idle;
+
+    impl Compressor for Idle {
+        fn id(&self) -> CompressorId {
+            const { CompressorId::custom(200) }
+        }
+
+        fn compress(&self, _payload: &[u8]) -> Result<Vec<u8>, CompressionError> {
+            panic!("asked to compress");
+        }
+
+        fn decompress(
+            &self,
+            _compressed: &[u8],
+            _limit: usize,
+        ) -> Result<Vec<u8>, CompressionError> {
+            panic!("asked to decompress");
+        }
+    }
+
+    /// More than any reader decodes.
+    fn huge() -> CacheValue<Raw> {
+        CacheValue::loaded(Raw::from(vec![0; (64 << 20) + 1]), Stamp::now())
+    }
+
+    #[tokio::test]
+    async fn a_value_is_refused_by_its_length_before_it_is_compressed() {
+        let refused = Encoder::new(Arc::new(Idle), 1_000)
+            .encode(huge(), usize::MAX)
+            .await;
+        assert!(matches!(refused, Err(Refusal::TooLarge { .. })));
     }
 }

@@ -1,8 +1,8 @@
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
 use hitbox_backend::{
     BackendError, BackendErrorKind, BackendResult, BincodeFormat, CacheKeyFormat, Capabilities,
-    Compressor, Format, Operation, compression::NoCompression,
+    Compressor, Format, Operation, compression::NoCompression, stored_form,
 };
 use hitbox_core::BackendLabel;
 
@@ -12,8 +12,17 @@ use crate::{
     error::invalid_configuration,
     inner::Inner,
     recovery::{self, OpenSettings},
+    slot,
     sweep::Sweeper,
+    threads,
 };
+
+/// What the background work can be done at.
+const INTERVALS: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
+
+/// sled panics where it has less.
+const LEAST_CACHE_CAPACITY: u64 = 256;
 
 /// The settings of a [`SledBackend`]. Only [`path`](Self::path) must be given.
 #[derive(Clone, Debug)]
@@ -117,7 +126,8 @@ impl SledBackendBuilder {
     }
 
     /// The largest payload to store, in bytes, after compression. A larger one is refused with
-    /// [`TooLarge`](BackendErrorKind::TooLarge). At most half of [`max_bytes`](Self::max_bytes),
+    /// [`TooLarge`](BackendErrorKind::TooLarge), by its length if there is no compressor, or if it
+    /// has more than 64 MiB before it is compressed, too. At most half of [`max_bytes`](Self::max_bytes),
     /// so that one value never displaces everything else. Default: 64 MiB (more than that typed
     /// access does not decode), or half of `max_bytes` if that is less.
     pub const fn largest_value(mut self, bytes: usize) -> Self {
@@ -177,9 +187,11 @@ impl SledBackendBuilder {
     /// - [`InvalidConfiguration`](BackendErrorKind::InvalidConfiguration) for settings that cannot
     ///   work, a directory that cannot be written among them; the message names the setting.
     /// - [`Unavailable`](BackendErrorKind::Unavailable) if another process, or another backend of
-    ///   this one, holds the directory, and for a disk that fails.
+    ///   this one, still holds the directory after a second, if the system gives this process no
+    ///   more threads (sled needs nine), and for a disk that fails.
     pub fn build(self) -> BackendResult<SledBackend> {
         let path = self.checked_path()?;
+        threads::check(&self.label)?;
         let directory = Directory::lock(&path, &self.label)?;
         let settings = OpenSettings {
             cache_capacity: self.cache_capacity,
@@ -235,8 +247,12 @@ impl SledBackendBuilder {
         else {
             return refuse("`path` is missing: name a directory for the cache's files");
         };
-        if self.max_bytes == 0 {
-            return refuse("`max_bytes` is 0: nothing could be stored; raise it");
+        let least = slot::cost_of(b"", stored_form::HEADER_LENGTH);
+        if self.max_bytes < least {
+            return refuse(&format!(
+                "`max_bytes` is {}: the smallest entry takes {least}; raise it",
+                self.max_bytes
+            ));
         }
         if self.largest_value == Some(0) {
             return refuse("`largest_value` is 0: nothing could be stored; raise it");
@@ -249,14 +265,19 @@ impl SledBackendBuilder {
                 "`largest_value` is more than half of `max_bytes`: lower it, or raise `max_bytes`",
             );
         }
-        if self.cache_capacity == 0 {
-            return refuse("`cache_capacity` is 0: sled needs a page cache; raise it");
+        if self.cache_capacity < LEAST_CACHE_CAPACITY {
+            return refuse("`cache_capacity` is less than 256 bytes, which sled needs; raise it");
         }
-        if self.flush_every == Some(Duration::ZERO) {
-            return refuse("`flush_every` is zero: raise it, or use None for no flushing");
-        }
-        if self.sweep_every == Some(Duration::ZERO) {
-            return refuse("`sweep_every` is zero: raise it, or use None for no sweeping");
+        for (name, interval) in [
+            ("flush_every", self.flush_every),
+            ("sweep_every", self.sweep_every),
+        ] {
+            if interval.is_some_and(|interval| !INTERVALS.contains(&interval)) {
+                return refuse(&format!(
+                    "`{name}` is {:?}: give 1 ms to 24 hours, or None for never",
+                    interval.unwrap_or_default()
+                ));
+            }
         }
         Ok(path)
     }

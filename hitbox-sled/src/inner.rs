@@ -4,7 +4,9 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use hitbox_backend::{
     BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities, Compressor,
-    DeleteStatus, Format, Operation, ReadOutcome, Rejection, Rejections, stored_form,
+    DeleteStatus, Format, Operation, ReadOutcome, Rejection, Rejections,
+    compression::{CompressionError, NoCompression},
+    stored_form,
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
 
@@ -89,21 +91,15 @@ impl Inner {
         if EvictionKey::from(value).is_expired(now) {
             return self.remove(key, Operation::Write, now).map(drop);
         }
-        let stored = stored_form::encode(value, &*self.compressor).map_err(|cause| {
-            BackendError::new(
-                BackendErrorKind::Internal,
-                Operation::Write,
-                self.label.clone(),
-            )
-            .with_detail("the compressor failed")
-            .with_source(cause)
-        })?;
         let stored_key = self.key_format.encode(key);
-        if let Some(refusal) = self.refusal(stored_key.as_bytes(), &stored) {
-            // The value that was there must not pose as the one that is refused.
-            self.remove(key, Operation::Write, now)?;
-            return Err(refusal);
-        }
+        let stored = match self.encode(stored_key.as_bytes(), value) {
+            Ok(stored) => stored,
+            Err(refusal) => {
+                // The value that was there must not pose as the one that is refused.
+                self.remove(key, Operation::Write, now)?;
+                return Err(refusal);
+            }
+        };
         self.store
             .put(
                 stored_key.as_bytes(),
@@ -114,25 +110,36 @@ impl Inner {
             .map_err(|cause| self.failure(cause, Operation::Write))
     }
 
-    fn refusal(&self, stored_key: &[u8], stored: &[u8]) -> Option<BackendError> {
-        let payload = stored.len().saturating_sub(stored_form::HEADER_LENGTH);
-        let largest = self.capabilities.largest_value.unwrap_or(usize::MAX);
-        let bound = self.store.max_bytes();
-        let detail = if payload > largest {
-            format!("a payload of {payload} bytes is over the limit of {largest} bytes")
-        } else if slot::cost_of(stored_key, stored.len()) > bound {
-            format!("key and payload together are over the bound of {bound} bytes")
-        } else {
-            return None;
+    /// The stored form of `value`, if it is not too large. What is too large is neither compressed
+    /// nor copied if its length says so.
+    fn encode(&self, stored_key: &[u8], value: &CacheValue<Raw>) -> BackendResult<Bytes> {
+        let refuse = |kind| BackendError::new(kind, Operation::Write, self.label.clone());
+        let failed = |cause: CompressionError| {
+            refuse(BackendErrorKind::Internal)
+                .with_detail("the compressor failed")
+                .with_source(cause)
         };
-        Some(
-            BackendError::new(
-                BackendErrorKind::TooLarge,
-                Operation::Write,
-                self.label.clone(),
-            )
-            .with_detail(detail),
-        )
+        let within = |value: &CacheValue<Raw>, limit: usize| {
+            let length = value.data().payload().len();
+            if length > limit {
+                return Err(refuse(BackendErrorKind::TooLarge).with_detail(format!(
+                    "a payload of {length} bytes is over the limit of {limit} bytes"
+                )));
+            }
+            Ok(length)
+        };
+        let largest = self.capabilities.largest_value.unwrap_or(usize::MAX);
+        let longest = stored_form::longest_payload(&*self.compressor, largest);
+        within(value, longest)?;
+        let value = stored_form::compress(value, &*self.compressor).map_err(failed)?;
+        let length = stored_form::HEADER_LENGTH + within(&value, largest)?;
+        let bound = self.store.max_bytes();
+        if slot::cost_of(stored_key, length) > bound {
+            return Err(refuse(BackendErrorKind::TooLarge).with_detail(format!(
+                "key and payload together are over the bound of {bound} bytes"
+            )));
+        }
+        stored_form::encode(&value, &NoCompression).map_err(failed)
     }
 
     pub(crate) fn remove(

@@ -71,6 +71,7 @@ mod slot;
 mod statistics;
 mod store;
 mod sweep;
+mod threads;
 
 pub use backend::SledBackend;
 pub use builder::SledBackendBuilder;

@@ -194,3 +194,42 @@ fn open_when_released(config: &sled::Config) -> sled::Result<sled::Db> {
 fn is_held(cause: &io::Error) -> bool {
     cause.kind() == io::ErrorKind::Other
 }
+
+#[cfg(test)]
+mod tests {
+    use hitbox_backend::BackendErrorKind;
+
+    use super::*;
+
+    fn settings(cache_capacity: u64) -> OpenSettings {
+        OpenSettings {
+            cache_capacity,
+            flush_every: None,
+            max_bytes: 1 << 20,
+            rebuild_above: None,
+        }
+    }
+
+    /// sled panics for many reasons that are not the files': want of threads or memory, or as here
+    /// a setting that it does not like.
+    #[test]
+    fn a_panic_that_a_fresh_database_shares_sets_nothing_aside() {
+        let path = tempfile::tempdir().unwrap();
+        let label = BackendLabel::new_static("sled");
+        let directory = Directory::lock(path.path(), &label).unwrap();
+        let opened = open(&directory, &settings(1 << 20), &label).unwrap();
+        opened.store.inject(b"key", b"value");
+        opened.store.flush().unwrap();
+        drop(opened);
+
+        let Err(refused) = open(&directory, &settings(1), &label) else {
+            panic!("opened");
+        };
+        assert_eq!(refused.kind(), BackendErrorKind::Unavailable);
+        assert!(refused.to_string().contains("threads"), "{refused}");
+        assert!(!directory.probe().exists());
+
+        let opened = open(&directory, &settings(1 << 20), &label).unwrap();
+        assert_eq!(opened.set_aside, None);
+    }
+}

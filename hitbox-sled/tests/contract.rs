@@ -5,8 +5,11 @@
 
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
-use hitbox_backend::{Backend, BackendErrorKind, DeleteStatus, compression::NoCompression};
-use hitbox_core::{CacheKey, CacheValue, Raw, Stamp, clock::VirtualTime};
+use hitbox_backend::{
+    Backend, BackendErrorKind, DeleteStatus,
+    compression::{CompressionError, Compressor, NoCompression},
+};
+use hitbox_core::{CacheKey, CacheValue, CompressorId, Raw, Stamp, clock::VirtualTime};
 use hitbox_sled::{SledBackend, SledBackendBuilder};
 use tempfile::TempDir;
 
@@ -102,6 +105,34 @@ async fn a_value_over_the_limit_is_refused_and_the_key_left_absent() {
     assert_eq!(backend.statistics().bytes, 0);
 }
 
+/// Never asked to compress anything.
+#[derive(Debug)]
+struct Idle;
+
+impl Compressor for Idle {
+    fn id(&self) -> CompressorId {
+        const { CompressorId::custom(200) }
+    }
+
+    fn compress(&self, _payload: &[u8]) -> Result<Vec<u8>, CompressionError> {
+        panic!("asked to compress");
+    }
+
+    fn decompress(&self, _compressed: &[u8], _limit: usize) -> Result<Vec<u8>, CompressionError> {
+        panic!("asked to decompress");
+    }
+}
+
+#[tokio::test]
+async fn a_value_is_refused_by_its_length_before_it_is_compressed() {
+    let directory = tempfile::tempdir().unwrap();
+    let backend = builder(&directory).compressor(Idle).build().unwrap();
+    // More than any reader decodes, and not a byte of it is read here.
+    let huge = value(vec![0; (64 << 20) + 1]);
+    let error = backend.write(&key("k"), huge).await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::TooLarge);
+}
+
 #[tokio::test]
 async fn bulk_operations_keep_order_duplicates_and_failures_apart() {
     let directory = tempfile::tempdir().unwrap();
@@ -171,8 +202,5 @@ async fn what_is_shown_of_a_backend_holds_no_value() {
         !shown.contains("secret") && shown.contains("entries: 1"),
         "{shown}"
     );
-    assert_eq!(
-        backend.compressor().id(),
-        hitbox_backend::Compressor::id(&NoCompression)
-    );
+    assert_eq!(backend.compressor().id(), NoCompression.id());
 }

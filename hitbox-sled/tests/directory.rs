@@ -6,6 +6,7 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
@@ -47,12 +48,16 @@ fn settings_that_cannot_work_are_refused_by_name() {
         ("`path`", builder(&file)),
         ("`path`", builder(&file.join("below"))),
         ("`path`", builder(Path::new("/proc/hitbox"))),
+        ("`path`", builder(Path::new("a\0b"))),
+        ("`path`", builder(&path.join("x".repeat(5_000)))),
         ("`max_bytes`", builder(path).max_bytes(0)),
+        ("`max_bytes`", builder(path).max_bytes(500)),
         ("`cache_capacity`", builder(path).cache_capacity(0)),
+        ("`cache_capacity`", builder(path).cache_capacity(255)),
         ("`largest_value`", builder(path).largest_value(0)),
         (
             "`largest_value`",
-            builder(path).max_bytes(10).largest_value(6),
+            builder(path).max_bytes(10_000).largest_value(5_001),
         ),
         (
             "`flush_every`",
@@ -63,10 +68,52 @@ fn settings_that_cannot_work_are_refused_by_name() {
             builder(path).sweep_every(Some(Duration::ZERO)),
         ),
     ];
-    for (setting, builder) in cases {
+    let never = Some(Duration::MAX);
+    let soon = Some(Duration::from_nanos(1));
+    let intervals = [soon, never].into_iter().flat_map(|interval| {
+        [
+            ("`flush_every`", builder(path).flush_every(interval)),
+            ("`sweep_every`", builder(path).sweep_every(interval)),
+        ]
+    });
+    for (setting, builder) in cases.into_iter().chain(intervals) {
         let error = refused(builder.build());
         assert_eq!(error.kind(), BackendErrorKind::InvalidConfiguration);
         assert!(error.to_string().contains(setting), "{error}");
+    }
+}
+
+#[test]
+fn the_extremes_of_settings_work() {
+    let directory = tempfile::tempdir().unwrap();
+    let day = Some(Duration::from_secs(24 * 60 * 60));
+    let millisecond = Some(Duration::from_millis(1));
+    for (number, builder) in [
+        builder(directory.path()).max_bytes(u64::MAX),
+        builder(directory.path())
+            .max_bytes(u64::MAX)
+            .largest_value(usize::MAX / 2),
+        builder(directory.path()).max_bytes(2_000).largest_value(1),
+        builder(directory.path()).cache_capacity(u64::MAX),
+        builder(directory.path()).cache_capacity(256),
+        builder(directory.path()).flush_every(day).sweep_every(day),
+        builder(directory.path())
+            .flush_every(millisecond)
+            .sweep_every(millisecond),
+        builder(directory.path())
+            .flush_every(None)
+            .sweep_every(None),
+        builder(directory.path()).rebuild_above(0),
+        builder(directory.path()).rebuild_above(u64::MAX),
+        builder(directory.path()).label(""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let backend = builder.build().unwrap();
+        futures::executor::block_on(backend.write(&key(0), value(1))).unwrap();
+        let read = futures::executor::block_on(backend.read(&key(0))).unwrap();
+        assert!(read.is_some(), "{number}");
     }
 }
 
@@ -129,6 +176,41 @@ fn files_that_the_last_owner_has_not_let_go_of_are_waited_for() {
     assert!(!opening.is_finished());
     drop(held);
     opening.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_lock_that_a_starting_process_has_inherited_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(builder(directory.path()).build().unwrap());
+    let held = fs::File::open(directory.path().join("lock")).unwrap();
+    held.lock().unwrap();
+    let opening = thread::spawn({
+        let builder = builder(directory.path());
+        move || builder.build()
+    });
+    // By then an opening that does not wait for the lock has been refused.
+    thread::sleep(Duration::from_millis(100));
+    assert!(!opening.is_finished());
+    drop(held);
+    opening.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_directory_is_free_when_it_is_closed_whatever_processes_are_started() {
+    let directory = tempfile::tempdir().unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Acquire) {
+                Command::new("true").status().unwrap();
+            }
+        });
+        let outcomes: Vec<_> = (0..100)
+            .map(|_| builder(directory.path()).build().map(drop))
+            .collect();
+        done.store(true, Ordering::Release);
+        outcomes.into_iter().for_each(|outcome| outcome.unwrap());
+    });
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use hitbox_core::{CacheValue, CompressorId, Encoding, Raw};
 
 use crate::{
-    Rejection,
+    Capabilities, Rejection,
     compression::{CompressionError, Compressor},
 };
 use header::Fields;
@@ -72,6 +72,18 @@ pub fn compress(
     Ok(value
         .clone()
         .map(|_| Raw::new(Bytes::from(compressed), encoding)))
+}
+
+/// How long a payload may be before `compressor` is asked, where up to `largest_value` bytes of what
+/// it makes are stored. Adapters refuse a longer one by its length: compressing it could take
+/// seconds, and all for nothing. That is `largest_value` without a compressor, and with one at
+/// least what typed access [decodes](Capabilities::DEFAULT_LARGEST_DECODED).
+#[must_use]
+pub fn longest_payload(compressor: &dyn Compressor, largest_value: usize) -> usize {
+    if compressor.id() == CompressorId::NONE {
+        return largest_value;
+    }
+    largest_value.max(Capabilities::DEFAULT_LARGEST_DECODED)
 }
 
 /// The value that `stored` holds, expired or not. The payload is not copied.
