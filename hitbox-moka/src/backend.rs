@@ -12,13 +12,20 @@ use hitbox_core::{
 use moka::sync::Cache;
 
 use crate::{
-    Capacity, CapacityUnset, MokaBackendBuilder, MokaStatistics, backlog::Backlog,
-    capacity::entry_weight, eviction::Evictions, maintenance::Maintenance,
+    Capacity, CapacityUnset, MokaBackendBuilder, Statistics,
+    backlog::Backlog,
+    capacity::entry_weight,
+    eviction::Evictions,
+    held::{Held, Lives},
+    sweeper::Sweeper,
 };
 
 /// So many keys of a bulk read go by one reading of the clock: some microseconds' work. More may take
 /// longer than a value lives on.
 const BY_ONE_MOMENT: usize = 64;
+
+/// A sweep asks after so many entries whether to go on: some microseconds' work.
+const ASKED_EVERY: usize = 64;
 
 /// A cache in the memory of this process.
 ///
@@ -36,18 +43,19 @@ const BY_ONE_MOMENT: usize = 64;
 /// whole of [`max_bytes`](MokaBackendBuilder::max_bytes), or than 4 GiB. The key is then absent.
 #[derive(Clone)]
 pub struct MokaBackend {
+    // Dropped first: its thread uses the entries.
+    _sweeper: Option<Arc<Sweeper>>,
     shared: Arc<Shared>,
     /// The namespace of this handle, as others are told it.
     key_format: CacheKeyFormat,
     /// What its keys are kept in. None if the handle has the cache's own namespace: then all keys are of it.
     kept_in: Namespace,
-    /// Beside the entries, not among them: the task reaches those through a weak reference.
-    _maintenance: Option<Arc<Maintenance>>,
 }
 
 /// What the clones of a backend share.
 pub(crate) struct Shared {
-    pub(crate) cache: Cache<CacheKey, CacheValue<Raw>, CacheKeyHash>,
+    pub(crate) cache: Cache<CacheKey, Held, CacheKeyHash>,
+    pub(crate) lives: Arc<Lives>,
     pub(crate) capacity: Capacity,
     pub(crate) backlog: Option<Backlog>,
     pub(crate) largest_value: Option<usize>,
@@ -55,22 +63,42 @@ pub(crate) struct Shared {
     pub(crate) value_format: Box<dyn Format>,
     /// `None` if nobody wants to know of them.
     pub(crate) evictions: Option<Arc<Evictions>>,
-    pub(crate) rejections: Rejections,
+    pub(crate) rejections: Arc<Rejections>,
     /// The namespace of the builder.
     pub(crate) key_format: CacheKeyFormat,
 }
 
 impl Shared {
-    pub(crate) fn run_pending_tasks(&self) {
-        self.cache.run_pending_tasks();
+    /// Drops the entries that are over, as long as `go_on` says so.
+    pub(crate) fn sweep(&self, go_on: impl Fn() -> bool) {
+        let Some(mut sweep) = self.lives.begin_sweep() else {
+            return;
+        };
+        for (number, (key, held)) in self.cache.iter().enumerate() {
+            if number.is_multiple_of(ASKED_EVERY) && !go_on() {
+                return sweep.stop();
+            }
+            if sweep.is_over(&held) {
+                self.drop_if_over(&key);
+            }
+        }
+        sweep.complete();
     }
 
-    /// moka hides what has expired by its own, monotonic clock. Expiry is by the wall clock, and
-    /// the two part when that is set, or the machine sleeps.
+    fn drop_if_over(&self, key: &CacheKey) {
+        let _serialized = self.lives.lock(key);
+        let found = self.cache.get(key);
+        if found.is_some_and(|held| self.lives.is_over(&held)) {
+            self.cache.invalidate(key);
+        }
+    }
+
+    /// Expiry is by the wall clock.
     fn find(&self, key: &CacheKey, moment: &Moment) -> Option<CacheValue<Raw>> {
         self.cache
             .get(key)
-            .filter(|value| !value.is_expired_at(moment))
+            .filter(|held| !self.lives.is_cleared(held) && !held.value.is_expired_at(moment))
+            .map(|held| held.value)
     }
 
     fn read(&self, key: &CacheKey, context: &mut BoxContext, moment: &Moment) -> ReadOutcome {
@@ -91,23 +119,25 @@ impl Shared {
             self.cache.invalidate(key);
             return Ok(());
         }
-        self.cache.insert(key.clone(), value);
+        let held = self.lives.hold(value);
+        {
+            let _serialized = self.lives.lock(key);
+            self.cache.insert(key.clone(), held);
+        }
         if self
             .backlog
             .as_ref()
             .is_some_and(|backlog| backlog.add(weight))
         {
-            self.run_pending_tasks();
+            self.cache.run_pending_tasks();
         }
         Ok(())
     }
 
     fn take(&self, key: &CacheKey) -> DeleteStatus {
-        // After clear(), moka hides the old entries from look-ups at once, but hands them out from
-        // remove() until its maintenance has dropped them.
-        let visible = self.cache.contains_key(key);
         let removed = self.cache.remove(key);
-        DeleteStatus::from(&removed.filter(|value| visible && !value.is_expired()))
+        let live = removed.filter(|held| !self.lives.is_cleared(held) && !held.value.is_expired());
+        DeleteStatus::from(&live)
     }
 
     fn check_size(&self, value: &CacheValue<Raw>, weight: u64) -> BackendResult<()> {
@@ -144,12 +174,12 @@ impl MokaBackend {
         MokaBackendBuilder::new()
     }
 
-    pub(crate) fn new(shared: Arc<Shared>, maintenance: Option<Arc<Maintenance>>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, sweeper: Option<Arc<Sweeper>>) -> Self {
         Self {
+            _sweeper: sweeper,
             key_format: shared.key_format.clone(),
             kept_in: Namespace::NONE,
             shared,
-            _maintenance: maintenance,
         }
     }
 
@@ -203,47 +233,38 @@ impl MokaBackend {
 
     /// How much there is in the cache, and what became of what is no longer there.
     #[must_use]
-    pub fn statistics(&self) -> MokaStatistics {
+    pub fn statistics(&self) -> Statistics {
         let shared = &*self.shared;
-        MokaStatistics {
+        let evicted = shared.evictions.as_ref();
+        Statistics {
             entries: shared.cache.entry_count(),
             bytes: match shared.capacity {
                 Capacity::Entries(_) => None,
                 Capacity::Bytes(_) => Some(shared.cache.weighted_size()),
             },
-            evictions: shared
-                .evictions
-                .as_ref()
-                .map(|evictions| evictions.counts()),
-            rejections: shared.rejections.total(),
+            evicted_expired: evicted.map(|evictions| evictions.expired()),
+            evicted_by_bound: evicted.map(|evictions| evictions.by_bound()),
+            rejections: Arc::clone(&shared.rejections),
         }
     }
 
-    /// How many values typed access found and could not serve, by reason.
-    #[must_use]
-    pub fn rejections(&self) -> &Rejections {
-        &self.shared.rejections
-    }
-
-    /// Does what moka has put off: evicts down to the capacity, drops what has expired or was
-    /// cleared, and brings the counts of [`statistics`](Self::statistics) up to date.
+    /// Does what has been put off: drops what has expired or was cleared, evicts down to the
+    /// capacity, and brings the counts of [`statistics`](Self::statistics) up to date.
     ///
-    /// Reads and writes do this in passing, so there is no need to call it while there is traffic;
-    /// see also [`maintenance`](MokaBackendBuilder::maintenance). The memory of an expired entry is
-    /// given back in the first call that comes more than about a second after its expiry. Runs on
-    /// the calling thread, the longer the more entries there are to drop; a call may leave something
-    /// for the next one.
+    /// A thread of the backend's own, and reads and writes in passing, do this by themselves. Runs on
+    /// the calling thread, the longer the more entries there are.
     pub fn run_pending_tasks(&self) {
-        self.shared.run_pending_tasks();
+        self.shared.sweep(|| true);
+        self.shared.cache.run_pending_tasks();
     }
 
     /// Removes every entry.
     ///
     /// None of the entries written before is served once this returns. Their memory is given back
-    /// by and by, or by [`run_pending_tasks`](Self::run_pending_tasks). The eviction listener is
-    /// not told.
+    /// by the next [sweep](MokaBackendBuilder::sweep_every), or by
+    /// [`run_pending_tasks`](Self::run_pending_tasks). The eviction listener is not told.
     pub fn clear(&self) {
-        self.shared.cache.invalidate_all();
+        self.shared.lives.clear();
     }
 }
 

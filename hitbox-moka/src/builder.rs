@@ -1,21 +1,26 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use hitbox_backend::{
-    BackendError, BackendErrorKind, BackendResult, BincodeFormat, CacheKeyFormat, Format,
-    Operation, Rejections,
+    BackendError, BackendErrorKind, BackendResult, BincodeFormat, CacheKeyFormat, Format, Operation,
 };
-use hitbox_core::{BackendLabel, CacheKey, CacheKeyHash, CacheValue, Raw};
-use moka::sync::Cache;
+use hitbox_core::{BackendLabel, CacheKey, CacheKeyHash};
+use moka::{policy::EvictionPolicy, sync::Cache};
 
 use crate::{
-    Capacity, EvictionCause, EvictionPolicy, MokaBackend,
+    Capacity, EvictionCause, MokaBackend,
     backend::Shared,
     backlog::Backlog,
     capacity::{least_weight, moka_weight},
     eviction::{EvictionListener, Evictions},
-    expiry::RemainingLife,
-    maintenance::Maintenance,
+    held::{Held, Lives},
+    sweeper::Sweeper,
 };
+
+const DEFAULT_SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// What the background work can be done at.
+const INTERVALS: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
 
 /// Stands in a [`MokaBackendBuilder`] until a capacity is chosen. There is no default: what a
 /// process can spare only its author knows.
@@ -28,12 +33,11 @@ pub struct CapacityUnset;
 /// [`max_bytes`](Self::max_bytes) was called, and these are there until then, so exactly one is.
 ///
 /// ```
-/// use hitbox_moka::{EvictionPolicy, MokaBackend};
+/// use hitbox_moka::MokaBackend;
 ///
 /// let cache = MokaBackend::builder()
 ///     .max_bytes(64 << 20)
 ///     .largest_value(1 << 20)
-///     .eviction_policy(EvictionPolicy::Lru)
 ///     .label("local")
 ///     .build()?;
 /// # Ok::<(), hitbox_backend::BackendError>(())
@@ -52,13 +56,12 @@ enum WatchedEvictions {
 }
 
 struct Settings {
-    eviction_policy: EvictionPolicy,
     evictions: WatchedEvictions,
     label: BackendLabel,
     largest_value: Option<usize>,
     value_format: Box<dyn Format>,
     key_format: CacheKeyFormat,
-    maintenance: Option<Duration>,
+    sweep_every: Option<Duration>,
 }
 
 impl MokaBackendBuilder<CapacityUnset> {
@@ -66,13 +69,12 @@ impl MokaBackendBuilder<CapacityUnset> {
         Self {
             capacity: CapacityUnset,
             settings: Settings {
-                eviction_policy: EvictionPolicy::default(),
                 evictions: WatchedEvictions::None,
                 label: BackendLabel::new_static("moka"),
                 largest_value: None,
                 value_format: Box::new(BincodeFormat),
                 key_format: CacheKeyFormat::TEXT,
-                maintenance: None,
+                sweep_every: Some(DEFAULT_SWEEP_EVERY),
             },
         }
     }
@@ -107,13 +109,6 @@ impl MokaBackendBuilder<CapacityUnset> {
 }
 
 impl<C> MokaBackendBuilder<C> {
-    /// Which entries go first when the capacity is reached. Default: [`EvictionPolicy::TinyLfu`].
-    #[must_use]
-    pub const fn eviction_policy(mut self, policy: EvictionPolicy) -> Self {
-        self.settings.eviction_policy = policy;
-        self
-    }
-
     /// Calls `listener` for every entry that is dropped because it expired or to make room. Entries
     /// that the application overwrites, removes or clears are not reported, unless they had already
     /// expired.
@@ -149,7 +144,7 @@ impl<C> MokaBackendBuilder<C> {
         self
     }
 
-    /// Counts evictions by cause, for [`MokaStatistics::evictions`](crate::MokaStatistics). With an
+    /// Counts evictions by cause, for [`Statistics`](crate::Statistics). With an
     /// [eviction listener](Self::eviction_listener) they are counted in any case.
     ///
     /// Not the default, because every write pays for it: to be told of evictions, moka locks the key.
@@ -201,14 +196,16 @@ impl<C> MokaBackendBuilder<C> {
         self
     }
 
-    /// Drops expired entries at this interval even when there is no traffic. Default: never; reads
-    /// and writes do it in passing, and without any, expired entries keep their memory.
+    /// How often the memory of entries that have expired, or were cleared, is given back, by a thread
+    /// of the backend's own. Default: every second. `None`: only by
+    /// [`run_pending_tasks`](MokaBackend::run_pending_tasks), or when room is needed.
     ///
-    /// Starts a task on the tokio runtime that [`build`](Self::build) is called in. The task ends
+    /// Expired entries are not returned whether their memory has been given back or not. The thread
+    /// looks at every entry if one is due, and then rests for 19 times as long as that took. It ends
     /// when the last clone of the backend is dropped.
     #[must_use]
-    pub const fn maintenance(mut self, every: Duration) -> Self {
-        self.settings.maintenance = Some(every);
+    pub const fn sweep_every(mut self, interval: Option<Duration>) -> Self {
+        self.settings.sweep_every = interval;
         self
     }
 }
@@ -220,24 +217,26 @@ impl MokaBackendBuilder<Capacity> {
     ///
     /// [`InvalidConfiguration`](BackendErrorKind::InvalidConfiguration), naming the setting, for a
     /// capacity that is zero or too small for a single entry, a `largest_value` that is zero or
-    /// does not fit into the capacity, and a `maintenance` interval that is zero or was asked for
-    /// outside a tokio runtime.
-    ///
-    /// # Panics
-    ///
-    /// If `maintenance` is set and the tokio runtime was built without its timer.
+    /// does not fit into the capacity, and a `sweep_every` that is not 1 ms to 24 hours;
+    /// [`Unavailable`](BackendErrorKind::Unavailable) if the system gives this process no thread
+    /// for the sweep.
     pub fn build(self) -> BackendResult<MokaBackend> {
         self.check()?;
         let Self { capacity, settings } = self;
         let label = settings.label;
+        let lives = Arc::new(Lives::new());
+        let watched = |listener| {
+            let lives = Arc::clone(&lives);
+            Some(Arc::new(Evictions::new(listener, lives, label.clone())))
+        };
         let evictions = match settings.evictions {
             WatchedEvictions::None => None,
-            WatchedEvictions::Counted => Some(Evictions::new(None, label.clone())),
-            WatchedEvictions::Told(listener) => Some(Evictions::new(Some(listener), label.clone())),
-        }
-        .map(Arc::new);
+            WatchedEvictions::Counted => watched(None),
+            WatchedEvictions::Told(listener) => watched(Some(listener)),
+        };
         let shared = Arc::new(Shared {
-            cache: cache(capacity, settings.eviction_policy, evictions.clone()),
+            cache: cache(capacity, evictions.clone()),
+            lives,
             backlog: match capacity {
                 Capacity::Entries(_) => None,
                 Capacity::Bytes(max_bytes) => Some(Backlog::new(max_bytes)),
@@ -247,16 +246,34 @@ impl MokaBackendBuilder<Capacity> {
             label,
             value_format: settings.value_format,
             evictions,
-            rejections: Rejections::default(),
+            rejections: Arc::default(),
             key_format: settings.key_format,
         });
-        let start =
-            |every| Maintenance::start(every, &shared.label, Arc::downgrade(&shared)).map(Arc::new);
-        let maintenance = settings.maintenance.map(start).transpose()?;
-        Ok(MokaBackend::new(shared, maintenance))
+        let start = |every| Sweeper::start(every, Arc::clone(&shared)).map(Arc::new);
+        let sweeper = settings
+            .sweep_every
+            .map(start)
+            .transpose()
+            .map_err(|cause| {
+                BackendError::new(
+                    BackendErrorKind::Unavailable,
+                    Operation::Open,
+                    shared.label.clone(),
+                )
+                .with_detail("the sweep thread could not be started")
+                .with_source(cause)
+            })?;
+        Ok(MokaBackend::new(shared, sweeper))
     }
 
     fn check(&self) -> BackendResult<()> {
+        if let Some(every) = self.settings.sweep_every
+            && !INTERVALS.contains(&every)
+        {
+            return Err(self.refuse(format!(
+                "sweep_every is {every:?}: give 1 ms to 24 hours, or None for never"
+            )));
+        }
         let largest_value = self.settings.largest_value;
         if largest_value == Some(0) {
             return Err(self.refuse(
@@ -303,15 +320,13 @@ impl MokaBackendBuilder<Capacity> {
 
 fn cache(
     capacity: Capacity,
-    policy: EvictionPolicy,
     evictions: Option<Arc<Evictions>>,
-) -> Cache<CacheKey, CacheValue<Raw>, CacheKeyHash> {
-    let mut builder = Cache::builder()
-        .eviction_policy(policy.into())
-        .expire_after(RemainingLife);
+) -> Cache<CacheKey, Held, CacheKeyHash> {
+    // TinyLFU: with LRU, parallel writers cost moka 0.12.16 its capacity.
+    let mut builder = Cache::builder().eviction_policy(EvictionPolicy::tiny_lfu());
     if let Some(evictions) = evictions {
-        builder = builder
-            .eviction_listener(move |key, value, cause| evictions.record(&key, &value, cause));
+        builder =
+            builder.eviction_listener(move |key, held, cause| evictions.record(&key, &held, cause));
     }
     match capacity {
         Capacity::Entries(max_entries) => builder.max_capacity(max_entries),
@@ -335,12 +350,11 @@ impl<C: fmt::Debug> fmt::Debug for MokaBackendBuilder<C> {
         let settings = &self.settings;
         f.debug_struct("MokaBackendBuilder")
             .field("capacity", &self.capacity)
-            .field("eviction_policy", &settings.eviction_policy)
             .field("evictions", &settings.evictions)
             .field("label", &settings.label.as_str())
             .field("largest_value", &settings.largest_value)
             .field("value_format", &settings.value_format)
-            .field("maintenance", &settings.maintenance)
+            .field("sweep_every", &settings.sweep_every)
             .finish()
     }
 }

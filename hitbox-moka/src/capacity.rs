@@ -1,5 +1,7 @@
 use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 
+use crate::held::Held;
+
 /// How much a [`MokaBackend`](crate::MokaBackend) holds before it evicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capacity {
@@ -10,8 +12,8 @@ pub enum Capacity {
     Bytes(u64),
 }
 
-/// What an entry takes beside what its key and its value say they weigh: moka's node, queues and
-/// timer, its share of the hash table, reference counts, the decoded object's own frame.
+/// What an entry takes beside what its key and its value say they weigh: moka's node and queues,
+/// its share of the hash table, reference counts, the decoded object's own frame.
 ///
 /// About 330 bytes are asked of the allocator for it, in a dozen small pieces; glibc's rounding and
 /// headers make that 500 of resident memory. `cargo test -p hitbox-moka --test memory -- --nocapture`
@@ -42,8 +44,8 @@ pub(crate) fn entry_weight(key: &CacheKey, value: &CacheValue<Raw>) -> u64 {
 }
 
 /// [`entry_weight`] as moka wants it.
-pub(crate) fn moka_weight(key: &CacheKey, value: &CacheValue<Raw>) -> u32 {
-    u32::try_from(entry_weight(key, value)).unwrap_or(u32::MAX)
+pub(crate) fn moka_weight(key: &CacheKey, held: &Held) -> u32 {
+    u32::try_from(entry_weight(key, &held.value)).unwrap_or(u32::MAX)
 }
 
 /// The least that an entry with an uncompressed payload of this length weighs.
@@ -65,7 +67,8 @@ mod tests {
         let value = CacheValue::loaded(Raw::from(vec![0; 1_000]), Stamp::now());
         let parts = key.weight() + value.data().weight() + ENTRY_OVERHEAD;
         assert_eq!(entry_weight(&key, &value), parts as u64);
-        assert_eq!(u64::from(moka_weight(&key, &value)), parts as u64);
+        let held = crate::held::Lives::new().hold(value);
+        assert_eq!(u64::from(moka_weight(&key, &held)), parts as u64);
     }
 
     #[test]

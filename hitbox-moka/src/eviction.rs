@@ -1,35 +1,16 @@
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
+use hitbox_core::{BackendLabel, CacheKey};
 use moka::notification::RemovalCause;
 
-use crate::EvictionCounts;
-
-/// Which entries go first when the capacity is reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum EvictionPolicy {
-    /// Those asked for least often and least recently. A new entry that is asked for less often
-    /// than the ones it would displace is itself the one that goes. The best hit rate on most
-    /// loads.
-    #[default]
-    TinyLfu,
-    /// Those not asked for for the longest time. A new entry always gets in.
-    Lru,
-}
-
-impl From<EvictionPolicy> for moka::policy::EvictionPolicy {
-    fn from(policy: EvictionPolicy) -> Self {
-        match policy {
-            EvictionPolicy::TinyLfu => Self::tiny_lfu(),
-            EvictionPolicy::Lru => Self::lru(),
-        }
-    }
-}
+use crate::held::{Held, Lives};
 
 /// Why the backend dropped an entry that nobody had asked it to drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,15 +24,17 @@ pub enum EvictionCause {
 
 impl EvictionCause {
     /// `None` for what the application did itself: overwrite, remove, clear.
-    fn of(value: &CacheValue<Raw>, cause: RemovalCause) -> Option<Self> {
-        // moka takes an expired entry that is overwritten or removed for a live one.
-        if value.is_expired() {
+    fn of(held: &Held, lives: &Lives, cause: RemovalCause) -> Option<Self> {
+        if lives.is_cleared(held) {
+            return None;
+        }
+        // moka knows nothing of expiry.
+        if lives.is_over(held) || held.value.is_expired() {
             return Some(Self::Expired);
         }
         match cause {
-            RemovalCause::Expired => Some(Self::Expired),
             RemovalCause::Size => Some(Self::Size),
-            RemovalCause::Explicit | RemovalCause::Replaced => None,
+            RemovalCause::Expired | RemovalCause::Explicit | RemovalCause::Replaced => None,
         }
     }
 }
@@ -64,29 +47,36 @@ pub(crate) struct Evictions {
     expired: AtomicU64,
     size: AtomicU64,
     listener: Option<EvictionListener>,
+    lives: Arc<Lives>,
     label: BackendLabel,
 }
 
 impl Evictions {
-    pub(crate) fn new(listener: Option<EvictionListener>, label: BackendLabel) -> Self {
+    pub(crate) fn new(
+        listener: Option<EvictionListener>,
+        lives: Arc<Lives>,
+        label: BackendLabel,
+    ) -> Self {
         Self {
             expired: AtomicU64::new(0),
             size: AtomicU64::new(0),
             listener,
+            lives,
             label,
         }
     }
 
-    pub(crate) fn counts(&self) -> EvictionCounts {
-        EvictionCounts {
-            expired: self.expired.load(Ordering::Relaxed),
-            size: self.size.load(Ordering::Relaxed),
-        }
+    pub(crate) fn expired(&self) -> u64 {
+        self.expired.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn by_bound(&self) -> u64 {
+        self.size.load(Ordering::Relaxed)
     }
 
     /// Takes note that moka dropped an entry.
-    pub(crate) fn record(&self, key: &CacheKey, value: &CacheValue<Raw>, cause: RemovalCause) {
-        let Some(cause) = EvictionCause::of(value, cause) else {
+    pub(crate) fn record(&self, key: &CacheKey, held: &Held, cause: RemovalCause) {
+        let Some(cause) = EvictionCause::of(held, &self.lives, cause) else {
             return;
         };
         self.counter(cause).fetch_add(1, Ordering::Relaxed);

@@ -29,6 +29,11 @@
 //! # }).unwrap();
 //! ```
 //!
+//! When the capacity is reached, what is asked for least often and least recently goes first (moka's
+//! TinyLFU); a new entry that is asked for less often than the ones it would displace is itself the
+//! one that goes. There is no other policy to choose: with LRU, moka 0.12.16 loses its capacity bit by
+//! bit while several threads write, until it holds nothing.
+//!
 //! There is no compressor to choose. What is served is the decoded object; its encoded form lies
 //! beside it for the layers behind this one, and compressing it would save little and cost every
 //! write. Neither is there a key format: keys are kept as they are.
@@ -38,12 +43,12 @@ mod backlog;
 mod builder;
 mod capacity;
 mod eviction;
-mod expiry;
-mod maintenance;
+mod held;
 mod statistics;
+mod sweeper;
 
 pub use backend::MokaBackend;
 pub use builder::{CapacityUnset, MokaBackendBuilder};
 pub use capacity::Capacity;
-pub use eviction::{EvictionCause, EvictionPolicy};
-pub use statistics::{EvictionCounts, MokaStatistics};
+pub use eviction::EvictionCause;
+pub use statistics::Statistics;

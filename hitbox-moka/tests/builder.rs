@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use hitbox_backend::{Backend, BackendErrorKind, BackendResult, Capabilities};
-use hitbox_core::{BackendLabel, FormatId};
+use hitbox_backend::{Backend, BackendErrorKind, BackendResult, Capabilities, Writing};
+use hitbox_core::{BackendLabel, CacheKey, CacheValue, FormatId, Raw, Stamp};
 use hitbox_moka::{Capacity, MokaBackend, MokaBackendBuilder};
 
 fn entries() -> MokaBackendBuilder<Capacity> {
@@ -32,16 +32,45 @@ fn what_cannot_work_is_refused_by_name() {
             mebibyte().largest_value(1 << 20),
         ),
         (
-            "maintenance is every zero seconds",
-            entries().maintenance(Duration::ZERO),
+            "sweep_every is 0ns",
+            entries().sweep_every(Some(Duration::ZERO)),
         ),
         (
-            "needs a tokio runtime",
-            entries().maintenance(Duration::from_secs(1)),
+            "sweep_every is 1ns",
+            entries().sweep_every(Some(Duration::from_nanos(1))),
+        ),
+        ("sweep_every", entries().sweep_every(Some(Duration::MAX))),
+        (
+            "largest_value does not fit",
+            mebibyte().largest_value(usize::MAX),
         ),
     ] {
         let message = refusal(builder.build());
         assert!(message.contains(setting), "{message}");
+    }
+}
+
+#[test]
+fn the_extremes_of_settings_work() {
+    let day = Duration::from_secs(24 * 60 * 60);
+    for builder in [
+        MokaBackend::builder().max_entries(1),
+        MokaBackend::builder().max_entries(u64::MAX),
+        MokaBackend::builder().max_bytes(u64::MAX),
+        entries().largest_value(usize::MAX),
+        entries().largest_value(1),
+        entries().sweep_every(None),
+        entries().sweep_every(Some(Duration::from_millis(1))),
+        entries().sweep_every(Some(day)),
+        entries().label(""),
+    ] {
+        let cache = builder.build().unwrap();
+        let value = CacheValue::loaded(Raw::from(vec![1]), Stamp::now());
+        let key = CacheKey::from_pair("id", "1");
+        let Writing::Answered(written) = cache.begin_write(&key, value) else {
+            panic!("waits");
+        };
+        written.unwrap();
     }
 }
 
@@ -78,7 +107,7 @@ fn settings_show() {
 
     let shown = format!("{:?}", entries().eviction_listener(|_, _| {}));
     assert!(
-        shown.contains("Entries(10)") && shown.contains("TinyLfu"),
+        shown.contains("Entries(10)") && shown.contains("told to a listener"),
         "{shown}"
     );
 }

@@ -1,8 +1,6 @@
-//! Expiry, by the wall clock and by moka's own.
+//! Expiry, by the wall clock.
 
 #![allow(clippy::unwrap_used, reason = "a failing test panics")]
-
-use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use hitbox_backend::{Backend, DeleteStatus};
@@ -49,9 +47,9 @@ async fn a_value_is_gone_at_its_expiry_by_the_wall_clock() {
     let mut context = CacheContext::default().boxed();
     assert_eq!(cache.read_with(&key(), &mut context).await.unwrap(), None);
     assert_eq!(context.status(), CacheStatus::Miss);
-    // moka still has it, and it counts as absent all the same.
+    // The cache still holds it, and it counts as absent all the same.
     assert_eq!(cache.remove(&key()).await.unwrap(), DeleteStatus::Missing);
-    assert_eq!(cache.statistics().evictions.unwrap().expired, 1);
+    assert_eq!(cache.statistics().evicted_expired.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -73,51 +71,17 @@ async fn overwriting_replaces_the_expiry_by_the_wall_clock() {
     }
 }
 
-/// Real time: the filter by the wall clock would hide what moka keeps too short or too long.
-#[tokio::test]
-async fn moka_follows_an_overwrite_with_a_longer_life_or_none() {
-    for second in [after(60_000), None] {
-        let cache = cache();
-        let first = after(30);
-        cache.write(&key(), expiring(first)).await.unwrap();
-        cache.write(&key(), expiring(second)).await.unwrap();
-        // A margin for moka's clock, which began its count a moment later.
-        while Some(Utc::now()) <= first.map(|first| first + TimeDelta::milliseconds(5)) {
-            tokio::task::yield_now().await;
-        }
-        assert!(is_there(&cache).await, "{second:?}");
-    }
-}
-
-#[tokio::test]
-async fn moka_follows_an_overwrite_with_a_shorter_life() {
-    for first in [after(60_000), None] {
-        let cache = cache();
-        cache.write(&key(), expiring(first)).await.unwrap();
-        cache.write(&key(), expiring(after(30))).await.unwrap();
-        assert!(is_there(&cache).await);
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while cache.statistics().evictions.unwrap().expired == 0 {
-            assert!(Instant::now() < deadline, "{:?}", cache.statistics());
-            cache.run_pending_tasks();
-            tokio::task::yield_now().await;
-        }
-        assert!(!is_there(&cache).await);
-        assert_eq!(cache.statistics().entries, 0);
-    }
-}
-
 #[tokio::test]
 async fn a_value_written_anew_after_its_expiry_lives_its_own_life() {
+    let clock = VirtualTime::start(Utc::now());
     let cache = cache();
     cache.write(&key(), expiring(after(5))).await.unwrap();
-    while is_there(&cache).await {
-        tokio::task::yield_now().await;
-    }
+    clock.advance(TimeDelta::milliseconds(5));
+    assert!(!is_there(&cache).await);
     cache.write(&key(), expiring(after(60_000))).await.unwrap();
     assert!(is_there(&cache).await);
     // The one that was overwritten had expired: that is an eviction, too.
-    assert_eq!(cache.statistics().evictions.unwrap().expired, 1);
+    assert_eq!(cache.statistics().evicted_expired.unwrap(), 1);
 }
 
 #[tokio::test]

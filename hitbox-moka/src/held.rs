@@ -1,0 +1,207 @@
+use std::{
+    hash::BuildHasher,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use hitbox_core::{CacheKey, CacheKeyHash, CacheValue, Raw};
+
+/// Writers of different keys rarely meet on one of this many locks.
+const STRIPES: usize = 64;
+
+/// What comes after every moment.
+const NEVER: u64 = u64::MAX;
+
+/// What the cache holds under a key.
+#[derive(Clone)]
+pub(crate) struct Held {
+    pub(crate) value: CacheValue<Raw>,
+    /// When its life is over, by the clock of [`Lives`].
+    until: u64,
+    /// How often the cache had been cleared before it was written.
+    cleared: u32,
+}
+
+/// Which entries are over: their memory may be given back.
+///
+/// moka would do that by itself, but all that have expired in one go and on the thread of whoever
+/// reads or writes next: a second for 500,000 entries. So it is not told of expiry.
+#[derive(Debug)]
+pub(crate) struct Lives {
+    origin: Instant,
+    /// No entry is over before this.
+    earliest: AtomicU64,
+    cleared: AtomicU32,
+    /// The last clearing whose entries have been swept.
+    swept: AtomicU32,
+    stripes: Box<[Mutex<()>]>,
+}
+
+impl Lives {
+    pub(crate) fn new() -> Self {
+        Self {
+            origin: Instant::now(),
+            earliest: AtomicU64::new(NEVER),
+            cleared: AtomicU32::new(0),
+            swept: AtomicU32::new(0),
+            stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
+        }
+    }
+
+    /// The life of a value that begins now.
+    pub(crate) fn hold(&self, value: CacheValue<Raw>) -> Held {
+        // By a clock that is never set: what the sweep thread thinks of the time must not matter.
+        let until = value.remaining().map_or(NEVER, |life| {
+            let life = u64::try_from(life.as_millis()).unwrap_or(NEVER);
+            self.now().saturating_add(life).saturating_add(1)
+        });
+        if until < self.earliest.load(Ordering::Relaxed) {
+            self.earliest.fetch_min(until, Ordering::AcqRel);
+        }
+        Held {
+            value,
+            until,
+            cleared: self.cleared.load(Ordering::Acquire),
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        self.cleared.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn is_cleared(&self, held: &Held) -> bool {
+        held.cleared != self.cleared.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_over(&self, held: &Held) -> bool {
+        self.is_cleared(held) || held.until <= self.now()
+    }
+
+    /// Whether there may be entries that are over, since when they have not been swept.
+    pub(crate) fn begin_sweep(&self) -> Option<Sweep<'_>> {
+        let cleared = self.cleared.load(Ordering::Acquire);
+        let due = self.earliest.load(Ordering::Acquire) <= self.now();
+        if !due && cleared == self.swept.load(Ordering::Acquire) {
+            return None;
+        }
+        // What is written from here on counts anew, whether the sweep comes by it or not.
+        self.earliest.store(NEVER, Ordering::Release);
+        Some(Sweep {
+            lives: self,
+            cleared,
+            earliest: NEVER,
+        })
+    }
+
+    /// Serializes the sweep's look at a key with the writes of it: what has just been written anew
+    /// must not go in place of what was over.
+    pub(crate) fn lock(&self, key: &CacheKey) -> MutexGuard<'_, ()> {
+        let hash = CacheKeyHash.hash_one(key);
+        let stripe = usize::try_from(hash % STRIPES as u64).unwrap_or(0);
+        // It guards no data.
+        self.stripes[stripe]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(NEVER)
+    }
+}
+
+/// A look at every entry.
+pub(crate) struct Sweep<'l> {
+    lives: &'l Lives,
+    cleared: u32,
+    earliest: u64,
+}
+
+impl Sweep<'_> {
+    /// Whether an entry is over. If not, it has been noted when it will be.
+    pub(crate) fn is_over(&mut self, held: &Held) -> bool {
+        let is_over = self.lives.is_over(held);
+        if !is_over {
+            self.earliest = self.earliest.min(held.until);
+        }
+        is_over
+    }
+
+    /// To be called when every entry has been seen.
+    pub(crate) fn complete(self) {
+        self.lives.swept.store(self.cleared, Ordering::Release);
+        self.stop();
+    }
+
+    /// To be called when the rest is left for another sweep.
+    pub(crate) fn stop(self) {
+        self.lives
+            .earliest
+            .fetch_min(self.earliest, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hitbox_core::Stamp;
+
+    use super::*;
+
+    fn held(lives: &Lives, life: Option<Duration>) -> Held {
+        let value = CacheValue::loaded(Raw::from(vec![1]), Stamp::now());
+        lives.hold(match life {
+            Some(life) => value.ttl(life),
+            None => value,
+        })
+    }
+
+    #[test]
+    fn there_is_nothing_to_sweep_before_the_first_life_is_over() {
+        let lives = Lives::new();
+        assert!(!lives.is_over(&held(&lives, None)));
+        held(&lives, Some(Duration::from_secs(3_600)));
+        assert!(lives.begin_sweep().is_none());
+        let short = held(&lives, Some(Duration::from_millis(1)));
+        while !lives.is_over(&short) {
+            std::thread::yield_now();
+        }
+        let mut sweep = lives.begin_sweep().unwrap();
+        assert!(sweep.is_over(&short));
+        sweep.complete();
+        assert!(lives.begin_sweep().is_none());
+    }
+
+    #[test]
+    fn a_sweep_notes_what_it_leaves() {
+        let lives = Lives::new();
+        let short = held(&lives, Some(Duration::from_millis(1)));
+        let next = held(&lives, Some(Duration::from_millis(50)));
+        while !lives.is_over(&short) {
+            std::thread::yield_now();
+        }
+        let mut sweep = lives.begin_sweep().unwrap();
+        sweep.is_over(&short);
+        sweep.is_over(&next);
+        sweep.complete();
+        while lives.begin_sweep().is_none() {
+            std::thread::yield_now();
+        }
+        assert!(lives.is_over(&next));
+    }
+
+    #[test]
+    fn what_is_cleared_is_over_and_what_comes_after_is_not() {
+        let lives = Lives::new();
+        let before = held(&lives, None);
+        lives.clear();
+        let after = held(&lives, None);
+        assert!(lives.is_over(&before) && !lives.is_over(&after));
+        lives.begin_sweep().unwrap().stop();
+        lives.begin_sweep().unwrap().complete();
+        assert!(lives.begin_sweep().is_none());
+    }
+}
