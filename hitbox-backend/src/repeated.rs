@@ -78,6 +78,7 @@ pub(crate) fn change_in_doubt(failed: &BackendError, answer: &impl Answer) -> Op
 }
 
 /// Whether the change is made, be it by a repeated attempt.
+#[cfg(feature = "chaos")]
 pub(crate) fn is_made<T>(outcome: &BackendResult<T>) -> bool {
     match outcome {
         Ok(_) => true,

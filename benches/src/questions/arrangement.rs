@@ -20,6 +20,7 @@ pub(super) fn moka(entries: u64) -> Result<MokaBackend, Failure> {
 }
 
 /// The same with the namespace of the layer behind it.
+#[cfg(any(feature = "redis", feature = "dynamodb"))]
 pub(super) fn moka_over(entries: u64, l2: &impl Backend) -> Result<MokaBackend, Failure> {
     let builder = MokaBackend::builder().max_entries(entries);
     Ok(builder.key_format(l2.key_format().clone()).build()?)
