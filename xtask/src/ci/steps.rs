@@ -3,6 +3,7 @@ mod faults;
 mod features;
 mod integration;
 mod model;
+mod redis_versions;
 mod schedules;
 
 use super::{OnFailure, Outcome, Report, Session, command};
@@ -43,6 +44,11 @@ pub(super) const STEPS: &[Step] = &[
         name: "test",
         about: "unit tests, integration tests, tests of the examples",
         run: test,
+    },
+    Step {
+        name: "redis",
+        about: "the tests of hitbox-redis on the oldest server that a package offers, and the newest",
+        run: redis_versions::run,
     },
     Step {
         name: "doctest",
