@@ -8,8 +8,16 @@ pub struct Capabilities {
     /// The largest payload the backend stores, in bytes, after its own compression. A write of a
     /// larger one is refused. `None`: no limit of its own.
     pub largest_value: Option<usize>,
-    /// The largest payload that typed access decompresses and decodes, in bytes. A larger one is a
-    /// miss. Bounds what a corrupt or hostile stored form can make a reader allocate.
+    /// The largest payload that typed access decompresses and decodes, in bytes, and the largest value that
+    /// it decodes to, in bytes of memory. A larger one is a miss. Bounds what a corrupt or hostile stored
+    /// form can make a reader allocate.
+    ///
+    /// Of a value, each element of a sequence counts, each entry of a map (and 16 bytes with it) and each
+    /// box, as large as its type is; strings and bytes count with the payload, which is no shorter. The
+    /// standard collections make room for more than they hold, and hold it twice while they grow: a decode
+    /// allocates no more than five times this in all, and 8 MiB. That does not hold for a collection with a
+    /// node for each element, if an element takes less than 8 bytes (`LinkedList<u32>`: six times), and for
+    /// what a type's own `Deserialize` allocates by itself.
     pub largest_decoded: usize,
     /// How precisely expiry is kept: a value is gone no later than its expiry plus this.
     pub expiry_granularity: Duration,

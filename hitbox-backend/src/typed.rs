@@ -59,6 +59,11 @@ pub trait CacheBackend: Backend {
     ///
     /// What is stored under the key but cannot be read as a `T` is a miss.
     ///
+    /// A layer that keeps objects in process answers with the object that was set; one that keeps bytes,
+    /// with what `T`'s `Deserialize` makes of them. Where the two differ, the answers of a composition do:
+    /// a field with serde's `skip` is there on a hit of the first layer, and has its default on one of the
+    /// second, and after that layer has been filled anew from it.
+    ///
     /// # Errors
     ///
     /// What [`Backend::read`] returns.
@@ -89,6 +94,9 @@ pub trait CacheBackend: Backend {
 
     /// Stores `value` under `key`, in place of what was there.
     ///
+    /// What `T`'s `Serialize` leaves out, such as a field with serde's `skip`, is not in what a byte store
+    /// keeps, though [`get`](Self::get) may answer with it for as long as a layer has the object itself.
+    ///
     /// In a composition a value that was created before the key was last removed, or before a newer
     /// one was written, is not stored, and that is `Ok`: it is as if it had been replaced at once.
     ///
@@ -105,8 +113,8 @@ pub trait CacheBackend: Backend {
     ///
     /// # Errors
     ///
-    /// What [`Backend::write`] returns, and [`BackendErrorKind::NotStorable`] for a type that the
-    /// backend's format cannot read back.
+    /// What [`Backend::write`] returns, and [`BackendErrorKind::NotStorable`] for a type or a
+    /// value that the backend's format cannot read back; no layer has been touched then.
     fn set<T: Cacheable>(
         &self,
         key: &CacheKey,
@@ -281,7 +289,7 @@ fn decode<B: Backend + ?Sized, T: Cacheable>(backend: &B, raw: &Raw) -> Result<T
         if raw.payload().len() > limit {
             return Err(Rejection::TooLarge);
         }
-        return format::decode(format, raw.payload(), encoding);
+        return format::decode(format, raw.payload(), encoding, limit);
     }
     let payload = backend
         .find_compressor(encoding.compressor)
@@ -291,5 +299,5 @@ fn decode<B: Backend + ?Sized, T: Cacheable>(backend: &B, raw: &Raw) -> Result<T
             CompressionError::OverLimit { .. } => Rejection::TooLarge,
             CompressionError::Codec(_) => Rejection::Compression,
         })?;
-    format::decode(format, &payload, encoding)
+    format::decode(format, &payload, encoding, limit)
 }

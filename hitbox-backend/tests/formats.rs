@@ -24,7 +24,7 @@ use hitbox_backend::{
     format::{FormatError, Visit},
     stored_form,
 };
-use hitbox_core::{CacheContext, CacheKey, CacheValue, FormatId, Raw, Stamp};
+use hitbox_core::{CacheContext, CacheKey, CacheValue, Encoding, FormatId, Raw, Stamp};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -273,16 +273,273 @@ fn a_field_that_is_left_out_later_is_refused_then() {
     }
 }
 
-/// The first value may hide the variant that cannot be read. Then it is one miss that tells.
+/// The first value does not have the variant that cannot be read.
 #[test]
-fn a_variant_that_turns_out_unreadable_is_refused_from_then_on() {
+fn a_variant_that_cannot_be_read_is_refused_when_it_is_written() {
     for format in BINARY {
         let backend = ByteStore::new(format);
         set(&backend, None::<Untagged>).unwrap();
-        set(&backend, Some(Untagged::Number(1))).unwrap();
-        assert_eq!(get::<Option<Untagged>>(&backend), None);
+        assert_eq!(get::<Option<Untagged>>(&backend).as_deref(), Some(&None));
         let error = set(&backend, Some(Untagged::Number(1))).unwrap_err();
         assert_eq!(error.kind(), BackendErrorKind::NotStorable);
+    }
+}
+
+/// A field that is not written, and one that is not read: what is read in its place is another one.
+#[test]
+fn what_is_written_must_be_what_is_read() {
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Ranked {
+        #[serde(skip_serializing, default)]
+        rank: u8,
+        tags: Vec<u8>,
+    }
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Crossed {
+        #[serde(skip_serializing, default)]
+        first: u8,
+        #[serde(skip_deserializing)]
+        second: u8,
+    }
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Narrowed {
+        #[serde(serialize_with = "as_u32")]
+        number: u64,
+    }
+    /// Its numbers when it is written are not those when it is read.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    enum Shifted {
+        #[serde(skip)]
+        #[allow(dead_code, reason = "it moves the numbers of the others")]
+        Hidden,
+        First,
+        Second,
+    }
+    fn as_u32<S: serde::Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(u32::try_from(*number).unwrap())
+    }
+    let ranked = Ranked {
+        rank: 9,
+        tags: vec![1, 7],
+    };
+    let crossed = Crossed {
+        first: 1,
+        second: 2,
+    };
+    for format in [BINARY[0], BINARY[1], &InvertedFormat] {
+        assert_not_storable(format, ranked.clone());
+        assert_not_storable(format, vec![(1_u8, ranked.clone())]);
+        assert_not_storable(format, crossed.clone());
+        assert_not_storable(format, Narrowed { number: 7 });
+        assert_not_storable(format, Shifted::First);
+        assert_not_storable(format, Shifted::Second);
+
+        // Not the first value of its type: that one has nothing of it.
+        let backend = ByteStore::new(format);
+        set(&backend, Vec::<Ranked>::new()).unwrap();
+        let error = set(&backend, vec![ranked.clone()]).unwrap_err();
+        assert_eq!(error.kind(), BackendErrorKind::NotStorable, "{error}");
+    }
+    let backend = ByteStore::new(&JsonFormat);
+    set(&backend, ranked).unwrap();
+    let read = get::<Ranked>(&backend).unwrap();
+    assert_eq!((read.rank, &read.tags), (0, &vec![1, 7]));
+}
+
+/// A type of which not all is known, since it takes no value but its own.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Password(String);
+
+impl<'de> Deserialize<'de> for Password {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "open sesame" {
+            Ok(Self(text))
+        } else {
+            Err(serde::de::Error::custom("refused"))
+        }
+    }
+}
+
+#[test]
+fn a_type_that_cannot_be_told_from_others_is_stored_as_json() {
+    let secret = (Password("open sesame".into()), 7_u16);
+    for format in FORMATS {
+        let backend = ByteStore::new(format);
+        set(&backend, secret.clone()).unwrap();
+        let stored = stored_form::decode(&backend.stored().unwrap()).unwrap();
+        let expected = Encoding {
+            format: FormatId::JSON,
+            ..Encoding::OPAQUE
+        };
+        assert_eq!(stored.data().encoding(), expected, "{format:?}");
+        assert_eq!(get::<(Password, u16)>(&backend).as_deref(), Some(&secret));
+        assert_eq!(get::<(Password, String)>(&backend), None);
+
+        // Of another type, in the backend's own format: it is not read as one that is not known.
+        set(&backend, ("open sesame".to_owned(), 7_u16)).unwrap();
+        let read = get::<(Password, u16)>(&backend);
+        assert_eq!(read.is_some(), format.is_self_describing(), "{format:?}");
+    }
+    // Where nothing is behind it, all is known.
+    for format in BINARY {
+        let backend = ByteStore::new(format);
+        set(&backend, Password("open sesame".into())).unwrap();
+        let stored = stored_form::decode(&backend.stored().unwrap()).unwrap();
+        assert_eq!(stored.data().encoding().format, format.id());
+    }
+}
+
+/// After a value of the same type that can be read: each is looked at.
+#[track_caller]
+fn assert_refused_after<T: Cacheable + Clone + PartialEq + Debug>(fine: &T, refused: T) {
+    let backend = ByteStore::new(&JsonFormat);
+    set(&backend, fine.clone()).unwrap();
+    let error = set(&backend, refused).unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::NotStorable, "{error}");
+    assert_eq!(get::<T>(&backend).as_deref(), Some(fine));
+    set(&backend, fine.clone()).unwrap();
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Measured {
+    Exact(u128),
+    About(f64),
+}
+
+#[test]
+fn json_refuses_each_value_that_it_cannot_give_back() {
+    for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        assert_refused_after(&20.0, number);
+        assert_refused_after(&Some(20.0), Some(number));
+        assert_refused_after(&vec![Some(1.0)], vec![Some(number)]);
+        assert_refused_after(&Measured::About(20.0), Measured::About(number));
+        #[expect(clippy::cast_possible_truncation, reason = "of infinity")]
+        let number = number as f32;
+        assert_refused_after(&(1_u8, 20.0_f32), (1_u8, number));
+    }
+    assert_refused_after(&Some(Some(1_u8)), Some(None));
+    assert_refused_after(&None, Some(()));
+    assert_refused_after(&Measured::About(20.0), Measured::Exact(u128::MAX));
+    let twice = Flattened {
+        id: 1,
+        rest: BTreeMap::from([("id".into(), 2)]),
+    };
+    assert_refused_after(&flattened(), twice);
+}
+
+fn nested_json(depth: usize) -> serde_json::Value {
+    (0..depth).fold(serde_json::Value::Null, |inner, level| {
+        if level % 2 == 0 {
+            serde_json::Value::Array(vec![inner])
+        } else {
+            let entries = [("inner".to_owned(), inner)];
+            serde_json::Value::Object(entries.into_iter().collect())
+        }
+    })
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Expression {
+    Zero,
+    Negated(Box<Expression>),
+    Sum(Box<Expression>, Box<Expression>),
+    Named { value: Box<Expression> },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Tree(Vec<Tree>);
+
+fn repeated<T>(first: T, times: usize, around: impl Fn(T) -> T) -> T {
+    (0..times).fold(first, |inner, _| around(inner))
+}
+
+#[test]
+fn json_is_written_as_deep_as_it_can_be_read() {
+    assert_survives(&JsonFormat, &nested_json(127));
+    assert_refused_after(&nested_json(1), nested_json(128));
+    let tree = |depth: usize| repeated(Tree(vec![]), depth - 1, |inner| Tree(vec![inner]));
+    assert_survives(&JsonFormat, &tree(127));
+    assert_refused_after(&tree(1), tree(128));
+    let negated = |depth| {
+        repeated(Expression::Zero, depth, |inner| {
+            Expression::Negated(inner.into())
+        })
+    };
+    assert_survives(&JsonFormat, &negated(127));
+    assert_refused_after(&negated(1), negated(128));
+    // An array or object within an object, each.
+    let sum = |depth| {
+        repeated(Expression::Zero, depth, |inner| {
+            Expression::Sum(Expression::Zero.into(), inner.into())
+        })
+    };
+    assert_survives(&JsonFormat, &sum(63));
+    assert_refused_after(&sum(1), sum(64));
+    let named = |depth| {
+        repeated(Expression::Zero, depth, |inner| Expression::Named {
+            value: inner.into(),
+        })
+    };
+    assert_survives(&JsonFormat, &named(63));
+    assert_refused_after(&named(1), named(64));
+}
+
+/// Deep enough to end a process that follows it to its end, on a stack on which such a value can be
+/// dropped.
+#[test]
+fn what_is_nested_without_end_is_refused() {
+    let deep = std::thread::Builder::new().stack_size(16 << 20);
+    deep.spawn(refuse_what_is_nested_without_end)
+        .unwrap()
+        .join()
+        .unwrap();
+}
+
+fn refuse_what_is_nested_without_end() {
+    for format in FORMATS {
+        let mut tree = Tree(vec![]);
+        for _ in 0..20_000 {
+            tree = Tree(vec![tree]);
+        }
+        let error = set(&ByteStore::new(format), tree).unwrap_err();
+        assert_eq!(error.kind(), BackendErrorKind::NotStorable, "{format:?}");
+    }
+    let error = set(&ByteStore::new(&JsonFormat), nested_json(20_000)).unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::NotStorable);
+
+    let brackets = [b"[".repeat(20_000), b"]".repeat(20_000)].concat();
+    let objects = [
+        br#"{"a":"#.repeat(20_000),
+        b"1".to_vec(),
+        b"}".repeat(20_000),
+    ]
+    .concat();
+    for payload in [brackets, objects] {
+        let encoding = Encoding {
+            format: FormatId::JSON,
+            ..Encoding::OPAQUE
+        };
+        let value =
+            CacheValue::from_parts(Raw::new(payload.into(), encoding), None, None, Stamp::now());
+        let backend = ByteStore::new(&JsonFormat);
+        backend.put(stored_form::encode(&value, &NoCompression).unwrap());
+        assert_eq!(get::<serde_json::Value>(&backend), None);
+        assert_eq!(get::<Tree>(&backend), None);
+        assert_eq!(get::<Untagged>(&backend), None);
+        assert_eq!(get::<Sparse>(&backend), None);
+        assert_eq!(backend.rejected(Rejection::Undecodable), 4);
+        // What nobody asks for is passed over, however deep.
+        let around = format!(
+            r#"{{"note":null,"id":1,"more":{}}}"#,
+            String::from_utf8(value.data().payload().to_vec()).unwrap()
+        );
+        let raw = Raw::new(around.into_bytes().into(), encoding);
+        let value = CacheValue::from_parts(raw, None, None, Stamp::now());
+        backend.put(stored_form::encode(&value, &NoCompression).unwrap());
+        let expected = Sparse { note: None, id: 1 };
+        assert_eq!(get::<Sparse>(&backend).as_deref(), Some(&expected));
     }
 }
 
@@ -308,6 +565,41 @@ fn what_is_nested_too_deep_to_read_is_not_written() {
     for format in BINARY {
         assert_survives(format, &chain(128));
         assert_not_storable(format, chain(129));
+    }
+}
+
+/// What its fields hold is what it is, too.
+#[test]
+fn a_type_with_other_kinds_under_the_same_names_is_told_apart() {
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Order {
+        id: u32,
+        amount: i64,
+    }
+    mod other {
+        use super::*;
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        pub(super) struct Order {
+            id: u32,
+            amount: u64,
+        }
+    }
+    let order = Order {
+        id: 1,
+        amount: 1_000,
+    };
+    for format in [BINARY[0], BINARY[1], &InvertedFormat] {
+        let backend = ByteStore::new(format);
+        set(&backend, order.clone()).unwrap();
+        assert_eq!(get::<other::Order>(&backend), None, "{format:?}");
+        assert_eq!(backend.rejected(Rejection::Type), 1, "{format:?}");
+        assert_eq!(get::<Order>(&backend).as_deref(), Some(&order));
+
+        set(&backend, Ok::<u8, u8>(7)).unwrap();
+        assert_eq!(get::<Result<u8, i8>>(&backend), None);
+        set(&backend, BTreeMap::from([(1_u8, 2_i32)])).unwrap();
+        assert_eq!(get::<BTreeMap<u8, u32>>(&backend), None);
+        assert_eq!(backend.rejected(Rejection::Type), 3, "{format:?}");
     }
 }
 

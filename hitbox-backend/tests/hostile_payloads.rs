@@ -10,7 +10,7 @@ mod byte_store;
 
 use std::{
     alloc::System,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fmt,
     io::{self, Read, Write},
     path::PathBuf,
@@ -356,6 +356,71 @@ fn zstd_window_beyond_the_limit() {
     let payload = encoder.finish().unwrap();
     let encoding = compressed(CompressorId::ZSTD);
     assert_cheap_miss::<String>(&payload, encoding, MIB, Rejection::Compression, 64 * KIB);
+}
+
+/// What a value may allocate at most, as `Capabilities::largest_decoded` has it, beside its payload.
+const fn memory_bound(limit: usize) -> usize {
+    5 * limit + 8 * MIB
+}
+
+#[track_caller]
+fn assert_memory_bounded<T: Cacheable>(payload: &[u8], encoding: Encoding, limit: usize) {
+    let bound = memory_bound(limit);
+    assert_cheap_miss::<T>(payload, encoding, limit, Rejection::TooLarge, bound);
+}
+
+#[derive(Serialize, Deserialize)]
+struct Boxed {
+    large: Option<Box<[u64; 32]>>,
+}
+
+/// A byte stands for an element of a hundred, or a thousand.
+#[test]
+fn elements_that_take_more_memory_than_bytes() {
+    let _alone = one_at_a_time();
+    let limit = 4 * MIB;
+    let number = limit / 2;
+    let entries: BTreeMap<u32, Option<[u64; 32]>> = (0..100_000).map(|key| (key, None)).collect();
+    let names: BTreeSet<u32> = (0..1_200_000).collect();
+    for format in [&BincodeFormat as &dyn Format, &PostcardFormat] {
+        let encoding = encoded(format.id());
+        let mut nones = format.encode(&(number as u64)).unwrap();
+        nones.extend(vec![0; number]);
+        assert_memory_bounded::<Vec<Option<[u64; 32]>>>(&nones, encoding, limit);
+        assert_memory_bounded::<VecDeque<Option<[u64; 32]>>>(&nones, encoding, limit);
+        assert_memory_bounded::<Vec<Vec<u8>>>(&nones, encoding, limit);
+        assert_memory_bounded::<Vec<String>>(&nones, encoding, limit);
+        assert_memory_bounded::<Vec<Boxed>>(&nones, encoding, limit);
+        let mut large = format.encode(&30_000_u64).unwrap();
+        large.extend([vec![1], vec![0; 32]].concat().repeat(30_000));
+        assert_memory_bounded::<Vec<Boxed>>(&large, encoding, limit);
+        assert_memory_bounded::<Vec<Option<Box<[u64; 32]>>>>(&large, encoding, limit);
+
+        let map = format.encode(&entries).unwrap();
+        assert_memory_bounded::<BTreeMap<u32, Option<[u64; 32]>>>(&map, encoding, limit);
+        assert_memory_bounded::<HashMap<u32, Option<[u64; 32]>>>(&map, encoding, limit);
+        let set = format.encode(&names).unwrap();
+        assert_memory_bounded::<BTreeSet<u32>>(&set, encoding, limit);
+    }
+    let nulls = format!("[{}null]", "null,".repeat(200_000)).into_bytes();
+    let json = encoded(FormatId::JSON);
+    assert_memory_bounded::<Vec<Option<[u64; 32]>>>(&nulls, json, limit);
+    assert_memory_bounded::<serde_json::Value>(&nulls, json, limit);
+}
+
+/// The same payload in a few bytes, and in a format from outside.
+#[test]
+fn compressed_elements_that_take_more_memory_than_bytes() {
+    let _alone = one_at_a_time();
+    let limit = 64 * MIB;
+    let number = limit - 16;
+    let mut nones = BincodeFormat.encode(&(number as u64)).unwrap();
+    nones.extend(vec![0; number]);
+    let codec = ZstdCompressor::default();
+    let payload = codec.compress(&nones).unwrap();
+    assert!(payload.len() < 8 * KIB, "{}", payload.len());
+    let encoding = compressed(codec.id());
+    assert_memory_bounded::<Vec<Option<[u64; 32]>>>(&payload, encoding, limit);
 }
 
 #[test]

@@ -92,7 +92,7 @@ pub struct Encoding {
     /// A fingerprint of the encoded type where the format does not describe itself; 0 where it
     /// does, or where the type is not known. A reader that expects another fingerprint treats the
     /// payload as not decodable.
-    pub shape: u32,
+    pub shape: u64,
 }
 
 impl Encoding {

@@ -146,7 +146,7 @@ impl RedisBackendBuilder {
     }
 
     /// The largest payload to store, in bytes, after compression. A larger one is refused with
-    /// [`TooLarge`](hitbox_backend::BackendErrorKind::TooLarge). At most 512 MiB less the 40 bytes
+    /// [`TooLarge`](hitbox_backend::BackendErrorKind::TooLarge). At most 512 MiB less the 48 bytes
     /// of the stored form's header. Default: 64 MiB (typed access does not decode more than that).
     ///
     /// While a large value is on its way, the other commands of this backend wait behind it.

@@ -166,6 +166,6 @@ fn what_can_work_is_built_without_io() {
         .url("rediss://localhost")
         .build()
         .unwrap();
-    let largest = (512 << 20) - 40;
+    let largest = (512 << 20) - 48;
     settings().largest_value(largest).build().unwrap();
 }

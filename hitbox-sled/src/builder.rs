@@ -112,7 +112,7 @@ impl SledBackendBuilder {
     /// what never expires, what was created first, until the bound is kept; only then does it
     /// return. So the sum is over the bound by no more than the writes that have not returned.
     ///
-    /// An entry counts what it takes on disk in the mean. Key and stored form (the payload and 40
+    /// An entry counts what it takes on disk in the mean. Key and stored form (the payload and 48
     /// bytes) of up to 4 KiB together stand in sled's log: half as much again as they and another
     /// copy of the key are long, and 536 bytes. What is longer stands in a file of its own, which
     /// counts its whole blocks of 4 KiB and about 1,200 bytes.

@@ -17,7 +17,8 @@ const FORMAT: usize = 5;
 const COMPRESSOR: usize = 6;
 const FLAGS: usize = 7;
 const CHECKSUM: std::ops::Range<usize> = 8..12;
-const SHAPE: std::ops::Range<usize> = 12..16;
+const METADATA: std::ops::Range<usize> = 12..16;
+const SHAPE: std::ops::Range<usize> = 40..48;
 const EXPIRE: std::ops::Range<usize> = 24..32;
 const STALE: std::ops::Range<usize> = 32..40;
 
@@ -34,10 +35,26 @@ pub(super) fn header(mut stored: Vec<u8>, random: &mut Rng) -> Vec<u8> {
         return stored;
     }
     if mostly(random) {
-        stored[..5].copy_from_slice(b"\x89HB\n\x01");
+        stored[..5].copy_from_slice(b"\x89HB\n\x02");
     }
     if mostly(random) {
         stored[FLAGS] &= 0b11;
+    }
+    if mostly(random) {
+        let metadata = if random.u8(0..8) > 0 {
+            0
+        } else {
+            random.u8(..)
+        };
+        stored[METADATA].copy_from_slice(&u32::from(metadata).to_le_bytes());
+        if let Some(section) = stored.get_mut(HEADER_LENGTH..HEADER_LENGTH + 3)
+            && metadata >= 3
+            && random.bool()
+        {
+            // One section that takes up all of it.
+            section[0] |= 128;
+            section[1..].copy_from_slice(&u16::from(metadata - 3).to_le_bytes());
+        }
     }
     for (flag, time) in [(0b01, EXPIRE), (0b10, STALE)] {
         if stored[FLAGS] & flag == 0 && mostly(random) {

@@ -56,8 +56,15 @@ impl Reading {
             let erased = self
                 .observed
                 .bounded(LIMIT, || erased::<T>(format, payload));
-            let typed = found.as_ref().map(|value| &**value.data());
+            // The limit is on memory, too, which the value may take more of than the payload.
+            let unlimited = self.shelf(self.payload.clone(), usize::MAX).get::<T>();
+            let typed = unlimited.as_ref().map(|value| &**value.data());
             assert!(erased.as_ref() == typed, "the paths disagree");
+            let limited = found.as_ref().map(|value| &**value.data());
+            assert!(
+                limited.is_none() || limited == typed,
+                "the limit changes a value"
+            );
         }
         if let Some(value) = found {
             self.comes_back(&**value.data());

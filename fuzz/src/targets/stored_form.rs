@@ -18,7 +18,11 @@ pub(crate) const TARGET: Target = Target {
     adapt: forge::header,
     seeds: forge::seeds,
     tokens: &[
-        b"\x89HB\n\x01",
+        b"\x89HB\n\x02",
+        b"\x89HB\x0b",
+        // A section of metadata that may be ignored, and one that may not.
+        b"\xff\x02\0\0\0",
+        b"\x7f\x02\0\0\0",
         // The first millisecond after the last that a calendar has, and the last before the first.
         b"\x80\x8e\xda\x1d\x30\xd1\x1d\0",
         b"\xff\x73\xa6\x7c\x7c\xe2\xe2\xff",
@@ -41,17 +45,23 @@ pub fn run(stored: &[u8]) -> Observed {
     if let Ok(value) = outcome {
         let again = stored_form::encode(&value, &NoCompression);
         let again = again.unwrap_or_else(|error| panic!("decoded, but not encoded: {error}"));
-        assert_eq!(again, stored, "stored otherwise");
+        // What may be ignored is: it is not there any more.
+        let metadata = metadata(&stored).map_or(0, <[u8]>::len);
+        assert_eq!(again.len() + metadata, stored.len(), "stored otherwise");
+        assert!(metadata > 0 || again == stored, "stored otherwise");
     }
     observed
 }
 
 /// Why the bytes are to be rejected, as the documentation has it.
 fn due(stored: &[u8]) -> Option<Rejection> {
+    if stored.starts_with(b"\x89HB\x0b") {
+        return Some(Rejection::Lease);
+    }
     if !stored.starts_with(b"\x89HB\n") {
         return Some(Rejection::Foreign);
     }
-    if stored.get(4).is_some_and(|version| *version != 1) {
+    if stored.get(4).is_some_and(|version| *version != 2) {
         return Some(Rejection::Version);
     }
     if stored.len() < HEADER_LENGTH {
@@ -62,17 +72,54 @@ fn due(stored: &[u8]) -> Option<Rejection> {
     if crc32fast::hash(&unsealed).to_le_bytes() != stored[8..12] {
         return Some(Rejection::Checksum);
     }
+    if stored[7] >= 4 {
+        return Some(Rejection::Malformed);
+    }
+    let Some(metadata) = metadata(stored) else {
+        return Some(Rejection::Malformed);
+    };
+    due_to_metadata(metadata).or_else(|| due_to_times(stored))
+}
+
+/// What stands between header and payload.
+fn metadata(stored: &[u8]) -> Option<&[u8]> {
+    let length = u32::from_le_bytes(stored.get(12..16)?.try_into().ok()?);
+    stored
+        .get(HEADER_LENGTH..)?
+        .get(..usize::try_from(length).ok()?)
+}
+
+fn due_to_metadata(mut sections: &[u8]) -> Option<Rejection> {
+    if sections.len() > 65_536 {
+        return Some(Rejection::Malformed);
+    }
+    let mut due = None;
+    while let [id, rest @ ..] = sections {
+        let [low, high, rest @ ..] = rest else {
+            return Some(Rejection::Malformed);
+        };
+        let Some(rest) = rest.get(usize::from(*low) + 256 * usize::from(*high)..) else {
+            return Some(Rejection::Malformed);
+        };
+        if *id < 128 {
+            due = Some(Rejection::Version);
+        }
+        sections = rest;
+    }
+    due
+}
+
+fn due_to_times(stored: &[u8]) -> Option<Rejection> {
     let flags = stored[7];
     let times = [(0b01, &stored[24..32]), (0b10, &stored[32..40])];
-    let in_order = flags < 4
-        && times.into_iter().all(|(flag, time)| {
-            if flags & flag == 0 {
-                time == [0; 8]
-            } else {
-                <[u8; 8]>::try_from(time).is_ok_and(|time| {
-                    DateTime::from_timestamp_millis(i64::from_le_bytes(time)).is_some()
-                })
-            }
-        });
+    let in_order = times.into_iter().all(|(flag, time)| {
+        if flags & flag == 0 {
+            time == [0; 8]
+        } else {
+            <[u8; 8]>::try_from(time).is_ok_and(|time| {
+                DateTime::from_timestamp_millis(i64::from_le_bytes(time)).is_some()
+            })
+        }
+    });
     (!in_order).then_some(Rejection::Malformed)
 }

@@ -7,14 +7,19 @@ use super::{
     sample::{incompressible, lasting},
     trial::{OrViolation, Trial},
 };
-use crate::{compression::NoCompression, stored_form};
+use crate::{
+    compression::NoCompression,
+    stored_form::{self, HEADER_LENGTH},
+};
 
 checks! { "corruption":
     undamaged_bytes_are_read,
     foreign_bytes,
     truncated,
     flipped_bits,
-    newer_version,
+    older_and_newer_versions,
+    metadata_of_a_later_build,
+    a_lease,
     bytes_after_the_end,
     damage_over_a_written_value,
     damage_in_bulk,
@@ -100,14 +105,58 @@ async fn flipped_bits(trial: &Trial) -> CheckResult {
     Ok(())
 }
 
-async fn newer_version(trial: &Trial) -> CheckResult {
+/// As the header's other fields stand in every version, so does an older one's here.
+async fn older_and_newer_versions(trial: &Trial) -> CheckResult {
     const VERSION_AT: usize = 4;
     let whole = stored(&lasting("newer"))?;
-    for version in [whole[VERSION_AT] + 1, u8::MAX] {
+    for version in [0, 1, whole[VERSION_AT] + 1, u8::MAX] {
         let mut bytes = whole.clone();
         bytes[VERSION_AT] = version;
         let what = format!("a stored form of version {version}");
-        expect_miss(trial, &trial.key("newer"), bytes, &what).await?;
+        expect_miss(trial, &trial.key("another"), bytes, &what).await?;
+    }
+    let mut old = whole;
+    old[VERSION_AT] = 1;
+    // Shorter by the eight bytes that the second version has more.
+    old.drain(40..48);
+    expect_miss(trial, &trial.key("old"), old, "the first version's form").await
+}
+
+/// A tag that is not known must not be dropped, which it would be on the way to another layer.
+async fn metadata_of_a_later_build(trial: &Trial) -> CheckResult {
+    for section in [&[5, 1, 0, 7][..], &[0, 0, 0], &[200, 0, 0, 127, 0, 0]] {
+        let bytes = with_metadata(&lasting("tagged"), section)?;
+        expect_miss(trial, &trial.key("tagged"), bytes, "unknown metadata").await?;
+    }
+    for malformed in [&[200][..], &[200, 9, 0, 1]] {
+        let bytes = with_metadata(&lasting("tagged"), malformed)?;
+        expect_miss(trial, &trial.key("cut"), bytes, "malformed metadata").await?;
+    }
+    let value = lasting("annotated");
+    let bytes = with_metadata(&value, &[200, 2, 0, 7, 7, 128, 0, 0])?;
+    let key = trial.key("annotated");
+    trial.corrupt(&key, bytes).await?;
+    trial
+        .expect(&key, &value, "from behind metadata that may be ignored")
+        .await
+}
+
+fn with_metadata(value: &CacheValue<Raw>, metadata: &[u8]) -> Result<Vec<u8>, Stop> {
+    let mut bytes = stored(value)?;
+    bytes.splice(HEADER_LENGTH..HEADER_LENGTH, metadata.iter().copied());
+    let length = u32::try_from(metadata.len()).map_err(|error| violation!("{error}"))?;
+    bytes[12..16].copy_from_slice(&length.to_le_bytes());
+    bytes[8..12].fill(0);
+    let checksum = crc32fast::hash(&bytes);
+    bytes[8..12].copy_from_slice(&checksum.to_le_bytes());
+    Ok(bytes)
+}
+
+async fn a_lease(trial: &Trial) -> CheckResult {
+    for length in [4, 5, HEADER_LENGTH, 200] {
+        let mut bytes = vec![0x89, b'H', b'B', 0x0b];
+        bytes.extend(incompressible(length - 4));
+        expect_miss(trial, &trial.key("lease"), bytes, "a lease").await?;
     }
     Ok(())
 }

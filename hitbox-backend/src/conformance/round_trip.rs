@@ -61,7 +61,7 @@ async fn encodings(trial: &Trial) -> CheckResult {
     ];
     for format in formats {
         for compressor in compressors {
-            for shape in [0, 1, u32::MAX] {
+            for shape in [0, 1, u64::MAX - 1, u64::MAX] {
                 let encoding = Encoding {
                     format,
                     compressor,

@@ -2,17 +2,25 @@ use hitbox_core::FormatId;
 use serde::{Serialize, de::DeserializeSeed};
 use serde_json::error::Category;
 
-use super::{Format, FormatError, Visit, VisitSeed, bounded, bounded::Kinds};
+use super::{
+    Format, FormatError, Visit, VisitSeed,
+    bounded::{self, Kinds},
+    checked::{Check, Doubts, Rules},
+};
 
-const NAME: &str = "JSON";
+pub(super) const NAME: &str = "JSON";
 
 /// JSON: readable in the store, larger and slower than the binary formats.
 ///
 /// It describes itself, so every type that serde can read back from JSON may be stored, and a type
 /// may gain a field with a default without losing what is stored. What JSON cannot express is
-/// refused when it is written: map keys that are neither strings nor numbers, and, in a field that
-/// is not optional, the numbers NaN and infinity. `Some(None)` of a nested option reads back as
-/// `None`: JSON has one `null`.
+/// refused when it is written, value by value: map keys that are neither strings nor numbers, the
+/// numbers NaN and infinity, `Some(None)` and `Some(())`, which are `null` like `None`, and a value
+/// that is nested deeper than 127 arrays and objects or 128 options.
+///
+/// So is a number beyond 64 bits in a type that decodes by looking at what is there, as serde's `untagged`
+/// does: it would be read as a float. A value of a type with serde's `flatten`, which may write two fields
+/// of one name, is read once more as it is written.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JsonFormat;
 
@@ -26,29 +34,49 @@ impl Format for JsonFormat {
     }
 
     fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>, FormatError> {
-        encode(value)
+        encode(value).map(|written| written.payload)
     }
 
     fn decode(&self, payload: &[u8], visit: &mut Visit<'_>) -> Result<(), FormatError> {
-        decode(payload, VisitSeed(visit))
+        decode(payload, usize::MAX, VisitSeed(visit))
     }
 }
 
-pub(super) fn encode<T: Serialize + ?Sized>(object: &T) -> Result<Vec<u8>, FormatError> {
-    serde_json::to_vec(object).map_err(|error| {
+/// A payload, and what may keep it from being read.
+pub(super) struct Written {
+    pub(super) payload: Vec<u8>,
+    pub(super) doubts: Doubts,
+}
+
+pub(super) fn encode<T: Serialize + ?Sized>(object: &T) -> Result<Written, FormatError> {
+    let check = Check::new(Rules::Json, None);
+    let outcome = serde_json::to_vec(&check.around(object));
+    // Before the outcome: a type's own `Serialize` may have swallowed the error.
+    if let Some(reason) = check.finding() {
+        return Err(FormatError::NotRoundTrip {
+            format: NAME,
+            reason,
+        });
+    }
+    let payload = outcome.map_err(|error| {
         let why = match error.classify() {
             Category::Syntax => "a map key that is neither a string nor a number",
             Category::Data | Category::Eof | Category::Io => "the type's Serialize failed",
         };
         FormatError::encode(NAME, why)
+    })?;
+    Ok(Written {
+        payload,
+        doubts: check.doubts(),
     })
 }
 
 pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
     payload: &'de [u8],
+    memory: usize,
     seed: S,
 ) -> Result<S::Value, FormatError> {
-    bounded::decode(NAME, Kinds::FromPayload, payload, seed, |seed| {
+    bounded::decode(NAME, Kinds::FromPayload, (payload, memory), seed, |seed| {
         let mut deserializer = serde_json::Deserializer::from_slice(payload);
         seed.deserialize(&mut deserializer)
             .and_then(|value| deserializer.end().map(|()| (value, 0)))

@@ -1,18 +1,19 @@
-//! What a thread remembers of types.
+//! What is remembered of types.
 
 use std::{
     any::TypeId,
     cell::RefCell,
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     hash::{BuildHasherDefault, Hasher},
+    sync::{Mutex, PoisonError},
 };
 
 use serde::de::DeserializeOwned;
 
-use super::shape;
+use super::shape::{self, Readable, Shape, Untraced};
 
 /// A map from types. Their ids are hashes already, and nobody outside chooses them.
-pub(super) type ByType<V> = HashMap<TypeId, V, BuildHasherDefault<OwnHash>>;
+type ByType<V> = HashMap<TypeId, V, BuildHasherDefault<OwnHash>>;
 
 /// Takes the hash that a [`TypeId`] is.
 #[derive(Default)]
@@ -35,23 +36,50 @@ impl Hasher for OwnHash {
     }
 }
 
+/// What is known stays known: there is as much as the program has types.
+type Known = Result<&'static Shape, Untraced>;
+
+/// A function's results, not a state: whoever asks gets the same.
+static OF_THE_PROCESS: Mutex<BTreeMap<(TypeId, Readable), Known>> = Mutex::new(BTreeMap::new());
+
 thread_local! {
-    /// Per thread for the reason that `round_trip` gives.
-    static SHAPES: RefCell<ByType<u32>> = RefCell::new(ByType::default());
+    /// For formats that machines read, which nearly all of those are that need a shape.
+    static OF_THE_THREAD: RefCell<ByType<Known>> = RefCell::new(ByType::default());
 }
 
-/// [`shape::of`], asked once for each type and thread: it goes through every name in the type.
-pub(super) fn shape<T: DeserializeOwned + 'static>() -> u32 {
+/// [`shape::of`], asked once for each type: it makes many values of it.
+pub(super) fn shape<T: DeserializeOwned + 'static>(readable: Readable) -> Known {
     let subject = TypeId::of::<T>();
-    // While the thread ends its storage may be gone.
-    let known = SHAPES.try_with(|shapes| shapes.borrow().get(&subject).copied());
-    if let Ok(Some(shape)) = known {
-        return shape;
+    if readable == Readable::ByHumans {
+        return of_the_process::<T>(readable);
     }
-    // Not inside `with`: the type's own code runs here, and may use a cache itself.
-    let shape = shape::of::<T>();
-    let _gone = SHAPES.try_with(|shapes| shapes.borrow_mut().insert(subject, shape));
-    shape
+    // While the thread ends its storage may be gone.
+    let known = OF_THE_THREAD.try_with(|shapes| shapes.borrow().get(&subject).copied());
+    if let Ok(Some(known)) = known {
+        return known;
+    }
+    let known = of_the_process::<T>(readable);
+    let _gone = OF_THE_THREAD.try_with(|shapes| shapes.borrow_mut().insert(subject, known));
+    known
+}
+
+fn of_the_process<T: DeserializeOwned + 'static>(readable: Readable) -> Known {
+    let subject = (TypeId::of::<T>(), readable);
+    let lock = || {
+        OF_THE_PROCESS
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    };
+    let known = lock().get(&subject).copied();
+    if let Some(known) = known {
+        return known;
+    }
+    // Not under the lock: the type's own code runs here, and may use a cache itself.
+    let shape = shape::of::<T>(readable);
+    // Another thread may have been first.
+    *lock()
+        .entry(subject)
+        .or_insert_with(|| shape.map(|shape| &*Box::leak(Box::new(shape))))
 }
 
 #[cfg(test)]
@@ -60,10 +88,19 @@ mod tests {
 
     #[test]
     fn each_type_has_a_shape_of_its_own_however_often_it_is_asked_for() {
-        for _ in 0..2 {
-            assert_eq!(shape::<u8>(), shape::of::<u8>());
-            assert_eq!(shape::<(u8, String)>(), shape::of::<(u8, String)>());
+        let of = |known: Known| known.unwrap().fingerprint;
+        for readable in [Readable::ByMachines, Readable::ByHumans] {
+            let first = shape::<(u8, String)>(readable).unwrap();
+            assert!(std::ptr::eq(
+                first,
+                shape::<(u8, String)>(readable).unwrap()
+            ));
+            assert_ne!(first.fingerprint, of(shape::<u8>(readable)));
         }
-        assert_ne!(shape::<u8>(), shape::<(u8, String)>());
+        let address = shape::<std::net::IpAddr>;
+        assert_ne!(
+            of(address(Readable::ByMachines)),
+            of(address(Readable::ByHumans))
+        );
     }
 }

@@ -6,8 +6,11 @@ mod checked;
 #[cfg(feature = "json")]
 mod json;
 mod known;
+mod outside;
 #[cfg(feature = "postcard")]
 mod postcard;
+#[cfg(all(test, feature = "postcard"))]
+mod random_pairs;
 mod round_trip;
 mod shape;
 
@@ -17,6 +20,7 @@ use bytes::Bytes;
 use hitbox_core::{CompressorId, Encoding, FormatId};
 use serde::de::DeserializeSeed;
 
+use self::shape::{Readable, Shape, Untraced};
 use crate::{Cacheable, Rejection};
 
 pub use self::bincode::BincodeFormat;
@@ -51,6 +55,17 @@ pub enum FormatError {
         /// The encoder's own error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The value would take more memory than the limit for decoding allows.
+    #[error(
+        "{format} did not decode the payload: the value takes more memory than the limit allows"
+    )]
+    OverLimit {
+        /// The format.
+        format: &'static str,
+    },
+    /// The payload is of another type than the one it is read as.
+    #[error("the payload is of another type")]
+    OtherType,
     /// The format's decoder refused the payload.
     #[error("{format} could not decode the payload")]
     Decode {
@@ -91,6 +106,19 @@ pub type Visit<'v> =
 /// should not allocate much more than the payload's length. Its errors end up in logs, so they must
 /// not quote the value.
 ///
+/// # Types that cannot be told apart
+///
+/// The fingerprint of a type covers each field and variant in it, at any depth. It is found by letting
+/// the type deserialize itself from made-up values, once in a process. Where a value is refused, others
+/// are tried; the fields of a struct are all found nevertheless. Some types cannot be traced to their
+/// end: those that have something behind a part, in a tuple or as the value of a map, whose
+/// `Deserialize` refuses all that is tried; enums whose variants have serde's `alias`, or cannot all be
+/// read; and types that ask for other things each time.
+///
+/// Values of those are stored as JSON, whatever the backend's format: larger (numbers as text, each
+/// field with its name), slower, and refused where JSON refuses them. Without the feature `json` they
+/// are not storable in a format that does not describe itself.
+///
 /// ```
 /// use hitbox_backend::{
 ///     BincodeFormat, Format,
@@ -130,7 +158,8 @@ pub trait Format: Send + Sync + fmt::Debug {
     /// type fails to decode by itself, and one of an older version of the type need not.
     ///
     /// Payloads of a format that does not are stored with a fingerprint of their type, and one with
-    /// another fingerprint than the reader's is a miss. Default: `false`.
+    /// another fingerprint than the reader's is a miss. A type that
+    /// [has none](Self#types-that-cannot-be-told-apart) is not handed to such a format. Default: `false`.
     fn is_self_describing(&self) -> bool {
         false
     }
@@ -162,86 +191,172 @@ pub(crate) fn built_in(id: FormatId) -> Option<&'static dyn Format> {
     }
 }
 
+/// A payload, and what it is stored as.
+struct Encoded {
+    payload: Vec<u8>,
+    format: FormatId,
+    shape: u64,
+    /// Whether only reading it can tell whether it can be read.
+    needs_proof: bool,
+}
+
 /// Encodes an object, and says how.
 ///
 /// # Errors
 ///
-/// A [`FormatError`] if the value cannot be encoded, or if it is the first of its type on this
-/// thread and cannot be decoded again.
+/// A [`FormatError`] if the value cannot be encoded, or could not be decoded again.
 pub(crate) fn encode<T: Cacheable>(
     format: &dyn Format,
     object: &T,
 ) -> Result<(Bytes, Encoding), FormatError> {
-    let id = format.id();
-    let payload = match id {
-        FormatId::BINCODE => bincode::encode(object),
-        #[cfg(feature = "json")]
-        FormatId::JSON => json::encode(object),
+    let encoded = match format.id() {
+        FormatId::BINCODE => bare(bincode::NAME, FormatId::BINCODE, object, bincode::encode),
         #[cfg(feature = "postcard")]
-        FormatId::POSTCARD => postcard::encode(object),
-        _ => format.encode(object),
+        FormatId::POSTCARD => bare(postcard::NAME, FormatId::POSTCARD, object, postcard::encode),
+        #[cfg(feature = "json")]
+        FormatId::JSON => in_json(object),
+        _ => outside::encode(format, object),
     }?;
-    round_trip::check_first::<T>(id, || decode_payload::<T>(format, &payload))?;
+    let id = encoded.format;
+    let read = || {
+        let format = if id == format.id() {
+            Some(format)
+        } else {
+            built_in(id)
+        };
+        let format = format.ok_or_else(|| FormatError::decode("the format", "it is not known"))?;
+        decode_payload::<T>(format, &encoded.payload, 0, usize::MAX)
+    };
+    if encoded.needs_proof {
+        round_trip::check(read)?;
+    } else {
+        round_trip::check_first::<T>(id, read)?;
+    }
     let encoding = Encoding {
         format: id,
         compressor: CompressorId::NONE,
-        shape: shape_in::<T>(format),
+        shape: encoded.shape,
     };
-    Ok((Bytes::from(payload), encoding))
+    Ok((Bytes::from(encoded.payload), encoding))
+}
+
+/// In a format that stores nothing but the values, if the type can be told from all others.
+fn bare<T: Cacheable>(
+    name: &'static str,
+    format: FormatId,
+    object: &T,
+    encode: impl FnOnce(&T, Option<&Shape>) -> Result<Vec<u8>, FormatError>,
+) -> Result<Encoded, FormatError> {
+    let shape = match known::shape::<T>(Readable::ByMachines) {
+        Ok(shape) => shape,
+        Err(why) => return self_described(name, object, why),
+    };
+    Ok(Encoded {
+        payload: encode(object, Some(shape))?,
+        format,
+        shape: shape.fingerprint,
+        needs_proof: false,
+    })
+}
+
+/// In place of a format that does not describe itself: a value of a type that cannot be told from
+/// others.
+fn self_described<T: Cacheable>(
+    format: &'static str,
+    object: &T,
+    why: Untraced,
+) -> Result<Encoded, FormatError> {
+    let reason = match why {
+        Untraced::DecodesByLooking => bounded::DECODES_BY_LOOKING,
+        #[cfg(feature = "json")]
+        Untraced::Refuses => return in_json(object),
+        #[cfg(not(feature = "json"))]
+        Untraced::Refuses => {
+            let _stays_unwritten = object;
+            "its Deserialize refuses the values that would tell the type from others; with the \
+             feature json of hitbox-backend it is stored as JSON"
+        }
+    };
+    Err(FormatError::NotRoundTrip { format, reason })
+}
+
+#[cfg(feature = "json")]
+fn in_json<T: Cacheable>(object: &T) -> Result<Encoded, FormatError> {
+    let json::Written { payload, doubts } = json::encode(object)?;
+    if doubts.wide_number && may_look::<T>() {
+        return Err(FormatError::NotRoundTrip {
+            format: json::NAME,
+            reason: "it decodes by looking at what is there, and a number in it is beyond 64 bits",
+        });
+    }
+    Ok(Encoded {
+        payload,
+        format: FormatId::JSON,
+        shape: 0,
+        needs_proof: doubts.flattened,
+    })
+}
+
+/// Whether a type may decode by looking at what is there.
+#[cfg(feature = "json")]
+fn may_look<T: Cacheable>() -> bool {
+    known::shape::<T>(Readable::ByHumans).map_or(true, |shape| {
+        shape
+            .nodes
+            .iter()
+            .any(|node| node.tag.looks_at_what_is_there())
+    })
 }
 
 /// Decodes an (uncompressed) payload that was encoded as `encoding` says, by `format`.
 ///
 /// # Errors
 ///
-/// [`Rejection::Type`] if the payload says it is of another type, [`Rejection::Undecodable`] if the
-/// format cannot make a `T` of it.
+/// [`Rejection::Type`] if the payload says it is of another type, [`Rejection::TooLarge`] if the value
+/// would take more than `memory`, [`Rejection::Undecodable`] if the format cannot make a `T` of it.
 pub(crate) fn decode<T: Cacheable>(
     format: &dyn Format,
     payload: &[u8],
     encoding: Encoding,
+    memory: usize,
 ) -> Result<T, Rejection> {
-    if encoding.shape != 0 {
-        let expected = shape_in::<T>(format);
-        if expected != 0 && expected != encoding.shape {
-            return Err(Rejection::Type);
-        }
+    let is_bare = matches!(format.id(), FormatId::BINCODE | FormatId::POSTCARD);
+    if is_bare && !is_of::<T>(encoding.shape, Readable::ByMachines) {
+        return Err(Rejection::Type);
     }
-    decode_payload(format, payload).map_err(|error| {
-        if matches!(error, FormatError::NotRoundTrip { .. }) {
+    decode_payload(format, payload, encoding.shape, memory).map_err(|error| match error {
+        FormatError::OtherType => Rejection::Type,
+        FormatError::OverLimit { .. } => Rejection::TooLarge,
+        FormatError::NotRoundTrip { .. } => {
             // A variant that the first value of the type did not have. The next write is to say so.
             round_trip::doubt::<T>(format.id());
+            Rejection::Undecodable
         }
-        Rejection::Undecodable
+        FormatError::Encode { .. } | FormatError::Decode { .. } => Rejection::Undecodable,
     })
 }
 
-fn shape_in<T: Cacheable>(format: &dyn Format) -> u32 {
-    if format.is_self_describing() {
-        0
-    } else {
-        known::shape::<T>()
-    }
+/// Whether a payload with this shape may be one of `T`. One without a shape nobody has named a type
+/// for; whoever wrote it has to know.
+fn is_of<T: Cacheable>(stored: u64, readable: Readable) -> bool {
+    stored == 0 || known::shape::<T>(readable).is_ok_and(|expected| expected.fingerprint == stored)
 }
 
-fn decode_payload<T: Cacheable>(format: &dyn Format, payload: &[u8]) -> Result<T, FormatError> {
+/// The shape counts for formats from outside only, which say themselves whether they need it.
+fn decode_payload<T: Cacheable>(
+    format: &dyn Format,
+    payload: &[u8],
+    shape: u64,
+    memory: usize,
+) -> Result<T, FormatError> {
     match format.id() {
-        FormatId::BINCODE => bincode::decode(payload, PhantomData),
+        FormatId::BINCODE => bincode::decode(payload, memory, PhantomData),
         #[cfg(feature = "json")]
-        FormatId::JSON => json::decode(payload, PhantomData),
+        FormatId::JSON => json::decode(payload, memory, PhantomData),
         #[cfg(feature = "postcard")]
-        FormatId::POSTCARD => postcard::decode(payload, PhantomData),
-        _ => decode_erased(format, payload),
+        FormatId::POSTCARD => postcard::decode(payload, memory, PhantomData),
+        _ => outside::decode(format, (payload, memory), shape),
     }
-}
-
-fn decode_erased<T: Cacheable>(format: &dyn Format, payload: &[u8]) -> Result<T, FormatError> {
-    let mut decoded = None;
-    format.decode(payload, &mut |deserializer| {
-        decoded = Some(T::deserialize(deserializer)?);
-        Ok(())
-    })?;
-    decoded.ok_or_else(|| FormatError::decode("the format", "it did not decode anything"))
 }
 
 /// Lets a [`Visit`] stand where the formats' generic functions take a seed.

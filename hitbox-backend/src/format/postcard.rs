@@ -1,14 +1,19 @@
 use hitbox_core::FormatId;
 use serde::{Serialize, de::DeserializeSeed};
 
-use super::{Format, FormatError, Visit, VisitSeed, bounded, bounded::Kinds, checked};
+use super::{
+    Format, FormatError, Visit, VisitSeed,
+    bounded::{self, Kinds},
+    checked::{Check, Rules},
+    shape::Shape,
+};
 
-const NAME: &str = "postcard";
+pub(super) const NAME: &str = "postcard";
 
 /// postcard 1: as compact as bincode, with a published wire format that other languages read.
 ///
 /// Like [`BincodeFormat`](super::BincodeFormat) it stores no names and no kinds, and refuses the
-/// same types when they are written.
+/// same types and values when they are written.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PostcardFormat;
 
@@ -18,23 +23,27 @@ impl Format for PostcardFormat {
     }
 
     fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>, FormatError> {
-        encode(value)
+        encode(value, None)
     }
 
     fn decode(&self, payload: &[u8], visit: &mut Visit<'_>) -> Result<(), FormatError> {
-        decode(payload, VisitSeed(visit))
+        decode(payload, usize::MAX, VisitSeed(visit))
     }
 }
 
-pub(super) fn encode<T: Serialize + ?Sized>(object: &T) -> Result<Vec<u8>, FormatError> {
-    checked::encode(NAME, object, |value| ::postcard::to_stdvec(&value))
+pub(super) fn encode<T: Serialize + ?Sized>(
+    object: &T,
+    shape: Option<&Shape>,
+) -> Result<Vec<u8>, FormatError> {
+    Check::new(Rules::Bare, shape).encode(NAME, object, |value| ::postcard::to_stdvec(&value))
 }
 
 pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
     payload: &'de [u8],
+    memory: usize,
     seed: S,
 ) -> Result<S::Value, FormatError> {
-    bounded::decode(NAME, Kinds::FromType, payload, seed, |seed| {
+    bounded::decode(NAME, Kinds::FromType, (payload, memory), seed, |seed| {
         let mut deserializer = ::postcard::Deserializer::from_bytes(payload);
         seed.deserialize(&mut deserializer)
             .and_then(|value| Ok((value, deserializer.finalize()?.len())))

@@ -28,12 +28,17 @@ pub(super) fn check_first<T: 'static>(
         return Ok(());
     }
     // Not inside `with`: the type's own code runs here, and may use a cache itself.
+    check(decode)?;
+    let _gone = PROVEN.try_with(|proven| proven.borrow_mut().insert(subject));
+    Ok(())
+}
+
+/// Calls `decode` and passes its failure on as [`FormatError::NotRoundTrip`].
+pub(super) fn check<T>(decode: impl FnOnce() -> Result<T, FormatError>) -> Result<(), FormatError> {
     match decode() {
-        Ok(_) => {
-            let _gone = PROVEN.try_with(|proven| proven.borrow_mut().insert(subject));
-            Ok(())
-        }
+        Ok(_) => Ok(()),
         Err(error @ FormatError::NotRoundTrip { .. }) => Err(error),
+        Err(error @ (FormatError::OtherType | FormatError::OverLimit { .. })) => Err(error),
         Err(FormatError::Encode { format, .. } | FormatError::Decode { format, .. }) => {
             Err(FormatError::NotRoundTrip {
                 format,

@@ -1,16 +1,20 @@
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use chrono::{DateTime, Utc};
 use hitbox_core::{CacheValue, CompressorId, Encoding, FormatId, Raw, Stamp};
 
+use super::metadata;
 use crate::Rejection;
 
 /// The length of the header that stands before the payload, in bytes.
-pub const HEADER_LENGTH: usize = 40;
+pub const HEADER_LENGTH: usize = 48;
 
 /// The first byte is not ASCII and the fourth is a line feed, as in PNG's signature: neither text
 /// nor a transfer that meddles with line ends can pass for it.
 const MAGIC: [u8; 4] = [0x89, b'H', b'B', b'\n'];
-const VERSION: u8 = 1;
+/// Kept for what is no value but a promise of one. A build that knows no such thing takes it for
+/// nothing at all: it stands there in place of a value that is not there.
+const LEASE_MAGIC: [u8; 4] = [0x89, b'H', b'B', 0x0B];
+const VERSION: u8 = 2;
 
 const CHECKSUM_AT: usize = 8;
 const CHECKSUM_END: usize = CHECKSUM_AT + 4;
@@ -51,10 +55,11 @@ impl Header {
         bytes[5] = self.encoding.format.get();
         bytes[6] = self.encoding.compressor.get();
         bytes[7] = flags;
-        bytes[12..16].copy_from_slice(&self.encoding.shape.to_le_bytes());
+        // 12..16, the length of the metadata: there is none.
         bytes[16..24].copy_from_slice(&self.created.as_micros().to_le_bytes());
         bytes[24..32].copy_from_slice(&milliseconds(self.expire).to_le_bytes());
         bytes[32..40].copy_from_slice(&milliseconds(self.stale).to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.encoding.shape.to_le_bytes());
         bytes
     }
 
@@ -80,11 +85,15 @@ pub(super) struct Fields {
     created: Stamp,
     expire: Option<i64>,
     stale: Option<i64>,
+    payload_at: usize,
 }
 
 impl Fields {
     /// What [`Header::parse`] does, but for times that are none.
     pub(super) fn parse(stored: &[u8]) -> Result<Self, Rejection> {
+        if stored.starts_with(&LEASE_MAGIC) {
+            return Err(Rejection::Lease);
+        }
         if !stored.starts_with(&MAGIC) {
             return Err(Rejection::Foreign);
         }
@@ -105,26 +114,42 @@ impl Fields {
         if flags & !(HAS_EXPIRE | HAS_STALE) != 0 {
             return Err(Rejection::Malformed);
         }
+        let payload_at = payload_at(header, stored)?;
         Ok(Self {
             encoding: Encoding {
                 format: FormatId::from_stored(header[5]),
                 compressor: CompressorId::from_stored(header[6]),
-                shape: u32::from_le_bytes(array_at(header, 12)),
+                shape: u64::from_le_bytes(array_at(header, 40)),
             },
             created: Stamp::from_micros(u64::from_le_bytes(array_at(header, 16))),
             expire: time(flags & HAS_EXPIRE, array_at(header, 24))?,
             stale: time(flags & HAS_STALE, array_at(header, 32))?,
+            payload_at,
         })
     }
 
-    pub(super) fn into_value(self, payload: Bytes) -> Result<CacheValue<Raw>, Rejection> {
-        let raw = Raw::new(payload, self.encoding);
+    /// The value in `stored`, which these fields are of.
+    pub(super) fn into_value(self, mut stored: Bytes) -> Result<CacheValue<Raw>, Rejection> {
+        stored.advance(self.payload_at);
+        let raw = Raw::new(stored, self.encoding);
         CacheValue::from_millis(raw, self.expire, self.stale, self.created)
             .ok_or(Rejection::Malformed)
     }
 }
 
-/// CRC-32 (IEEE 802.3) over the header, its checksum field taken as zero, and the payload. It finds
+/// Where the payload begins: behind the metadata, if a reader may go past that.
+fn payload_at(header: &[u8; HEADER_LENGTH], stored: &[u8]) -> Result<usize, Rejection> {
+    let length = usize::try_from(u32::from_le_bytes(array_at(header, 12)))
+        .map_err(|_longer_than_memory| Rejection::Malformed)?;
+    let payload_at = HEADER_LENGTH.saturating_add(length);
+    let sections = stored
+        .get(HEADER_LENGTH..payload_at)
+        .ok_or(Rejection::Malformed)?;
+    metadata::check(sections)?;
+    Ok(payload_at)
+}
+
+/// CRC-32 (IEEE 802.3) over the header, its checksum field taken as zero, and all that follows. It finds
 /// every flipped bit, and other damage but for one case in 2^32. It is no protection against
 /// somebody who means it: decoders have bounds of their own.
 ///

@@ -4,8 +4,9 @@
 //! process can read what any other wrote, whatever format and compressor each is configured with.
 
 mod header;
+mod metadata;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use hitbox_core::{CacheValue, CompressorId, Encoding, Raw};
 
 use crate::{
@@ -100,8 +101,6 @@ pub fn decode(stored: &Bytes) -> Result<CacheValue<Raw>, Rejection> {
 /// # Errors
 ///
 /// The same as those of [`decode`].
-pub fn decode_owned(mut stored: Bytes) -> Result<CacheValue<Raw>, Rejection> {
-    let fields = Fields::parse(&stored)?;
-    stored.advance(HEADER_LENGTH);
-    fields.into_value(stored)
+pub fn decode_owned(stored: Bytes) -> Result<CacheValue<Raw>, Rejection> {
+    Fields::parse(&stored)?.into_value(stored)
 }

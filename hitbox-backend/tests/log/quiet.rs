@@ -257,6 +257,28 @@ async fn rejections_are_told_a_line_a_second_at_most() {
     assert!(lines[1].contains("rejected=a payload that cannot be decoded x 500, a stored form with a wrong checksum x 500"), "{}", lines[1]);
 }
 
+/// What the other side of a rolling deploy leaves in a store is counted.
+#[tokio::test(start_paused = true)]
+async fn nothing_warns_of_a_rolling_deploy() {
+    let recorder = record();
+    let rejections = hitbox_backend::Rejections::default();
+    for (reason, events) in [
+        (Rejection::Version, 0),
+        (Rejection::Lease, 0),
+        (Rejection::Type, 3),
+    ] {
+        for number in 0..3 {
+            rejections.note(&"store".into(), &key(number), reason);
+        }
+        let seen = recorder.take();
+        assert_eq!(seen.len(), events, "{reason:?}: {seen:#?}");
+        let counted = if reason == Rejection::Lease { 0 } else { 3 };
+        assert_eq!(rejections.count(reason), counted, "{reason:?}");
+    }
+    let lines = loud(recorder);
+    assert!(lines.is_empty(), "{lines:#?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn lost_work_is_told_a_line_a_second_at_most() {
     let recorder = record();

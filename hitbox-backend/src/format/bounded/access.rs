@@ -2,12 +2,15 @@
 
 use serde::de::{DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
 
-use super::{Bounded, Length};
+use super::{Bounded, ENTRY_OVERHEAD, Length};
 
 /// The elements of a sequence or the entries of a map.
 pub(super) struct Elements<'l, A> {
     access: Bounded<'l, A>,
     budget: Budget,
+    /// How much of the memory in their place is left for elements. `None` for those of a collection,
+    /// which has none there.
+    place_left: Option<usize>,
     /// For how many elements a collection may reserve room before it has them.
     room: usize,
 }
@@ -21,7 +24,8 @@ enum Budget {
 }
 
 impl<'l, A> Elements<'l, A> {
-    pub(super) fn of<E: Error>(
+    /// Of a visitor that makes a `V` of them.
+    pub(super) fn of<V, E: Error>(
         access: Bounded<'l, A>,
         length: Length,
         size_hint: impl FnOnce(&A) -> Option<usize>,
@@ -33,16 +37,43 @@ impl<'l, A> Elements<'l, A> {
             // claimed, and nested ones could each claim all that is left.
             (Length::Claimed, Some(claimed)) => {
                 limits.take_elements(claimed)?;
-                (Budget::Settled, limits.take_room(claimed))
+                (
+                    Budget::Settled,
+                    limits.take_room(claimed, access.collections),
+                )
             }
             // postcard keeps a length to itself that is longer than the payload.
             (Length::Claimed, None) => (Budget::Each, 0),
         };
+        let place_left = match length {
+            Length::Fixed => Some(size_of::<V>()),
+            Length::Claimed => None,
+        };
         Ok(Self {
             access,
             budget,
+            place_left,
             room,
         })
+    }
+
+    /// Accounts for an element, and says where it is.
+    fn place<E: Error>(&mut self, size: usize) -> Result<(), E> {
+        let fits = self.place_left.and_then(|left| left.checked_sub(size));
+        match fits {
+            Some(left) => self.place_left = Some(left),
+            None => self.access.limits.take_memory(size)?,
+        }
+        self.access.place = size;
+        Ok(())
+    }
+
+    /// The same for a key. That of a struct is a name, which is not kept.
+    fn place_key<E: Error>(&mut self, size: usize) -> Result<(), E> {
+        match self.place_left {
+            Some(_) => Ok(()),
+            None => self.place(size.saturating_add(ENTRY_OVERHEAD)),
+        }
     }
 
     fn next<E: Error>(&self) -> Result<(), E> {
@@ -65,6 +96,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Elements<'_, A> {
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
         self.next()?;
+        self.place(size_of::<S::Value>())?;
         let seed = self.access.around(seed);
         self.access.inner.next_element_seed(seed)
     }
@@ -82,11 +114,13 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Elements<'_, A> {
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
         self.next()?;
+        self.place_key(size_of::<S::Value>())?;
         let seed = self.access.around(seed);
         self.access.inner.next_key_seed(seed)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        self.place(size_of::<S::Value>())?;
         let seed = self.access.around(seed);
         self.access.inner.next_value_seed(seed)
     }
@@ -119,7 +153,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
     }
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
-        let this = self.into_container()?;
+        let this = self.into_container()?.placed::<S::Value, A::Error>()?;
         let seed = this.around(seed);
         this.inner.newtype_variant_seed(seed)
     }
@@ -129,7 +163,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
         length: usize,
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        let this = self.into_container()?;
+        let this = self.into_container()?.placed::<V::Value, A::Error>()?;
         let visitor = this.visitor(visitor, Length::Fixed);
         this.inner.tuple_variant(length, visitor)
     }
@@ -139,7 +173,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        let this = self.into_container()?;
+        let this = self.into_container()?.placed::<V::Value, A::Error>()?;
         let visitor = this.visitor(visitor, Length::Fixed);
         this.inner.struct_variant(fields, visitor)
     }

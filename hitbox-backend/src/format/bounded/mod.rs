@@ -4,6 +4,8 @@
 //! that three things hold however the payload lies:
 //!
 //! - nothing is allocated for a length that the payload does not have the bytes for;
+//! - what elements, entries and boxes take in memory is bounded, of which a byte of the payload may stand
+//!   for a hundred;
 //! - the elements claimed by all sequences and maps together are bounded, also where an element
 //!   takes no bytes (a `Vec<()>` of 2^33 would loop for seconds);
 //! - recursion ends before the stack does.
@@ -20,10 +22,18 @@ use access::Elements;
 /// How deep values may be nested, as in `serde_json`.
 pub(super) const MAX_DEPTH: u8 = 128;
 
+/// What a map may need for an entry beside key and value.
+const ENTRY_OVERHEAD: usize = 16;
+
+/// In how many collections, one in the other, room may be reserved for more than
+/// [`DEEP_ROOM`] elements that are not there yet. Each may take a MiB, which is as much as serde reserves.
+const ROOMY_COLLECTIONS: u8 = 4;
+const DEEP_ROOM: usize = 4;
+
 /// How many elements that take no bytes a payload may claim.
 const EMPTY_ELEMENTS: usize = 65_536;
 
-const DECODES_BY_LOOKING: &str = "it decodes by looking at what is there, which the format does not say \
+pub(super) const DECODES_BY_LOOKING: &str = "it decodes by looking at what is there, which the format does not say \
      (serde_json::Value, and serde's untagged, tag and flatten do)";
 
 /// Where a decoder learns what comes next.
@@ -37,6 +47,17 @@ pub(super) enum Kinds {
         expect(dead_code, reason = "JSON is the one that does")
     )]
     FromPayload,
+    /// The format is one from outside: it may do as it likes, but within the limits.
+    FromOutside,
+}
+
+impl Kinds {
+    fn may_look(self) -> bool {
+        match self {
+            Self::FromType => false,
+            Self::FromPayload | Self::FromOutside => true,
+        }
+    }
 }
 
 /// What `read` makes of the payload. It is given the seed to use, and returns the value and how
@@ -45,28 +66,19 @@ pub(super) enum Kinds {
 /// # Errors
 ///
 /// [`FormatError::NotRoundTrip`] if the type asks for something that the format cannot do,
-/// [`FormatError::Decode`] if the payload is at fault.
+/// [`FormatError::OverLimit`] if the value would take more than `memory`, [`FormatError::Decode`] if the
+/// payload is at fault otherwise.
 pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
     format: &'static str,
     kinds: Kinds,
-    payload: &[u8],
+    (payload, memory): (&[u8], usize),
     seed: S,
     read: impl FnOnce(Bounded<'_, S>) -> Result<(S::Value, usize), &'static str>,
 ) -> Result<S::Value, FormatError> {
-    let limits = Limits {
-        kinds,
-        payload_length: payload.len(),
-        // An element that takes bytes takes at least one that no other element counts.
-        elements_left: Cell::new(payload.len().saturating_add(EMPTY_ELEMENTS)),
-        room_left: Cell::new(payload.len()),
-        finding: Cell::new(None),
-    };
-    let outcome = read(Bounded {
-        inner: seed,
-        depth_left: MAX_DEPTH,
-        limits: &limits,
-    });
+    let limits = Limits::new(kinds, payload.len(), memory);
+    let outcome = read(limits.around(seed));
     match (outcome, limits.finding.get()) {
+        (_, _) if limits.is_over() => Err(FormatError::OverLimit { format }),
         (Ok((value, 0)), _) => Ok(value),
         (Ok(_), _) => Err(FormatError::decode(format, "bytes are left over")),
         (Err(_), Some(reason)) => Err(FormatError::NotRoundTrip { format, reason }),
@@ -74,15 +86,57 @@ pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
     }
 }
 
-struct Limits {
+/// What is left of the limits.
+pub(super) struct Limits {
     kinds: Kinds,
     payload_length: usize,
     elements_left: Cell<usize>,
     room_left: Cell<usize>,
+    /// In bytes, of what is not a string: those are no longer than the payload.
+    memory_left: Cell<Option<usize>>,
     finding: Cell<Option<&'static str>>,
 }
 
 impl Limits {
+    pub(super) fn new(kinds: Kinds, payload_length: usize, memory: usize) -> Self {
+        Self {
+            kinds,
+            payload_length,
+            // An element that takes bytes takes at least one that no other element counts.
+            elements_left: Cell::new(payload_length.saturating_add(EMPTY_ELEMENTS)),
+            room_left: Cell::new(payload_length),
+            memory_left: Cell::new(Some(memory)),
+            finding: Cell::new(None),
+        }
+    }
+
+    /// `seed` or a deserializer within the limits.
+    pub(super) fn around<T>(&self, inner: T) -> Bounded<'_, T> {
+        Bounded {
+            inner,
+            depth_left: MAX_DEPTH,
+            collections: 0,
+            // As much as any type that is read in place: for the value itself the caller has room.
+            place: usize::MAX,
+            limits: self,
+        }
+    }
+
+    /// Whether more memory has been asked for than there may be.
+    pub(super) fn is_over(&self) -> bool {
+        self.memory_left.get().is_none()
+    }
+
+    fn take_memory<E: Error>(&self, bytes: usize) -> Result<(), E> {
+        let left = self
+            .memory_left
+            .get()
+            .and_then(|left| left.checked_sub(bytes));
+        self.memory_left.set(left);
+        left.map(drop)
+            .ok_or_else(|| E::custom("more memory than a value may take"))
+    }
+
     fn take_elements<E: Error>(&self, number: usize) -> Result<(), E> {
         let left = self
             .elements_left
@@ -100,16 +154,21 @@ impl Limits {
         match self.kinds {
             Kinds::FromType => E::custom("it does not fit the type"),
             // The kind of error is looked at, and the message does not grow.
-            Kinds::FromPayload => error,
+            Kinds::FromPayload | Kinds::FromOutside => error,
         }
     }
 
     /// For how many of `claimed` elements room may be reserved: for all of an honest payload, whose
     /// elements take a byte each where they need room. Nested claims share it: each level that
     /// reserves for the whole payload would multiply what one may.
-    fn take_room(&self, claimed: usize) -> usize {
+    fn take_room(&self, claimed: usize, collections: u8) -> usize {
         let left = self.room_left.get();
-        let room = claimed.min(left);
+        let most = if collections > ROOMY_COLLECTIONS {
+            left.min(DEEP_ROOM)
+        } else {
+            left
+        };
+        let room = claimed.min(most);
         self.room_left.set(left - room);
         room
     }
@@ -119,6 +178,10 @@ impl Limits {
 pub(super) struct Bounded<'l, T> {
     inner: T,
     depth_left: u8,
+    /// How many collections are around.
+    collections: u8,
+    /// How much memory has been accounted for where the value goes. A larger one is elsewhere, in a box.
+    place: usize,
     limits: &'l Limits,
 }
 
@@ -141,8 +204,20 @@ impl<'l, T> Bounded<'l, T> {
         Bounded {
             inner,
             depth_left: self.depth_left,
+            collections: self.collections,
+            place: self.place,
             limits: self.limits,
         }
+    }
+
+    /// Accounts for a value of type `V` where it does not fit in its place.
+    fn placed<V, E: Error>(mut self) -> Result<Self, E> {
+        let size = size_of::<V>();
+        if size > self.place {
+            self.limits.take_memory(size)?;
+        }
+        self.place = size;
+        Ok(self)
     }
 
     /// The same one level further in.
@@ -161,9 +236,16 @@ impl<'l, T> Bounded<'l, T> {
     /// does not count options, and one of a type that contains itself takes no bytes there.
     fn into_container<E: Error>(self) -> Result<Self, E> {
         match self.limits.kinds {
-            Kinds::FromType => self.deeper(),
+            Kinds::FromType | Kinds::FromOutside => self.deeper(),
             Kinds::FromPayload => Ok(self),
         }
+    }
+
+    /// For the elements of a collection.
+    fn into_collection<E: Error>(self) -> Result<Self, E> {
+        let mut inside = self.into_container()?;
+        inside.collections = inside.collections.saturating_add(1);
+        Ok(inside)
     }
 
     fn visitor<V>(&self, visitor: V, length: Length) -> BoundedVisitor<'l, V> {
@@ -192,7 +274,8 @@ macro_rules! pass_on {
     ($($method:ident => $inner:ident,)*) => {
         $(
             fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-                self.inner.$inner(visitor)
+                let this = self.placed::<V::Value, D::Error>()?;
+                this.inner.$inner(visitor)
             }
         )*
     };
@@ -202,27 +285,31 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
     type Error = D::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        match self.limits.kinds {
-            Kinds::FromType => Err(self.decodes_by_looking()),
-            Kinds::FromPayload => {
-                let visitor = self.visitor(visitor, Length::Claimed);
-                self.inner.deserialize_any(visitor)
-            }
+        if !self.limits.kinds.may_look() {
+            return Err(self.decodes_by_looking());
         }
+        let mut this = self.placed::<V::Value, D::Error>()?;
+        // What comes may be a collection, and may be nested.
+        this.collections = this.collections.saturating_add(1);
+        if matches!(this.limits.kinds, Kinds::FromOutside) {
+            this = this.deeper()?;
+        }
+        let visitor = this.visitor(visitor, Length::Claimed);
+        this.inner.deserialize_any(visitor)
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        match self.limits.kinds {
-            Kinds::FromType => Err(self.decodes_by_looking()),
-            Kinds::FromPayload => self.inner.deserialize_identifier(visitor),
+        if !self.limits.kinds.may_look() {
+            return Err(self.decodes_by_looking());
         }
+        self.inner.deserialize_identifier(visitor)
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        match self.limits.kinds {
-            Kinds::FromType => Err(self.decodes_by_looking()),
-            Kinds::FromPayload => self.inner.deserialize_ignored_any(visitor),
+        if !self.limits.kinds.may_look() {
+            return Err(self.decodes_by_looking());
         }
+        self.inner.deserialize_ignored_any(visitor)
     }
 
     pass_on! {
@@ -250,9 +337,10 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let visitor = self.visitor(visitor, Length::Fixed);
-        let outcome = self.inner.deserialize_option(visitor);
-        outcome.map_err(|error| self.limits.shortened(error))
+        let this = self.placed::<V::Value, D::Error>()?;
+        let visitor = this.visitor(visitor, Length::Fixed);
+        let outcome = this.inner.deserialize_option(visitor);
+        outcome.map_err(|error| this.limits.shortened(error))
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(
@@ -268,13 +356,14 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let visitor = self.visitor(visitor, Length::Fixed);
-        let outcome = self.inner.deserialize_newtype_struct(name, visitor);
-        outcome.map_err(|error| self.limits.shortened(error))
+        let this = self.placed::<V::Value, D::Error>()?;
+        let visitor = this.visitor(visitor, Length::Fixed);
+        let outcome = this.inner.deserialize_newtype_struct(name, visitor);
+        outcome.map_err(|error| this.limits.shortened(error))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let this = self.into_container()?;
+        let this = self.placed::<V::Value, D::Error>()?.into_collection()?;
         let visitor = this.visitor(visitor, Length::Claimed);
         let outcome = this.inner.deserialize_seq(visitor);
         outcome.map_err(|error| this.limits.shortened(error))
@@ -285,9 +374,10 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         length: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let visitor = self.visitor(visitor, Length::Fixed);
-        let outcome = self.inner.deserialize_tuple(length, visitor);
-        outcome.map_err(|error| self.limits.shortened(error))
+        let this = self.placed::<V::Value, D::Error>()?;
+        let visitor = this.visitor(visitor, Length::Fixed);
+        let outcome = this.inner.deserialize_tuple(length, visitor);
+        outcome.map_err(|error| this.limits.shortened(error))
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -296,13 +386,14 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         length: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let visitor = self.visitor(visitor, Length::Fixed);
-        let outcome = self.inner.deserialize_tuple_struct(name, length, visitor);
-        outcome.map_err(|error| self.limits.shortened(error))
+        let this = self.placed::<V::Value, D::Error>()?;
+        let visitor = this.visitor(visitor, Length::Fixed);
+        let outcome = this.inner.deserialize_tuple_struct(name, length, visitor);
+        outcome.map_err(|error| this.limits.shortened(error))
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let this = self.into_container()?;
+        let this = self.placed::<V::Value, D::Error>()?.into_collection()?;
         let visitor = this.visitor(visitor, Length::Claimed);
         let outcome = this.inner.deserialize_map(visitor);
         outcome.map_err(|error| this.limits.shortened(error))
@@ -314,9 +405,10 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let visitor = self.visitor(visitor, Length::Fixed);
-        let outcome = self.inner.deserialize_struct(name, fields, visitor);
-        outcome.map_err(|error| self.limits.shortened(error))
+        let this = self.placed::<V::Value, D::Error>()?;
+        let visitor = this.visitor(visitor, Length::Fixed);
+        let outcome = this.inner.deserialize_struct(name, fields, visitor);
+        outcome.map_err(|error| this.limits.shortened(error))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -325,9 +417,10 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let visitor = self.visitor(visitor, Length::Fixed);
-        let outcome = self.inner.deserialize_enum(name, variants, visitor);
-        outcome.map_err(|error| self.limits.shortened(error))
+        let this = self.placed::<V::Value, D::Error>()?;
+        let visitor = this.visitor(visitor, Length::Fixed);
+        let outcome = this.inner.deserialize_enum(name, variants, visitor);
+        outcome.map_err(|error| this.limits.shortened(error))
     }
 
     fn is_human_readable(&self) -> bool {
@@ -398,12 +491,20 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for BoundedVisitor<'_, V> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        let elements = Elements::of(self.visitor.around(access), self.length, A::size_hint)?;
+        let elements = Elements::of::<V::Value, A::Error>(
+            self.visitor.around(access),
+            self.length,
+            A::size_hint,
+        )?;
         self.visitor.inner.visit_seq(elements)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        let elements = Elements::of(self.visitor.around(access), self.length, A::size_hint)?;
+        let elements = Elements::of::<V::Value, A::Error>(
+            self.visitor.around(access),
+            self.length,
+            A::size_hint,
+        )?;
         self.visitor.inner.visit_map(elements)
     }
 

@@ -1,0 +1,113 @@
+//! Values on their way through a format that hitbox does not bring.
+
+use std::cell::Cell;
+
+use serde::{Serialize, Serializer, ser::Error};
+
+use super::{
+    Encoded, Format, FormatError,
+    bounded::{Kinds, Limits},
+    checked::{Check, Rules},
+    is_of, known, self_described,
+    shape::{Readable, Untraced},
+};
+use crate::Cacheable;
+
+const NAME: &str = "the format";
+
+/// What came of a value on its way into the format.
+#[derive(Clone, Copy)]
+enum Way {
+    /// The format has not asked for it, or not to its end.
+    Unknown,
+    /// With this fingerprint of its type, or 0.
+    Checked(u64),
+    Unreadable(&'static str),
+    /// Its type cannot be told from others.
+    Untraced(Untraced),
+}
+
+struct Outgoing<'o, T> {
+    object: &'o T,
+    is_named: bool,
+    way: Cell<Way>,
+}
+
+impl<T: Cacheable> Serialize for Outgoing<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let shape = if self.is_named {
+            None
+        } else {
+            let readable = Readable::of(serializer.is_human_readable());
+            match known::shape::<T>(readable) {
+                Ok(shape) => Some(shape),
+                Err(why) => {
+                    self.way.set(Way::Untraced(why));
+                    return Err(S::Error::custom("its type cannot be told from others"));
+                }
+            }
+        };
+        let check = Check::new(Rules::Outside, shape);
+        let outcome = self.object.serialize(check.around(serializer));
+        self.way.set(match check.finding() {
+            Some(reason) => Way::Unreadable(reason),
+            None => Way::Checked(shape.map_or(0, |shape| shape.fingerprint)),
+        });
+        outcome
+    }
+}
+
+pub(super) fn encode<T: Cacheable>(
+    format: &dyn Format,
+    object: &T,
+) -> Result<Encoded, FormatError> {
+    let outgoing = Outgoing {
+        object,
+        is_named: format.is_self_describing(),
+        way: Cell::new(Way::Unknown),
+    };
+    let outcome = format.encode(&outgoing);
+    // Before the outcome: the format may have swallowed the error.
+    let shape = match outgoing.way.get() {
+        Way::Untraced(why) => return self_described(NAME, object, why),
+        Way::Unreadable(reason) => {
+            let format = NAME;
+            return Err(FormatError::NotRoundTrip { format, reason });
+        }
+        Way::Checked(shape) => shape,
+        Way::Unknown => 0,
+    };
+    Ok(Encoded {
+        payload: outcome?,
+        format: format.id(),
+        shape,
+        needs_proof: false,
+    })
+}
+
+pub(super) fn decode<T: Cacheable>(
+    format: &dyn Format,
+    (payload, memory): (&[u8], usize),
+    shape: u64,
+) -> Result<T, FormatError> {
+    let limits = Limits::new(Kinds::FromOutside, payload.len(), memory);
+    let mut decoded = None;
+    let mut is_of_another = false;
+    let outcome = format.decode(payload, &mut |deserializer| {
+        let readable = Readable::of(serde::Deserializer::is_human_readable(&deserializer));
+        if !format.is_self_describing() && !is_of::<T>(shape, readable) {
+            is_of_another = true;
+            return Err(serde::de::Error::custom("it is of another type"));
+        }
+        decoded = Some(T::deserialize(limits.around(deserializer))?);
+        Ok(())
+    });
+    if limits.is_over() {
+        return Err(FormatError::OverLimit { format: NAME });
+    }
+    if is_of_another {
+        return Err(FormatError::OtherType);
+    }
+    outcome?;
+    decoded.ok_or_else(|| FormatError::decode(NAME, "it did not decode anything"))
+}

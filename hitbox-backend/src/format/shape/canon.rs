@@ -1,0 +1,110 @@
+//! The fingerprint of a graph: the same for types that read the same, however they are written.
+
+use std::collections::BTreeMap;
+
+use super::{Node, NodeId, tag::Tag};
+
+/// FNV-1a, 64 bits.
+struct Fnv(u64);
+
+impl Fnv {
+    const START: Self = Self(0xCBF2_9CE4_8422_2325);
+    const PRIME: u64 = 0x0000_0100_0000_01B3;
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(Self::PRIME);
+        }
+    }
+
+    fn number(&mut self, number: usize) {
+        // Sixty-four bits everywhere: a 32-bit machine must come to the same fingerprint.
+        self.bytes(&(number as u64).to_le_bytes());
+    }
+
+    fn names(&mut self, names: &[&str]) {
+        self.number(names.len());
+        for name in names {
+            self.number(name.len());
+            self.bytes(name.as_bytes());
+        }
+    }
+}
+
+/// Stands in a fingerprint for what has been hashed before.
+const BEFORE: u8 = 0;
+
+/// The fingerprint of what begins at `root`; never 0, which stands for "not known".
+pub(super) fn fingerprint(nodes: &[Node], root: NodeId) -> u64 {
+    let classes = classes(nodes);
+    let mut walk = Walk {
+        nodes,
+        classes: &classes,
+        seen: BTreeMap::new(),
+        hash: Fnv::START,
+    };
+    walk.hash(root);
+    walk.hash.0.max(1)
+}
+
+/// A number for each node: the same for nodes that cannot be told apart, however far one goes.
+///
+/// Begins with what each says by itself, and divides what differs in its parts until nothing does.
+fn classes(nodes: &[Node]) -> Vec<usize> {
+    let mut classes = vec![0; nodes.len()];
+    let mut number = 0;
+    loop {
+        let mut known = BTreeMap::new();
+        let divided: Vec<usize> = nodes
+            .iter()
+            .enumerate()
+            .map(|(id, node)| {
+                let parts: Vec<usize> = node.parts.iter().map(|part| classes[*part]).collect();
+                let next = known.len();
+                *known
+                    .entry((classes[id], node.tag, node.names, parts))
+                    .or_insert(next)
+            })
+            .collect();
+        let divided_into = known.len();
+        classes = divided;
+        if divided_into == number {
+            return classes;
+        }
+        number = divided_into;
+    }
+}
+
+struct Walk<'a> {
+    nodes: &'a [Node],
+    classes: &'a [usize],
+    /// The classes that have been hashed, and in which place.
+    seen: BTreeMap<usize, usize>,
+    hash: Fnv,
+}
+
+impl Walk<'_> {
+    fn hash(&mut self, id: NodeId) {
+        let node = &self.nodes[id];
+        if node.tag.has_parts() {
+            let place = self.seen.len();
+            if let Some(before) = self.seen.get(&self.classes[id]) {
+                self.hash.bytes(&[BEFORE]);
+                self.hash.number(*before);
+                return;
+            }
+            self.seen.insert(self.classes[id], place);
+        }
+        self.hash.bytes(&[node.tag as u8]);
+        let has_names = matches!(node.tag, Tag::Struct | Tag::StructVariant | Tag::Enum);
+        if has_names {
+            self.hash.names(node.names);
+        }
+        if has_names || matches!(node.tag, Tag::Tuple | Tag::TupleVariant) {
+            self.hash.number(node.parts.len());
+        }
+        for part in &node.parts {
+            self.hash(*part);
+        }
+    }
+}

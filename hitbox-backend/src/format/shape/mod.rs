@@ -1,0 +1,180 @@
+//! The shape of a type: all that it asks for when it is deserialized, to the end.
+//!
+//! It is traced by letting the type deserialize itself from made-up values, until each variant of
+//! each enum in it has been seen. So it is what a payload is going to be read as, whatever the type
+//! is called: two services may give the same data different names.
+//!
+//! What is hashed of it is part of the stored form (`docs/stored-form.md`).
+
+mod access;
+mod canon;
+mod graph;
+mod probe;
+mod tag;
+mod values;
+
+use std::{
+    cell::RefCell,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use serde::de::DeserializeOwned;
+
+use graph::{Graph, ROOT};
+use probe::Probe;
+pub(super) use tag::Tag;
+
+pub(super) type NodeId = usize;
+
+/// Whom a format is for, which some types ask before they deserialize.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Readable {
+    ByMachines,
+    ByHumans,
+}
+
+impl Readable {
+    pub(super) fn of(is_human_readable: bool) -> Self {
+        if is_human_readable {
+            Self::ByHumans
+        } else {
+            Self::ByMachines
+        }
+    }
+}
+
+/// A request that a type makes, and where those for its parts are.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) tag: Tag,
+    /// Of fields or variants.
+    pub(super) names: &'static [&'static str],
+    pub(super) parts: Vec<NodeId>,
+}
+
+/// What a type asks for, to its end.
+#[derive(Debug)]
+pub(super) struct Shape {
+    pub(super) nodes: Vec<Node>,
+    pub(super) root: NodeId,
+    /// Never 0.
+    pub(super) fingerprint: u64,
+}
+
+/// Why a type could not be traced to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Untraced {
+    /// It decodes by looking at what is there.
+    DecodesByLooking,
+    /// It refuses the values that would show what follows, or does not ask alike each time.
+    Refuses,
+}
+
+/// More than any type needs: each pass finds something new.
+const MOST_PASSES: usize = 20_000;
+
+/// The shape of `T`.
+///
+/// # Errors
+///
+/// [`Untraced`] if it could not be traced to its end.
+pub(super) fn of<T: DeserializeOwned>(readable: Readable) -> Result<Shape, Untraced> {
+    let graph = RefCell::new(Graph::new());
+    for _ in 0..MOST_PASSES {
+        graph.borrow_mut().begin_pass();
+        let probe = Probe {
+            graph: &graph,
+            place: (ROOT, 0),
+            variation: 0,
+            readable,
+        };
+        // The type's own code meets values that it may not have expected. Nothing of it is kept.
+        let outcome = catch_unwind(AssertUnwindSafe(|| T::deserialize(probe).map(drop)));
+        let Ok(outcome) = outcome else {
+            return Err(Untraced::Refuses);
+        };
+        let mut graph = graph.borrow_mut();
+        if outcome.is_err() {
+            graph.fail_at((ROOT, 0));
+        }
+        if !graph.end_pass() {
+            return finished(&graph).ok_or_else(|| unfinished(&graph));
+        }
+    }
+    Err(Untraced::Refuses)
+}
+
+fn unfinished(graph: &Graph) -> Untraced {
+    let mut tags = graph.nodes.iter().map(|node| node.request.tag);
+    if tags.any(Tag::looks_at_what_is_there) {
+        Untraced::DecodesByLooking
+    } else {
+        Untraced::Refuses
+    }
+}
+
+/// The graph without newtypes, if nothing in it is unknown.
+fn finished(graph: &Graph) -> Option<Shape> {
+    if graph.given_up {
+        return None;
+    }
+    let root = resolved(graph, ROOT)?;
+    let mut due = vec![root];
+    let mut places = vec![None; graph.nodes.len()];
+    let mut order = Vec::new();
+    while let Some(id) = due.pop() {
+        if places[id].is_some() {
+            continue;
+        }
+        places[id] = Some(order.len());
+        order.push(id);
+        for part in &graph.nodes[id].parts {
+            due.push(resolved_part(graph, *part)?);
+        }
+    }
+    let nodes: Option<Vec<Node>> = order
+        .into_iter()
+        .map(|id| {
+            let node = &graph.nodes[id];
+            // Of some variants that have several names it is not known which.
+            let known = node.request.tag != Tag::Enum
+                || (node.parts.len() == node.request.names.len() && !node.parts.is_empty());
+            let parts: Option<Vec<NodeId>> = node
+                .parts
+                .iter()
+                .map(|part| places[resolved_part(graph, *part)?])
+                .collect();
+            Some(Node {
+                tag: known.then_some(node.request.tag)?,
+                names: node.request.names,
+                parts: parts?,
+            })
+        })
+        .collect();
+    let nodes = nodes?;
+    let root = places[root]?;
+    Some(Shape {
+        fingerprint: canon::fingerprint(&nodes, root),
+        nodes,
+        root,
+    })
+}
+
+fn resolved_part(graph: &Graph, part: Option<NodeId>) -> Option<NodeId> {
+    resolved(graph, part?)
+}
+
+/// What a newtype holds, in the end; `None` if that is itself.
+fn resolved(graph: &Graph, mut id: NodeId) -> Option<NodeId> {
+    for _ in 0..=graph.nodes.len() {
+        let node = graph.nodes.get(id)?;
+        if !matches!(node.request.tag, Tag::Newtype | Tag::Root) {
+            return Some(id);
+        }
+        id = (*node.parts.first()?)?;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;
