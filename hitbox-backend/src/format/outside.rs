@@ -90,7 +90,7 @@ pub(super) fn decode<T: Cacheable>(
     (payload, memory): (&[u8], usize),
     shape: u64,
 ) -> Result<T, FormatError> {
-    let limits = Limits::new(Kinds::FromOutside, payload.len(), memory);
+    let limits = Limits::new(Kinds::Foreign, payload.len(), memory);
     let mut decoded = None;
     let mut is_of_another = false;
     let outcome = format.decode(payload, &mut |deserializer| {

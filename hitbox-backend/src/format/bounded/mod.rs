@@ -48,14 +48,14 @@ pub(super) enum Kinds {
     )]
     FromPayload,
     /// The format is one from outside: it may do as it likes, but within the limits.
-    FromOutside,
+    Foreign,
 }
 
 impl Kinds {
     fn may_look(self) -> bool {
         match self {
             Self::FromType => false,
-            Self::FromPayload | Self::FromOutside => true,
+            Self::FromPayload | Self::Foreign => true,
         }
     }
 }
@@ -154,7 +154,7 @@ impl Limits {
         match self.kinds {
             Kinds::FromType => E::custom("it does not fit the type"),
             // The kind of error is looked at, and the message does not grow.
-            Kinds::FromPayload | Kinds::FromOutside => error,
+            Kinds::FromPayload | Kinds::Foreign => error,
         }
     }
 
@@ -236,7 +236,7 @@ impl<'l, T> Bounded<'l, T> {
     /// does not count options, and one of a type that contains itself takes no bytes there.
     fn into_container<E: Error>(self) -> Result<Self, E> {
         match self.limits.kinds {
-            Kinds::FromType | Kinds::FromOutside => self.deeper(),
+            Kinds::FromType | Kinds::Foreign => self.deeper(),
             Kinds::FromPayload => Ok(self),
         }
     }
@@ -291,7 +291,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         let mut this = self.placed::<V::Value, D::Error>()?;
         // What comes may be a collection, and may be nested.
         this.collections = this.collections.saturating_add(1);
-        if matches!(this.limits.kinds, Kinds::FromOutside) {
+        if matches!(this.limits.kinds, Kinds::Foreign) {
             this = this.deeper()?;
         }
         let visitor = this.visitor(visitor, Length::Claimed);
