@@ -1,7 +1,7 @@
 //! A typed read, from the stored form to the object.
 
 use bytes::Bytes;
-use hitbox_backend::{BincodeFormat, Cacheable, stored_form};
+use hitbox_backend::{BincodeFormat, Cacheable, Rejection, stored_form};
 use hitbox_core::CacheValue;
 
 use super::forge;
@@ -45,10 +45,12 @@ fn check<T: Cacheable>(stored: &Bytes, observed: &mut Observed) {
     let shelf = Shelf::new(Contents::Stored(stored.clone()), &BincodeFormat, LIMIT);
     let found = observed.bounded(LIMIT, || shelf.get::<T>());
     observed.count(found.as_ref());
-    let value = stored_form::decode(stored).ok();
-    // An expired value is a miss like any other.
+    let decoded = stored_form::decode(stored);
+    let is_lease = decoded == Err(Rejection::Lease);
+    let value = decoded.ok();
+    // An expired value is a miss like any other, and so is a lease.
     let expired = value.as_ref().is_some_and(CacheValue::is_expired);
-    let rejected = u64::from(found.is_none() && !expired);
+    let rejected = u64::from(found.is_none() && !expired && !is_lease);
     assert_eq!(shelf.rejected(), rejected);
     if let Some(found) = found {
         assert!(!found.is_expired(), "an expired value");
