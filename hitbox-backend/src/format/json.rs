@@ -21,6 +21,10 @@ pub(super) const NAME: &str = "JSON";
 /// So is a number beyond 64 bits in a type that decodes by looking at what is there, as serde's `untagged`
 /// does: it would be read as a float. A value of a type with serde's `flatten`, which may write two fields
 /// of one name, is read once more as it is written.
+///
+/// A struct is read by the names of its fields only, never from an array by their places. What serde gives
+/// a form of its own is beyond that: an enum with serde's `tag` takes an array for a variant, with the
+/// tag first.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JsonFormat;
 

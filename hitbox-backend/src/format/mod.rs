@@ -157,6 +157,9 @@ pub trait Format: Send + Sync + fmt::Debug {
     /// Whether a payload names its own fields and kinds, as JSON does, so that a payload of another
     /// type fails to decode by itself, and one of an older version of the type need not.
     ///
+    /// So a struct is read by the names of its fields: a sequence is not taken for one, though its decoder
+    /// may offer it.
+    ///
     /// Payloads of a format that does not are stored with a fingerprint of their type, and one with
     /// another fingerprint than the reader's is a miss. A type that
     /// [has none](Self#types-that-cannot-be-told-apart) is not handed to such a format. Default: `false`.

@@ -90,7 +90,12 @@ pub(super) fn decode<T: Cacheable>(
     (payload, memory): (&[u8], usize),
     shape: u64,
 ) -> Result<T, FormatError> {
-    let limits = Limits::new(Kinds::Foreign, payload.len(), memory);
+    let kinds = if format.is_self_describing() {
+        Kinds::ForeignByName
+    } else {
+        Kinds::Foreign
+    };
+    let limits = Limits::new(kinds, payload.len(), memory);
     let mut decoded = None;
     let mut is_of_another = false;
     let outcome = format.decode(payload, &mut |deserializer| {

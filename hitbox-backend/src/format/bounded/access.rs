@@ -32,7 +32,7 @@ impl<'l, A> Elements<'l, A> {
     ) -> Result<Self, E> {
         let limits = access.limits;
         let (budget, room) = match (length, size_hint(&access.inner)) {
-            (Length::Fixed, _) => (Budget::Settled, limits.payload_length),
+            (Length::Fixed | Length::Named, _) => (Budget::Settled, limits.payload_length),
             // The whole length before the first element: collections reserve room for what is
             // claimed, and nested ones could each claim all that is left.
             (Length::Claimed, Some(claimed)) => {
@@ -46,7 +46,7 @@ impl<'l, A> Elements<'l, A> {
             (Length::Claimed, None) => (Budget::Each, 0),
         };
         let place_left = match length {
-            Length::Fixed => Some(size_of::<V>()),
+            Length::Fixed | Length::Named => Some(size_of::<V>()),
             Length::Claimed => None,
         };
         Ok(Self {
@@ -174,7 +174,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
         visitor: V,
     ) -> Result<V::Value, A::Error> {
         let this = self.into_container()?.placed::<V::Value, A::Error>()?;
-        let visitor = this.visitor(visitor, Length::Fixed);
+        let visitor = this.visitor(visitor, Length::Named);
         this.inner.struct_variant(fields, visitor)
     }
 }

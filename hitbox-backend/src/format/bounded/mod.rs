@@ -14,7 +14,9 @@ mod access;
 
 use std::{cell::Cell, fmt};
 
-use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Unexpected, Visitor,
+};
 
 use super::FormatError;
 use access::Elements;
@@ -49,13 +51,24 @@ pub(super) enum Kinds {
     FromPayload,
     /// The format is one from outside: it may do as it likes, but within the limits.
     Foreign,
+    /// The same, and its payloads name their fields.
+    ForeignByName,
 }
 
 impl Kinds {
     fn may_look(self) -> bool {
         match self {
             Self::FromType => false,
-            Self::FromPayload | Self::Foreign => true,
+            Self::FromPayload | Self::Foreign | Self::ForeignByName => true,
+        }
+    }
+
+    /// Whether the payload says which field each value is of. Then a sequence is no struct: it would be
+    /// read by position, and the fields may stand in another order than where it was written.
+    fn name_fields(self) -> bool {
+        match self {
+            Self::FromType | Self::Foreign => false,
+            Self::FromPayload | Self::ForeignByName => true,
         }
     }
 }
@@ -154,7 +167,7 @@ impl Limits {
         match self.kinds {
             Kinds::FromType => E::custom("it does not fit the type"),
             // The kind of error is looked at, and the message does not grow.
-            Kinds::FromPayload | Kinds::Foreign => error,
+            Kinds::FromPayload | Kinds::Foreign | Kinds::ForeignByName => error,
         }
     }
 
@@ -188,8 +201,10 @@ pub(super) struct Bounded<'l, T> {
 /// Where the number of elements that a visitor is about to see comes from.
 #[derive(Clone, Copy)]
 enum Length {
-    /// From the type: a tuple, a struct.
+    /// From the type: a tuple.
     Fixed,
+    /// From the type, which names them: a struct.
+    Named,
     /// From the payload.
     Claimed,
 }
@@ -236,7 +251,7 @@ impl<'l, T> Bounded<'l, T> {
     /// does not count options, and one of a type that contains itself takes no bytes there.
     fn into_container<E: Error>(self) -> Result<Self, E> {
         match self.limits.kinds {
-            Kinds::FromType | Kinds::Foreign => self.deeper(),
+            Kinds::FromType | Kinds::Foreign | Kinds::ForeignByName => self.deeper(),
             Kinds::FromPayload => Ok(self),
         }
     }
@@ -291,7 +306,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         let mut this = self.placed::<V::Value, D::Error>()?;
         // What comes may be a collection, and may be nested.
         this.collections = this.collections.saturating_add(1);
-        if matches!(this.limits.kinds, Kinds::Foreign) {
+        if matches!(this.limits.kinds, Kinds::Foreign | Kinds::ForeignByName) {
             this = this.deeper()?;
         }
         let visitor = this.visitor(visitor, Length::Claimed);
@@ -406,7 +421,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         visitor: V,
     ) -> Result<V::Value, D::Error> {
         let this = self.placed::<V::Value, D::Error>()?;
-        let visitor = this.visitor(visitor, Length::Fixed);
+        let visitor = this.visitor(visitor, Length::Named);
         let outcome = this.inner.deserialize_struct(name, fields, visitor);
         outcome.map_err(|error| this.limits.shortened(error))
     }
@@ -491,6 +506,9 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for BoundedVisitor<'_, V> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
+        if matches!(self.length, Length::Named) && self.visitor.limits.kinds.name_fields() {
+            return Err(A::Error::invalid_type(Unexpected::Seq, &self));
+        }
         let elements = Elements::of::<V::Value, A::Error>(
             self.visitor.around(access),
             self.length,
