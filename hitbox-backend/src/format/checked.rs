@@ -256,7 +256,7 @@ impl<'c, T> Checked<'c, T> {
     fn next_field<E: Error>(&mut self, name: &'static str) -> Result<NodeId, E> {
         if let Some(node) = self.known()
             && node.tag != Tag::Tuple
-            && !stands_at(node, name, self.taken)
+            && !node.has_name(self.taken, name)
         {
             return Err(self.found(NOT_ASKED_FOR));
         }
@@ -324,17 +324,6 @@ impl<'c, T> Checked<'c, T> {
             (None, Rules::Outside) | (Some(_), _) => Ok(()),
         }
     }
-}
-
-/// Whether the field with this name is the one at this place. Of fields that have several names it is
-/// known between which two it stands.
-fn stands_at(node: &Node, name: &str, place: usize) -> bool {
-    if node.names.len() == node.parts.len() {
-        return node.names.get(place) == Some(&name);
-    }
-    let behind = |at: usize| node.names.len() - at;
-    let position = node.names.iter().position(|known| *known == name);
-    position.is_some_and(|at| at >= place && behind(at) + place >= node.parts.len())
 }
 
 impl<T: Serialize + ?Sized> Serialize for Checked<'_, &T> {

@@ -6,6 +6,7 @@ use serde::de::{
 };
 
 use super::{
+    graph::Neighbours,
     probe::{NO_NAMES, Open, Probe, Stop},
     tag::Tag,
 };
@@ -92,6 +93,62 @@ impl<'de> MapAccess<'de> for ByName<'_> {
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Stop> {
         let field = self.next.checked_sub(1).ok_or(Stop)?;
         seeded(seed, self.open.part(field))
+    }
+}
+
+/// Two names of a struct, one of which follows the other. Whether they are of one field is seen by what
+/// its visitor does with the second: it refuses a field that it has, before it asks for the value.
+pub(super) struct TwoNames<'g, 't> {
+    open: Open<'g>,
+    names: [&'static str; 2],
+    field: usize,
+    given: usize,
+    neighbours: &'t mut Neighbours,
+}
+
+impl<'g, 't> TwoNames<'g, 't> {
+    /// The name with this number and the one before, which is of this field.
+    pub(super) fn new(
+        open: Open<'g>,
+        (names, (second, field)): (&'static [&'static str], (usize, usize)),
+        neighbours: &'t mut Neighbours,
+    ) -> Self {
+        Self {
+            open,
+            names: [names[second - 1], names[second]],
+            field,
+            given: 0,
+            neighbours,
+        }
+    }
+}
+
+impl<'de> MapAccess<'de> for TwoNames<'_, '_> {
+    type Error = Stop;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Stop> {
+        let name = self.names.get(self.given).ok_or(Stop)?;
+        self.given += 1;
+        let name: StrDeserializer<'_, Stop> = name.into_deserializer();
+        let field = seed.deserialize(name)?;
+        if self.given == 2 {
+            *self.neighbours = Neighbours::OneField;
+        }
+        Ok(Some(field))
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Stop> {
+        if self.given == 2 {
+            *self.neighbours = Neighbours::TwoFields;
+            return Err(Stop);
+        }
+        *self.neighbours = Neighbours::Refused;
+        let value = seeded(seed, self.open.part(self.field))?;
+        *self.neighbours = Neighbours::Unknown;
+        Ok(value)
     }
 }
 

@@ -62,7 +62,7 @@ fn classes(nodes: &[Node]) -> Vec<usize> {
                 let parts: Vec<usize> = node.parts.iter().map(|part| classes[*part]).collect();
                 let next = known.len();
                 *known
-                    .entry((classes[id], node.tag, node.names, parts))
+                    .entry((classes[id], node.tag, node.names, &node.names_of, parts))
                     .or_insert(next)
             })
             .collect();
@@ -102,6 +102,9 @@ impl Walk<'_> {
         }
         if has_names || matches!(node.tag, Tag::Tuple | Tag::TupleVariant) {
             self.hash.number(node.parts.len());
+        }
+        for names in &node.names_of {
+            self.hash.number(*names);
         }
         for part in &node.parts {
             self.hash(*part);

@@ -67,10 +67,30 @@ pub(super) struct Node {
     refuses: bool,
     /// What is not known of it cannot be had.
     spent: bool,
+    /// Of a struct with more names than fields: how many of its names each field has, so far.
+    pub(super) names_of: Vec<usize>,
     /// A struct whose fields are given by name, since one of them refuses all values.
     by_name: bool,
     /// A variant that cannot hold its enum in the end.
     endless: bool,
+}
+
+impl Node {
+    /// Whether it is known of each name of a struct which field it is of.
+    pub(super) fn names_are_known(&self) -> bool {
+        let names: usize = self.names_of.iter().sum();
+        names == self.request.names.len() && self.names_of.len() == self.parts.len()
+    }
+}
+
+/// What two names of a struct are, one of which follows the other.
+#[derive(Clone, Copy)]
+pub(super) enum Neighbours {
+    Unknown,
+    /// The value for the first was refused.
+    Refused,
+    OneField,
+    TwoFields,
 }
 
 #[derive(Default)]
@@ -112,6 +132,7 @@ impl Graph {
             short_choice: 0,
             refuses: false,
             spent: false,
+            names_of: Vec::new(),
             by_name: false,
             endless: false,
         });
@@ -210,7 +231,8 @@ impl Graph {
         if self.nodes[node].request.tag.has_parts() && self.open.contains(&node) {
             self.nested = self.nested.saturating_sub(1);
         }
-        let has_unknown = !self.nodes[node].spent && self.nodes[node].parts.contains(&None);
+        let has_unknown = self.undecided(node).is_some()
+            || (!self.nodes[node].spent && self.nodes[node].parts.contains(&None));
         if has_unknown {
             self.lingering = Some(node);
         }
@@ -245,6 +267,9 @@ impl Graph {
         while let Some(next) = due.pop() {
             if std::mem::replace(&mut seen[next], true) {
                 continue;
+            }
+            if self.undecided(next).is_some() {
+                return true;
             }
             for part in self.reachable(next) {
                 match part {
@@ -368,10 +393,40 @@ impl Graph {
 
     /// A visitor was content with fewer parts than it has names for: some have several.
     pub(super) fn took(&mut self, node: NodeId, number: usize) {
-        if number < self.nodes[node].parts.len() && !self.nodes[node].by_name {
-            self.nodes[node].parts.truncate(number);
+        let node = &mut self.nodes[node];
+        if number < node.parts.len() && !node.by_name {
+            node.parts.truncate(number);
+            if node.request.tag.has_field_names() {
+                node.names_of = vec![1];
+            }
             self.progress = true;
         }
+    }
+
+    /// Of which name of a struct it is to be found out next whether it is one more of the field before;
+    /// and the number of that field.
+    pub(super) fn undecided(&self, node: NodeId) -> Option<(usize, usize)> {
+        let node = &self.nodes[node];
+        let decided: usize = node.names_of.iter().sum();
+        let field = node.names_of.len().checked_sub(1)?;
+        let is_open = decided < node.request.names.len() && !node.by_name && !node.spent;
+        is_open.then_some((decided, field))
+    }
+
+    pub(super) fn decide(&mut self, node: NodeId, neighbours: Neighbours) {
+        let names_of = &mut self.nodes[node].names_of;
+        match neighbours {
+            Neighbours::Unknown => self.given_up = true,
+            // Another value may do.
+            Neighbours::Refused => return,
+            Neighbours::OneField => {
+                if let Some(last) = names_of.last_mut() {
+                    *last += 1;
+                }
+            }
+            Neighbours::TwoFields => names_of.push(1),
+        }
+        self.progress = true;
     }
 
     /// Changes what is nearest to a failure and can be changed.

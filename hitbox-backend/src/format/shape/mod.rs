@@ -49,7 +49,21 @@ pub(super) struct Node {
     pub(super) tag: Tag,
     /// Of fields or variants.
     pub(super) names: &'static [&'static str],
+    /// How many of the names each field has; empty if each has one.
+    pub(super) names_of: Vec<usize>,
     pub(super) parts: Vec<NodeId>,
+}
+
+impl Node {
+    /// Whether this is a name of the field at this place.
+    pub(super) fn has_name(&self, place: usize, name: &str) -> bool {
+        let Some(number) = self.names_of.get(place) else {
+            return self.names_of.is_empty() && self.names.get(place).is_some_and(|at| *at == name);
+        };
+        let before: usize = self.names_of.iter().take(place).sum();
+        let mut names = self.names.iter().skip(before).take(*number);
+        names.any(|known| *known == name)
+    }
 }
 
 /// What a type asks for, to its end.
@@ -136,17 +150,23 @@ fn finished(graph: &Graph) -> Option<Shape> {
         .into_iter()
         .map(|id| {
             let node = &graph.nodes[id];
+            let tag = node.request.tag;
+            let has_one_name_each = node.parts.len() == node.request.names.len();
             // Of some variants that have several names it is not known which.
-            let known = node.request.tag != Tag::Enum
-                || (node.parts.len() == node.request.names.len() && !node.parts.is_empty());
+            let known = if tag == Tag::Enum {
+                has_one_name_each && !node.parts.is_empty()
+            } else {
+                !tag.has_field_names() || has_one_name_each || node.names_are_known()
+            };
             let parts: Option<Vec<NodeId>> = node
                 .parts
                 .iter()
                 .map(|part| places[resolved_part(graph, *part)?])
                 .collect();
             Some(Node {
-                tag: known.then_some(node.request.tag)?,
+                tag: known.then_some(tag)?,
                 names: node.request.names,
+                names_of: node.names_of.clone(),
                 parts: parts?,
             })
         })

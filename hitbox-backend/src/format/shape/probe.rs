@@ -7,8 +7,8 @@ use serde::de::{Deserializer, Error, StdError, Visitor};
 
 use super::{
     Readable,
-    access::{ByName, Chosen, InOrder, Pairs},
-    graph::{Graph, NodeId, Request},
+    access::{ByName, Chosen, InOrder, Pairs, TwoNames},
+    graph::{Graph, Neighbours, NodeId, Request},
     tag::Tag,
     values,
 };
@@ -117,6 +117,14 @@ impl<'g> Probe<'g> {
         self.answer(request, name, visitor, |open, visitor| {
             if open.graph().borrow().is_by_name(open.node) {
                 return visitor.visit_map(ByName::new(open, request.1));
+            }
+            let undecided = open.graph().borrow().undecided(open.node);
+            if let Some(undecided) = undecided {
+                let mut neighbours = Neighbours::Unknown;
+                let names = TwoNames::new(open, (request.1, undecided), &mut neighbours);
+                let outcome = visitor.visit_map(names);
+                open.graph().borrow_mut().decide(open.node, neighbours);
+                return outcome;
             }
             let mut taken = 0;
             let outcome = visitor.visit_seq(InOrder::new(open, request.2, &mut taken));

@@ -82,6 +82,11 @@ impl Tag {
         matches!(self, Self::Any | Self::Identifier)
     }
 
+    /// Whether its parts have names.
+    pub(super) fn has_field_names(self) -> bool {
+        matches!(self, Self::Struct | Self::StructVariant)
+    }
+
     pub(super) fn is_variant(self) -> bool {
         matches!(
             self,

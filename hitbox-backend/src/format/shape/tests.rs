@@ -287,6 +287,50 @@ enum Aliased {
     Green,
 }
 
+mod alias {
+    use super::*;
+
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "only the shape is looked at")]
+    pub(super) struct OfFirst {
+        #[serde(alias = "more", alias = "number")]
+        id: NonZeroU32,
+        name: Option<Colour>,
+    }
+
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "only the shape is looked at")]
+    pub(super) struct OfSecond {
+        #[serde(alias = "more")]
+        id: NonZeroU32,
+        #[serde(alias = "number")]
+        name: Option<Colour>,
+    }
+
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "only the shape is looked at")]
+    pub(super) enum Variant {
+        One(Colour),
+        Two {
+            #[serde(alias = "number")]
+            id: NonZeroU32,
+            next: Option<Box<Variant>>,
+        },
+    }
+}
+
+#[test]
+fn a_name_is_known_to_be_of_its_field() {
+    let names_of = |shape: Shape| shape.nodes[shape.root].names_of.clone();
+    let first = of::<alias::OfFirst>(Readable::ByMachines).unwrap();
+    let second = of::<alias::OfSecond>(Readable::ByMachines).unwrap();
+    assert_eq!(names_of(first), [3, 1]);
+    assert_eq!(names_of(second), [2, 2]);
+    assert_ne!(shape::<alias::OfFirst>(), shape::<alias::OfSecond>());
+    assert!(traced::<alias::Variant>().is_some());
+    assert!(traced::<Vec<(u8, alias::OfFirst)>>().is_some());
+}
+
 /// Asks for something else each time.
 struct Fickle;
 
