@@ -128,6 +128,8 @@ pairs! {
     alias_written: [Miss, Same] { struct T { #[serde(alias = "b")] a: u8 } } => { struct T { a: u8 } }, T { a: 1 };
     alias_of_first_or_second: [Miss, Declared(r#"{"a":1,"x":2}"#)] { struct T { #[serde(alias = "b")] a: u8, x: u8 } }
         => { struct T { a: u8, #[serde(alias = "b")] x: u8 } }, T { a: 1, x: 2 };
+    alias_taken_over: [Miss, Miss] { struct T { #[serde(alias = "a")] b: u8, x: u8 } }
+        => { struct T { a: u8, #[serde(alias = "b")] x: u8 } }, T { b: 1, x: 2 };
     alias_in_variant: [Miss, Declared(r#"{"A":{"a":1,"x":2}}"#)] { enum T { A { #[serde(alias = "b")] a: u8, x: u8 } } }
         => { enum T { A { a: u8, #[serde(alias = "b")] x: u8 } } }, T::A { a: 1, x: 2 };
     alias_at_depth: [Miss, Declared(r#"[[{"a":1,"x":2}]]"#)] { struct I { #[serde(alias = "b")] a: u8, x: u8 } struct T(Vec<Vec<I>>); }
