@@ -22,8 +22,10 @@ const LEAST_TIME: Duration = Duration::from_millis(50);
 pub(crate) enum Retries {
     Once,
     Spent,
-    /// As long as there is time: what is asked for takes a while in any case.
+    /// As long as there is time and the service answers: what is asked for takes a while in any case.
     UntilDeadline,
+    /// The same, but the last attempt has reached no service: one more finds out whether there is one.
+    UntilDeadlineIfReached,
 }
 
 /// The requests of one call, under its deadline.
@@ -65,15 +67,21 @@ impl<'l> Attempts<'l> {
     {
         loop {
             let failure = match self.link.attempt(self.deadline, &send).await {
-                Ok(reply) => return Ok(reply),
+                Ok(reply) => {
+                    if self.retries == Retries::UntilDeadlineIfReached {
+                        self.retries = Retries::UntilDeadline;
+                    }
+                    return Ok(reply);
+                }
                 Err(failure) => failure,
             };
             if !self.may_pass(&failure) || !self.pause().await {
                 return Err(self.verdict(failure));
             }
-            self.retries = match self.retries {
-                Retries::Once | Retries::Spent => Retries::Spent,
-                Retries::UntilDeadline => Retries::UntilDeadline,
+            self.retries = match (self.retries, failure.remedy()) {
+                (Retries::Once | Retries::Spent, _) => Retries::Spent,
+                (_, Remedy::FreshConnection) => Retries::UntilDeadlineIfReached,
+                (_, _) => Retries::UntilDeadline,
             };
             self.note(failure);
         }
@@ -103,11 +111,13 @@ impl<'l> Attempts<'l> {
     }
 
     fn may_pass(&self, failure: &Failure) -> bool {
-        let helps = match failure.remedy() {
-            Remedy::Again | Remedy::FreshConnection => true,
+        match failure.remedy() {
+            Remedy::Again => self.retries != Retries::Spent,
+            Remedy::FreshConnection => {
+                matches!(self.retries, Retries::Once | Retries::UntilDeadline)
+            }
             Remedy::None | Remedy::Apart | Remedy::FreshCredentials | Remedy::DoWithout => false,
-        };
-        helps && self.retries != Retries::Spent
+        }
     }
 
     fn note(&mut self, failure: Failure) {
@@ -241,5 +251,28 @@ mod tests {
             began.elapsed()
         );
         assert!(sent.get() > 50, "{}", sent.get());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_patient_call_gives_up_where_there_is_no_service() {
+        use BackendErrorKind::{Throttled, Timeout};
+        let link = Link::for_tests();
+        // `Timeout` asks for a fresh connection, as a refused connection does.
+        for (kinds, tries) in [
+            (&[Timeout, Timeout][..], 2),
+            (
+                &[Timeout, Throttled, Timeout, Throttled, Timeout, Timeout],
+                6,
+            ),
+        ] {
+            let sent = Cell::new(0);
+            let mut attempts = Attempts::within(Duration::from_secs(60), &link).until_deadline();
+            let outcome = attempts.request(|| {
+                let kind = kinds[sent.replace(sent.get() + 1)];
+                async move { Err::<(), _>(failure(kind)) }
+            });
+            outcome.await.unwrap_err();
+            assert_eq!(sent.get(), tries);
+        }
     }
 }

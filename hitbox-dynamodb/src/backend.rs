@@ -134,7 +134,8 @@ impl DynamoDbBackend {
     ///
     /// May be called by several processes at once, and on every start. Takes up to
     /// [`TABLE_TIMEOUT`](Self::TABLE_TIMEOUT); a new table usually takes some seconds. What may pass
-    /// (throttling, too many tables being made at a time) is waited for as long.
+    /// (throttling, too many tables being made at a time) is waited for as long. Where no service is
+    /// reached, it fails like any other operation.
     ///
     /// Where the server knows no TTL, or does not permit to ask for it, the table is used without:
     /// it grows, and that is traced at WARN.
