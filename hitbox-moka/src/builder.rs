@@ -322,7 +322,7 @@ fn cache(
     capacity: Capacity,
     evictions: Option<Arc<Evictions>>,
 ) -> Cache<CacheKey, Held, CacheKeyHash> {
-    // TinyLFU: with LRU, parallel writers cost moka 0.12.16 its capacity.
+    // TinyLFU: with LRU, moka 0.12.16 has been seen to lose its capacity under parallel writers.
     let mut builder = Cache::builder().eviction_policy(EvictionPolicy::tiny_lfu());
     if let Some(evictions) = evictions {
         builder =

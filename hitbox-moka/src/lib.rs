@@ -31,7 +31,7 @@
 //!
 //! When the capacity is reached, what is asked for least often and least recently goes first (moka's
 //! TinyLFU); a new entry that is asked for less often than the ones it would displace is itself the
-//! one that goes. There is no other policy to choose: with LRU, moka 0.12.16 loses its capacity bit by
+//! one that goes. There is no other policy to choose: with LRU, moka 0.12.16 was seen to lose its capacity bit by
 //! bit while several threads write, until it holds nothing.
 //!
 //! There is no compressor to choose. What is served is the decoded object; its encoded form lies

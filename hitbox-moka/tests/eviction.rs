@@ -201,7 +201,7 @@ async fn debug_shows_no_key_and_no_value() {
     );
 }
 
-/// What moka's LRU does not do: with this it holds less and less.
+/// What moka's LRU was seen not to do: with such writers it held less and less.
 #[test]
 fn writers_of_many_keys_leave_the_cache_its_capacity() {
     const ROOM: u64 = 2_000;
