@@ -6,12 +6,19 @@
 
 mod table;
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::{
-    Backend, BackendErrorKind, DeleteStatus, Rejection, compression::NoCompression, stored_form,
+    Backend, BackendErrorKind, Capabilities, Compressor, DeleteStatus, Rejection,
+    compression::{CompressionError, NoCompression},
+    stored_form,
 };
-use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
+use hitbox_core::{CacheKey, CacheValue, CompressorId, Raw, Stamp};
 use hitbox_dynamodb::DynamoDbBackend;
 use table::{
     Table, partition,
@@ -57,6 +64,64 @@ async fn values_at_and_below_the_limit_are_stored_and_one_above_is_refused() {
         assert_eq!(error.kind(), BackendErrorKind::TooLarge, "{error}");
         assert_eq!(table.item(&partition(&key)).await, None);
     }
+}
+
+/// Makes a byte of anything, and counts how often it is asked to.
+#[derive(Debug, Default)]
+struct Counting(Arc<AtomicUsize>);
+
+impl Compressor for Counting {
+    fn id(&self) -> CompressorId {
+        const { CompressorId::custom(200) }
+    }
+
+    fn compress(&self, _payload: &[u8]) -> Result<Vec<u8>, CompressionError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(vec![0])
+    }
+
+    fn decompress(&self, _compressed: &[u8], _limit: usize) -> Result<Vec<u8>, CompressionError> {
+        panic!("nothing is decompressed here");
+    }
+}
+
+/// To compress what no reader decodes would take seconds, and all for nothing.
+#[tokio::test]
+async fn a_value_is_refused_by_its_length_before_it_is_compressed() {
+    let table = Table::create().await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let compressor = Counting(Arc::clone(&asked));
+    let backend = table.builder().compressor(compressor).build().unwrap();
+    let key = key("k");
+    let longest = Capabilities::DEFAULT_LARGEST_DECODED;
+    backend
+        .write(&key, lasting(vec![7; longest]))
+        .await
+        .unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 1, "one at the limit is");
+    let too_long = lasting(vec![7; longest + 1]);
+    let single = backend.write(&key, too_long.clone()).await;
+    let bulk = backend.write_many(vec![(key, too_long)]).await.remove(0);
+    for refused in [single, bulk] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), BackendErrorKind::TooLarge, "{error}");
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_value_that_has_expired_when_it_is_written_leaves_no_item() {
+    let table = Table::create().await;
+    let backend = table.backend();
+    let key = key("k");
+    let expired = || lasting("new").expires_at(Utc::now());
+    backend.write(&key, lasting("old")).await.unwrap();
+    backend.write(&key, expired()).await.unwrap();
+    assert_eq!(table.item(&partition(&key)).await, None);
+    backend.write(&key, lasting("old")).await.unwrap();
+    let written = backend.write_many(vec![(key.clone(), expired())]).await;
+    written.into_iter().for_each(Result::unwrap);
+    assert_eq!(table.item(&partition(&key)).await, None);
 }
 
 #[tokio::test]

@@ -53,6 +53,23 @@ async fn a_value_is_gone_at_its_expiry_by_the_wall_clock() {
 }
 
 #[tokio::test]
+async fn a_value_that_has_expired_when_it_is_written_is_not_kept() {
+    let cache = cache();
+    let expired = || expiring(after(0));
+    cache.write(&key(), expiring(None)).await.unwrap();
+    cache.write(&key(), expired()).await.unwrap();
+    assert!(!is_there(&cache).await);
+    cache.write(&key(), expiring(None)).await.unwrap();
+    let written = cache.write_many(vec![(key(), expired())]).await;
+    written.into_iter().for_each(Result::unwrap);
+    assert!(!is_there(&cache).await);
+    cache.run_pending_tasks();
+    let statistics = cache.statistics();
+    assert_eq!(statistics.entries, 0);
+    assert_eq!(statistics.evicted_expired, Some(0), "none was there to go");
+}
+
+#[tokio::test]
 async fn overwriting_replaces_the_expiry_by_the_wall_clock() {
     for (first, second, alive_at_2s) in [
         (Some(1), Some(3), true),

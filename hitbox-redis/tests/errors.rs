@@ -105,11 +105,15 @@ async fn credentials_that_are_wrong_or_missing() {
     let options = RedisOptions::new().setting("requirepass", "right");
     let server = RedisServer::start(options).await.unwrap();
     for error in errors(builder(&server).password("wrong")).await {
-        let parts = ["WRONGPASS invalid username-password pair"];
+        let parts = [
+            "user name or password",
+            "WRONGPASS invalid username-password pair",
+        ];
         assert_tells(&error, Kind::Denied, &parts);
     }
     for error in errors(builder(&server)).await {
-        assert_tells(&error, Kind::Denied, &["`password`", "NOAUTH"]);
+        let parts = ["`password`", "NOAUTH", "Authentication required"];
+        assert_tells(&error, Kind::Denied, &parts);
     }
     let open = start().await;
     for error in errors(builder(&open).password("pass")).await {
