@@ -1,9 +1,13 @@
 //! How often, how long and how patiently one call tries.
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
+use futures::FutureExt;
 use hitbox_backend::Repeated;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep},
+};
 
 use crate::{
     error::{Effect, Failure, Remedy},
@@ -133,13 +137,16 @@ impl<'l> Attempts<'l> {
     /// failed together do not come back together. `false`, at once, if the deadline is too near.
     pub(crate) async fn pause(&mut self) -> bool {
         let pause = self.pause.mul_f64(fastrand::f64());
-        if Instant::now() + pause + LEAST_TIME >= self.deadline.at {
+        // Where the call goes on after its runtime has ended, there may be no other.
+        let is_late = Instant::now() + pause + LEAST_TIME >= self.deadline.at;
+        if is_late || Handle::try_current().is_err() {
             return false;
         }
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         self.link.counters.count_retry();
-        sleep(pause).await;
-        true
+        // Or it ends now.
+        let pausing = AssertUnwindSafe(sleep(pause)).catch_unwind();
+        pausing.await.is_ok()
     }
 
     /// Forgets how long the last pauses were: the server has done something.

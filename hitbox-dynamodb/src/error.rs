@@ -3,7 +3,7 @@
 //! The SDK's own errors do not go along as sources: their `Debug` shows whole replies, and the
 //! message of a signature error quotes the session token.
 
-use std::{error::Error, io, time::Duration};
+use std::{any::Any, error::Error, io, time::Duration};
 
 use aws_sdk_dynamodb::{
     config::http::HttpResponse,
@@ -86,8 +86,20 @@ impl Failure {
         )
     }
 
-    /// A client that panics leaves everything open.
-    pub(crate) fn panicked() -> Self {
+    /// A client that panics leaves everything open, and so does a runtime that ends.
+    pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+        // tokio has no other way to tell.
+        let is_runtime_gone = words.is_some_and(|words| {
+            words.contains("is being shutdown") || words.contains("there is no reactor running")
+        });
+        if is_runtime_gone {
+            return Self::new(
+                BackendErrorKind::Unavailable,
+                "the runtime that this call was begun in has ended",
+            );
+        }
         Self {
             effect: Effect::InDoubt,
             ..Self::new(

@@ -38,7 +38,24 @@ pub(crate) struct Link {
 
 impl Link {
     /// One attempt at a request, once a connection is free for it.
+    ///
+    /// The call may go on where its runtime has ended: then timers panic, the SDK's and tokio's. Like other
+    /// panics, these are caught.
     pub(crate) async fn attempt<T, Sent>(
+        &self,
+        deadline: Deadline,
+        send: impl Fn() -> Sent,
+    ) -> Result<T, Failure>
+    where
+        Sent: Future<Output = Result<T, Failure>>,
+    {
+        let attempt = AssertUnwindSafe(self.attempt_once(deadline, send)).catch_unwind();
+        attempt
+            .await
+            .unwrap_or_else(|panic| Err(Failure::of_panic(&*panic)))
+    }
+
+    async fn attempt_once<T, Sent>(
         &self,
         deadline: Deadline,
         send: impl Fn() -> Sent,
@@ -56,10 +73,8 @@ impl Link {
             return Err(not_sent_within(deadline.limit));
         }
         let (pool, before) = (here.pool(), self.credentials.look());
-        let sent = AssertUnwindSafe(send()).catch_unwind();
-        let outcome = match timeout_at(deadline.at, sent).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_panic)) => Err(Failure::panicked()),
+        let outcome = match timeout_at(deadline.at, send()).await {
+            Ok(outcome) => outcome,
             Err(_) => Err(Failure::no_reply_within(deadline.limit)),
         };
         drop(permit);

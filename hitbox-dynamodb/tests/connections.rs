@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::future::join_all;
+use futures::{FutureExt, executor, future::join_all};
 use hitbox_backend::{Backend, BackendErrorKind};
 use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 use hitbox_dynamodb::{DynamoDbBackend, DynamoDbBackendBuilder};
@@ -25,7 +25,11 @@ use serde_json::json;
 use stub::{Answer, Stub};
 use table::{at, partition};
 use test_servers::lateness::Control;
-use tokio::{runtime, task::JoinSet, time};
+use tokio::{
+    runtime,
+    task::{self, JoinSet},
+    time,
+};
 
 fn key(number: usize) -> CacheKey {
     CacheKey::from_pair("number", number.to_string())
@@ -279,10 +283,64 @@ fn the_connections_of_a_runtime_end_with_it() {
         .unwrap();
 }
 
+/// Begun in a runtime that ends, and gone on with in another one, or in none.
+#[test]
+fn a_call_that_goes_on_after_its_runtime_has_ended_does_not_panic() {
+    let elsewhere = runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let is_silent = Arc::new(AtomicBool::new(true));
+    let stub = {
+        let is_silent = Arc::clone(&is_silent);
+        elsewhere.block_on(Stub::start(move |_, _, _| {
+            match is_silent.load(Ordering::SeqCst) {
+                true => Answer::Silence,
+                false => Answer::ok(json!({})),
+            }
+        }))
+    };
+    // The others wait for the one connection.
+    let backend = over(stub.endpoint())
+        .max_connections(1)
+        .deadline(Duration::from_secs(60))
+        .attempt_timeout(Duration::from_secs(30))
+        .build()
+        .unwrap();
+    let key = key(0);
+    for goes_on in [false, true] {
+        let mut read = backend.read(&key);
+        let mut write = backend.write(&key, value());
+        let ends = runtime();
+        ends.block_on(async {
+            for _ in 0..3 {
+                assert!((&mut read).now_or_never().is_none());
+                assert!((&mut write).now_or_never().is_none());
+                task::yield_now().await;
+            }
+        });
+        drop(ends);
+        is_silent.store(!goes_on, Ordering::SeqCst);
+        let (read, write) = match goes_on {
+            true => elsewhere.block_on(async { (read.await, write.await) }),
+            false => (executor::block_on(read), executor::block_on(write)),
+        };
+        for error in [read.err(), write.err()].into_iter().flatten() {
+            println!("{error}");
+            assert_eq!(error.kind(), BackendErrorKind::Unavailable, "{error}");
+            // Whichever is noticed first.
+            let told = error.to_string();
+            let parts = ["runtime that this call was begun in", "connection failed"];
+            assert!(parts.iter().any(|part| told.contains(part)), "{error}");
+        }
+    }
+}
+
 #[test]
 fn without_a_runtime_that_fits_there_is_one_clear_error() {
     let backend = patient("http://127.0.0.1:1");
-    let error = futures::executor::block_on(backend.read(&key(0))).unwrap_err();
+    let error = executor::block_on(backend.read(&key(0))).unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::InvalidConfiguration);
     assert!(error.to_string().contains("tokio runtime"), "{error}");
     for bare in [
