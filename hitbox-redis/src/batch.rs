@@ -15,16 +15,13 @@ use std::{
 };
 
 use redis::Value;
-use tokio::{
-    sync::oneshot,
-    task::yield_now,
-    time::{Instant, timeout_at},
-};
+use tokio::{sync::oneshot, task::yield_now, time::Instant};
 
 use crate::{
     error::{Cause, Reply},
     link::Link,
     parcel::{Batched, Replies},
+    timer::done_by,
 };
 
 /// While fewer are on their way, a command goes by itself: it has nobody to go with.
@@ -132,7 +129,7 @@ impl<C: Batched> Batches<C> {
             Errand::new(&self.shared, Stage::Begun).spawn();
         }
         // The task that sends has a timer, too, but its runtime may be another one, which has stopped.
-        let replied = timeout_at(until, replied).await?;
+        let replied = done_by(until, replied).await?;
         replied.unwrap_or_else(|_gone| Err(Cause::Abandoned.into()))
     }
 

@@ -11,7 +11,7 @@ use std::{
 
 use futures::future::{join_all, select_ok};
 use redis::{ConnectionAddr, ErrorKind, RedisError, ServerErrorKind};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     commands::Keyed,
@@ -21,6 +21,7 @@ use crate::{
     request::{Several, Single, doubted},
     send::in_turn,
     slots::{NodeAddress, SlotMap, slot_of},
+    timer::done_by,
 };
 
 /// How long after one look at the slots no other is taken in the background.
@@ -159,6 +160,7 @@ impl Cluster {
                 return Err(failure);
             }
             Cause::Abandoned
+            | Cause::RuntimeEnded
             | Cause::Runtime(_)
             | Cause::UnexpectedReply
             | Cause::TooLong { .. }
@@ -191,7 +193,7 @@ impl Cluster {
         if !known.is_empty() {
             return Ok(known);
         }
-        let _one_at_a_time = timeout_at(until, self.shared.refreshing.lock()).await?;
+        let _one_at_a_time = done_by(until, self.shared.refreshing.lock()).await?;
         if self.known_slots().is_empty() {
             self.refresh(until).await?;
         }

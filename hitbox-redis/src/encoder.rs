@@ -7,6 +7,7 @@ use hitbox_backend::{
     stored_form,
 };
 use hitbox_core::{BackendLabel, CacheValue, CompressorId, Raw};
+use tokio::runtime::Handle;
 
 use crate::error::{Cause, Failure};
 
@@ -73,11 +74,15 @@ impl Encoder {
     async fn compress(&self, value: CacheValue<Raw>) -> Result<CacheValue<Raw>, Refusal> {
         let inline = self.compressor.id() == CompressorId::NONE
             || value.data().payload().len() <= INLINE_BYTES;
-        if inline {
+        // Where there is no runtime, the call is about to fail for that.
+        let elsewhere = Handle::try_current().ok().filter(|_| !inline);
+        let Some(elsewhere) = elsewhere else {
             return stored_form::compress(&value, &*self.compressor).map_err(Refusal::Compressor);
-        }
+        };
         let compressor = Arc::clone(&self.compressor);
-        tokio::task::spawn_blocking(move || stored_form::compress(&value, &*compressor))
+        let compressing =
+            elsewhere.spawn_blocking(move || stored_form::compress(&value, &*compressor));
+        compressing
             .await
             .map_err(|_lost| Refusal::Lost)?
             .map_err(Refusal::Compressor)

@@ -36,6 +36,8 @@ pub(crate) enum Cause {
     NotSent,
     /// The task that was to send it has gone, with its runtime.
     Abandoned,
+    /// The caller's runtime has, in the middle of the call.
+    RuntimeEnded,
     /// The caller's runtime cannot do this.
     Runtime(&'static str),
     /// A reply of a type that the command does not have.
@@ -65,12 +67,6 @@ impl From<Cause> for Failure {
 impl From<RedisError> for Failure {
     fn from(error: RedisError) -> Self {
         Cause::Redis(error).into()
-    }
-}
-
-impl From<tokio::time::error::Elapsed> for Failure {
-    fn from(_elapsed: tokio::time::error::Elapsed) -> Self {
-        Cause::Deadline.into()
     }
 }
 
@@ -131,6 +127,10 @@ impl Failure {
             Cause::Abandoned => new(
                 Kind::Unavailable,
                 "the runtime that was to send this has ended",
+            ),
+            Cause::RuntimeEnded => new(
+                Kind::Unavailable,
+                "the runtime that this call was begun in has ended",
             ),
             Cause::Runtime(detail) => new(Kind::InvalidConfiguration, detail),
             Cause::UnexpectedReply => new(

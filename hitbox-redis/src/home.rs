@@ -6,13 +6,15 @@
 
 use std::{
     any::Any,
-    future::Future,
+    future::{Future, poll_fn},
     hash::{BuildHasher, RandomState},
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    task::Poll,
     thread,
     time::Duration,
 };
@@ -84,11 +86,7 @@ impl Home {
 
     /// Whether this is how tokio says that the runtime of this task has no I/O. It is noted.
     pub(crate) fn lacks_io(&self, panic: &(dyn Any + Send)) -> bool {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied());
-        let lacks_io = text.is_some_and(|text| text.contains("IO is disabled"));
+        let lacks_io = words_of(panic).is_some_and(|words| words.contains("IO is disabled"));
         if lacks_io {
             self.note_unfit(Handle::current().id(), NO_IO);
         }
@@ -151,13 +149,19 @@ impl OwnThread {
 
 /// Does this, and catches its panic: tokio panics where a runtime lacks something.
 pub(crate) async fn caught<F: Future>(work: F) -> Result<F::Output, Box<dyn Any + Send>> {
-    let mut work = Box::pin(work);
-    std::future::poll_fn(move |context| {
+    let mut work = pin!(work);
+    poll_fn(move |context| {
         // It is not polled again after a panic.
         match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
             Ok(poll) => poll.map(Ok),
-            Err(panic) => std::task::Poll::Ready(Err(panic)),
+            Err(panic) => Poll::Ready(Err(panic)),
         }
     })
     .await
+}
+
+/// What a panic says.
+pub(crate) fn words_of(panic: &(dyn Any + Send)) -> Option<&str> {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
 }

@@ -85,7 +85,9 @@
 //! [`InvalidConfiguration`](hitbox_backend::BackendErrorKind::InvalidConfiguration). The connection belongs to
 //! the runtime that it was opened in. When that ends before the backend does, the connection is opened anew
 //! on a thread of the backend's own, and stays there: with several runtimes that come and go, the end of one
-//! costs the others a reconnect. A runtime that is merely not driven holds up the others for a deadline at
+//! costs the others a reconnect. A call that was begun in a runtime that has ended, and goes on elsewhere,
+//! is [`Unavailable`](hitbox_backend::BackendErrorKind::Unavailable) if its reply is not there yet: the
+//! timer of its deadline has gone. A runtime that is merely not driven holds up the others for a deadline at
 //! most.
 //!
 //! # Features
@@ -120,6 +122,7 @@ mod session;
 mod slots;
 mod statistics;
 mod tidings;
+mod timer;
 #[cfg(feature = "tls")]
 mod tls;
 mod way;

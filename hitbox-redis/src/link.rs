@@ -11,7 +11,7 @@ use std::{
 use hitbox_core::BackendLabel;
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep},
 };
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     learned::Learned,
     session::Session,
     tidings::Tidings,
+    timer::{Late, done_by},
     words::panicked,
 };
 
@@ -121,9 +122,10 @@ impl Link {
         if let Some(session) = self.session_at_once() {
             return session;
         }
-        match timeout_at(until, self.session_when_settled()).await {
+        match done_by(until, self.session_when_settled()).await {
             Ok(session) => session,
-            Err(_elapsed) => Err(Cause::NoConnectionYet.into()),
+            Err(Late::Elapsed) => Err(Cause::NoConnectionYet.into()),
+            Err(Late::RuntimeEnded) => Err(Cause::RuntimeEnded.into()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! How often a request is sent, and what is known of it afterwards.
 
 use redis::{RedisError, RedisResult};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::{
     commands,
@@ -10,6 +10,7 @@ use crate::{
     link::{End, Link},
     request::{Answer, Effect, Request, Several, Single},
     session::Session,
+    timer::{Late, done_by},
     words::{refuses_mget, refuses_several_keys, says_too_long},
 };
 
@@ -147,13 +148,14 @@ impl Link {
         // One timer for both limits: there is a request per read, and a timer costs a lock.
         let reply_by = until.min(Instant::now() + self.settings().limits.attempt);
         let replying = request.send(&mut session.connection);
-        let error = match timeout_at(reply_by, replying).await {
+        let error = match done_by(reply_by, replying).await {
             Ok(Ok(reply)) => {
                 session.silence.end();
                 return Attempt::Reply(Ok(reply));
             }
             Ok(Err(error)) => error,
-            Err(_elapsed) => {
+            Err(Late::RuntimeEnded) => return Attempt::Silence(Cause::RuntimeEnded.into()),
+            Err(Late::Elapsed) => {
                 self.note_silence(session);
                 return Attempt::Silence(Cause::no_reply(reply_by, until).into());
             }

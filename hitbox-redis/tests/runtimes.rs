@@ -4,12 +4,12 @@
 
 mod server;
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{pin::Pin, sync::Arc, thread, time::Duration};
 
-use futures::{executor, future::join_all};
-use hitbox_backend::{Backend, BackendErrorKind};
+use futures::{FutureExt, executor, future::join_all};
+use hitbox_backend::{Backend, BackendErrorKind, BackendResult, compression::GzipCompressor};
 use hitbox_redis::RedisBackend;
-use server::{key, patient, start, value};
+use server::{PATIENT, builder, key, patient, start, value};
 use test_servers::redis::RedisServer;
 use tokio::runtime::{Builder, Runtime};
 
@@ -80,7 +80,10 @@ fn the_end_of_one_runtime_costs_the_others_no_error() {
 
 #[test]
 fn without_a_runtime_it_says_so() {
-    let (_stays, _server, cache) = served();
+    let (_stays, server, cache) = served();
+    // What is long is compressed elsewhere.
+    let compressing = builder(&server).compressor(GzipCompressor::default());
+    let compressing = compressing.build().unwrap();
     let outcomes = [
         executor::block_on(cache.read(&key("k"))).err(),
         executor::block_on(cache.write(&key("k"), value("x"))).err(),
@@ -95,6 +98,7 @@ fn without_a_runtime_it_says_so() {
             .remove(0)
             .err(),
         executor::block_on(cache.ping()).err(),
+        executor::block_on(compressing.write(&key("k"), value(vec![7; 1 << 20]))).err(),
     ];
     for error in outcomes {
         let error = error.unwrap();
@@ -168,4 +172,64 @@ fn what_a_runtime_leaves_behind_is_done_by_the_backends_own_thread() {
     }
     assert!(cache.statistics().connections_opened <= 2);
     stays.block_on(async { tokio::time::sleep(Duration::from_millis(1)).await });
+}
+
+type Call<'c> = Pin<Box<dyn Future<Output = BackendResult<()>> + Send + 'c>>;
+
+/// One of each kind.
+fn calls(cache: &RedisBackend) -> Vec<Call<'_>> {
+    vec![
+        Box::pin(async { cache.read(&key("k")).await.map(drop) }),
+        Box::pin(async { cache.write(&key("k"), value("x")).await }),
+        Box::pin(async { cache.remove(&key("k")).await.map(drop) }),
+        Box::pin(async { cache.read_many(&[key("k")]).await.remove(0).map(drop) }),
+        Box::pin(async {
+            let entries = vec![(key("k"), value("x")), (key("l"), value("x"))];
+            cache.write_many(entries).await.remove(0)
+        }),
+        Box::pin(async {
+            let keys = [key("k"), key("l")];
+            cache.remove_many(&keys).await.remove(0).map(drop)
+        }),
+        Box::pin(async { cache.ping().await }),
+    ]
+}
+
+/// Begins calls in a runtime that ends, and goes on with them in another one, or in none.
+fn assert_fails_without_a_panic(cache: &RedisBackend, elsewhere: Option<&Runtime>) {
+    // More than go by themselves.
+    let mut begun: Vec<_> = (0..4).flat_map(|_| calls(cache)).collect();
+    let ends = runtime();
+    ends.block_on(async {
+        for call in &mut begun {
+            assert!(call.now_or_never().is_none(), "the server is silent");
+        }
+    });
+    drop(ends);
+    for call in begun {
+        let outcome = match elsewhere {
+            Some(runtime) => runtime.block_on(call),
+            None => executor::block_on(call),
+        };
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), BackendErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains("runtime"), "{error}");
+        assert!(!error.is_definite(), "{error}");
+    }
+}
+
+#[test]
+fn a_call_that_goes_on_after_its_runtime_has_ended_fails() {
+    let (stays, server, cache) = served();
+    stays.block_on(cache.ping()).unwrap();
+    server.pause().unwrap();
+    assert_fails_without_a_panic(&cache, Some(&stays));
+    assert_fails_without_a_panic(&cache, None);
+    // Nobody is connected yet.
+    let cold = builder(&server).deadline(PATIENT).build().unwrap();
+    assert_fails_without_a_panic(&cold, Some(&stays));
+    server.resume().unwrap();
+    for cache in [cache, cold] {
+        stays.block_on(cache.read(&key("k"))).unwrap();
+    }
 }
