@@ -35,7 +35,8 @@ use crate::{
 ///   or has no room for more clients.
 /// - [`TooLarge`](hitbox_backend::BackendErrorKind::TooLarge): a payload over
 ///   [`largest_value`](RedisBackendBuilder::largest_value), or over what the server takes. The key is then
-///   absent; if it could not be removed, that error is returned instead.
+///   absent; if it could not be removed, that error is returned instead. And any call for a key that is
+///   itself longer than the server takes: nothing can be stored under it.
 /// - [`InvalidConfiguration`](hitbox_backend::BackendErrorKind::InvalidConfiguration): no tokio runtime, or one without
 ///   timer or I/O; a database that the server does not have; a server that does not know the commands.
 ///

@@ -51,7 +51,7 @@ pub(crate) fn set(key: &str, stored: &[u8], expire: Option<i64>) -> Change {
     }
     Change {
         command,
-        length: stored.len(),
+        longest: key.len().max(stored.len()),
     }
 }
 
@@ -59,7 +59,10 @@ pub(crate) fn set(key: &str, stored: &[u8], expire: Option<i64>) -> Change {
 pub(crate) fn unlink(key: &str) -> Change {
     let mut command = redis::cmd("UNLINK");
     command.arg(key);
-    Change { command, length: 0 }
+    Change {
+        command,
+        longest: key.len(),
+    }
 }
 
 /// What GET, and each element of MGET, replies. The client's buffer is taken over, not copied.

@@ -140,8 +140,8 @@ impl Failure {
             Cause::TooLong { length } => new(
                 Kind::TooLarge,
                 &format!(
-                    "the server takes no string of {length} bytes: raise its `proto-max-bulk-len`, \
-                     or lower `largest_value`"
+                    "the server takes no key or value of {length} bytes: raise its \
+                     `proto-max-bulk-len`, or lower `largest_value`"
                 ),
             ),
             // Also where the last attempt was refused: the first may have been carried out.

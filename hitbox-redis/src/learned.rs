@@ -28,10 +28,16 @@ pub(crate) struct Learned {
 struct Lengths {
     /// The server has said so.
     refused: Option<usize>,
-    /// A connection broke under it.
-    suspected: Option<usize>,
+    /// This connection broke under it.
+    suspected: Option<Suspected>,
     /// Another one did, too: not sent until then.
     avoided: Option<(usize, Instant)>,
+}
+
+#[derive(Clone, Copy)]
+struct Suspected {
+    length: usize,
+    connection: u64,
 }
 
 impl Learned {
@@ -51,13 +57,15 @@ impl Learned {
         });
     }
 
-    /// A connection broke under a string of this length. Once may be chance.
-    pub(crate) fn note_broken(&self, length: usize) {
+    /// A connection broke under a string of this length. Once may be chance, however many strings were on
+    /// their way.
+    pub(crate) fn note_broken(&self, length: usize, connection: u64) {
+        let broken = Suspected { length, connection };
         self.with(|lengths| match lengths.suspected {
-            Some(suspected) if suspected <= length => {
-                lengths.avoided = Some((suspected, Instant::now() + SUSPICION));
-            }
-            Some(_) | None => lengths.suspected = Some(length),
+            Some(before) if before.length > length => lengths.suspected = Some(broken),
+            Some(before) if before.connection == connection => {}
+            Some(before) => lengths.avoided = Some((before.length, Instant::now() + SUSPICION)),
+            None => lengths.suspected = Some(broken),
         });
     }
 
@@ -70,7 +78,7 @@ impl Learned {
         self.with(|lengths| {
             if lengths
                 .suspected
-                .is_some_and(|suspected| suspected <= length)
+                .is_some_and(|suspected| suspected.length <= length)
             {
                 lengths.suspected = None;
             }
@@ -126,9 +134,10 @@ mod tests {
     #[test]
     fn two_breaks_are_a_suspicion_and_one_is_not() {
         let learned = Learned::default();
-        learned.note_broken(2 * MIB);
-        assert_eq!(learned.too_long(), usize::MAX);
-        learned.note_broken(3 * MIB);
+        learned.note_broken(2 * MIB, 0);
+        learned.note_broken(2 * MIB, 0);
+        assert_eq!(learned.too_long(), usize::MAX, "it was one connection");
+        learned.note_broken(3 * MIB, 1);
         assert_eq!(learned.too_long(), 2 * MIB);
     }
 
@@ -136,10 +145,10 @@ mod tests {
     fn what_was_taken_is_not_suspected() {
         let learned = Learned::default();
         assert!(learned.may_be_too_long(2 * MIB) && !learned.may_be_too_long(MIB - 1));
-        learned.note_broken(2 * MIB);
+        learned.note_broken(2 * MIB, 0);
         learned.note_taken(2 * MIB);
         assert!(!learned.may_be_too_long(2 * MIB) && learned.may_be_too_long(2 * MIB + 1));
-        learned.note_broken(3 * MIB);
+        learned.note_broken(3 * MIB, 1);
         assert_eq!(learned.too_long(), usize::MAX);
     }
 }

@@ -74,10 +74,12 @@
 //! up again, and the command is sent there. So writes go on when a name or a proxy leads to a new primary. While
 //! there is none, this is done five times a second at most, and calls fail with a retryable error.
 //!
-//! A server ends a connection on which a longer string comes in than its `proto-max-bulk-len`. A write that
-//! is too long for it is not sent again; it is [`TooLarge`](hitbox_backend::BackendErrorKind::TooLarge), and
-//! the next of that length is refused without being sent. Where the server, or what is in front of it, hangs
-//! up without a word, it takes two broken connections until values of that length are refused, for a minute.
+//! A server ends a connection on which a longer string comes in than its `proto-max-bulk-len`, 512 MiB if
+//! nobody has changed it. A call with a key or a value that is too long for it is not sent again; it is
+//! [`TooLarge`](hitbox_backend::BackendErrorKind::TooLarge), and the next of that length is refused without
+//! being sent. What has 1 MiB or more, which is the least limit that a server can be given, goes by itself.
+//! Where the server, or what is in front of it, hangs up without a word, it takes two broken connections until
+//! keys and values of that length are refused, for a minute.
 //!
 //! # Runtimes
 //!

@@ -46,7 +46,7 @@ impl Batched for Get {
     type Parcel = Vec<Self>;
 
     fn length(&self) -> usize {
-        0
+        self.0.len()
     }
 
     fn pack(commands: Vec<Self>) -> Vec<Self> {
@@ -76,7 +76,7 @@ impl Batched for Change {
     type Parcel = Changes;
 
     fn length(&self) -> usize {
-        self.length
+        self.longest
     }
 
     fn pack(mut commands: Vec<Self>) -> Changes {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use redis::{Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection};
+use redis::{Arg, Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection};
 
 use crate::{
     error::{Cause, Failure, Reply},
@@ -16,10 +16,7 @@ pub(crate) enum Effect {
     Reads,
     /// If it is sent again, the first attempt may take effect after the second, and after what others
     /// have sent since.
-    Changes {
-        /// The longest string that it writes.
-        longest: usize,
-    },
+    Changes,
 }
 
 /// What can be sent on a connection.
@@ -27,6 +24,9 @@ pub(crate) trait Request: Sync {
     type Reply: Send;
 
     fn effect(&self) -> Effect;
+
+    /// The length of the longest string in it, be it a key or a value.
+    fn longest(&self) -> usize;
 
     fn send(
         &self,
@@ -50,6 +50,14 @@ impl Request for Cmd {
         Effect::Reads
     }
 
+    fn longest(&self) -> usize {
+        let lengths = self.args_iter().map(|argument| match argument {
+            Arg::Simple(bytes) => bytes.len(),
+            Arg::Cursor | _ => 0,
+        });
+        lengths.max().unwrap_or(0)
+    }
+
     async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
         self.query_async(connection).await
     }
@@ -65,20 +73,23 @@ impl Single for Cmd {
     }
 }
 
-/// A command that changes something, and how many bytes it writes.
+/// A command that changes something.
 #[derive(Clone)]
 pub(crate) struct Change {
     pub(crate) command: Cmd,
-    pub(crate) length: usize,
+    /// Of the longest string in it.
+    pub(crate) longest: usize,
 }
 
 impl Request for Change {
     type Reply = Value;
 
     fn effect(&self) -> Effect {
-        Effect::Changes {
-            longest: self.length,
-        }
+        Effect::Changes
+    }
+
+    fn longest(&self) -> usize {
+        self.longest
     }
 
     async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
@@ -100,6 +111,7 @@ impl Single for Change {
 pub(crate) struct Several {
     pipeline: Pipeline,
     effect: Effect,
+    longest: usize,
 }
 
 impl Several {
@@ -107,22 +119,31 @@ impl Several {
         let mut pipeline = Pipeline::with_capacity(commands.len());
         // Or the first error would take the place of all replies.
         pipeline.ignore_errors();
-        let mut effect = Effect::Reads;
+        let (mut effect, mut longest) = (Effect::Reads, 0);
         for command in commands {
             effect = effect.and(command.effect());
+            longest = longest.max(command.longest());
             pipeline.add_command(command.into_command());
         }
-        Self { pipeline, effect }
+        Self {
+            pipeline,
+            effect,
+            longest,
+        }
     }
 
     /// A command to a node that is about to get its slot.
     #[cfg(feature = "cluster")]
     pub(crate) fn asking(command: impl Single) -> Self {
-        let effect = command.effect();
+        let (effect, longest) = (command.effect(), command.longest());
         let mut pipeline = Pipeline::with_capacity(2);
         pipeline.ignore_errors();
         pipeline.cmd("ASKING").add_command(command.into_command());
-        Self { pipeline, effect }
+        Self {
+            pipeline,
+            effect,
+            longest,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -131,20 +152,10 @@ impl Several {
 }
 
 impl Effect {
-    /// The longest string that is written.
-    pub(crate) const fn longest(self) -> usize {
-        match self {
-            Self::Reads => 0,
-            Self::Changes { longest } => longest,
-        }
-    }
-
-    fn and(self, other: Self) -> Self {
+    const fn and(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Reads, effect) | (effect, Self::Reads) => effect,
-            (Self::Changes { longest: one }, Self::Changes { longest: two }) => Self::Changes {
-                longest: one.max(two),
-            },
+            (Self::Reads, Self::Reads) => Self::Reads,
+            (Self::Changes, _) | (_, Self::Changes) => Self::Changes,
         }
     }
 }
@@ -154,6 +165,10 @@ impl Request for Several {
 
     fn effect(&self) -> Effect {
         self.effect
+    }
+
+    fn longest(&self) -> usize {
+        self.longest
     }
 
     async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Self::Reply> {

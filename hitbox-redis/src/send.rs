@@ -92,6 +92,10 @@ impl Link {
         until: Instant,
         course: &mut Course,
     ) -> Option<Result<R::Reply, Failure>> {
+        let longest = request.longest();
+        if longest >= self.learned().too_long() {
+            return Some(Err(Cause::TooLong { length: longest }.into()));
+        }
         let mut session = match self.session(until).await {
             Ok(session) => session,
             Err(failure) => return Some(Err(failure)),
@@ -116,26 +120,34 @@ impl Link {
             Attempt::Broken(error) => {
                 self.replace(&session);
                 course.broken += 1;
-                // A runtime that has ended says nothing about the server.
-                let again = course.broken == 1 || session.was_lost_with_its_runtime();
-                match request.effect() {
-                    Effect::Reads => (!again).then(|| Err(error.into())),
-                    Effect::Changes { longest } => {
-                        if self.learned().may_be_too_long(longest)
-                            && !session.was_lost_with_its_runtime()
-                        {
-                            // Another connection would break, too.
-                            self.learned().note_broken(longest);
-                            return Some(Err(error.into()));
-                        }
-                        if !again {
-                            return Some(Err(error.into()));
-                        }
-                        course.doubt.get_or_insert_with(|| error.into());
-                        None
-                    }
+                let again = self.may_send_again(request, &session, course);
+                if !again {
+                    return Some(Err(error.into()));
                 }
+                match request.effect() {
+                    Effect::Reads => {}
+                    Effect::Changes => _ = course.doubt.get_or_insert_with(|| error.into()),
+                }
+                None
             }
+        }
+    }
+
+    /// Whether a request is sent again whose connection broke.
+    fn may_send_again(&self, request: &impl Request, session: &Session, course: &Course) -> bool {
+        // A runtime that has ended says nothing about the server.
+        if session.was_lost_with_its_runtime() {
+            return true;
+        }
+        let longest = request.longest();
+        let may_be_too_long = self.learned().may_be_too_long(longest);
+        if may_be_too_long {
+            self.learned().note_broken(longest, session.number);
+        }
+        match request.effect() {
+            Effect::Reads => course.broken == 1,
+            // Of a change that is too long, another connection would break, too.
+            Effect::Changes => course.broken == 1 && !may_be_too_long,
         }
     }
 
@@ -175,9 +187,7 @@ impl Link {
         session: &Session,
         reply: RedisResult<R::Reply>,
     ) -> Result<R::Reply, Failure> {
-        let Effect::Changes { longest } = request.effect() else {
-            return reply.map_err(Failure::from);
-        };
+        let longest = request.longest();
         match reply {
             Ok(reply) => {
                 self.learned().note_taken(longest);
@@ -207,7 +217,7 @@ pub(crate) async fn in_turn<S: Single>(
     let mut replies = Vec::with_capacity(commands.len());
     let mut run = Vec::new();
     for command in commands {
-        if command.effect().longest() < ALWAYS_TAKEN {
+        if command.longest() < ALWAYS_TAKEN {
             run.push(command);
             continue;
         }
@@ -231,10 +241,34 @@ pub(crate) async fn several<S: Single>(
     }
 }
 
+/// The values under `keys`: by one MGET, but by a GET of each key that is long, since the server may
+/// hang up on it.
+pub(crate) async fn values(link: &Link, keys: &[impl AsRef<str>], until: Instant) -> Vec<Reply> {
+    let keys = keys.iter().map(AsRef::as_ref);
+    let (short, long): (Vec<&str>, Vec<&str>) =
+        keys.clone().partition(|key| key.len() < ALWAYS_TAKEN);
+    let mut of_short = values_together(link, &short, until).await;
+    if long.is_empty() {
+        return of_short;
+    }
+    let mut of_long = in_turn(link, long.into_iter().map(commands::get).collect(), until).await;
+    let (mut of_short, mut of_long) = (of_short.drain(..), of_long.drain(..));
+    let replies = keys.map(|key| match key.len() < ALWAYS_TAKEN {
+        true => of_short.next(),
+        false => of_long.next(),
+    });
+    replies
+        .map(|reply| reply.unwrap_or_else(|| Err(Cause::UnexpectedReply.into())))
+        .collect()
+}
+
 /// The values under `keys`: by one MGET, or where the server refuses that, by a GET of each. So a key
 /// that may not be read is no other's trouble.
-pub(crate) async fn values(link: &Link, keys: &[impl AsRef<str>], until: Instant) -> Vec<Reply> {
-    let keys = || keys.iter().map(AsRef::as_ref);
+async fn values_together(link: &Link, keys: &[&str], until: Instant) -> Vec<Reply> {
+    if keys.is_empty() {
+        return Vec::new();
+    }
+    let keys = || keys.iter().copied();
     let learned = &link.settings().learned;
     if learned.takes_mget() {
         let count = keys().count();

@@ -5,7 +5,7 @@
 mod server;
 
 use futures::future::join_all;
-use hitbox_backend::{Backend, BackendErrorKind};
+use hitbox_backend::{Backend, BackendError, BackendErrorKind, DeleteStatus};
 use hitbox_core::CacheKey;
 use hitbox_redis::RedisBackend;
 use server::{Observer, PATIENT, builder, key, patient, payload, start, value};
@@ -231,4 +231,101 @@ async fn a_value_that_is_too_long_for_a_server_that_hangs_up_without_a_word() {
     assert!(cache.statistics().connections_opened <= 3);
     let found = payload(cache.read(&key("k")).await.unwrap());
     assert_eq!(found, None);
+}
+
+/// A key of two mebibytes.
+fn long_key() -> CacheKey {
+    CacheKey::from_pair("id", "k".repeat(2 * MIB))
+}
+
+#[track_caller]
+fn assert_too_large<T>(outcome: Result<T, BackendError>) {
+    let error = outcome.map(drop).unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::TooLarge, "{error}");
+}
+
+#[tokio::test]
+async fn a_key_that_is_too_long_for_the_server() {
+    let server = that_takes_a_mebibyte().await;
+    let filled = patient(&server);
+    fill(&filled, &keys()).await;
+    let long = long_key();
+    for first in ["read", "write", "remove"] {
+        let cache = patient(&server);
+        for _ in 0..3 {
+            let call = async {
+                match first {
+                    "read" => cache.read(&long).await.map(drop),
+                    "write" => cache.write(&long, value("x")).await,
+                    _ => cache.remove(&long).await.map(drop),
+                }
+            };
+            let (outcome, failed) = reads_beside(&cache, call).await;
+            assert_too_large(outcome);
+            assert_eq!(failed, 0, "{first}: other reads are repeated");
+        }
+        cache.ping().await.unwrap();
+        let opened = cache.statistics().connections_opened;
+        assert_eq!(opened, 2, "{first}: it is remembered");
+    }
+}
+
+#[tokio::test]
+async fn in_bulk_a_key_that_is_too_long_is_the_only_one_refused() {
+    let server = that_takes_a_mebibyte().await;
+    let keys = [key("1"), long_key(), key("2")];
+    for _ in 0..2 {
+        let cache = patient(&server);
+        for _ in 0..2 {
+            let entries = keys.iter().map(|key| (key.clone(), value("live")));
+            let mut written = cache.write_many(entries.collect()).await;
+            assert_too_large(written.remove(1));
+            written.into_iter().for_each(Result::unwrap);
+            let mut found = cache.read_many(&keys).await;
+            assert_too_large(found.remove(1));
+            for found in found {
+                assert!(found.unwrap().is_some());
+            }
+            let mut removed = cache.remove_many(&keys).await;
+            assert_too_large(removed.remove(1));
+            for removed in removed {
+                assert_eq!(removed.unwrap(), DeleteStatus::Deleted(1));
+            }
+        }
+        assert_eq!(cache.statistics().connections_opened, 2);
+    }
+}
+
+/// As the reads of tasks at a time go together.
+#[tokio::test]
+async fn a_key_that_is_too_long_fails_no_other_task() {
+    let server = that_takes_a_mebibyte().await;
+    let mut keys = keys();
+    fill(&patient(&server), &keys).await;
+    for number in [20, 21, 40] {
+        keys[number] = long_key();
+    }
+    let cache = patient(&server);
+    for _ in 0..3 {
+        let found = join_all(keys.iter().map(|key| cache.read(key))).await;
+        for (number, found) in found.into_iter().enumerate() {
+            match [20, 21, 40].contains(&number) {
+                true => assert_too_large(found),
+                false => assert!(found.unwrap().is_some(), "{number}"),
+            }
+        }
+    }
+    assert_eq!(cache.statistics().connections_opened, 2);
+}
+
+#[tokio::test]
+async fn a_long_key_that_the_server_takes() {
+    let server = start().await;
+    let cache = patient(&server);
+    let keys = [key("1"), long_key(), key("2")];
+    fill(&cache, &keys).await;
+    for found in cache.read_many(&keys).await {
+        assert!(found.unwrap().is_some());
+    }
+    assert_eq!(cache.statistics().connections_opened, 1);
 }
