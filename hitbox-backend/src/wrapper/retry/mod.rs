@@ -66,7 +66,8 @@ pub use config::{RetryConfig, WriteRetry};
 ///
 /// # Panics
 ///
-/// Its calls, if they are made outside a tokio runtime with the time driver enabled.
+/// Its calls, if they are made outside a tokio runtime with the time driver enabled, or if they go on, unanswered,
+/// after the runtime that they were begun in has ended: tokio's timer panics then.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(async {
