@@ -22,9 +22,14 @@ pub(super) const NAME: &str = "JSON";
 /// does: it would be read as a float. A value of a type with serde's `flatten`, which may write two fields
 /// of one name, is read once more as it is written.
 ///
-/// A struct is read by the names of its fields only, never from an array by their places. What serde gives
-/// a form of its own is beyond that: an enum with serde's `tag` takes an array for a variant, with the
-/// tag first.
+/// A struct is read by the names of its fields only, never from an array by their places, and so is a variant
+/// of an enum with serde's `tag`.
+///
+/// One place is out of reach. What is within serde's `untagged`, `tag` or `flatten`, and a `content` that
+/// stands in front of its `tag`, serde puts aside and reads from there by itself. There it still takes an array
+/// for a struct, or for a variant of an enum with a `tag`. So a tuple that was stored where such a type now
+/// has a struct is read as that struct if the values fit by their places. Give the key another version when
+/// a tuple becomes a struct there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JsonFormat;
 

@@ -56,8 +56,37 @@ pairs! {
     outside_as_beside: [Miss, Miss] { enum T { A(u8), B } } => { #[serde(tag = "t", content = "c")] enum T { A(u8), B } }, T::A(1);
 
     sequence_as_untagged: [Miss, Miss] (Vec<u8>) => { #[serde(untagged)] enum T { A { a: u8, b: u8 } } }, vec![1, 2];
-    // serde takes a sequence for such a variant, with its tag first. A format does not see that it is one.
-    tuple_as_within: [Miss, Limit(r#"{"kind":"A","a":1}"#)] ((String, u8)) => { #[serde(tag = "kind")] enum T { A { a: u8 }, B } }, ("A".into(), 1);
+    tuple_as_within: [Miss, Miss] ((String, u8)) => { #[serde(tag = "kind")] enum T { A { a: u8 }, B } }, ("A".into(), 1);
+    tuple_as_within_of_unit: [Miss, Miss] ((String,)) => { #[serde(tag = "kind")] enum T { A { a: u8 }, B } }, ("B".into(),);
+    tuple_as_within_of_newtype: [Miss, Miss] ((String, u8)) => { struct I { a: u8 } #[serde(tag = "kind")] enum T { A(I), B } },
+        ("A".into(), 1);
+    tuple_as_optional_within: [Miss, Miss] ((String, u8)) => { #[serde(tag = "kind")] enum I { A { a: u8 }, B } struct T(Option<I>); },
+        ("A".into(), 1);
+    tuples_as_withins: [Miss, Miss] (Vec<(String, u8)>) => { #[serde(tag = "kind")] enum I { A { a: u8 }, B } struct T(Vec<I>); },
+        vec![("A".into(), 1)];
+    tuples_as_mapped_withins: [Miss, Miss] (BTreeMap<u8, (String, u8)>)
+        => { #[serde(tag = "kind")] enum I { A { a: u8 }, B } struct T(BTreeMap<u8, I>); }, BTreeMap::from([(1, ("A".into(), 1))]);
+    tuple_as_within_in_field: [Miss, Miss] { struct T { i: (String, u8) } }
+        => { #[serde(tag = "kind")] enum I { A { a: u8 }, B } struct T { i: I } }, T { i: ("A".into(), 1) };
+    tuple_as_within_in_tuple: [Miss, Miss] ((u8, (String, u8)))
+        => { #[serde(tag = "kind")] enum I { A { a: u8 }, B } struct T(u8, I); }, (1, ("A".into(), 1));
+    tuple_as_within_outside: [Miss, Miss] { enum T { V((String, u8)) } }
+        => { #[serde(tag = "kind")] enum I { A { a: u8 }, B } enum T { V(I) } }, T::V(("A".into(), 1));
+    tuple_as_within_beside: [NotStorable, Miss] { #[serde(tag = "t", content = "c")] enum T { V((String, u8)) } }
+        => { #[serde(tag = "kind")] enum I { A { a: u8 }, B } #[serde(tag = "t", content = "c")] enum T { V(I) } },
+        T::V(("A".into(), 1));
+    tuple_as_struct_with_tag: [Miss, Miss] ((String, u8)) => { #[serde(tag = "kind")] struct T { a: u8 } }, ("T".into(), 1);
+
+    // What serde has put aside to look at it again it reads by itself: no format sees what is asked for.
+    tuple_as_untagged_within: [Miss, Limit(r#"{"kind":"A","a":1}"#)] ((String, u8))
+        => { #[serde(tag = "kind")] enum I { A { a: u8 }, B } #[serde(untagged)] enum T { I(I), N(u8) } }, ("A".into(), 1);
+    tuple_as_untagged_struct: [Miss, Limit(r#"{"a":1,"b":2}"#)] ((u8, u8)) => { struct I { a: u8, b: u8 } #[serde(untagged)] enum T { I(I), N(u8) } }, (1, 2);
+    tuple_as_struct_within: [Miss, Limit(r#"{"kind":"A","i":{"a":1,"b":2}}"#)] { struct T { kind: String, i: (u8, u8) } }
+        => { struct I { a: u8, b: u8 } #[serde(tag = "kind")] enum T { A { i: I }, B } }, T { kind: "A".into(), i: (1, 2) };
+    tuple_as_struct_in_flattened: [Miss, Limit(r#"{"i":{"a":1,"b":2},"c":3}"#)] { struct T { i: (u8, u8), c: u8 } }
+        => { struct I { a: u8, b: u8 } struct F { i: I } struct T { #[serde(flatten)] f: F, c: u8 } }, T { i: (1, 2), c: 3 };
+    tuple_as_struct_beside: [Miss, Limit(r#"{"t":"V","c":{"a":1,"b":2}}"#)] { struct T { c: (u8, u8), t: String } }
+        => { struct I { a: u8, b: u8 } #[serde(tag = "t", content = "c")] enum T { V(I) } }, T { c: (1, 2), t: "V".into() };
     tuple_as_beside: [Miss, Miss] ((String, u8)) => { #[serde(tag = "t", content = "c")] enum T { A(u8), B } }, ("A".into(), 1);
     sequence_as_flattened: [Miss, Miss] (Vec<u8>) => { struct I { a: u8 } struct T { #[serde(flatten)] i: I, b: u8 } }, vec![1, 2];
 

@@ -13,6 +13,8 @@ pub(super) struct Elements<'l, A> {
     place_left: Option<usize>,
     /// For how many elements a collection may reserve room before it has them.
     room: usize,
+    /// Whether the type has met them by looking.
+    is_looked_at: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -35,7 +37,7 @@ impl<'l, A> Elements<'l, A> {
             (Length::Fixed | Length::Named, _) => (Budget::Settled, limits.payload_length),
             // The whole length before the first element: collections reserve room for what is
             // claimed, and nested ones could each claim all that is left.
-            (Length::Claimed, Some(claimed)) => {
+            (Length::Claimed | Length::Looked, Some(claimed)) => {
                 limits.take_elements(claimed)?;
                 (
                     Budget::Settled,
@@ -43,17 +45,18 @@ impl<'l, A> Elements<'l, A> {
                 )
             }
             // postcard keeps a length to itself that is longer than the payload.
-            (Length::Claimed, None) => (Budget::Each, 0),
+            (Length::Claimed | Length::Looked, None) => (Budget::Each, 0),
         };
         let place_left = match length {
             Length::Fixed | Length::Named => Some(size_of::<V>()),
-            Length::Claimed => None,
+            Length::Claimed | Length::Looked => None,
         };
         Ok(Self {
             access,
             budget,
             place_left,
             room,
+            is_looked_at: matches!(length, Length::Looked),
         })
     }
 
@@ -97,6 +100,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Elements<'_, A> {
     ) -> Result<Option<S::Value>, A::Error> {
         self.next()?;
         self.place(size_of::<S::Value>())?;
+        self.access.is_listed = self.is_looked_at;
         let seed = self.access.around(seed);
         self.access.inner.next_element_seed(seed)
     }
@@ -115,6 +119,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Elements<'_, A> {
     ) -> Result<Option<S::Value>, A::Error> {
         self.next()?;
         self.place_key(size_of::<S::Value>())?;
+        self.access.is_listed = false;
         let seed = self.access.around(seed);
         self.access.inner.next_key_seed(seed)
     }

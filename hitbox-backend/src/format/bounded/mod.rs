@@ -131,6 +131,7 @@ impl Limits {
             collections: 0,
             // As much as any type that is read in place: for the value itself the caller has room.
             place: usize::MAX,
+            is_listed: false,
             limits: self,
         }
     }
@@ -195,6 +196,8 @@ pub(super) struct Bounded<'l, T> {
     collections: u8,
     /// How much memory has been accounted for where the value goes. A larger one is elsewhere, in a box.
     place: usize,
+    /// Whether it is an element of a sequence that the type has met by looking: it has a place, no name.
+    is_listed: bool,
     limits: &'l Limits,
 }
 
@@ -207,6 +210,8 @@ enum Length {
     Named,
     /// From the payload.
     Claimed,
+    /// From the payload, as is that these are elements or entries at all.
+    Looked,
 }
 
 struct BoundedVisitor<'l, V> {
@@ -221,6 +226,7 @@ impl<'l, T> Bounded<'l, T> {
             depth_left: self.depth_left,
             collections: self.collections,
             place: self.place,
+            is_listed: self.is_listed,
             limits: self.limits,
         }
     }
@@ -309,13 +315,18 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         if matches!(this.limits.kinds, Kinds::Foreign | Kinds::ForeignByName) {
             this = this.deeper()?;
         }
-        let visitor = this.visitor(visitor, Length::Claimed);
+        let visitor = this.visitor(visitor, Length::Looked);
         this.inner.deserialize_any(visitor)
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
         if !self.limits.kinds.may_look() {
             return Err(self.decodes_by_looking());
+        }
+        // The tag of an enum with serde's `tag`, which takes a sequence for a variant: the tag, and then
+        // its fields by place.
+        if self.is_listed && self.limits.kinds.name_fields() {
+            return Err(D::Error::invalid_type(Unexpected::Seq, &visitor));
         }
         self.inner.deserialize_identifier(visitor)
     }
