@@ -9,8 +9,9 @@ pub struct Capabilities {
     /// larger one is refused. `None`: no limit of its own.
     pub largest_value: Option<usize>,
     /// The largest payload that typed access decompresses and decodes, in bytes, and the largest value that
-    /// it decodes to, in bytes of memory. A larger one is a miss. Bounds what a corrupt or hostile stored
-    /// form can make a reader allocate.
+    /// it decodes to, in bytes of memory. A larger one is a miss, and typed access does not write it. (Unless
+    /// it is of a type that decodes by looking, as with serde's `untagged`, and takes more than a KiB for each
+    /// byte of its payload.) Bounds what a corrupt or hostile stored form can make a reader allocate.
     ///
     /// Of a value, each element of a sequence counts, each entry of a map (and 16 bytes with it) and each
     /// box, as large as its type is; strings and bytes count with the payload, which is no shorter. The

@@ -115,6 +115,11 @@ pub trait CacheBackend: Backend {
     ///
     /// What [`Backend::write`] returns, and [`BackendErrorKind::NotStorable`] for a type or a
     /// value that the backend's format cannot read back; no layer has been touched then.
+    ///
+    /// [`BackendErrorKind::TooLarge`] for a value over the backend's limit, also if it is over
+    /// [`Capabilities::largest_decoded`](crate::Capabilities::largest_decoded), so that no reader would
+    /// decode it. The key is left absent then: an older value must not pose as the one that was refused.
+    /// Where it cannot be removed, the error is that of the removal.
     fn set<T: Cacheable>(
         &self,
         key: &CacheKey,
@@ -122,7 +127,15 @@ pub trait CacheBackend: Backend {
     ) -> impl Future<Output = BackendResult<()>> + Send {
         async move {
             let_others_run(1).await;
-            as_made(write_through(self, key, encode(self, value)?).await)
+            match encode(self, value) {
+                Ok(raw) => as_made(write_through(self, key, raw).await),
+                Err(error) => {
+                    if error.kind() == BackendErrorKind::TooLarge {
+                        as_made(self.remove(key).await)?;
+                    }
+                    Err(error)
+                }
+            }
         }
     }
 
@@ -175,15 +188,25 @@ pub trait CacheBackend: Backend {
         async move {
             let_others_run(entries.len()).await;
             let mut refused = Vec::new();
+            let mut too_large = TooLarge::default();
             let mut encoded = Vec::with_capacity(entries.len());
             for (index, (key, value)) in entries.into_iter().enumerate() {
                 match encode(self, value) {
-                    Ok(raw) => encoded.push((key, raw)),
-                    Err(error) => refused.push((index, error)),
+                    Ok(raw) => {
+                        too_large.forget(&key);
+                        encoded.push((key, raw));
+                    }
+                    Err(error) => {
+                        if error.kind() == BackendErrorKind::TooLarge {
+                            too_large.note(refused.len(), key);
+                        }
+                        refused.push((index, error));
+                    }
                 }
             }
             let written = self.write_many(encoded).await.into_iter();
             let mut outcomes: Vec<_> = written.map(as_made).collect();
+            too_large.remove_from(self, &mut refused).await;
             // In ascending order, so that each insertion lands at its final index.
             for (index, error) in refused {
                 outcomes.insert(index.min(outcomes.len()), Err(error));
@@ -222,24 +245,70 @@ async fn let_others_run(keys: usize) {
     }
 }
 
+/// The keys of a bulk write whose last value was refused as too large: they are to be absent.
+#[derive(Default)]
+struct TooLarge {
+    /// By the places of their errors.
+    keys: Vec<(usize, CacheKey)>,
+}
+
+impl TooLarge {
+    fn note(&mut self, place: usize, key: CacheKey) {
+        self.forget(&key);
+        self.keys.push((place, key));
+    }
+
+    /// A later entry of the same key decides.
+    fn forget(&mut self, key: &CacheKey) {
+        self.keys.retain(|(_, noted)| noted != key);
+    }
+
+    /// An error of the removal takes the place of the refusal.
+    async fn remove_from<B: Backend + ?Sized>(
+        self,
+        backend: &B,
+        refused: &mut [(usize, BackendError)],
+    ) {
+        if self.keys.is_empty() {
+            return;
+        }
+        let (places, keys): (Vec<_>, Vec<_>) = self.keys.into_iter().unzip();
+        for (place, removed) in places.into_iter().zip(backend.remove_many(&keys).await) {
+            if let (Err(error), Some((_, refusal))) = (as_made(removed), refused.get_mut(place)) {
+                *refusal = error;
+            }
+        }
+    }
+}
+
 fn encode<B: Backend + ?Sized, T: Cacheable>(
     backend: &B,
     value: CacheValue<Arc<T>>,
 ) -> BackendResult<CacheValue<Raw>> {
     let value = with_believable_stamp(value);
-    let (payload, encoding) = format::encode(backend.value_format(), &**value.data())
-        .map_err(|error| not_storable(backend, error))?;
+    let limit = backend.capabilities().largest_decoded;
+    let (payload, encoding) = format::encode(backend.value_format(), &**value.data(), limit)
+        .map_err(|error| refused(backend, limit, error))?;
     Ok(value.map(|object| Raw::with_decoded(payload, encoding, object)))
 }
 
-fn not_storable<B: Backend + ?Sized>(backend: &B, error: format::FormatError) -> BackendError {
-    BackendError::new(
-        BackendErrorKind::NotStorable,
-        Operation::Write,
-        backend.label(),
-    )
-    .with_detail(error.to_string())
-    .with_source(error)
+fn refused<B: Backend + ?Sized>(
+    backend: &B,
+    limit: usize,
+    error: format::FormatError,
+) -> BackendError {
+    let (kind, detail) = if let format::FormatError::OverLimit { format } = error {
+        let detail = format!(
+            "{format} could not decode it again: it takes more memory than the {limit} bytes that a reader \
+             allows (`Capabilities::largest_decoded`)"
+        );
+        (BackendErrorKind::TooLarge, detail)
+    } else {
+        (BackendErrorKind::NotStorable, error.to_string())
+    };
+    BackendError::new(kind, Operation::Write, backend.label())
+        .with_detail(detail)
+        .with_source(error)
 }
 
 /// The typed form of what a backend answered; a miss, noted in the context, if it cannot be read

@@ -5,7 +5,7 @@ use serde::{Serialize, de::DeserializeSeed};
 use super::{
     Format, FormatError, Visit, VisitSeed,
     bounded::{self, Kinds},
-    checked::{Check, Rules},
+    checked::{Check, Rules, Written},
     shape::Shape,
 };
 
@@ -30,7 +30,7 @@ impl Format for BincodeFormat {
     }
 
     fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>, FormatError> {
-        encode(value, None)
+        encode(value, None).map(|written| written.payload)
     }
 
     fn decode(&self, payload: &[u8], visit: &mut Visit<'_>) -> Result<(), FormatError> {
@@ -41,7 +41,7 @@ impl Format for BincodeFormat {
 pub(super) fn encode<T: Serialize + ?Sized>(
     object: &T,
     shape: Option<&Shape>,
-) -> Result<Vec<u8>, FormatError> {
+) -> Result<Written, FormatError> {
     Check::new(Rules::Bare, shape).encode(NAME, object, |value| {
         codec::encode_to_vec(value, config::standard())
     })

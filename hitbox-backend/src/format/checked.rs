@@ -51,6 +51,7 @@ pub(super) struct Check<'c> {
     root: NodeId,
     finding: Cell<Option<&'static str>>,
     doubts: Cell<Doubts>,
+    demand: Cell<Demand>,
 }
 
 /// What may keep a value from being read as it was written, depending on its type.
@@ -62,6 +63,15 @@ pub(super) struct Doubts {
     pub(super) flattened: bool,
 }
 
+/// What it takes to decode the value, as the decoder is going to account for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Demand {
+    /// In bytes. If it is not known what the type asks for: how many parts there are.
+    pub(super) memory: usize,
+    /// How many elements and entries all sequences and maps claim, and one more each.
+    pub(super) elements: usize,
+}
+
 impl<'c> Check<'c> {
     pub(super) fn new(rules: Rules, shape: Option<&'c Shape>) -> Self {
         Self {
@@ -70,6 +80,10 @@ impl<'c> Check<'c> {
             root: shape.map_or(0, |shape| shape.root),
             finding: Cell::new(None),
             doubts: Cell::default(),
+            demand: Cell::new(Demand {
+                memory: shape.map_or(0, |shape| shape.memory),
+                elements: 0,
+            }),
         }
     }
 
@@ -99,6 +113,18 @@ impl<'c> Check<'c> {
         self.doubts.get()
     }
 
+    pub(super) fn demand(&self) -> Demand {
+        self.demand.get()
+    }
+
+    fn demands(&self, memory: usize, elements: usize) {
+        let before = self.demand.get();
+        self.demand.set(Demand {
+            memory: before.memory.saturating_add(memory),
+            elements: before.elements.saturating_add(elements),
+        });
+    }
+
     /// What `write` makes of `object`.
     ///
     /// # Errors
@@ -110,19 +136,31 @@ impl<'c> Check<'c> {
         format: &'static str,
         object: &T,
         write: impl FnOnce(Checked<'c, &T>) -> Result<Vec<u8>, E>,
-    ) -> Result<Vec<u8>, FormatError> {
+    ) -> Result<Written, FormatError> {
         let outcome = write(self.around(object));
         // Before the outcome: a type's own `Serialize` may have swallowed the error.
         if let Some(reason) = self.finding() {
             return Err(FormatError::NotRoundTrip { format, reason });
         }
-        outcome.map_err(|_quotes_the_value| {
+        let payload = outcome.map_err(|_quotes_the_value| {
             FormatError::encode(
                 format,
                 "the type's Serialize failed, or the format has no such kind",
             )
+        })?;
+        Ok(Written {
+            payload,
+            doubts: self.doubts(),
+            demand: self.demand(),
         })
     }
+}
+
+/// A payload, what may keep it from being read, and what reading it takes.
+pub(super) struct Written {
+    pub(super) payload: Vec<u8>,
+    pub(super) doubts: Doubts,
+    pub(super) demand: Demand,
 }
 
 /// A serializer, a compound of one, or a value on its way into one.
@@ -235,15 +273,18 @@ impl<'c, T> Checked<'c, T> {
         }
     }
 
+    /// What the type asks for in this part, which is about to be written.
     fn part<E: Error>(&self, part: usize) -> Result<NodeId, E> {
-        match self.known() {
-            None => Ok(self.node),
-            Some(node) => node
-                .parts
-                .get(part)
-                .copied()
-                .ok_or_else(|| self.found(NOT_ASKED_FOR)),
-        }
+        let Some(node) = self.known() else {
+            self.check.demands(1, 0);
+            return Ok(self.node);
+        };
+        let Some(id) = node.parts.get(part) else {
+            return Err(self.found(NOT_ASKED_FOR));
+        };
+        let memory = node.memory.get(part).copied();
+        self.check.demands(memory.unwrap_or_default(), 0);
+        Ok(*id)
     }
 
     /// The next of the parts that are asked for one after the other.
@@ -312,6 +353,9 @@ impl<'c, T> Checked<'c, T> {
     }
 
     fn expect_length<E: Error>(&self, length: Option<usize>) -> Result<(), E> {
+        let memory_of_end = self.known().map_or(1, |node| node.memory_of_end);
+        let elements = length.map_or(0, |length| length.saturating_add(1));
+        self.check.demands(memory_of_end, elements);
         match (length, self.check.rules) {
             (None, Rules::Bare) => Err(self.found(UNKNOWN_LENGTH)),
             (None, Rules::Json) => {

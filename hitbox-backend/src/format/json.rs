@@ -5,7 +5,7 @@ use serde_json::error::Category;
 use super::{
     Format, FormatError, Visit, VisitSeed,
     bounded::{self, Kinds},
-    checked::{Check, Doubts, Rules},
+    checked::{Check, Rules, Written},
 };
 
 pub(super) const NAME: &str = "JSON";
@@ -51,12 +51,6 @@ impl Format for JsonFormat {
     }
 }
 
-/// A payload, and what may keep it from being read.
-pub(super) struct Written {
-    pub(super) payload: Vec<u8>,
-    pub(super) doubts: Doubts,
-}
-
 pub(super) fn encode<T: Serialize + ?Sized>(object: &T) -> Result<Written, FormatError> {
     let check = Check::new(Rules::Json, None);
     let outcome = serde_json::to_vec(&check.around(object));
@@ -77,6 +71,7 @@ pub(super) fn encode<T: Serialize + ?Sized>(object: &T) -> Result<Written, Forma
     Ok(Written {
         payload,
         doubts: check.doubts(),
+        demand: check.demand(),
     })
 }
 

@@ -43,23 +43,24 @@ type Known = Result<&'static Shape, Untraced>;
 static OF_THE_PROCESS: Mutex<BTreeMap<(TypeId, Readable), Known>> = Mutex::new(BTreeMap::new());
 
 thread_local! {
-    /// For formats that machines read, which nearly all of those are that need a shape.
-    static OF_THE_THREAD: RefCell<ByType<Known>> = RefCell::new(ByType::default());
+    /// For formats that machines read, and for those that people read.
+    static OF_THE_THREAD: [RefCell<ByType<Known>>; 2] = Default::default();
 }
 
 /// [`shape::of`], asked once for each type: it makes many values of it.
 pub(super) fn shape<T: DeserializeOwned + 'static>(readable: Readable) -> Known {
     let subject = TypeId::of::<T>();
-    if readable == Readable::ByHumans {
-        return of_the_process::<T>(readable);
-    }
+    let whose = match readable {
+        Readable::ByMachines => 0,
+        Readable::ByHumans => 1,
+    };
     // While the thread ends its storage may be gone.
-    let known = OF_THE_THREAD.try_with(|shapes| shapes.borrow().get(&subject).copied());
+    let known = OF_THE_THREAD.try_with(|shapes| shapes[whose].borrow().get(&subject).copied());
     if let Ok(Some(known)) = known {
         return known;
     }
     let known = of_the_process::<T>(readable);
-    let _gone = OF_THE_THREAD.try_with(|shapes| shapes.borrow_mut().insert(subject, known));
+    let _gone = OF_THE_THREAD.try_with(|shapes| shapes[whose].borrow_mut().insert(subject, known));
     known
 }
 

@@ -20,7 +20,10 @@ use bytes::Bytes;
 use hitbox_core::{CompressorId, Encoding, FormatId};
 use serde::de::DeserializeSeed;
 
-use self::shape::{Readable, Shape, Untraced};
+use self::{
+    checked::{Demand, Written},
+    shape::{Readable, Shape, Untraced},
+};
 use crate::{Cacheable, Rejection};
 
 pub use self::bincode::BincodeFormat;
@@ -199,18 +202,30 @@ struct Encoded {
     payload: Vec<u8>,
     format: FormatId,
     shape: u64,
+    /// What it takes to decode it, at most.
+    demand: Demand,
     /// Whether only reading it can tell whether it can be read.
     needs_proof: bool,
 }
 
-/// Encodes an object, and says how.
+impl Encoded {
+    /// Whether decoding it may take more than a reader allows.
+    fn may_be_over(&self, memory: usize) -> bool {
+        let elements = self.payload.len().saturating_add(bounded::EMPTY_ELEMENTS);
+        self.demand.memory > memory || self.demand.elements > elements
+    }
+}
+
+/// Encodes an object for readers that decode to no more than `memory`, and says how.
 ///
 /// # Errors
 ///
-/// A [`FormatError`] if the value cannot be encoded, or could not be decoded again.
+/// [`FormatError::OverLimit`] if it takes more, another [`FormatError`] if the value cannot be encoded or
+/// could not be decoded again.
 pub(crate) fn encode<T: Cacheable>(
     format: &dyn Format,
     object: &T,
+    memory: usize,
 ) -> Result<(Bytes, Encoding), FormatError> {
     let encoded = match format.id() {
         FormatId::BINCODE => bare(bincode::NAME, FormatId::BINCODE, object, bincode::encode),
@@ -221,6 +236,9 @@ pub(crate) fn encode<T: Cacheable>(
         _ => outside::encode(format, object),
     }?;
     let id = encoded.format;
+    if encoded.payload.len() > memory {
+        return Err(FormatError::OverLimit { format: name(id) });
+    }
     let read = || {
         let format = if id == format.id() {
             Some(format)
@@ -228,9 +246,10 @@ pub(crate) fn encode<T: Cacheable>(
             built_in(id)
         };
         let format = format.ok_or_else(|| FormatError::decode("the format", "it is not known"))?;
-        decode_payload::<T>(format, &encoded.payload, 0, usize::MAX)
+        decode_payload::<T>(format, &encoded.payload, encoded.shape, memory)
     };
-    if encoded.needs_proof {
+    // Only the decoder knows for certain, and it is asked where the limit may be near.
+    if encoded.needs_proof || encoded.may_be_over(memory) {
         round_trip::check(read)?;
     } else {
         round_trip::check_first::<T>(id, read)?;
@@ -243,21 +262,49 @@ pub(crate) fn encode<T: Cacheable>(
     Ok((Bytes::from(encoded.payload), encoding))
 }
 
+fn name(format: FormatId) -> &'static str {
+    match format {
+        FormatId::BINCODE => bincode::NAME,
+        #[cfg(feature = "json")]
+        FormatId::JSON => json::NAME,
+        #[cfg(feature = "postcard")]
+        FormatId::POSTCARD => postcard::NAME,
+        _ => outside::NAME,
+    }
+}
+
+/// How much memory a byte of a payload is taken to need at most, where it is not known what a type asks
+/// for. Only a type with elements that are larger by this factor than they are written needs more: such as
+/// have a KiB of defaults each.
+const MEMORY_OF_A_BYTE: usize = 1_024;
+
+/// What was counted in parts, since the payload names what it holds; in bytes of memory, at most.
+fn in_bytes<T: Cacheable>(parts: Demand, payload_length: usize) -> Demand {
+    let shape = known::shape::<T>(Readable::ByHumans).ok();
+    let memory = match shape.and_then(|shape| Some((shape.memory, shape.most_memory?))) {
+        Some((first, most)) => parts.memory.saturating_mul(most).saturating_add(first),
+        None => payload_length.saturating_mul(MEMORY_OF_A_BYTE),
+    };
+    Demand { memory, ..parts }
+}
+
 /// In a format that stores nothing but the values, if the type can be told from all others.
 fn bare<T: Cacheable>(
     name: &'static str,
     format: FormatId,
     object: &T,
-    encode: impl FnOnce(&T, Option<&Shape>) -> Result<Vec<u8>, FormatError>,
+    encode: impl FnOnce(&T, Option<&Shape>) -> Result<Written, FormatError>,
 ) -> Result<Encoded, FormatError> {
     let shape = match known::shape::<T>(Readable::ByMachines) {
         Ok(shape) => shape,
         Err(why) => return self_described(name, object, why),
     };
+    let written = encode(object, Some(shape))?;
     Ok(Encoded {
-        payload: encode(object, Some(shape))?,
+        payload: written.payload,
         format,
         shape: shape.fingerprint,
+        demand: written.demand,
         needs_proof: false,
     })
 }
@@ -285,7 +332,11 @@ fn self_described<T: Cacheable>(
 
 #[cfg(feature = "json")]
 fn in_json<T: Cacheable>(object: &T) -> Result<Encoded, FormatError> {
-    let json::Written { payload, doubts } = json::encode(object)?;
+    let Written {
+        payload,
+        doubts,
+        demand,
+    } = json::encode(object)?;
     if doubts.wide_number && may_look::<T>() {
         return Err(FormatError::NotRoundTrip {
             format: json::NAME,
@@ -293,6 +344,7 @@ fn in_json<T: Cacheable>(object: &T) -> Result<Encoded, FormatError> {
         });
     }
     Ok(Encoded {
+        demand: in_bytes::<T>(demand, payload.len()),
         payload,
         format: FormatId::JSON,
         shape: 0,
@@ -303,12 +355,7 @@ fn in_json<T: Cacheable>(object: &T) -> Result<Encoded, FormatError> {
 /// Whether a type may decode by looking at what is there.
 #[cfg(feature = "json")]
 fn may_look<T: Cacheable>() -> bool {
-    known::shape::<T>(Readable::ByHumans).map_or(true, |shape| {
-        shape
-            .nodes
-            .iter()
-            .any(|node| node.tag.looks_at_what_is_there())
-    })
+    known::shape::<T>(Readable::ByHumans).map_or(true, |shape| shape.most_memory.is_none())
 }
 
 /// Decodes an (uncompressed) payload that was encoded as `encoding` says, by `format`.

@@ -7,21 +7,21 @@ use serde::{Serialize, Serializer, ser::Error};
 use super::{
     Encoded, Format, FormatError,
     bounded::{Kinds, Limits},
-    checked::{Check, Rules},
-    is_of, known, self_described,
+    checked::{Check, Demand, Rules},
+    in_bytes, is_of, known, self_described,
     shape::{Readable, Untraced},
 };
 use crate::Cacheable;
 
-const NAME: &str = "the format";
+pub(super) const NAME: &str = "the format";
 
 /// What came of a value on its way into the format.
 #[derive(Clone, Copy)]
 enum Way {
     /// The format has not asked for it, or not to its end.
     Unknown,
-    /// With this fingerprint of its type, or 0.
-    Checked(u64),
+    /// With this fingerprint of its type, or 0; and what it takes to decode it.
+    Checked(u64, Demand),
     Unreadable(&'static str),
     /// Its type cannot be told from others.
     Untraced(Untraced),
@@ -35,10 +35,10 @@ struct Outgoing<'o, T> {
 
 impl<T: Cacheable> Serialize for Outgoing<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let readable = Readable::of(serializer.is_human_readable());
         let shape = if self.is_named {
             None
         } else {
-            let readable = Readable::of(serializer.is_human_readable());
             match known::shape::<T>(readable) {
                 Ok(shape) => Some(shape),
                 Err(why) => {
@@ -51,7 +51,10 @@ impl<T: Cacheable> Serialize for Outgoing<'_, T> {
         let outcome = self.object.serialize(check.around(serializer));
         self.way.set(match check.finding() {
             Some(reason) => Way::Unreadable(reason),
-            None => Way::Checked(shape.map_or(0, |shape| shape.fingerprint)),
+            None => {
+                let fingerprint = shape.map_or(0, |shape| shape.fingerprint);
+                Way::Checked(fingerprint, check.demand())
+            }
         });
         outcome
     }
@@ -68,19 +71,26 @@ pub(super) fn encode<T: Cacheable>(
     };
     let outcome = format.encode(&outgoing);
     // Before the outcome: the format may have swallowed the error.
-    let shape = match outgoing.way.get() {
+    let (shape, demand) = match outgoing.way.get() {
         Way::Untraced(why) => return self_described(NAME, object, why),
         Way::Unreadable(reason) => {
             let format = NAME;
             return Err(FormatError::NotRoundTrip { format, reason });
         }
-        Way::Checked(shape) => shape,
-        Way::Unknown => 0,
+        Way::Checked(shape, demand) => (shape, demand),
+        Way::Unknown => (0, Demand::default()),
+    };
+    let payload = outcome?;
+    let demand = if outgoing.is_named {
+        in_bytes::<T>(demand, payload.len())
+    } else {
+        demand
     };
     Ok(Encoded {
-        payload: outcome?,
+        payload,
         format: format.id(),
         shape,
+        demand,
         needs_proof: false,
     })
 }

@@ -4,7 +4,7 @@ use serde::{Serialize, de::DeserializeSeed};
 use super::{
     Format, FormatError, Visit, VisitSeed,
     bounded::{self, Kinds},
-    checked::{Check, Rules},
+    checked::{Check, Rules, Written},
     shape::Shape,
 };
 
@@ -23,7 +23,7 @@ impl Format for PostcardFormat {
     }
 
     fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>, FormatError> {
-        encode(value, None)
+        encode(value, None).map(|written| written.payload)
     }
 
     fn decode(&self, payload: &[u8], visit: &mut Visit<'_>) -> Result<(), FormatError> {
@@ -34,7 +34,7 @@ impl Format for PostcardFormat {
 pub(super) fn encode<T: Serialize + ?Sized>(
     object: &T,
     shape: Option<&Shape>,
-) -> Result<Vec<u8>, FormatError> {
+) -> Result<Written, FormatError> {
     Check::new(Rules::Bare, shape).encode(NAME, object, |value| ::postcard::to_stdvec(&value))
 }
 

@@ -17,7 +17,9 @@ use std::{collections::BTreeMap, marker::PhantomData};
 use fastrand::Rng;
 
 use super::{
-    bincode, postcard,
+    FormatError, bincode,
+    checked::Written,
+    postcard,
     shape::{self, Readable, Shape},
 };
 use schema::{Schema, alike, random, varied};
@@ -37,15 +39,15 @@ fn traced(schema: &'static Schema) -> Shape {
         .unwrap_or_else(|error| panic!("{error:?}: {schema:?}"))
 }
 
-type Write = fn(&Any, Option<&Shape>) -> Result<Vec<u8>, super::FormatError>;
-type Read = fn(&[u8]) -> Result<Any, super::FormatError>;
+type Write = fn(&Any, Option<&Shape>) -> Result<Written, FormatError>;
+type Read = fn(&[u8], usize) -> Result<Any, FormatError>;
 
 const FORMATS: [(&str, Write, Read); 2] = [
-    ("bincode", bincode::encode, |payload| {
-        bincode::decode(payload, usize::MAX, PhantomData)
+    ("bincode", bincode::encode, |payload, memory| {
+        bincode::decode(payload, memory, PhantomData)
     }),
-    ("postcard", postcard::encode, |payload| {
-        postcard::decode(payload, usize::MAX, PhantomData)
+    ("postcard", postcard::encode, |payload, memory| {
+        postcard::decode(payload, memory, PhantomData)
     }),
 ];
 
@@ -57,6 +59,8 @@ struct Counts {
     would_be_same: usize,
     would_be_other: usize,
     would_not_decode: usize,
+    /// Values that take memory beside their payload, and are known to as they are written.
+    with_memory: usize,
 }
 
 fn try_pair(
@@ -69,13 +73,21 @@ fn try_pair(
     let value = value::of(written, random);
     let data = described(written, &value.0);
     for (format, write, decode) in FORMATS {
-        let payload = value::within(written, || write(&value, Some(&shape)))
+        let Written {
+            payload, demand, ..
+        } = value::within(written, || write(&value, Some(&shape)))
             .unwrap_or_else(|error| panic!("{format}: {error}: {written:?}"));
-        let back = value::within(written, || decode(&payload)).unwrap();
+        let back = value::within(written, || decode(&payload, demand.memory)).unwrap();
         assert_eq!(described(written, &back.0), data, "{format}");
 
         let counts = counts.entry(format).or_default();
-        let outcome = value::within(read, || decode(&payload)).ok();
+        if let Some(less) = demand.memory.checked_sub(1) {
+            let outcome = value::within(written, || decode(&payload, less));
+            let is_over = matches!(outcome, Err(FormatError::OverLimit { .. }));
+            assert!(is_over, "{format}: less will do: {written:?}");
+            counts.with_memory += 1;
+        }
+        let outcome = value::within(read, || decode(&payload, usize::MAX)).ok();
         let read_as = outcome.map(|value| described(read, &value.0));
         if shape.fingerprint == other.fingerprint {
             assert_eq!(
@@ -114,6 +126,7 @@ fn what_is_written_as_one_type_is_never_other_data_as_another() {
     for (format, counts) in counts {
         assert!(counts.would_be_other >= CONFUSED, "{format}: {counts:?}");
         assert!(counts.same >= PAIRS / 10, "{format}: {counts:?}");
+        assert!(counts.with_memory >= PAIRS / 10, "{format}: {counts:?}");
     }
 }
 

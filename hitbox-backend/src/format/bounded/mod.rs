@@ -25,7 +25,7 @@ use access::Elements;
 pub(super) const MAX_DEPTH: u8 = 128;
 
 /// What a map may need for an entry beside key and value.
-const ENTRY_OVERHEAD: usize = 16;
+pub(super) const ENTRY_OVERHEAD: usize = 16;
 
 /// In how many collections, one in the other, room may be reserved for more than
 /// [`DEEP_ROOM`] elements that are not there yet. Each may take a MiB, which is as much as serde reserves.
@@ -33,7 +33,7 @@ const ROOMY_COLLECTIONS: u8 = 4;
 const DEEP_ROOM: usize = 4;
 
 /// How many elements that take no bytes a payload may claim.
-const EMPTY_ELEMENTS: usize = 65_536;
+pub(super) const EMPTY_ELEMENTS: usize = 65_536;
 
 pub(super) const DECODES_BY_LOOKING: &str = "it decodes by looking at what is there, which the format does not say \
      (serde_json::Value, and serde's untagged, tag and flatten do)";
@@ -374,7 +374,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_unit_struct(name, visitor)
+        let this = self.placed::<V::Value, D::Error>()?;
+        this.inner.deserialize_unit_struct(name, visitor)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(

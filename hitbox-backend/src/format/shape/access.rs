@@ -13,6 +13,8 @@ use super::{
 
 /// The value at a place of a node. If it is refused, then what is at that place is at fault.
 fn seeded<'de, S: DeserializeSeed<'de>>(seed: S, probe: Probe<'_>) -> Result<S::Value, Stop> {
+    let size = size_of::<S::Value>();
+    probe.graph.borrow_mut().is_kept_in(probe.place, size);
     let outcome = seed.deserialize(probe);
     if outcome.is_err() {
         probe.graph.borrow_mut().fail_at(probe.place);

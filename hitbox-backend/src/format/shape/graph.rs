@@ -40,6 +40,8 @@ pub(super) struct Request {
     pub(super) visitor: TypeId,
     /// The type's name, if it says it.
     pub(super) name: Option<&'static str>,
+    /// How large it is, in bytes, what the visitor makes.
+    pub(super) size: usize,
 }
 
 impl Request {
@@ -59,6 +61,8 @@ impl Request {
 pub(super) struct Node {
     pub(super) request: Request,
     pub(super) parts: Vec<Option<NodeId>>,
+    /// How large each part is, in bytes, as whoever asks for it keeps it.
+    pub(super) sizes: Vec<usize>,
     /// Which of the values that it could be given it is given.
     choice: usize,
     /// The same once it is explored.
@@ -120,6 +124,7 @@ impl Graph {
             parts: 1,
             visitor: TypeId::of::<()>(),
             name: None,
+            size: usize::MAX,
         });
         graph
     }
@@ -128,6 +133,7 @@ impl Graph {
         self.nodes.push(Node {
             request,
             parts: vec![None; request.parts],
+            sizes: vec![0; request.parts],
             choice: 0,
             short_choice: 0,
             refuses: false,
@@ -235,6 +241,13 @@ impl Graph {
             || (!self.nodes[node].spent && self.nodes[node].parts.contains(&None));
         if has_unknown {
             self.lingering = Some(node);
+        }
+    }
+
+    /// Notes how large the part of a node is where it is kept.
+    pub(super) fn is_kept_in(&mut self, (owner, part): (NodeId, usize), size: usize) {
+        if let Some(known) = self.nodes[owner].sizes.get_mut(part) {
+            *known = size.max(*known);
         }
     }
 

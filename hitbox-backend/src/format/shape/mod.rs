@@ -9,6 +9,7 @@
 mod access;
 mod canon;
 mod graph;
+mod memory;
 mod probe;
 mod tag;
 mod values;
@@ -52,6 +53,10 @@ pub(super) struct Node {
     /// How many of the names each field has; empty if each has one.
     pub(super) names_of: Vec<usize>,
     pub(super) parts: Vec<NodeId>,
+    /// How much memory the decoder accounts for when it decodes each part, in bytes.
+    pub(super) memory: Vec<usize>,
+    /// The same when it asks for an element behind the last one.
+    pub(super) memory_of_end: usize,
 }
 
 impl Node {
@@ -73,6 +78,11 @@ pub(super) struct Shape {
     pub(super) root: NodeId,
     /// Never 0.
     pub(super) fingerprint: u64,
+    /// How much memory the decoder accounts for before it comes to a part.
+    pub(super) memory: usize,
+    /// The most that it accounts for at once, for a part of any request; `None` if the type decodes by
+    /// looking, so that what it asks for is not known.
+    pub(super) most_memory: Option<usize>,
 }
 
 /// Why a type could not be traced to its end.
@@ -146,6 +156,7 @@ fn finished(graph: &Graph) -> Option<Shape> {
             due.push(resolved_part(graph, *part)?);
         }
     }
+    let mut most_memory = 0;
     let nodes: Option<Vec<Node>> = order
         .into_iter()
         .map(|id| {
@@ -163,20 +174,27 @@ fn finished(graph: &Graph) -> Option<Shape> {
                 .iter()
                 .map(|part| places[resolved_part(graph, *part)?])
                 .collect();
+            let memory = memory::of_parts(graph, id);
+            most_memory = memory.most.max(most_memory);
             Some(Node {
                 tag: known.then_some(tag)?,
                 names: node.request.names,
                 names_of: node.names_of.clone(),
                 parts: parts?,
+                memory: memory.parts,
+                memory_of_end: memory.end,
             })
         })
         .collect();
     let nodes = nodes?;
     let root = places[root]?;
+    let looks = nodes.iter().any(|node| node.tag.looks_at_what_is_there());
     Some(Shape {
         fingerprint: canon::fingerprint(&nodes, root),
         nodes,
         root,
+        memory: memory::of_parts(graph, ROOT).parts.iter().sum(),
+        most_memory: (!looks).then_some(most_memory),
     })
 }
 

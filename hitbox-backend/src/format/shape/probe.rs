@@ -83,6 +83,7 @@ impl<'g> Probe<'g> {
             parts,
             visitor: typeid::of::<V>(),
             name,
+            size: size_of::<V::Value>(),
         };
         let entered = self.graph.borrow_mut().enter(self.place, request);
         let node = entered.ok_or(Stop)?;
