@@ -232,6 +232,9 @@ async fn the_first_attempt_of_a_repair_does_not_undo_a_write() {
             .writes()
             .next(1, Fault::FailBeforeEffect);
         stage.write(&old).await.unwrap();
+        // Of the write that failed nothing can arrive any more: what is in doubt is the repair.
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert_eq!(stage.causes(), [(layer, OwedCause::Unconfirmed)], "{case}");
         stage.faults[layer as usize].writes().next(1, Fault::Repeat);
         assert_eq!(stage.read().await, Some(old.clone()), "{case}");
         assert_eq!(stage.causes(), [(layer, OwedCause::LateEffect)], "{case}");
