@@ -2,7 +2,7 @@
 
 use serde::de::{DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
 
-use super::{Bounded, ENTRY_OVERHEAD, Length};
+use super::{Bounded, ENTRY_OVERHEAD, visitor::Length};
 
 /// The elements of a sequence or the entries of a map.
 pub(super) struct Elements<'l, A> {

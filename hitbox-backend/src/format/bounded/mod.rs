@@ -11,29 +11,20 @@
 //! - recursion ends before the stack does.
 
 mod access;
+mod limits;
+mod visitor;
 
-use std::{cell::Cell, fmt};
-
-use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Unexpected, Visitor,
-};
+use serde::de::{DeserializeSeed, Deserializer, Error, Unexpected, Visitor};
 
 use super::FormatError;
-use access::Elements;
+pub(super) use limits::{EMPTY_ELEMENTS, Limits};
+use visitor::{BoundedVisitor, Length};
 
 /// How deep values may be nested, as in `serde_json`.
 pub(super) const MAX_DEPTH: u8 = 128;
 
 /// What a map may need for an entry beside key and value.
 pub(super) const ENTRY_OVERHEAD: usize = 16;
-
-/// In how many collections, one in the other, room may be reserved for more than
-/// [`DEEP_ROOM`] elements that are not there yet. Each may take a MiB, which is as much as serde reserves.
-const ROOMY_COLLECTIONS: u8 = 4;
-const DEEP_ROOM: usize = 4;
-
-/// How many elements that take no bytes a payload may claim.
-pub(super) const EMPTY_ELEMENTS: usize = 65_536;
 
 pub(super) const DECODES_BY_LOOKING: &str = "it decodes by looking at what is there, which the format does not say \
      (serde_json::Value, and serde's untagged, tag and flatten do)";
@@ -99,95 +90,6 @@ pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
     }
 }
 
-/// What is left of the limits.
-pub(super) struct Limits {
-    kinds: Kinds,
-    payload_length: usize,
-    elements_left: Cell<usize>,
-    room_left: Cell<usize>,
-    /// In bytes, of what is not a string: those are no longer than the payload.
-    memory_left: Cell<Option<usize>>,
-    finding: Cell<Option<&'static str>>,
-}
-
-impl Limits {
-    pub(super) fn new(kinds: Kinds, payload_length: usize, memory: usize) -> Self {
-        Self {
-            kinds,
-            payload_length,
-            // An element that takes bytes takes at least one that no other element counts.
-            elements_left: Cell::new(payload_length.saturating_add(EMPTY_ELEMENTS)),
-            room_left: Cell::new(payload_length),
-            memory_left: Cell::new(Some(memory)),
-            finding: Cell::new(None),
-        }
-    }
-
-    /// `seed` or a deserializer within the limits.
-    pub(super) fn around<T>(&self, inner: T) -> Bounded<'_, T> {
-        Bounded {
-            inner,
-            depth_left: MAX_DEPTH,
-            collections: 0,
-            // As much as any type that is read in place: for the value itself the caller has room.
-            place: usize::MAX,
-            is_listed: false,
-            limits: self,
-        }
-    }
-
-    /// Whether more memory has been asked for than there may be.
-    pub(super) fn is_over(&self) -> bool {
-        self.memory_left.get().is_none()
-    }
-
-    fn take_memory<E: Error>(&self, bytes: usize) -> Result<(), E> {
-        let left = self
-            .memory_left
-            .get()
-            .and_then(|left| left.checked_sub(bytes));
-        self.memory_left.set(left);
-        left.map(drop)
-            .ok_or_else(|| E::custom("more memory than a value may take"))
-    }
-
-    fn take_elements<E: Error>(&self, number: usize) -> Result<(), E> {
-        let left = self
-            .elements_left
-            .get()
-            .checked_sub(number)
-            .ok_or_else(|| E::custom("more elements claimed than the payload can hold"))?;
-        self.elements_left.set(left);
-        Ok(())
-    }
-
-    /// The error of a level, as the level above is to see it. bincode quotes the message of an error
-    /// that comes through an erased deserializer, quotation marks and backslashes escaped: every
-    /// level of nesting would double it.
-    fn shortened<E: Error>(&self, error: E) -> E {
-        match self.kinds {
-            Kinds::FromType => E::custom("it does not fit the type"),
-            // The kind of error is looked at, and the message does not grow.
-            Kinds::FromPayload | Kinds::Foreign | Kinds::ForeignByName => error,
-        }
-    }
-
-    /// For how many of `claimed` elements room may be reserved: for all of an honest payload, whose
-    /// elements take a byte each where they need room. Nested claims share it: each level that
-    /// reserves for the whole payload would multiply what one may.
-    fn take_room(&self, claimed: usize, collections: u8) -> usize {
-        let left = self.room_left.get();
-        let most = if collections > ROOMY_COLLECTIONS {
-            left.min(DEEP_ROOM)
-        } else {
-            left
-        };
-        let room = claimed.min(most);
-        self.room_left.set(left - room);
-        room
-    }
-}
-
 /// A deserializer, or a seed or an access on its way into or out of one.
 pub(super) struct Bounded<'l, T> {
     inner: T,
@@ -199,24 +101,6 @@ pub(super) struct Bounded<'l, T> {
     /// Whether it is an element of a sequence that the type has met by looking: it has a place, no name.
     is_listed: bool,
     limits: &'l Limits,
-}
-
-/// Where the number of elements that a visitor is about to see comes from.
-#[derive(Clone, Copy)]
-enum Length {
-    /// From the type: a tuple.
-    Fixed,
-    /// From the type, which names them: a struct.
-    Named,
-    /// From the payload.
-    Claimed,
-    /// From the payload, as is that these are elements or entries at all.
-    Looked,
-}
-
-struct BoundedVisitor<'l, V> {
-    visitor: Bounded<'l, V>,
-    length: Length,
 }
 
 impl<'l, T> Bounded<'l, T> {
@@ -452,94 +336,5 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
 
     fn is_human_readable(&self) -> bool {
         self.inner.is_human_readable()
-    }
-}
-
-macro_rules! pass_on_values {
-    ($($method:ident($kind:ty),)*) => {
-        $(
-            fn $method<E: Error>(self, value: $kind) -> Result<V::Value, E> {
-                self.visitor.inner.$method(value)
-            }
-        )*
-    };
-}
-
-impl<'de, V: Visitor<'de>> Visitor<'de> for BoundedVisitor<'_, V> {
-    type Value = V::Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.visitor.inner.expecting(f)
-    }
-
-    pass_on_values! {
-        visit_bool(bool),
-        visit_i8(i8),
-        visit_i16(i16),
-        visit_i32(i32),
-        visit_i64(i64),
-        visit_i128(i128),
-        visit_u8(u8),
-        visit_u16(u16),
-        visit_u32(u32),
-        visit_u64(u64),
-        visit_u128(u128),
-        visit_f32(f32),
-        visit_f64(f64),
-        visit_char(char),
-        visit_str(&str),
-        visit_borrowed_str(&'de str),
-        visit_string(String),
-        visit_bytes(&[u8]),
-        visit_borrowed_bytes(&'de [u8]),
-        visit_byte_buf(Vec<u8>),
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
-        self.visitor.inner.visit_unit()
-    }
-
-    fn visit_none<E: Error>(self) -> Result<V::Value, E> {
-        self.visitor.inner.visit_none()
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        let this = self.visitor.deeper()?;
-        let deserializer = this.around(deserializer);
-        this.inner.visit_some(deserializer)
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> Result<V::Value, D::Error> {
-        let deserializer = self.visitor.around(deserializer);
-        self.visitor.inner.visit_newtype_struct(deserializer)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        if matches!(self.length, Length::Named) && self.visitor.limits.kinds.name_fields() {
-            return Err(A::Error::invalid_type(Unexpected::Seq, &self));
-        }
-        let elements = Elements::of::<V::Value, A::Error>(
-            self.visitor.around(access),
-            self.length,
-            A::size_hint,
-        )?;
-        self.visitor.inner.visit_seq(elements)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        let elements = Elements::of::<V::Value, A::Error>(
-            self.visitor.around(access),
-            self.length,
-            A::size_hint,
-        )?;
-        self.visitor.inner.visit_map(elements)
-    }
-
-    fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        let access = self.visitor.around(access);
-        self.visitor.inner.visit_enum(access)
     }
 }

@@ -3,9 +3,14 @@
 //! A node is a request, and has a place for each part of what is asked for. A recursive type leads
 //! back to a node that is there already.
 
+mod choice;
+mod node;
+mod variation;
+
 use std::any::TypeId;
 
-use super::{tag::Tag, values};
+use super::tag::Tag;
+pub(super) use node::{Node, Request};
 
 pub(super) type NodeId = usize;
 
@@ -18,74 +23,7 @@ const MOST_REQUESTS: usize = 200_000;
 /// How deep requests may be nested, which the stack has to bear.
 const MOST_OPEN: usize = 128;
 
-/// How many elements a sequence or map is given: two while it is explored, so that they can be seen
-/// to be alike; and none afterwards, where that is enough.
-const EXPLORED_LENGTHS: [usize; 4] = [2, 1, 3, 4];
-const SHORT_LENGTHS: [usize; 6] = [0, 1, 2, 3, 4, 16];
-
-/// How often the values within a compound are changed that refuses them.
-const MOST_VARIATIONS: usize = 4;
-
 pub(super) const ROOT: NodeId = 0;
-
-/// A request, as far as it tells one from another.
-#[derive(Clone, Copy)]
-pub(super) struct Request {
-    pub(super) tag: Tag,
-    /// Of fields or variants.
-    pub(super) names: &'static [&'static str],
-    /// For how many parts there is a place.
-    pub(super) parts: usize,
-    /// Of the visitor, which belongs to one type.
-    pub(super) visitor: TypeId,
-    /// The type's name, if it says it.
-    pub(super) name: Option<&'static str>,
-    /// How large it is, in bytes, what the visitor makes.
-    pub(super) size: usize,
-}
-
-impl Request {
-    fn asks_the_same(&self, other: &Self) -> bool {
-        self.tag == other.tag && self.names == other.names && self.parts == other.parts
-    }
-
-    /// Whether it comes from the same type.
-    fn is_of_type_of(&self, other: &Self) -> bool {
-        self.asks_the_same(other)
-            && self.visitor == other.visitor
-            && self.name == other.name
-            && std::ptr::eq(self.names, other.names)
-    }
-}
-
-pub(super) struct Node {
-    pub(super) request: Request,
-    pub(super) parts: Vec<Option<NodeId>>,
-    /// How large each part is, in bytes, as whoever asks for it keeps it.
-    pub(super) sizes: Vec<usize>,
-    /// Which of the values that it could be given it is given.
-    choice: usize,
-    /// The same once it is explored.
-    short_choice: usize,
-    /// All the values that it could be given it has refused.
-    refuses: bool,
-    /// What is not known of it cannot be had.
-    spent: bool,
-    /// Of a struct with more names than fields: how many of its names each field has, so far.
-    pub(super) names_of: Vec<usize>,
-    /// A struct whose fields are given by name, since one of them refuses all values.
-    by_name: bool,
-    /// A variant that cannot hold its enum in the end.
-    endless: bool,
-}
-
-impl Node {
-    /// Whether it is known of each name of a struct which field it is of.
-    pub(super) fn names_are_known(&self) -> bool {
-        let names: usize = self.names_of.iter().sum();
-        names == self.request.names.len() && self.names_of.len() == self.parts.len()
-    }
-}
 
 /// What two names of a struct are, one of which follows the other.
 #[derive(Clone, Copy)]
@@ -270,131 +208,6 @@ impl Graph {
         self.open.iter().filter(|open| **open == node).count()
     }
 
-    /// Whether something about the node is to be found out, other than by way of those that are open.
-    pub(super) fn is_unexplored(&self, node: NodeId) -> bool {
-        let mut seen = vec![false; self.nodes.len()];
-        for open in &self.open {
-            seen[*open] = true;
-        }
-        let mut due = vec![node];
-        while let Some(next) = due.pop() {
-            if std::mem::replace(&mut seen[next], true) {
-                continue;
-            }
-            if self.undecided(next).is_some() {
-                return true;
-            }
-            for part in self.reachable(next) {
-                match part {
-                    None => return true,
-                    Some(part) => due.push(*part),
-                }
-            }
-        }
-        false
-    }
-
-    /// The parts of a node that can be had.
-    fn reachable(&self, node: NodeId) -> impl Iterator<Item = &Option<NodeId>> {
-        let node = &self.nodes[node];
-        // Behind one that refuses all values nothing can be had but by name.
-        let end = if node.request.tag.is_only_in_order() {
-            let refusing =
-                |part: &Option<NodeId>| part.is_some_and(|part| self.nodes[part].refuses);
-            node.parts
-                .iter()
-                .position(refusing)
-                .map_or(node.parts.len(), |refusing| refusing + 1)
-        } else {
-            node.parts.len()
-        };
-        let spent = node.spent;
-        node.parts[..end]
-            .iter()
-            .filter(move |part| part.is_some() || !spent)
-    }
-
-    pub(super) fn part_is_unexplored(&self, node: NodeId, part: usize) -> bool {
-        match self.nodes[node].parts.get(part) {
-            None => false,
-            Some(None) => !self.nodes[node].spent,
-            Some(Some(part)) => self.is_unexplored(*part),
-        }
-    }
-
-    fn any_part_is_unexplored(&self, node: NodeId) -> bool {
-        (0..self.nodes[node].parts.len()).any(|part| self.part_is_unexplored(node, part))
-    }
-
-    pub(super) fn choice(&self, node: NodeId) -> usize {
-        self.nodes[node].choice
-    }
-
-    pub(super) fn is_by_name(&self, node: NodeId) -> bool {
-        self.nodes[node].by_name
-    }
-
-    /// Whether an option is to have a value.
-    pub(super) fn is_some(&self, node: NodeId) -> bool {
-        self.nodes[node].choice == 0 && self.nested == 0 && self.any_part_is_unexplored(node)
-    }
-
-    /// How many elements a sequence or map is to have.
-    pub(super) fn length(&self, node: NodeId) -> usize {
-        if self.explores(node) {
-            EXPLORED_LENGTHS[self.nodes[node].choice]
-        } else {
-            SHORT_LENGTHS[self.nodes[node].short_choice]
-        }
-    }
-
-    fn explores(&self, node: NodeId) -> bool {
-        self.nodes[node].choice < EXPLORED_LENGTHS.len()
-            && self.nested == 0
-            && self.any_part_is_unexplored(node)
-    }
-
-    /// The variant that an enum is to have.
-    pub(super) fn variant(&mut self, node: NodeId) -> Option<usize> {
-        let variants = 0..self.nodes[node].parts.len();
-        if self.nested == 0 {
-            let unknown = variants.clone().find(|variant| {
-                self.nodes[node].parts[*variant].is_none() && !self.nodes[node].spent
-            });
-            let explored = || {
-                variants
-                    .clone()
-                    .find(|variant| self.part_is_unexplored(node, *variant))
-            };
-            if let Some(variant) = unknown.or_else(explored) {
-                return Some(variant);
-            }
-        } else if self.times_open(node) > 2 {
-            // It came back to itself by way of a variant that was to be the end.
-            let is_variant = |open: &&NodeId| self.nodes[**open].request.tag.is_variant();
-            if let Some(variant) = self.open.iter().rev().find(is_variant).copied() {
-                self.progress |= !self.nodes[variant].endless;
-                self.nodes[variant].endless = true;
-            }
-            return None;
-        }
-        let ends = |variant: &usize| {
-            self.nodes[node].parts[*variant].is_none_or(|variant| {
-                let variant = &self.nodes[variant];
-                !variant.refuses && !variant.endless
-            })
-        };
-        let is_unit = |variant: &usize| {
-            self.nodes[node].parts[*variant]
-                .is_some_and(|variant| self.nodes[variant].request.tag == Tag::UnitVariant)
-        };
-        variants
-            .clone()
-            .filter(ends)
-            .find(is_unit)
-            .or_else(|| variants.clone().find(ends))
-    }
-
     /// An enum has no variant of this number: the names are more than the variants, since some have
     /// several.
     pub(super) fn has_no_variant(&mut self, node: NodeId, number: usize) {
@@ -440,90 +253,5 @@ impl Graph {
             Neighbours::TwoFields => names_of.push(1),
         }
         self.progress = true;
-    }
-
-    /// Changes what is nearest to a failure and can be changed.
-    fn vary(&mut self, path: &[NodeId]) -> bool {
-        for (index, id) in path.iter().enumerate().rev() {
-            let nested = (1..=index).any(|at| path[..at].contains(&path[at]));
-            if !self.nodes[*id].refuses && *id != ROOT {
-                self.vary_one(*id, path.get(index + 1).copied(), nested);
-                return true;
-            }
-        }
-        false
-    }
-
-    fn vary_one(&mut self, id: NodeId, within: Option<NodeId>, nested: bool) {
-        let part_refuses = within.is_some_and(|within| self.nodes[within].refuses);
-        let explores = !nested && self.any_part_is_unexplored(id);
-        let node = &mut self.nodes[id];
-        let tag = node.request.tag;
-        let may_vary = if tag.has_parts() {
-            tag != Tag::Option && node.choice < MOST_VARIATIONS && !part_refuses
-        } else {
-            node.choice + 1 < values::number(tag)
-        };
-        if tag == Tag::Enum {
-            // Not because of what it holds: the next variant may do.
-            self.vary_enum(id, within);
-        } else if tag == Tag::Option && node.choice == 0 {
-            node.choice = 1;
-        } else if matches!(tag, Tag::Seq | Tag::Map) {
-            if explores && node.choice < EXPLORED_LENGTHS.len() {
-                node.choice += 1;
-            } else if node.short_choice + 1 < SHORT_LENGTHS.len() {
-                node.short_choice += 1;
-            } else {
-                node.refuses = true;
-            }
-        } else if matches!(tag, Tag::Struct | Tag::StructVariant) && part_refuses {
-            node.by_name = true;
-            node.refuses = true;
-        } else if may_vary {
-            node.choice += 1;
-        } else {
-            node.refuses = true;
-        }
-    }
-
-    fn vary_enum(&mut self, id: NodeId, within: Option<NodeId>) {
-        let refusing = within.or_else(|| {
-            self.nodes[id]
-                .parts
-                .iter()
-                .flatten()
-                .copied()
-                .find(|variant| !self.nodes[*variant].refuses)
-        });
-        let all_refuse = |graph: &Self| {
-            let mut variants = graph.nodes[id].parts.iter().flatten();
-            variants.all(|variant| graph.nodes[*variant].refuses || graph.nodes[*variant].endless)
-        };
-        if let Some(variant) = refusing {
-            if self.nodes[variant].refuses && !all_refuse(self) {
-                // Known already, and taken nevertheless: for what is to be found out within it.
-                self.nodes[variant].spent = true;
-                self.spend_below(variant);
-                return;
-            }
-            self.nodes[variant].refuses = true;
-        }
-        if all_refuse(self) {
-            self.nodes[id].refuses = true;
-        }
-    }
-
-    /// What is unknown below a node that has brought nothing new stays unknown.
-    fn spend_below(&mut self, node: NodeId) {
-        let mut due = vec![node];
-        let mut seen = vec![false; self.nodes.len()];
-        while let Some(next) = due.pop() {
-            if std::mem::replace(&mut seen[next], true) {
-                continue;
-            }
-            self.nodes[next].spent = true;
-            due.extend(self.nodes[next].parts.iter().flatten());
-        }
     }
 }
