@@ -41,13 +41,18 @@ const UNUSABLE_URL: &str = "`url` cannot be used: write redis://HOST:PORT/DATABA
 const INSECURE: &str = "the URL asks for TLS without a check of the certificate: leave `#insecure` out, and give \
      `root_certificate` where the certificate is not from a public authority";
 
+#[cfg(feature = "tls")]
+const CERTIFICATE_WITHOUT_TLS: &str = "`root_certificate` is given, and the connection is without TLS: write a URL with rediss://, or leave \
+     `root_certificate` out";
+
+/// The server would take whoever it is for its default user.
+const NO_PASSWORD: &str = "a user name is given without `password`: give both (a URL's are redis://USER:PASSWORD@HOST), or \
+     neither";
+
 impl Address {
     /// What is at this address, and the address in words, without credentials. An error says what is
     /// wrong with which setting, without showing it.
     pub(crate) fn target(&self, settings: LinkSettings) -> Result<(Target, String), &'static str> {
-        if self.login.username.is_some() && self.login.password.is_none() && self.url.is_none() {
-            return Err("`username` is given without `password`: give both, or neither");
-        }
         self.login.check()?;
         #[cfg(feature = "cluster")]
         if !self.nodes.is_empty() {
@@ -58,7 +63,7 @@ impl Address {
             (None, Some((host, port))) => (host.as_str(), *port)
                 .into_connection_info()
                 .map_err(|_| UNUSABLE_HOST)
-                .map(|info| self.login.complete(info))?,
+                .and_then(|info| self.login.complete(info))?,
             (Some(_), Some(_)) => return Err("`url` and `host` are both given: give one of them"),
             (None, None) => return Err("`url` is missing: say where the server is"),
         };
@@ -74,7 +79,7 @@ impl Address {
             return Err("the URL asks for TLS: turn on the feature `tls` of hitbox-redis");
         }
         let info = url.into_connection_info().map_err(|_| UNUSABLE_URL)?;
-        Ok(self.login.complete(info))
+        self.login.complete(info)
     }
 
     fn peer(&self, info: ConnectionInfo) -> Result<Peer, &'static str> {
@@ -86,6 +91,8 @@ impl Address {
                     return Err(INSECURE);
                 }
                 Some(crate::tls::connector(root)?)
+            } else if root.is_some() {
+                return Err(CERTIFICATE_WITHOUT_TLS);
             } else {
                 None
             };
@@ -165,7 +172,7 @@ impl Login {
         Ok(())
     }
 
-    fn complete(&self, info: ConnectionInfo) -> ConnectionInfo {
+    fn complete(&self, info: ConnectionInfo) -> Result<ConnectionInfo, &'static str> {
         let mut settings: RedisConnectionInfo = info.redis_settings().clone();
         if let Some(username) = &self.username {
             settings = settings.set_username(username);
@@ -176,6 +183,9 @@ impl Login {
         if let Some(database) = self.database {
             settings = settings.set_db(database.into());
         }
-        info.set_redis_settings(settings)
+        if settings.username().is_some() && settings.password().is_none() {
+            return Err(NO_PASSWORD);
+        }
+        Ok(info.set_redis_settings(settings))
     }
 }

@@ -31,6 +31,22 @@ fn what_cannot_work_is_refused_by_name() {
         RedisBackend::builder().host("localhost", 1).username("u"),
         "`password`",
     );
+    assert_refused(settings().username("u"), "`password`");
+    assert_refused(
+        RedisBackend::builder().url("redis://u@localhost"),
+        "`password`",
+    );
+    assert_refused(
+        RedisBackend::builder()
+            .url("redis://u@localhost")
+            .username("v"),
+        "`password`",
+    );
+    #[cfg(feature = "cluster")]
+    assert_refused(
+        RedisBackend::builder().cluster_nodes(["redis://u@localhost"]),
+        "`password`",
+    );
     assert_refused(RedisBackend::builder().url("localhost:6379"), "redis://");
     assert_refused(settings().largest_value(0), "`largest_value`");
     assert_refused(settings().largest_value(512 << 20), "`largest_value`");
@@ -156,11 +172,15 @@ fn what_can_work_is_built_without_io() {
     for url in [
         "redis://localhost",
         "redis://user:pa%40ss@[::1]:7000/3",
+        "redis://:password@localhost",
         "unix:///run/redis.sock",
         "valkey://localhost",
     ] {
         RedisBackend::builder().url(url).build().unwrap();
     }
+    let named = RedisBackend::builder().url("redis://user@localhost");
+    named.password("password").build().unwrap();
+    settings().password("password").build().unwrap();
     #[cfg(feature = "tls")]
     RedisBackend::builder()
         .url("rediss://localhost")

@@ -75,3 +75,17 @@ fn a_certificate_that_cannot_be_read_is_refused_by_name() {
     assert_eq!(error.kind(), BackendErrorKind::InvalidConfiguration);
     assert!(error.to_string().contains("`root_certificate`"), "{error}");
 }
+
+/// It would be taken for one that is checked.
+#[test]
+fn a_certificate_without_tls_is_refused() {
+    for settings in [
+        RedisBackend::builder().url("redis://localhost"),
+        RedisBackend::builder().url("unix:///run/redis.sock"),
+        RedisBackend::builder().host("localhost", 6379),
+    ] {
+        let error = settings.root_certificate("no PEM").build().unwrap_err();
+        assert_eq!(error.kind(), BackendErrorKind::InvalidConfiguration);
+        assert!(error.to_string().contains("rediss://"), "{error}");
+    }
+}
