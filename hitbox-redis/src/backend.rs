@@ -97,7 +97,16 @@ impl RedisBackend {
         self.ping_as(Operation::Maintain).await
     }
 
-    pub(crate) async fn ping_as(&self, operation: Operation) -> BackendResult<()> {
+    /// A connection, for a caller who gives the backend up without one.
+    pub(crate) async fn open(&self) -> BackendResult<()> {
+        let opening = &self.inner.exchange.settings.opening;
+        opening.begin();
+        self.ping_as(Operation::Open).await?;
+        opening.end();
+        Ok(())
+    }
+
+    async fn ping_as(&self, operation: Operation) -> BackendResult<()> {
         let pinged = self.inner.exchange.ping().await;
         pinged.map_err(|failure| self.inner.error(failure, operation))
     }

@@ -1,8 +1,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use hitbox_backend::{
-    BackendResult, BincodeFormat, CacheKeyFormat, Compressor, Format, Operation,
-    compression::NoCompression, stored_form,
+    BackendResult, BincodeFormat, CacheKeyFormat, Compressor, Format, compression::NoCompression,
+    stored_form,
 };
 use hitbox_core::BackendLabel;
 
@@ -66,7 +66,7 @@ impl RedisBackendBuilder {
         }
     }
 
-    /// Where the server is: `redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]`, `rediss://` for TLS
+    /// Where the server is: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`, `rediss://` for TLS
     /// (with the feature `tls`), or `unix:///PATH`.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.address.url = Some(url.into());
@@ -87,7 +87,8 @@ impl RedisBackendBuilder {
         self
     }
 
-    /// The user to log in as, in place of the URL's. Default: the server's default user.
+    /// The user to log in as, in place of the URL's. Default: the server's default user. Needs a password,
+    /// here or in the URL.
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.address.login.username = Some(username.into());
         self
@@ -105,7 +106,8 @@ impl RedisBackendBuilder {
         self
     }
 
-    /// The certificate authorities to trust with TLS, as PEM, in place of the system's.
+    /// The certificate authorities to trust with TLS, as PEM, in place of the system's. Only with a URL that
+    /// asks for TLS.
     #[cfg(feature = "tls")]
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.address.root_certificate = Some(pem.into());
@@ -120,7 +122,7 @@ impl RedisBackendBuilder {
 
     /// Puts a name before every stored key: `shop::users:v1:id=42`. Keeps applications apart that
     /// share a server. The same as a [`key_format`](Self::key_format) of
-    /// [`CacheKeyFormat::namespaced`].
+    /// [`CacheKeyFormat::namespaced`]. An empty name is no namespace. Default: none.
     pub fn namespace(self, name: &str) -> Self {
         self.key_format(CacheKeyFormat::namespaced(name))
     }
@@ -196,6 +198,7 @@ impl RedisBackendBuilder {
             limits: self.limits(),
             label: self.label.clone(),
             opened: Arc::default(),
+            opening: Arc::default(),
             home: Arc::default(),
             learned: Arc::default(),
             clocks: Arc::new(Clocks::new()),
@@ -225,10 +228,11 @@ impl RedisBackendBuilder {
     /// # Errors
     ///
     /// What [`build`](Self::build) returns, and if the server cannot be reached or refuses the
-    /// credentials, what is listed for [`RedisBackend`].
+    /// credentials, what is listed for [`RedisBackend`]. It is not tried again, and nothing of it is logged
+    /// but at DEBUG.
     pub async fn connect(self) -> BackendResult<RedisBackend> {
         let backend = self.build()?;
-        backend.ping_as(Operation::Open).await?;
+        backend.open().await?;
         Ok(backend)
     }
 

@@ -21,7 +21,7 @@ use crate::{
     home::{Home, caught},
     learned::Learned,
     session::Session,
-    tidings::Tidings,
+    tidings::{Opening, Tidings},
     timer::{Late, done_by},
     words::panicked,
 };
@@ -55,6 +55,7 @@ pub(crate) struct LinkSettings {
     pub(crate) label: BackendLabel,
     /// Counts connections.
     pub(crate) opened: Arc<AtomicU64>,
+    pub(crate) opening: Arc<Opening>,
     pub(crate) home: Arc<Home>,
     pub(crate) learned: Arc<Learned>,
     pub(crate) clocks: Arc<Clocks>,
@@ -95,7 +96,11 @@ impl Link {
         Self {
             shared: Arc::new(Shared {
                 peer,
-                tidings: Tidings::new(settings.label.clone(), Arc::clone(&address)),
+                tidings: Tidings::new(
+                    settings.label.clone(),
+                    Arc::clone(&address),
+                    Arc::clone(&settings.opening),
+                ),
                 address,
                 end,
                 settings,

@@ -1,7 +1,10 @@
 //! What is logged of a connection: that it is there, gone, and back, each once.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -13,9 +16,29 @@ use crate::{clock::Finding, error::Failure};
 /// After a line, what a connection that comes and goes has to say is for debugging only.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Whether somebody waits for the first connection, who is told by an error why there is none. If there is
+/// none, the backend goes: nothing is tried again.
+#[derive(Default)]
+pub(crate) struct Opening(AtomicBool);
+
+impl Opening {
+    pub(crate) fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn end(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 pub(crate) struct Tidings {
     label: BackendLabel,
     address: Arc<str>,
+    opening: Arc<Opening>,
     told: Mutex<Told>,
 }
 
@@ -43,10 +66,11 @@ enum Clock {
 }
 
 impl Tidings {
-    pub(crate) fn new(label: BackendLabel, address: Arc<str>) -> Self {
+    pub(crate) fn new(label: BackendLabel, address: Arc<str>, opening: Arc<Opening>) -> Self {
         Self {
             label,
             address,
+            opening,
             told: Mutex::default(),
         }
     }
@@ -72,20 +96,26 @@ impl Tidings {
     }
 
     pub(crate) fn not_connected(&self, failure: &Failure) {
+        let backend = &self.label;
+        let error = || failure.clone().into_error(Operation::Open, backend);
+        if self.opening.is_under_way() {
+            tracing::debug!(%backend, error = %error(), "no connection at the first attempt");
+            return;
+        }
         let mut told = self.told();
         let before = told.state.replace(State::NotConnected);
         if before == Some(State::NotConnected) {
             return;
         }
-        let error = failure.clone().into_error(Operation::Open, &self.label);
+        let error = error();
         let now = Instant::now();
         if told.last.is_some_and(|last| now - last < PAUSE) {
-            tracing::debug!(%error, "no connection; trying again in the background");
+            tracing::debug!(%backend, %error, "no connection; trying again in the background");
             return;
         }
         told.last = Some(now);
         told.down_since = Some(now);
-        tracing::warn!(%error, "no connection; trying again in the background");
+        tracing::warn!(%backend, %error, "no connection; trying again in the background");
     }
 
     pub(crate) fn clock(&self, found: Finding) {

@@ -40,6 +40,7 @@ async fn an_outage_is_told_once_and_so_is_its_end() {
     let [down, up] = loud.as_slice() else {
         panic!("{loud:#?}");
     };
+    assert!(down.contains("backend=redis"), "{down}");
     assert!(down.contains("no connection") && down.contains("Connection refused"));
     assert!(down.contains(&format!("127.0.0.1:{}", server.port())));
     assert!(up.starts_with("INFO") && up.contains("connected again"));
