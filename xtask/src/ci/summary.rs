@@ -25,6 +25,12 @@ impl Line {
         report.is_some_and(|report| report.outcome == Outcome::Failed)
     }
 
+    /// Whether the step could not run here.
+    fn is_not_run(&self) -> bool {
+        let report = self.ended.as_ref().map(|(report, _)| report);
+        report.is_some_and(|report| report.outcome == Outcome::NotRun)
+    }
+
     fn tests(&self) -> Totals {
         let report = self.ended.as_ref().map(|(report, _)| report);
         report.map(|report| report.tests).unwrap_or_default()
@@ -85,13 +91,25 @@ pub(super) fn summarize(lines: &[Line], took: Duration) -> String {
         text += &format!("\ntests: {passed} passed, {failed} failed, {ignored} ignored\n");
         text += &format!("{passed} passed, {failed} failed\n");
     }
-    let failed: Vec<_> = lines.iter().filter(|line| line.is_failed()).collect();
-    let took = seconds(took);
-    if failed.is_empty() {
-        return text + &format!("\nci passed in {took}\n");
+    text + &verdict(lines, &seconds(took))
+}
+
+/// The last line. Whoever reads no other has to see what was not checked.
+fn verdict(lines: &[Line], took: &str) -> String {
+    let names = |is_named: fn(&Line) -> bool| {
+        let named = lines.iter().filter(|line| is_named(line));
+        named.map(|line| line.step).collect::<Vec<_>>().join(", ")
+    };
+    let (failed, not_run) = (names(Line::is_failed), names(Line::is_not_run));
+    let mut verdict = if failed.is_empty() {
+        format!("\nci passed in {took}")
+    } else {
+        format!("\nci FAILED in {took}: {failed}")
+    };
+    if !not_run.is_empty() {
+        verdict += &format!("; not run: {not_run}");
     }
-    let names: Vec<_> = failed.iter().map(|line| line.step).collect();
-    text + &format!("\nci FAILED in {took}: {}\n", names.join(", "))
+    verdict + "\n"
 }
 
 fn counts(tests: Totals) -> String {
@@ -153,7 +171,10 @@ ci FAILED in 60.0 s: doctest
         let text = summarize(&lines, Duration::ZERO);
         assert!(text.contains("deny  not run  1.2 s"), "{text}");
         assert!(text.contains("cargo-deny is not installed"), "{text}");
-        assert!(text.ends_with("\nci passed in 0.0 s\n"), "{text}");
+        assert!(
+            text.ends_with("\nci passed in 0.0 s; not run: deny\n"),
+            "{text}"
+        );
         assert!(!text.contains(" 0 failed"), "no test ran: {text}");
     }
 }
