@@ -199,10 +199,10 @@ async fn compositions() {
             policies.push(
                 CompositionPolicy::new().repair(RepairPolicy::Background(pace.first_pause(time))),
             );
+            policies.push(
+                CompositionPolicy::new().repair(RepairPolicy::Background(pace.longest_pause(time))),
+            );
         }
-        policies.push(
-            CompositionPolicy::new().repair(RepairPolicy::Background(pace.longest_pause(time))),
-        );
         policies.push(
             CompositionPolicy::new().repair(RepairPolicy::Background(pace.attempt_timeout(time))),
         );
@@ -267,6 +267,25 @@ async fn chaos() {
             .build()
             .unwrap();
         let _in_time = tokio::time::timeout(Duration::from_secs(1), call(&backend)).await;
+    }
+}
+
+/// A number without its unit or range would leave its reader to guess.
+#[test]
+fn what_is_refused_says_which_values_are_taken() {
+    let refused = [
+        failing().deadline(Duration::ZERO).err(),
+        failing()
+            .retry(RetryConfig::new().within(Duration::ZERO))
+            .err(),
+        OffloadManager::builder()
+            .task_timeout(Duration::ZERO)
+            .build()
+            .err(),
+    ];
+    for error in refused {
+        let shown = error.unwrap().to_string();
+        assert!(shown.ends_with("use a millisecond or more"), "{shown}");
     }
 }
 

@@ -154,7 +154,7 @@ impl Chaos {
                 && *range.end() > LONGEST_DELAY
             {
                 return Err(format!(
-                    "{target}: {kind}: {:?} is over a day: use less, or hang",
+                    "{target}: {kind}: {:?} is over a day: use a day or less, or hang",
                     range.end()
                 ));
             }

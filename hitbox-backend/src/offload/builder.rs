@@ -71,7 +71,7 @@ impl OffloadManagerBuilder {
         }
         if self.task_timeout.is_zero() {
             return Err(invalid(
-                "task_timeout is 0, nothing would ever finish: use more",
+                "task_timeout is 0, nothing would ever finish: use a millisecond or more",
             ));
         }
         let runtime = match self.runtime {

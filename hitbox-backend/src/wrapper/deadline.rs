@@ -66,7 +66,7 @@ impl<B: Backend> Deadline<B> {
         if within.is_zero() {
             return Err(invalid(
                 &inner,
-                "the deadline is 0, nothing would ever be done in time: use more",
+                "the deadline is 0, nothing would ever be done in time: use a millisecond or more",
             ));
         }
         Ok(Self {
@@ -85,7 +85,7 @@ impl<B: Backend> Deadline<B> {
         if within.is_zero() {
             return Err(invalid(
                 &self.inner,
-                "the deadline of changes is 0, nothing would ever be written in time: use more",
+                "the deadline of changes is 0, nothing would ever be written in time: use a millisecond or more",
             ));
         }
         self.changes = within;

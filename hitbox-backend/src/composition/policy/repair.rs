@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+/// The timer counts in these: in less a repair could not wait for anything.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
+
 /// A longer pause could not be added to an instant.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
@@ -64,27 +67,30 @@ impl RepairPace {
     }
 
     /// How long after a failure the first repair is tried. Zero: without any pause, also after more
-    /// failures. Default: 100 milliseconds.
+    /// failures, so that a layer that is down is asked without end. If it is longer than the [`longest_pause`](Self::longest_pause), that becomes as long. Default: 100
+    /// milliseconds.
     #[must_use]
     pub const fn first_pause(mut self, pause: Duration) -> Self {
         self.first_pause = pause;
+        self.longest_pause = longer(self.longest_pause, pause);
         self
     }
 
-    /// What pauses grow to while repairs fail. Default: 30 seconds.
+    /// What pauses grow to while repairs fail. If it is shorter than the [`first_pause`](Self::first_pause), that becomes as short. Default: 30 seconds.
     #[must_use]
     pub const fn longest_pause(mut self, pause: Duration) -> Self {
         self.longest_pause = pause;
+        self.first_pause = shorter(self.first_pause, pause);
         self
     }
 
     /// How long the repair of one key in one layer may take before it is dropped and counts as
     /// failed. A write or remove of the same key may have to wait for as long. To be chosen well below
-    /// the time limit that the background has for all its work. Zero: only what takes no waiting is repaired.
-    /// Default: 5 seconds.
+    /// the time limit that the background has for all its work. A millisecond or more; less counts
+    /// as that. Default: 5 seconds.
     #[must_use]
     pub const fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.attempt_timeout = timeout;
+        self.attempt_timeout = longer(timeout, SHORTEST_TIMEOUT);
         self
     }
 
@@ -97,8 +103,25 @@ impl RepairPace {
         let doubled = self
             .first_pause
             .saturating_mul(2_u32.saturating_pow(failures));
-        let longest = self.longest_pause.max(self.first_pause).min(FOR_EVER);
+        let longest = self.longest_pause.min(FOR_EVER);
         doubled.min(longest).mul_f64(1.0 - fastrand::f64() / 2.0)
+    }
+}
+
+// `Ord::max` cannot be called in a `const fn`.
+const fn longer(one: Duration, other: Duration) -> Duration {
+    if one.as_nanos() < other.as_nanos() {
+        other
+    } else {
+        one
+    }
+}
+
+const fn shorter(one: Duration, other: Duration) -> Duration {
+    if one.as_nanos() < other.as_nanos() {
+        one
+    } else {
+        other
     }
 }
 
@@ -128,5 +151,28 @@ mod tests {
                 assert!(pause <= longest && pause >= longest / 2, "{pause:?}");
             }
         }
+    }
+
+    #[test]
+    fn of_two_pauses_that_contradict_each_other_the_later_setting_counts() {
+        let (short, long) = (Duration::from_millis(1), Duration::from_secs(60));
+        let pace = RepairPace::new();
+        assert_eq!(
+            pace.first_pause(long),
+            pace.longest_pause(long).first_pause(long)
+        );
+        assert_eq!(
+            pace.longest_pause(short),
+            pace.first_pause(short).longest_pause(short)
+        );
+        assert!((0..100).all(|_| pace.longest_pause(short).pause(9) <= short));
+        assert!((0..100).all(|_| pace.first_pause(long).pause(0) >= long / 2));
+    }
+
+    #[test]
+    fn a_repair_has_a_millisecond_at_least() {
+        let (zero, least) = (Duration::ZERO, Duration::from_millis(1));
+        let pace = RepairPace::new();
+        assert_eq!(pace.attempt_timeout(zero), pace.attempt_timeout(least));
     }
 }

@@ -99,13 +99,15 @@ impl CircuitBreakerConfig {
             );
         }
         if self.open_for.is_zero() {
-            return Some("open_for is 0, the circuit would not stay open: use more");
+            return Some(
+                "open_for is 0, the circuit would not stay open: use a millisecond or more",
+            );
         }
         if longest < self.open_for {
             return Some("open_for_at_most is below open_for: use at least as much");
         }
         if longest > LONGEST_OPEN {
-            return Some("open_for, or open_for_at_most, is over a day: use less");
+            return Some("open_for, or open_for_at_most, is over a day: use a day or less");
         }
         if !(0.0..=1.0).contains(&self.jitter) {
             return Some("jitter is not a part of the time: use 0 to 1");
@@ -172,7 +174,7 @@ impl FailureRate {
             );
         }
         if self.window > 1_000_000 {
-            return Some("failure_rate: window is over 1,000,000 calls: use less");
+            return Some("failure_rate: window is over 1,000,000 calls: use that or less");
         }
         None
     }

@@ -83,16 +83,20 @@ impl RetryConfig {
     /// What cannot work about it, if anything.
     pub(super) fn defect(&self) -> Option<&'static str> {
         if self.within.is_zero() {
-            return Some("within is 0, nothing would ever be done in time: use more");
+            return Some(
+                "within is 0, nothing would ever be done in time: use a millisecond or more",
+            );
         }
         if self.first_pause.is_zero() {
-            return Some("pauses: the first is 0, a busy layer would get no rest: use more");
+            return Some(
+                "pauses: the first is 0, a busy layer would get no rest: use a millisecond or more",
+            );
         }
         if self.longest_pause < self.first_pause {
             return Some("pauses: the longest is below the first one: use at least as much");
         }
         if self.longest_pause > LONGEST_PAUSE {
-            return Some("pauses: the longest is over a day: use less");
+            return Some("pauses: the longest is over a day: use a day or less");
         }
         None
     }
