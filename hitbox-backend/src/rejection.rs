@@ -1,6 +1,9 @@
-use std::sync::{
-    Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use hitbox_core::{BackendLabel, CacheKey};
@@ -80,10 +83,19 @@ impl Rejection {
 }
 
 /// Counts [`Rejection`]s by reason and traces them. Adapters keep one and show it in their statistics.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Rejections {
     counts: [AtomicU64; Rejection::COUNTED.len()],
     lines: Mutex<Limiter<Rejection>>,
+}
+
+/// The reasons that there were, with their counts: `{Checksum: 2}`.
+impl fmt::Debug for Rejections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = Rejection::COUNTED.map(|reason| (reason, self.count(reason)));
+        let counted = counts.into_iter().filter(|(_, count)| *count > 0);
+        f.debug_map().entries(counted).finish()
+    }
 }
 
 impl Rejections {
@@ -158,6 +170,7 @@ mod tests {
             assert_eq!(rejections.count(reason), 1);
         }
         assert_eq!(rejections.total(), 9);
+        assert!(format!("{rejections:?}").contains("Malformed: 1, Checksum: 1"));
         rejections.record(Rejection::Lease);
         assert_eq!(rejections.count(Rejection::Lease), 0);
         assert_eq!(rejections.total(), 9);

@@ -1,4 +1,4 @@
-use std::{future::Future, sync::Arc};
+use std::{any::type_name, future::Future, sync::Arc};
 
 use hitbox_core::{
     BoxContext, CacheKey, CacheStatus, CacheValue, CompressorId, Raw, ResponseSource,
@@ -288,11 +288,11 @@ fn encode<B: Backend + ?Sized, T: Cacheable>(
     let value = with_believable_stamp(value);
     let limit = backend.capabilities().largest_decoded;
     let (payload, encoding) = format::encode(backend.value_format(), &**value.data(), limit)
-        .map_err(|error| refused(backend, limit, error))?;
+        .map_err(|error| refused::<_, T>(backend, limit, error))?;
     Ok(value.map(|object| Raw::with_decoded(payload, encoding, object)))
 }
 
-fn refused<B: Backend + ?Sized>(
+fn refused<B: Backend + ?Sized, T>(
     backend: &B,
     limit: usize,
     error: format::FormatError,
@@ -304,7 +304,11 @@ fn refused<B: Backend + ?Sized>(
         );
         (BackendErrorKind::TooLarge, detail)
     } else {
-        (BackendErrorKind::NotStorable, error.to_string())
+        let detail = format!(
+            "{error} ({}); change the type, or the `value_format` of the backend",
+            type_name::<T>()
+        );
+        (BackendErrorKind::NotStorable, detail)
     };
     BackendError::new(kind, Operation::Write, backend.label())
         .with_detail(detail)

@@ -6,8 +6,8 @@
 use std::{sync::Arc, time::Duration};
 
 use hitbox_backend::{
-    Backend, BoxContext, CacheBackend, CacheKey, CacheValue, Compose, CompositionPolicy,
-    DisabledOffload, Stamp, conformance::MemoryBackend,
+    Backend, BackendErrorKind, BoxContext, CacheBackend, CacheKey, CacheValue, Compose,
+    CompositionPolicy, DisabledOffload, Stamp, conformance::MemoryBackend,
 };
 
 fn key(name: &str) -> CacheKey {
@@ -65,5 +65,25 @@ async fn with_a_cap_of_zero_l1_keeps_nothing() {
         let found = cache.get_with::<u8>(&key("k"), &mut context).await;
         assert_eq!(found.unwrap(), Some(value.clone()));
         assert_eq!(l1.read(&key("k")).await.unwrap(), None);
+    }
+}
+
+/// It is for a person to read who did not choose the format.
+#[tokio::test]
+async fn a_value_that_cannot_be_stored_is_refused_with_its_type_and_the_way_out() {
+    #[derive(serde::Deserialize)]
+    struct Unwritten;
+    impl serde::Serialize for Unwritten {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("it does not want to"))
+        }
+    }
+    let value = CacheValue::loaded(Arc::new(Unwritten), Stamp::now());
+    let cache = MemoryBackend::new();
+    let error = cache.set(&key("k"), value).await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::NotStorable);
+    let shown = error.to_string();
+    for part in ["Unwritten", "`value_format`"] {
+        assert!(shown.contains(part), "{part} in {shown}");
     }
 }

@@ -16,7 +16,7 @@ use smol_str::{SmolStr, format_smolstr};
 pub struct BackendLabel(SmolStr);
 
 impl BackendLabel {
-    /// A label from any string.
+    /// A label from any string, which is shown as it is; an empty one, too.
     pub fn new(name: impl AsRef<str>) -> Self {
         Self(SmolStr::new(name))
     }
