@@ -7,7 +7,7 @@ use hitbox_core::{CacheKey, Namespace};
 /// A store that several applications or tenants share keeps them apart by a namespace, which every adapter's
 /// builder sets by `namespace(name)`. A composition gives its first layer keys in the namespace of its second
 /// one, unless the first has the same: a cache in process that two compositions share keeps their entries
-/// apart. If it is not shared, give it the same namespace, which saves making a key for every call.
+/// apart. So the namespace that counts in a composition is that of its second layer. If the first is not shared, give it the same namespace, which saves making a key for every call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheKeyFormat {
     namespace: Namespace,
@@ -42,6 +42,10 @@ impl CacheKeyFormat {
     #[must_use]
     pub fn namespace(&self) -> &str {
         self.namespace.as_text()
+    }
+
+    pub(crate) const fn is_without_namespace(&self) -> bool {
+        self.namespace.is_none()
     }
 
     /// The namespace that the layer `in_front` of one with this format is to have its keys in: none if it keeps

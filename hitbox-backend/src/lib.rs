@@ -8,8 +8,8 @@
 //! - [`BackendExt`] puts a deadline, a circuit breaker or retries around a backend.
 //! - [`OffloadManager`] runs what should happen without making a caller wait.
 //!
-//! The adapters are crates of their own (`hitbox-moka`, `hitbox-sled`); none knows another. To write
-//! one, implement [`Backend`], keep its contract, and run the suite of the feature `conformance` on
+//! The adapters are crates of their own (`hitbox-moka`, `hitbox-sled`, `hitbox-redis`, `hitbox-dynamodb`); none
+//! knows another. To write one, implement [`Backend`], keep its contract, and run the suite of the feature `conformance` on
 //! it.
 //!
 //! ```
@@ -103,6 +103,6 @@ pub use wrapper::{
 #[doc(no_inline)]
 pub use hitbox_core::{
     BackendErrorKind, BackendLabel, BoxContext, CacheContext, CacheKey, CacheState, CacheStatus,
-    CacheValue, Context, DisabledOffload, Failures, KeyPart, LayerFailure, Offload, OffloadKey,
-    Raw, ResponseSource, Stamp,
+    CacheValue, Context, DisabledOffload, Failures, KeyPart, LayerFailure, Namespace, Offload,
+    OffloadKey, Raw, ResponseSource, Stamp,
 };

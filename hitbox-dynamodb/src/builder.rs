@@ -208,7 +208,7 @@ impl DynamoDbBackendBuilder {
 
     /// Puts a name of up to 1,022 bytes before every stored key: `shop::users:v1:id=42`. Keeps
     /// applications apart that share a table. The same as a [`key_format`](Self::key_format) of
-    /// [`CacheKeyFormat::namespaced`].
+    /// [`CacheKeyFormat::namespaced`]. An empty name is no namespace. Default: none.
     pub fn namespace(self, name: &str) -> Self {
         self.key_format(CacheKeyFormat::namespaced(name))
     }

@@ -82,7 +82,7 @@ impl MokaBackendBuilder<CapacityUnset> {
     /// Keeps up to this many entries, whatever their size.
     ///
     /// Memory is bounded only together with [`largest_value`](Self::largest_value). For a moment
-    /// there can be up to 384 entries more: moka evicts after it has let a write in.
+    /// there can be more entries: moka evicts after it has let a write in.
     #[must_use]
     pub fn max_entries(self, max_entries: u64) -> MokaBackendBuilder<Capacity> {
         self.with_capacity(Capacity::Entries(max_entries))
@@ -166,7 +166,10 @@ impl<C> MokaBackendBuilder<C> {
 
     /// The namespace of the keys: that of the layer behind this one, if it has one. Compositions then hand keys
     /// over as they are, where they would else make one in that namespace for every call, for a cache that
-    /// others may share. See also [`in_namespace`](MokaBackend::in_namespace). Default: none.
+    /// others may share. See also [`in_namespace`](MokaBackend::in_namespace). An empty
+    /// name is no namespace. Default: none.
+    ///
+    /// It keeps nothing apart in the layer behind: give that one the namespace, or both of them.
     #[must_use]
     pub fn namespace(self, name: &str) -> Self {
         self.key_format(CacheKeyFormat::namespaced(name))

@@ -82,6 +82,7 @@ impl SledBackendBuilder {
 
     /// Puts all keys in a namespace: they begin with `name::`, which keeps applications or tenants apart that
     /// share a directory. The same as a [`key_format`](Self::key_format) of [`CacheKeyFormat::namespaced`].
+    /// An empty name is no namespace. Default: none.
     pub fn namespace(self, name: &str) -> Self {
         self.key_format(CacheKeyFormat::namespaced(name))
     }
@@ -175,8 +176,8 @@ impl SledBackendBuilder {
     }
 
     /// Opens the directory. *Blocks* on disk I/O: it reads everything that is stored, to count it
-    /// and to find damage now rather than later, which takes a second or so per 100,000 entries. (Of values in files it checks the length; their
-    /// content is checked when it is read.)
+    /// and to find damage now rather than later, so it takes the longer the more there is. (Of values in
+    /// files it checks the length; their content is checked when it is read.)
     /// In async code call [`open`](Self::open).
     ///
     /// Files that sled cannot use are set aside within the directory and the cache starts empty:

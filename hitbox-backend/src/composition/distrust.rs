@@ -109,7 +109,8 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
         };
         empty().await.map_err(StillDistrusted::NotEmptied)?;
         self.ledger().lift(&lift)?;
-        tracing::info!(%layer, "a layer that was emptied is trusted again");
+        let composition = self.ledger().name();
+        tracing::info!(%composition, %layer, "a layer that was emptied is trusted again");
         Ok(())
     }
 

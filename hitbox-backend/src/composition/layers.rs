@@ -17,10 +17,12 @@ pub(super) struct Layers<L1, L2> {
 impl<L1: Backend, L2: Backend> Layers<L1, L2> {
     pub(super) fn new(l1: L1, l2: L2, rules: Rules) -> Self {
         let for_l1 = l2.key_format().for_layer(l1.key_format());
+        let ledger = Ledger::new(rules.record_capacity);
+        let name = ledger.name();
         Self {
-            l1: Member::new(CompositionLayer::L1, l1, for_l1),
-            l2: Member::new(CompositionLayer::L2, l2, Namespace::NONE),
-            ledger: Ledger::new(rules.record_capacity),
+            l1: Member::new(name, CompositionLayer::L1, l1, for_l1),
+            l2: Member::new(name, CompositionLayer::L2, l2, Namespace::NONE),
+            ledger,
             rules,
         }
     }

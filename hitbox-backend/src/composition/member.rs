@@ -1,6 +1,6 @@
 //! A backend as the composition sees it that it is a layer of.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use futures::FutureExt;
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Namespace, Raw, clock::Moment};
@@ -9,7 +9,7 @@ use super::CompositionLayer;
 use crate::{
     Backend, BackendResult, DeleteStatus, Operation, ReadOutcome, Reading, Writing,
     backend::{read_through, write_through},
-    log::Health,
+    log::{Health, Name},
 };
 
 /// The backend of a layer. All operations of the composition go through here, and what comes of them is
@@ -22,9 +22,14 @@ pub(super) struct Member<B> {
 }
 
 impl<B: Backend> Member<B> {
-    pub(super) fn new(layer: CompositionLayer, backend: B, namespace: Namespace) -> Self {
+    pub(super) fn new(
+        composition: &Arc<Name>,
+        layer: CompositionLayer,
+        backend: B,
+        namespace: Namespace,
+    ) -> Self {
         Self {
-            health: Health::new(layer, backend.label()),
+            health: Health::new(Arc::clone(composition), layer, backend.label()),
             namespace,
             backend,
         }

@@ -13,7 +13,8 @@
 //!
 //! Where L2 has a namespace (a tenant's, say) and L1 has not, or has another one, L1 is handed keys in that
 //! of L2: two compositions over one cache in process keep their entries apart. That makes a key for each call;
-//! an L1 with the same namespace is handed keys as they are.
+//! an L1 with the same namespace is handed keys as they are. The namespace that counts is L2's: one that only L1
+//! has keeps nothing apart in L2, and is warned of when the composition is made.
 //!
 //! A read that one layer fails is answered by the other, with its value or with a miss. The read's context then
 //! says so: [`Context::failures`](hitbox_core::Context::failures) names each layer that failed, through nested
@@ -57,6 +58,8 @@ pub use policy::{
     SequentialWritePolicy, StrictWritePolicy,
 };
 
+const DEFAULT_LABEL: BackendLabel = BackendLabel::new_static("composition");
+
 /// Two backends as one. Made by [`Compose`].
 ///
 /// Cloning is cheap; clones share the layers and what is known about them.
@@ -90,6 +93,9 @@ where
         if policy.rules.l1_ttl.is_some_and(|ttl| ttl.is_zero()) {
             tracing::warn!(l1 = %l1.label(), "l1_ttl is 0: L1 keeps nothing, every read goes to L2");
         }
+        if l2.key_format().is_without_namespace() && !l1.key_format().is_without_namespace() {
+            tracing::warn!(l1 = %l1.label(), l2 = %l2.label(), "L2 has no namespace, so L1's keeps nothing apart: give L2 the same one");
+        }
         let layers = Arc::new(Layers::new(l1, l2, policy.rules));
         let offload = Arc::new(offload);
         match policy.rules.repair {
@@ -101,14 +107,16 @@ where
             offload,
             read: policy.read,
             write: policy.write,
-            paths: Arc::new(SourcePaths::new(BackendLabel::new_static("composition"))),
+            paths: Arc::new(SourcePaths::new(DEFAULT_LABEL)),
         }
     }
 
     /// The same composition under another name in source paths, errors and traces. The default is
-    /// `composition`.
+    /// `composition`. What is traced of its layers has the name that was given last to it or to a clone, which
+    /// has the same layers.
     #[must_use]
     pub fn with_label(mut self, label: BackendLabel) -> Self {
+        self.layers.ledger.name().replace(label.clone());
         self.paths = Arc::new(SourcePaths::new(label));
         self
     }

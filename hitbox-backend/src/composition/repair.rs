@@ -133,7 +133,8 @@ async fn remove<A: LayerAccess>(layer: &A, key: &CacheKey) -> BackendResult<()> 
 }
 
 fn fail(ledger: &Ledger, key: &CacheKey, layer: CompositionLayer, error: &BackendError) -> Attempt {
-    tracing::debug!(%key, %layer, %error, "a repair failed");
+    let composition = ledger.name();
+    tracing::debug!(%composition, %layer, %key, %error, "a repair failed");
     ledger.note_failed_repair(key, layer);
     Attempt::Failed
 }

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicU8, Ordering},
     },
     time::Duration,
@@ -12,7 +12,7 @@ use std::{
 use hitbox_core::{BackendLabel, CacheKey};
 use tokio::time::Instant;
 
-use super::{Limiter, Line, Tally, lock};
+use super::{Limiter, Line, Name, Tally, lock};
 use crate::{
     BackendError, BackendErrorKind, BackendResult, Operation, composition::CompositionLayer,
     wrapper::Calls,
@@ -24,6 +24,7 @@ const WITHOUT_FAILURE: Duration = Duration::from_secs(1);
 
 /// Writes down that a layer fails, goes on failing, and answers again.
 pub(crate) struct Health {
+    composition: Arc<Name>,
     layer: CompositionLayer,
     backend: BackendLabel,
     /// A bit for each [kind of calls](Calls) that fails. While it is zero, an answer costs one load.
@@ -120,8 +121,13 @@ impl State {
 }
 
 impl Health {
-    pub(crate) fn new(layer: CompositionLayer, backend: BackendLabel) -> Self {
+    pub(crate) fn new(
+        composition: Arc<Name>,
+        layer: CompositionLayer,
+        backend: BackendLabel,
+    ) -> Self {
         Self {
+            composition,
             layer,
             backend,
             failing: AtomicU8::new(0),
@@ -160,8 +166,8 @@ impl Health {
 
     #[cold]
     fn note_failure(&self, operation: Operation, key: &CacheKey, error: &BackendError) {
-        let (layer, backend) = (self.layer, &self.backend);
-        tracing::debug!(%layer, %backend, %key, error = %error.report(), "an operation on a layer failed");
+        let (composition, layer, backend) = (&self.composition, self.layer, &self.backend);
+        tracing::debug!(%composition, %layer, %backend, %key, error = %error.report(), "an operation on a layer failed");
         let event = Event(operation, error.kind());
         // The value's fault, where all others say something of the layer.
         if matches!(
@@ -183,27 +189,29 @@ impl Health {
 
     // What is told is told without the lock: a subscriber may do anything.
     fn tell_failure(&self, line: Option<Line<Event>>, error: &BackendError) {
-        let (layer, backend, error) = (self.layer, &self.backend, error.report());
+        let (composition, layer, backend) = (&self.composition, self.layer, &self.backend);
+        let error = error.report();
         match line {
             None => {}
             Some(Line::Single) => {
-                tracing::warn!(%layer, %backend, %error, "a layer fails");
+                tracing::warn!(%composition, %layer, %backend, %error, "a layer fails");
             }
             Some(Line::Summary { events, within }) => {
-                tracing::warn!(%layer, %backend, failures = %events, ?within, %error, "a layer goes on failing");
+                tracing::warn!(%composition, %layer, %backend, failures = %events, ?within, %error, "a layer goes on failing");
             }
         }
     }
 
     fn tell_refusal(&self, line: Option<Line<Event>>, error: &BackendError) {
-        let (layer, backend, error) = (self.layer, &self.backend, error.report());
+        let (composition, layer, backend) = (&self.composition, self.layer, &self.backend);
+        let error = error.report();
         match line {
             None => {}
             Some(Line::Single) => {
-                tracing::warn!(%layer, %backend, %error, "a layer refused a value");
+                tracing::warn!(%composition, %layer, %backend, %error, "a layer refused a value");
             }
             Some(Line::Summary { events, within }) => {
-                tracing::warn!(%layer, %backend, refused = %events, ?within, %error, "a layer refused values");
+                tracing::warn!(%composition, %layer, %backend, refused = %events, ?within, %error, "a layer refused values");
             }
         }
     }
@@ -216,14 +224,16 @@ impl Health {
             self.failing.store(state.failing(), Ordering::Relaxed);
             recovery
         };
-        let (layer, backend) = (self.layer, &self.backend);
+        let (composition, layer, backend) = (&self.composition, self.layer, &self.backend);
         if let Some(Recovery {
             after,
             failures,
             untold,
         }) = recovery
         {
-            tracing::info!(%layer, %backend, ?after, failures, %untold, "a layer answers again");
+            // A field that says nothing is left out.
+            let untold = (untold.total() > 0).then(|| tracing::field::display(&untold));
+            tracing::info!(%composition, %layer, %backend, ?after, failures, untold, "a layer answers again");
         }
     }
 }

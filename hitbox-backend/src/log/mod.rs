@@ -7,12 +7,14 @@
 
 mod health;
 mod limiter;
+mod name;
 mod tally;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(crate) use health::Health;
 pub(crate) use limiter::{Limiter, Line};
+pub(crate) use name::Name;
 pub(crate) use tally::Tally;
 
 /// Locks what a source of lines keeps. Standard locks also under loom: no outcome depends on them.

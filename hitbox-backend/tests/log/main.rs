@@ -7,3 +7,4 @@ mod full_record;
 mod page;
 mod quiet;
 mod recorder;
+mod whose;

@@ -183,12 +183,12 @@ async fn a_layer_that_fails_says_why_goes_on_and_answers_again() {
     assert_eq!(
         loud(recorder),
         [
-            "WARN message=a layer fails layer=L2 backend=memory error=memory: read: unavailable: \
+            "WARN message=a layer fails composition=composition layer=L2 backend=memory error=memory: read: unavailable: \
              a scripted fault",
-            "WARN message=a layer goes on failing layer=L2 backend=memory \
+            "WARN message=a layer goes on failing composition=composition layer=L2 backend=memory \
              failures=read unavailable x 1000 within=1s error=memory: read: unavailable: \
              a scripted fault",
-            "INFO message=a layer answers again layer=L2 backend=memory after=4s failures=3000 \
+            "INFO message=a layer answers again composition=composition layer=L2 backend=memory after=4s failures=3000 \
              untold=read unavailable x 1999",
         ]
     );

@@ -7,6 +7,9 @@ use super::{KeyParseError, text};
 /// A key [in a namespace](super::CacheKey::in_namespace) is another key: it shares its entry with none
 /// outside of it, and with none of another namespace.
 ///
+/// In a composition the namespace of its second layer counts, and its first layer is handed keys in that. One
+/// that only the first layer has keeps nothing apart.
+///
 /// ```
 /// use hitbox_core::{CacheKey, Namespace};
 ///

@@ -105,15 +105,15 @@ impl Ledger {
             }
         }
         let line = log::lock(&coarse.lines).note("full", Instant::now());
-        let capacity = self.capacity;
+        let (composition, capacity) = (&self.name, self.capacity);
         match line {
             None => {}
             Some(Line::Single) => {
-                tracing::warn!(%layer, capacity, "a layer owes more keys than can be remembered: nothing older than now in it is trusted");
+                tracing::warn!(%composition, %layer, capacity, "a layer owes more keys than can be remembered: nothing older than now in it is trusted");
             }
             Some(Line::Summary { events, within }) => {
                 let times = events.total();
-                tracing::warn!(%layer, capacity, times, ?within, "a layer owed more keys than can be remembered, again");
+                tracing::warn!(%composition, %layer, capacity, times, ?within, "a layer owed more keys than can be remembered, again");
             }
         }
     }

@@ -32,7 +32,8 @@ use futures::{
 };
 use hitbox_core::{CacheKey, CacheKeyHash, Stamp};
 
-use super::{CompositionLayer, Owed};
+use super::{CompositionLayer, DEFAULT_LABEL, Owed};
+use crate::log::Name;
 use crate::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -58,6 +59,8 @@ pub(super) struct Ledger {
     standing: AtomicUsize,
     /// Per layer: distrust of all that is old in it, whatever the key.
     coarse: [Coarse; 2],
+    /// Of the composition, for the log.
+    name: Arc<Name>,
     /// Counts the ends of writes and removes; a refill compares it to tell whether one has ended
     /// since its read began.
     ends: AtomicU64,
@@ -123,6 +126,7 @@ impl Ledger {
                 .collect(),
             standing: AtomicUsize::new(0),
             coarse: Default::default(),
+            name: Arc::new(Name::new(DEFAULT_LABEL)),
             ends: AtomicU64::new(0),
             capacity: capacity.get(),
             owing: AtomicUsize::new(0),
@@ -130,6 +134,11 @@ impl Ledger {
             tries: Default::default(),
             drivers: AtomicU64::new(0),
         })
+    }
+
+    /// The composition's, for the log.
+    pub(super) fn name(&self) -> &Arc<Name> {
+        &self.name
     }
 
     /// What a read of `key` that begins now must not trust.

@@ -129,7 +129,7 @@ where
             }
             if !self.offload.is_enabled() {
                 match chore {
-                    Chore::Repair(layer) => tracing::warn!(%layer, owed = layers.ledger.owed_len(),
+                    Chore::Repair(layer) => tracing::warn!(composition = %layers.ledger.name(), %layer, owed = layers.ledger.owed_len(),
                         "the background is closed: what the layer still owes is repaired as keys are read"),
                     Chore::Lapses => {}
                 }
@@ -207,7 +207,8 @@ where
         let attempt = tokio::time::timeout(timeout, attempt);
         let work = async move {
             let outcome = attempt.await.unwrap_or_else(|_elapsed| {
-                tracing::debug!(%key, layer = %A::LAYER, ?timeout, "a repair took too long");
+                let (composition, layer) = (ledger.name(), A::LAYER);
+                tracing::debug!(%composition, %layer, %key, ?timeout, "a repair took too long");
                 ledger.note_failed_repair(&key, A::LAYER);
                 Attempt::Failed
             });
