@@ -145,9 +145,15 @@ impl SledBackendBuilder {
     /// How often what was written is forced to the disk, in the background. Default: every half
     /// second. `None`: when [`flush`](SledBackend::flush) is called and when the backend is closed.
     ///
-    /// What has not been flushed may be missing after a crash; what is there is whole. The files of
-    /// values over 4 KiB survive a crash of the process in any case. One of the machine they survive
-    /// once the system has written them by itself, or after [`flush`](SledBackend::flush).
+    /// A crash of the process, `SIGKILL` among them, undoes what has not been flushed: with the
+    /// default, the last half second and the time that a flush takes. What is there after it is whole.
+    /// What was written for a new key is missing. Where a value of up to 4 KiB (key and stored form)
+    /// was replaced or removed, the old value *is back*, and is a hit until it expires or the key is
+    /// written or removed again. A longer one does not come back: the key is missing.
+    ///
+    /// If the machine crashes, longer values may be back, too. What was flushed before is on the disk
+    /// then, but for the files of longer values, which are once the system has written them by itself,
+    /// or after [`flush`](SledBackend::flush).
     pub const fn flush_every(mut self, interval: Option<Duration>) -> Self {
         self.flush_every = interval;
         self
@@ -188,7 +194,8 @@ impl SledBackendBuilder {
     /// - [`InvalidConfiguration`](BackendErrorKind::InvalidConfiguration) for settings that cannot
     ///   work, a directory that cannot be written among them; the message names the setting.
     /// - [`Unavailable`](BackendErrorKind::Unavailable) if another process, or another backend of
-    ///   this one, still holds the directory after a second, if the system gives this process no
+    ///   this one, still holds the directory after a second (a closed one does if its disk has failed,
+    ///   until its process ends), if the system gives this process no
     ///   more threads (sled needs nine), and for a disk that fails.
     pub fn build(self) -> BackendResult<SledBackend> {
         let path = self.checked_path()?;

@@ -83,15 +83,31 @@ pub(crate) fn unusable_sled(label: &BackendLabel, noticed_by: &str) -> BackendEr
     ))
 }
 
+/// Somebody has the directory open.
 pub(crate) fn locked(label: &BackendLabel, path: &Path) -> BackendError {
+    held(
+        label,
+        path,
+        "another process, or another backend of this one, holds this directory; close it, or give \
+         each its own directory",
+    )
+}
+
+/// Nobody has the directory open, and sled's files in it are held all the same.
+pub(crate) fn not_let_go(label: &BackendLabel, path: &Path) -> BackendError {
+    held(
+        label,
+        path,
+        "a backend that is closed still holds this directory, as one does whose disk has failed, \
+         until its process ends; once the disk is well, restart the process",
+    )
+}
+
+fn held(label: &BackendLabel, path: &Path, by: &str) -> BackendError {
     BackendError::new(
         BackendErrorKind::Unavailable,
         Operation::Open,
         label.clone(),
     )
-    .with_detail(format!(
-        "`path` {}: another process, or another backend of this one, holds this directory; close \
-         it, or give each its own directory",
-        path.display()
-    ))
+    .with_detail(format!("`path` {}: {by}", path.display()))
 }

@@ -3,9 +3,14 @@
 //! A file holds the key and the stored form of one entry, and is never changed. Its number is never
 //! used again while the directory is open; and should a slot ever name the file of another key, the
 //! key in it shows that.
+//!
+//! sled keeps its last writes in memory for a while. A process that is killed meanwhile leaves slots of
+//! entries that had been replaced or removed. So the file of such an entry gives up its name at once:
+//! the slot that comes back names no file, and the next open drops it.
 
 use std::{
     collections::{BTreeSet, HashMap},
+    ffi::OsStr,
     fs::{self, File},
     io::{self, Read, Write},
     path::{Path, PathBuf},
@@ -22,6 +27,9 @@ use crate::slot::FileRef;
 /// Directories with millions of files are slow on some file systems.
 const DIRECTORIES: u64 = 64;
 
+/// What the second name of a file adds to its first.
+const RETIRED: &str = "gone";
+
 /// So many files are not synced one by one if the system knows another way.
 const MANY: usize = 32;
 
@@ -35,32 +43,50 @@ pub(crate) struct Files {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Files that no slot names any more. After a crash sled may show what it held before, so they
-    /// are deleted only once it has written its log.
+    /// Files that no slot names any more, under their second names. Deleting a large one takes
+    /// milliseconds, which is not for the thread of whoever replaced or removed the entry.
     retired: Vec<FileRef>,
     retired_bytes: u64,
     /// Files whose content may not be on disk yet.
     unsynced: BTreeSet<u64>,
 }
 
-/// The files that were found at open, less those that were claimed.
-pub(crate) type Unclaimed = HashMap<u64, u64>;
+/// What was found at open, less the files that were claimed.
+#[derive(Debug, Default)]
+pub(crate) struct Unclaimed {
+    /// The length of each file, by its number.
+    files: HashMap<u64, u64>,
+    /// What no slot can name: files that were retired, and what is no file.
+    others: Vec<PathBuf>,
+}
 
 impl Files {
     /// The files below `root`, which need not be there. The second is to be given to
     /// [`delete_unclaimed`](Self::delete_unclaimed) once every slot has had its chance.
     pub(crate) fn scan(root: &Path) -> io::Result<(Self, Unclaimed)> {
-        let mut found = Unclaimed::new();
+        let mut found = Unclaimed::default();
+        let mut last = 0;
+        make_way_for_directory(root);
         for directory in entries(root)? {
-            for file in entries(&directory?.path())? {
-                let file = file?;
-                let Some(id) = parse_name(&file.file_name().to_string_lossy()) else {
+            let directory = directory?.path();
+            if directory.file_name().is_some_and(is_name_of_directory) {
+                make_way_for_directory(&directory);
+            }
+            for entry in entries(&directory)? {
+                let entry = entry?;
+                let Some((id, is_retired)) = parse_name(&entry.file_name().to_string_lossy())
+                else {
                     continue;
                 };
-                found.insert(id, file.metadata()?.len());
+                last = id.max(last);
+                let metadata = entry.metadata()?;
+                if metadata.is_file() && !is_retired {
+                    found.files.insert(id, metadata.len());
+                } else {
+                    found.others.push(entry.path());
+                }
             }
         }
-        let last = found.keys().max().copied().unwrap_or(0);
         let files = Self {
             root: root.to_owned(),
             next: AtomicU64::new(last.saturating_add(1)),
@@ -72,19 +98,37 @@ impl Files {
 
     /// Whether `file` is among what was found, whole. Each file belongs to one slot.
     pub(crate) fn claim(&self, file: FileRef, unclaimed: &mut Unclaimed) -> bool {
-        if unclaimed.get(&file.id) != Some(&file.length) {
+        // The slot may come back once more, should the process be killed soon.
+        self.next
+            .fetch_max(file.id.saturating_add(1), Ordering::Relaxed);
+        if unclaimed.files.get(&file.id) != Some(&file.length) {
             return false;
         }
-        unclaimed.remove(&file.id);
+        unclaimed.files.remove(&file.id);
         self.on_disk.fetch_add(file.on_disk(), Ordering::Relaxed);
         true
     }
 
-    pub(crate) fn delete_unclaimed(&self, unclaimed: Unclaimed) -> io::Result<()> {
-        for id in unclaimed.into_keys() {
-            delete(&self.path(id))?;
+    /// Deletes what no slot names. What cannot be deleted stays, and does no harm.
+    pub(crate) fn delete_unclaimed(&self, unclaimed: Unclaimed) {
+        let files = unclaimed.files.into_keys().map(|id| self.path(id));
+        let mut left = 0_u64;
+        let mut first = None;
+        for path in files.chain(unclaimed.others) {
+            if let Err(cause) = delete_whatever_it_is(&path) {
+                left += 1;
+                first.get_or_insert((path, cause));
+            }
         }
-        Ok(())
+        if let Some((path, cause)) = first {
+            tracing::warn!(
+                left,
+                path = %path.display(),
+                %cause,
+                "what stands among the files of long values and belongs to no entry could not be \
+                 deleted"
+            );
+        }
     }
 
     /// What all files take on disk.
@@ -112,7 +156,7 @@ impl Files {
         });
         if written.is_err() {
             // What is there of it would take up room that something else needs.
-            self.delete(vec![file]);
+            self.delete_at(&path, file);
         } else {
             self.state().unsynced.insert(file.id);
         }
@@ -149,15 +193,20 @@ impl Files {
         Ok(beginning == prefix)
     }
 
-    /// To be called when no slot names `file` any more.
+    /// To be called when no slot names `file` any more, also on a thread that must not wait long.
     pub(crate) fn retire(&self, file: FileRef) {
+        self.state().unsynced.remove(&file.id);
+        if fs::rename(self.path(file.id), self.retired_path(file.id)).is_err() {
+            // It is gone already, or there is no room for another name.
+            self.delete_at(&self.path(file.id), file);
+            return;
+        }
         let mut state = self.state();
-        state.unsynced.remove(&file.id);
         state.retired.push(file);
         state.retired_bytes += file.on_disk();
     }
 
-    /// What has been retired so far: to be [deleted](Self::delete) once sled's log is on disk.
+    /// What has been retired so far, to be [deleted](Self::delete_retired).
     pub(crate) fn take_retired(&self) -> Vec<FileRef> {
         let mut state = self.state();
         state.retired_bytes = 0;
@@ -169,15 +218,19 @@ impl Files {
         self.state().retired_bytes
     }
 
-    pub(crate) fn delete(&self, retired: Vec<FileRef>) {
+    pub(crate) fn delete_retired(&self, retired: Vec<FileRef>) {
         for file in retired {
-            if let Err(cause) = delete(&self.path(file.id)) {
-                // It goes at the next open; until then it counts.
-                tracing::warn!(%cause, "a file of an entry that is gone could not be deleted");
-                continue;
-            }
-            self.on_disk.fetch_sub(file.on_disk(), Ordering::Relaxed);
+            self.delete_at(&self.retired_path(file.id), file);
         }
+    }
+
+    fn delete_at(&self, path: &Path, file: FileRef) {
+        if let Err(cause) = delete(path) {
+            // It goes at the next open; until then it counts.
+            tracing::warn!(%cause, "a file of an entry that is gone could not be deleted");
+            return;
+        }
+        self.on_disk.fetch_sub(file.on_disk(), Ordering::Relaxed);
     }
 
     /// Writes to disk what the system holds of the files.
@@ -210,8 +263,12 @@ impl Files {
 
     fn path(&self, id: u64) -> PathBuf {
         self.root
-            .join(format!("{:02x}", id % DIRECTORIES))
+            .join(directory_name(id))
             .join(format!("{id:016x}"))
+    }
+
+    fn retired_path(&self, id: u64) -> PathBuf {
+        self.path(id).with_extension(RETIRED)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -239,6 +296,27 @@ fn delete(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Deletes what is no directory, for one to be made there.
+fn make_way_for_directory(path: &Path) {
+    if path.is_dir() || path.symlink_metadata().is_err() {
+        return;
+    }
+    let outcome = fs::remove_file(path);
+    tracing::warn!(
+        path = %path.display(),
+        is_gone = outcome.is_ok(),
+        "what stood where files of long values belong is no directory"
+    );
+}
+
+fn delete_whatever_it_is(path: &Path) -> io::Result<()> {
+    match delete(path) {
+        // Only an empty one: whatever is in it, nobody knows whose it is.
+        Err(_) if path.is_dir() => fs::remove_dir(path),
+        outcome => outcome,
+    }
+}
+
 /// What is in a directory; nothing if there is none.
 fn entries(directory: &Path) -> io::Result<Vec<io::Result<fs::DirEntry>>> {
     match fs::read_dir(directory) {
@@ -255,10 +333,23 @@ fn is_no_directory(cause: &io::Error) -> bool {
     )
 }
 
-fn parse_name(name: &str) -> Option<u64> {
-    (name.len() == 16)
-        .then(|| u64::from_str_radix(name, 16).ok())
-        .flatten()
+fn is_name_of_directory(name: &OsStr) -> bool {
+    (0..DIRECTORIES).any(|number| *name == *directory_name(number))
+}
+
+fn directory_name(id: u64) -> String {
+    format!("{:02x}", id % DIRECTORIES)
+}
+
+/// The number of a file, and whether this is its second name.
+fn parse_name(name: &str) -> Option<(u64, bool)> {
+    let (number, is_retired) = match name.split_once('.') {
+        None => (name, false),
+        Some((number, RETIRED)) => (number, true),
+        Some(_) => return None,
+    };
+    let id = (number.len() == 16).then(|| u64::from_str_radix(number, 16).ok());
+    Some((id.flatten()?, is_retired))
 }
 
 /// Whether the system writes to disk whatever it holds of this file system.
@@ -314,26 +405,58 @@ mod tests {
     }
 
     #[test]
-    fn files_are_there_until_they_are_deleted_and_orphans_until_the_next_scan() {
+    fn retired_files_count_until_they_are_deleted_and_orphans_are_there_until_the_next_scan() {
         let directory = tempfile::tempdir().unwrap();
         let (files, _) = Files::scan(directory.path()).unwrap();
         let [one, two, three] = [1, 2, 3].map(|n| written(&files, &[n; 5_000]));
         assert_eq!(files.on_disk(), 3 * one.on_disk());
         files.retire(one);
-        assert!(files.read(one, b"key").is_ok());
+        let found = files.read(one, b"key").unwrap_err();
+        assert_eq!(found.kind(), io::ErrorKind::NotFound);
+        assert_eq!(files.on_disk(), 3 * one.on_disk());
         files.sync().unwrap();
-        files.delete(files.take_retired());
-        assert!(files.read(one, b"key").is_err());
+        files.delete_retired(files.take_retired());
         assert_eq!(files.on_disk(), 2 * one.on_disk());
 
         let (again, mut unclaimed) = Files::scan(directory.path()).unwrap();
         assert!(again.claim(two, &mut unclaimed));
         assert!(!again.claim(two, &mut unclaimed), "claimed twice");
         assert!(!again.claim(FileRef { length: 1, ..three }, &mut unclaimed));
-        again.delete_unclaimed(unclaimed).unwrap();
+        again.delete_unclaimed(unclaimed);
         assert!(again.read(three, b"key").is_err());
         assert!(again.read(two, b"key").is_ok());
         assert_eq!(again.on_disk(), two.on_disk());
         assert!(written(&again, b"new").id > three.id);
+    }
+
+    /// As after a kill.
+    #[test]
+    fn what_was_retired_is_nobodys_at_the_next_scan_and_its_number_is_not_used_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let (files, _) = Files::scan(directory.path()).unwrap();
+        let [_, last] = [1, 2].map(|n| written(&files, &[n; 5_000]));
+        files.retire(last);
+
+        let (again, mut unclaimed) = Files::scan(directory.path()).unwrap();
+        assert!(!again.claim(last, &mut unclaimed));
+        again.delete_unclaimed(unclaimed);
+        assert!(!again.retired_path(last.id).exists());
+
+        // The slot has come back a second time, and nothing else says that the number was in use.
+        let (again, mut unclaimed) = Files::scan(directory.path()).unwrap();
+        assert!(!again.claim(last, &mut unclaimed));
+        assert!(written(&again, b"new").id > last.id);
+    }
+
+    #[test]
+    fn a_file_that_cannot_have_another_name_is_deleted_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let (files, _) = Files::scan(directory.path()).unwrap();
+        let file = written(&files, &[1; 5_000]);
+        fs::create_dir(files.retired_path(file.id)).unwrap();
+        files.retire(file);
+        assert!(!files.path(file.id).exists());
+        assert_eq!(files.on_disk(), 0);
+        assert_eq!(files.retired_bytes(), 0);
     }
 }

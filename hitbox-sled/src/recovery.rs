@@ -120,7 +120,7 @@ fn attempt<T>(
             Err(Failure::Damaged("an error that sled returned"))
         }
         Ok(Err(sled::Error::Io(cause))) if is_held(&cause) => Err(Failure::Failed(
-            error::locked(label, directory.path()).with_source(cause),
+            error::not_let_go(label, directory.path()).with_source(cause),
         )),
         Ok(Err(cause)) => Err(Failure::Failed(error::from_sled(
             cause,

@@ -8,8 +8,9 @@
 //! sled's log keeps the order of writes, and after a crash what is left of it is a prefix. The
 //! index entry goes in before the value and comes out after it, so a crash can leave an index entry
 //! without its value (recognised and dropped) but no value without its index entry. A file is
-//! written before the slot that names it, and deleted after sled has written that no slot does: so
-//! a crash can leave a file that no slot names (deleted at open) but no slot without its file.
+//! written before the slot that names it, so a crash can leave a file that no slot names (deleted at
+//! open). It loses its name when the slot is replaced or removed, which sled may not have written yet:
+//! so a crash can leave a slot without its file (dropped at open), but no long value comes back.
 
 mod disk;
 mod reconcile;
@@ -253,7 +254,7 @@ impl Store {
             let belongs = is_exact
                 || tree_key.starts_with(prefix)
                 || match slot::file_in(&slot) {
-                    Some(file) => self.files.has_prefix(file, prefix)?,
+                    Some(file) => self.has_prefix(file, prefix)?,
                     None => false,
                 };
             if belongs {
@@ -261,6 +262,14 @@ impl Store {
             }
         }
         Ok(removed)
+    }
+
+    /// Whether the key in `file` begins with `prefix`. What is gone meanwhile does not.
+    fn has_prefix(&self, file: FileRef, prefix: &[u8]) -> sled::Result<bool> {
+        match self.files.has_prefix(file, prefix) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+            outcome => Ok(outcome?),
+        }
     }
 
     fn evict_down_to(&self, bound: u64, now: DateTime<Utc>) -> sled::Result<()> {

@@ -78,7 +78,8 @@ fn sweep(store: &Store, signal: &Signal, label: &BackendLabel) -> sled::Result<(
     if deleted > 0 {
         tracing::debug!(backend = %label, deleted, "expired entries swept");
     }
-    store.collect_if_any()
+    store.collect();
+    Ok(())
 }
 
 impl Drop for Sweeper {

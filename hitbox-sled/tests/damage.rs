@@ -168,3 +168,69 @@ async fn damaged_files_give_what_was_written_or_nothing() {
         began.elapsed()
     );
 }
+
+/// Where the file of a long value was, and where the files are.
+fn places(directory: &Path) -> (PathBuf, PathBuf) {
+    let values = directory.join("values");
+    let file = files(&values).remove(0);
+    let shard = file.parent().unwrap().to_owned();
+    (file, shard)
+}
+
+/// One long value is gone, everything else is there, and any long value can be written.
+async fn assert_one_lost(path: &Path, what: &str) {
+    for round in 0..2 {
+        let backend = SledBackend::builder().path(path).build().unwrap();
+        assert_eq!(backend.recovered_from(), None, "{what}");
+        let mut lost = 0;
+        for number in 0..KEYS {
+            match backend.read(&key(number)).await.unwrap() {
+                Some(value) => assert_eq!(value.data().as_ref(), payload(number, 0)),
+                None => lost += 1,
+            }
+        }
+        assert_eq!(lost, 1, "{what}, opening {round}");
+        let long = Raw::from(Bytes::from(vec![1; 10_000]));
+        for number in KEYS..KEYS + 130 {
+            let value = CacheValue::loaded(long.clone(), Stamp::now());
+            backend.write(&key(number), value).await.unwrap();
+        }
+        backend.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_directory_where_a_file_should_be_costs_that_entry_alone() {
+    let empty: fn(&Path) = |file| fs::create_dir(file).unwrap();
+    let full: fn(&Path) = |file| {
+        fs::create_dir(file).unwrap();
+        fs::write(file.join("whose"), "?").unwrap();
+    };
+    for (what, make) in [("empty", empty), ("full", full)] {
+        let directory = tempfile::tempdir().unwrap();
+        write_generation(directory.path(), 0).await;
+        let (file, _) = places(directory.path());
+        fs::remove_file(&file).unwrap();
+        make(&file);
+        assert_one_lost(directory.path(), what).await;
+        assert_eq!(file.exists(), what == "full", "{what}");
+    }
+}
+
+/// Else one long value in 64 could not be written.
+#[tokio::test]
+async fn a_file_where_a_directory_of_files_should_be_makes_way() {
+    let directory = tempfile::tempdir().unwrap();
+    write_generation(directory.path(), 0).await;
+    let (_, shard) = places(directory.path());
+    fs::remove_dir_all(&shard).unwrap();
+    fs::write(&shard, "not a directory").unwrap();
+    assert_one_lost(directory.path(), "a directory").await;
+}
+
+#[tokio::test]
+async fn a_file_where_all_files_should_be_makes_way() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("values"), "not a directory").unwrap();
+    write_generation(directory.path(), 0).await;
+}

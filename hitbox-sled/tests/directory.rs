@@ -306,3 +306,54 @@ async fn clear_keeps_to_its_namespace() {
     assert_eq!(backend.read(&key(0)).await.unwrap(), None);
     assert_eq!(backend.statistics().entries, 1);
 }
+
+const FULL_DIRECTORY: &str = "HITBOX_SLED_FULL_DIRECTORY";
+
+#[test]
+fn child_on_a_full_disk() {
+    let Ok(path) = std::env::var(FULL_DIRECTORY) else {
+        return;
+    };
+    let settings = || {
+        builder(Path::new(&path))
+            .flush_every(None)
+            .sweep_every(None)
+    };
+    let backend = settings().build().unwrap();
+    let full = (0..10_000)
+        .map(|number| futures::executor::block_on(backend.write(&key(number), value(3_000))))
+        .find_map(Result::err)
+        .unwrap();
+    drop(backend);
+    println!("\nfull {full}");
+    println!("again {}", refused(settings().build()));
+}
+
+/// Restarting is the advice that helps: nobody else has the directory.
+#[cfg(unix)]
+#[test]
+fn a_directory_whose_disk_has_failed_is_refused_with_advice() {
+    let directory = tempfile::tempdir().unwrap();
+    // Writes beyond a few MiB fail, as they do on a full disk.
+    let limited = "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\"";
+    let child = Command::new("sh")
+        .args(["-c", limited])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "child_on_a_full_disk", "--nocapture"])
+        .env(FULL_DIRECTORY, directory.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    let line = |start| said.lines().find(|line| line.starts_with(start)).unwrap();
+    assert!(line("full ").contains("unavailable"), "{said}");
+    let again = line("again ");
+    assert!(again.contains("restart the process"), "{again}");
+    assert!(!again.contains("another process"), "{again}");
+
+    // Nothing that was on disk is lost for the next process.
+    assert_eq!(
+        builder(directory.path()).build().unwrap().recovered_from(),
+        None
+    );
+}

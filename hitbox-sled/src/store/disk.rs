@@ -17,7 +17,7 @@ const BESIDES: u64 = 64 << 20;
 const RESERVE: u64 = 16 << 20;
 
 /// How much of what is not needed may wait to be deleted, as a share of `max_bytes` and at least.
-/// Each time costs a flush of sled's; but what is deleted soon has never been written to the disk.
+/// What is deleted soon has never been written to the disk.
 const UNNEEDED_SHARE: u64 = 8;
 const LEAST_UNNEEDED: u64 = 8 << 20;
 
@@ -34,24 +34,14 @@ impl Store {
     pub(crate) fn flush(&self) -> sled::Result<()> {
         self.check_in_use()?;
         self.files.sync()?;
-        self.collect()
+        self.changing(|| self.db.flush())?;
+        self.collect();
+        Ok(())
     }
 
     /// Deletes the files that no slot names any more.
-    pub(crate) fn collect(&self) -> sled::Result<()> {
-        // Taken first: what is retired meanwhile may not be in what is flushed.
-        let retired = self.files.take_retired();
-        self.changing(|| self.db.flush())?;
-        self.files.delete(retired);
-        Ok(())
-    }
-
-    /// [`collect`](Self::collect), if there is anything to delete.
-    pub(crate) fn collect_if_any(&self) -> sled::Result<()> {
-        if self.files.retired_bytes() > 0 {
-            self.collect()?;
-        }
-        Ok(())
+    pub(crate) fn collect(&self) {
+        self.files.delete_retired(self.files.take_retired());
     }
 
     /// What is on disk of the store, older files of sled's included.
@@ -79,11 +69,11 @@ impl Store {
             .making_room
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        self.collect()?;
+        self.collect();
         while !self.has_room() && self.gauges.bytes() > 0 {
             let live = self.gauges.bytes();
             self.evict_down_to(live - live.div_ceil(8), now)?;
-            self.collect()?;
+            self.collect();
             if self.log_length() > self.limit() {
                 // No eviction changes that before more is written.
                 break;

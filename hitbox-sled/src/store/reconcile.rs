@@ -21,6 +21,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> sled::Result<()> {
         let mut entries = 0;
+        let mut dropped = 0_u64;
         for entry in &self.values {
             let (tree_key, slot) = entry?;
             let is_whole = file_in(&slot).is_none_or(|file| self.files.claim(file, &mut unclaimed));
@@ -29,6 +30,7 @@ impl Store {
                 Ok(_) | Err(_) => {
                     self.changing(|| self.values.remove(&tree_key))?;
                     self.gauges.evicted(EvictionCause::Unreadable);
+                    dropped += 1;
                     continue;
                 }
             };
@@ -39,7 +41,13 @@ impl Store {
             self.gauges.entry_added(slot::cost(&tree_key, &slot));
             entries += 1;
         }
-        self.files.delete_unclaimed(unclaimed)?;
+        if dropped > 0 {
+            tracing::info!(
+                dropped,
+                "entries that a crash or damage left without their values were dropped"
+            );
+        }
+        self.files.delete_unclaimed(unclaimed);
         // Each entry has an index entry now; more of them than that point nowhere.
         if self.index.len() > entries {
             for index_key in self.index.iter().keys() {
