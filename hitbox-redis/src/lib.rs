@@ -43,7 +43,7 @@
 //! to run. A key that holds something other than a string is a miss, and counted as
 //! [`Foreign`](hitbox_backend::Rejection::Foreign) only where it is read by itself. The nodes of a cluster get
 //! each command by itself. Where a server refuses an `MGET` (the user may not use it, or not on one of the
-//! keys, or the server is a node of a cluster), each key is sent as a `GET`, and what is refused of one key
+//! keys, or the server is a node of a cluster, which may not serve the slot of the first), each key is sent as a `GET`, and what is refused of one key
 //! fails no other. A server that refuses every `MGET` is not sent another.
 //!
 //! # Expiry and clocks

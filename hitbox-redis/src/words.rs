@@ -129,7 +129,10 @@ pub(crate) fn refuses_several_keys(error: &RedisError) -> bool {
     let Some(code) = error.code() else {
         return false;
     };
-    matches!(code, "CROSSSLOT" | "NOPERM" | "TRYAGAIN" | "ASK") || does_not_know(code, error)
+    matches!(
+        code,
+        "CROSSSLOT" | "NOPERM" | "TRYAGAIN" | "ASK" | "CLUSTERDOWN"
+    ) || does_not_know(code, error)
 }
 
 /// Whether that will be so for any keys.
@@ -138,8 +141,13 @@ pub(crate) fn refuses_mget(error: &RedisError) -> bool {
         return false;
     };
     let text = error.detail().unwrap_or_default();
-    let of_the_command = text.contains("command");
-    code == "CROSSSLOT" || (code == "NOPERM" && of_the_command) || does_not_know(code, error)
+    match code {
+        "CROSSSLOT" => true,
+        "NOPERM" => text.contains("command"),
+        // Of the first key's. Where there are slots, several keys have several.
+        "CLUSTERDOWN" => text.contains("slot"),
+        _ => does_not_know(code, error),
+    }
 }
 
 fn does_not_know(code: &str, error: &RedisError) -> bool {

@@ -152,6 +152,54 @@ async fn a_cluster_of_one_node_that_is_named_by_url() {
     );
 }
 
+/// As after the loss of a shard, or while slots are handed out.
+#[cfg(feature = "cluster")]
+#[tokio::test]
+async fn a_cluster_that_serves_half_of_the_slots_and_is_named_by_url() {
+    let node = test_servers::redis::RedisCluster::start_one(None)
+        .await
+        .unwrap();
+    let mut observer = Observer::connect(&node.url()).await;
+    let half = [
+        &[
+            &b"CONFIG"[..],
+            b"SET",
+            b"cluster-require-full-coverage",
+            b"no",
+        ][..],
+        &[b"CLUSTER", b"DELSLOTSRANGE", b"8192", b"16383"],
+    ];
+    for command in half {
+        let () = observer.ask(command).await;
+    }
+    let (writer, mut keys) = (patient(&node), keys());
+    let mut served = Vec::new();
+    for key in &keys {
+        served.push(writer.write(key, value("live")).await.is_ok());
+    }
+    assert!(served.contains(&true) && served.contains(&false));
+    for first_is_served in [true, false] {
+        let first = served.iter().position(|served| *served == first_is_served);
+        keys.swap(0, first.unwrap());
+        served.swap(0, first.unwrap());
+        let cache = patient(&node);
+        for _ in 0..3 {
+            let in_bulk = cache.read_many(&keys).await;
+            let by_tasks = join_all(keys.iter().map(|key| cache.read(key))).await;
+            let found = in_bulk.iter().zip(&by_tasks).zip(&served);
+            for (number, ((one, two), served)) in found.enumerate() {
+                for found in [one, two] {
+                    assert_eq!(found.is_ok(), *served, "{number}: {found:?}");
+                }
+            }
+            let entries = keys.iter().map(|key| (key.clone(), value("live")));
+            let written = cache.write_many(entries.collect()).await;
+            let written: Vec<_> = written.iter().map(Result::is_ok).collect();
+            assert_eq!(written, served);
+        }
+    }
+}
+
 const MIB: usize = 1 << 20;
 
 async fn that_takes_a_mebibyte() -> RedisServer {
