@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use hitbox_backend::DeleteStatus;
-use redis::{Cmd, Value};
+use redis::{Cmd, ToRedisArgs, Value};
 
 use crate::{
     error::{Cause, Failure},
-    request::Change,
+    request::{Change, Expected},
 };
 
 /// A command, and the key that it is about.
@@ -28,7 +28,7 @@ pub(crate) fn time() -> Cmd {
     redis::cmd("TIME")
 }
 
-pub(crate) fn get(key: &str) -> Cmd {
+pub(crate) fn get(key: impl ToRedisArgs) -> Cmd {
     let mut command = redis::cmd("GET");
     command.arg(key);
     command
@@ -52,6 +52,7 @@ pub(crate) fn set(key: &str, stored: &[u8], expire: Option<i64>) -> Change {
     Change {
         command,
         longest: key.len().max(stored.len()),
+        expected: Expected::Done,
     }
 }
 
@@ -62,6 +63,7 @@ pub(crate) fn unlink(key: &str) -> Change {
     Change {
         command,
         longest: key.len(),
+        expected: Expected::Count,
     }
 }
 
@@ -84,7 +86,8 @@ pub(crate) fn found_many(reply: Value, count: usize) -> Result<Vec<Value>, Failu
     if values.len() != count {
         return Err(Cause::UnexpectedReply.into());
     }
-    Ok(values)
+    let values = values.into_iter().map(|value| Expected::Value.check(value));
+    values.collect()
 }
 
 /// What UNLINK of one key replies.

@@ -68,12 +68,12 @@ impl Exchange {
         let until = self.until()?;
         match &self.target {
             Target::Server(Server { link, gets, .. }) => match gets.alone() {
-                Some(_on_its_way) => link.one(&commands::get(&key), until).await,
+                Some(_on_its_way) => link.one(&commands::get(&*key), until).await,
                 None => gets.together(Get(key.into_owned()), until).await,
             },
             #[cfg(feature = "cluster")]
             Target::Cluster(cluster) => {
-                let command = commands::get(&key);
+                let command = commands::get(&*key);
                 cluster.reply(&key, &command, until).await
             }
         }

@@ -97,7 +97,8 @@ impl Batched for Change {
     ) -> Replies {
         match &*parcel {
             Changes::One(change) => {
-                let reply = link.send(change, until, doubt).await.one();
+                let reply = link.send(change, until, doubt).await;
+                let reply = reply.one(change.expected);
                 vec![reply.map_err(|failure| failure.at(link.address()))]
             }
             Changes::Several(several) => link.each(several, until, doubt).await,

@@ -1,6 +1,6 @@
 //! What can be sent on a connection, and what may be done when it comes to nothing.
 
-use std::future::Future;
+use std::{future::Future, iter};
 
 use redis::{Arg, Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection};
 
@@ -40,6 +40,38 @@ pub(crate) trait Request: Sync {
 /// One command.
 pub(crate) trait Single: Request<Reply = Value> + Send {
     fn into_command(self) -> Cmd;
+
+    fn expects(&self) -> Expected;
+
+    /// The key, if it reads the value of one.
+    fn read_key(&self) -> Option<&[u8]>;
+}
+
+/// What is replied to a command that is carried out.
+#[derive(Clone, Copy)]
+pub(crate) enum Expected {
+    /// A value, or none.
+    Value,
+    Done,
+    Count,
+    /// What it is worth is seen later.
+    Anything,
+}
+
+impl Expected {
+    pub(crate) fn check(self, reply: Value) -> Reply {
+        let fits = match self {
+            Self::Value => matches!(reply, Value::BulkString(_) | Value::Nil),
+            Self::Done => matches!(reply, Value::Okay),
+            Self::Count => matches!(reply, Value::Int(_)),
+            Self::Anything => true,
+        };
+        if fits {
+            Ok(reply)
+        } else {
+            Err(Cause::UnexpectedReply.into())
+        }
+    }
 }
 
 /// One that reads.
@@ -51,11 +83,7 @@ impl Request for Cmd {
     }
 
     fn longest(&self) -> usize {
-        let lengths = self.args_iter().map(|argument| match argument {
-            Arg::Simple(bytes) => bytes.len(),
-            Arg::Cursor | _ => 0,
-        });
-        lengths.max().unwrap_or(0)
+        strings(self).map(<[u8]>::len).max().unwrap_or(0)
     }
 
     async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
@@ -71,6 +99,29 @@ impl Single for Cmd {
     fn into_command(self) -> Cmd {
         self
     }
+
+    fn expects(&self) -> Expected {
+        match self.read_key() {
+            Some(_) => Expected::Value,
+            None => Expected::Anything,
+        }
+    }
+
+    fn read_key(&self) -> Option<&[u8]> {
+        let mut strings = strings(self);
+        strings.next().filter(|name| *name == b"GET")?;
+        strings.next()
+    }
+}
+
+fn strings(command: &Cmd) -> impl Iterator<Item = &[u8]> {
+    let mut arguments = command.args_iter();
+    iter::from_fn(move || {
+        arguments.next().map(|argument| match argument {
+            Arg::Simple(bytes) => bytes,
+            Arg::Cursor | _ => &[],
+        })
+    })
 }
 
 /// A command that changes something.
@@ -79,6 +130,7 @@ pub(crate) struct Change {
     pub(crate) command: Cmd,
     /// Of the longest string in it.
     pub(crate) longest: usize,
+    pub(crate) expected: Expected,
 }
 
 impl Request for Change {
@@ -105,6 +157,14 @@ impl Single for Change {
     fn into_command(self) -> Cmd {
         self.command
     }
+
+    fn expects(&self) -> Expected {
+        self.expected
+    }
+
+    fn read_key(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// Several commands, and one reply for each.
@@ -112,6 +172,7 @@ pub(crate) struct Several {
     pipeline: Pipeline,
     effect: Effect,
     longest: usize,
+    expected: Vec<Expected>,
 }
 
 impl Several {
@@ -120,6 +181,7 @@ impl Several {
         // Or the first error would take the place of all replies.
         pipeline.ignore_errors();
         let (mut effect, mut longest) = (Effect::Reads, 0);
+        let expected = commands.iter().map(Single::expects).collect();
         for command in commands {
             effect = effect.and(command.effect());
             longest = longest.max(command.longest());
@@ -129,6 +191,7 @@ impl Several {
             pipeline,
             effect,
             longest,
+            expected,
         }
     }
 
@@ -136,6 +199,7 @@ impl Several {
     #[cfg(feature = "cluster")]
     pub(crate) fn asking(command: impl Single) -> Self {
         let (effect, longest) = (command.effect(), command.longest());
+        let expected = vec![Expected::Anything, command.expects()];
         let mut pipeline = Pipeline::with_capacity(2);
         pipeline.ignore_errors();
         pipeline.cmd("ASKING").add_command(command.into_command());
@@ -143,11 +207,12 @@ impl Several {
             pipeline,
             effect,
             longest,
+            expected,
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.pipeline.len()
+    pub(crate) fn expects(&self) -> &[Expected] {
+        &self.expected
     }
 }
 
@@ -192,20 +257,23 @@ pub(crate) struct Answer<R> {
 
 impl Answer<Value> {
     /// The reply to the one command.
-    pub(crate) fn one(self) -> Reply {
-        doubted(self.reply, self.doubt.as_ref())
+    pub(crate) fn one(self, expected: Expected) -> Reply {
+        let reply = self.reply.and_then(|reply| expected.check(reply));
+        doubted(reply, self.doubt.as_ref())
     }
 }
 
 impl Answer<Vec<RedisResult<Value>>> {
-    /// The replies to so many commands.
-    pub(crate) fn each(self, count: usize) -> Vec<Reply> {
+    /// The replies to the commands that expect these.
+    pub(crate) fn each(self, expected: &[Expected]) -> Vec<Reply> {
         let Self { reply, doubt } = self;
         let failure = match reply {
-            Ok(replies) if replies.len() == count => {
-                let replies = replies
-                    .into_iter()
-                    .map(|reply| reply.map_err(Failure::from));
+            Ok(replies) if replies.len() == expected.len() => {
+                let replies = replies.into_iter().zip(expected).map(|(reply, expected)| {
+                    reply
+                        .map_err(Failure::from)
+                        .and_then(|reply| expected.check(reply))
+                });
                 return replies
                     .map(|reply| doubted(reply, doubt.as_ref()))
                     .collect();
@@ -213,7 +281,7 @@ impl Answer<Vec<RedisResult<Value>>> {
             Ok(_) => Cause::UnexpectedReply.into(),
             Err(failure) => failure,
         };
-        vec![doubted(Err(failure), doubt.as_ref()); count]
+        vec![doubted(Err(failure), doubt.as_ref()); expected.len()]
     }
 }
 

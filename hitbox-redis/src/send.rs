@@ -39,7 +39,8 @@ struct Course {
 impl Link {
     /// The reply to one command, as [`send`](Self::send) gets it.
     pub(crate) async fn one(&self, request: &impl Single, until: Instant) -> Reply {
-        let reply = self.send(request, until, None).await.one();
+        let reply = self.send(request, until, None).await;
+        let reply = reply.one(request.expects());
         reply.map_err(|failure| failure.at(self.address()))
     }
 
@@ -51,7 +52,7 @@ impl Link {
         doubt: Option<Failure>,
     ) -> Vec<Reply> {
         let answer = self.send(request, until, doubt).await;
-        let replies = answer.each(request.len()).into_iter();
+        let replies = answer.each(request.expects()).into_iter();
         replies
             .map(|reply| reply.map_err(|failure| failure.at(self.address())))
             .collect()
@@ -278,7 +279,7 @@ async fn values_together(link: &Link, keys: &[&str], until: Instant) -> Vec<Repl
             Err(failure) => failure,
         };
         let Some(error) = failure.server_error().filter(|e| refuses_several_keys(e)) else {
-            return vec![Err(failure); count];
+            return vec![Err(failure.at(link.address())); count];
         };
         if refuses_mget(error) {
             learned.note_mget_refused();

@@ -208,3 +208,39 @@ async fn a_sentinel_an_old_server_and_too_few_replicas() {
     assert_tells(&error, Kind::Unavailable, &["too few replicas"]);
     assert!(error.is_retryable() && error.is_definite(), "{error}");
 }
+
+#[tokio::test]
+async fn replies_of_the_wrong_kind() {
+    for [get, mget, set, unlink] in [
+        [":5", ":5", ":5", "$1\r\nx"],
+        ["+OK", "*0", "$-1", "+OK"],
+        ["*1\r\n:5", "*1\r\n:5", "*0", "$-1"],
+    ] {
+        let kinds = [
+            ("GET", get),
+            ("MGET", mget),
+            ("SET", set),
+            ("UNLINK", unlink),
+        ];
+        let settings = stub(Box::leak(Box::new(kinds))).await;
+        let cache = settings.deadline(PATIENT).build().unwrap();
+        let (one, two) = (key("1"), key("2"));
+        let keys = [one.clone(), two.clone()];
+        let entries = vec![(one.clone(), value("x")), (two.clone(), value("x"))];
+        let mut errors = vec![
+            cache.read(&one).await.unwrap_err(),
+            cache.write(&one, value("x")).await.unwrap_err(),
+            cache.remove(&one).await.unwrap_err(),
+        ];
+        let found = cache.read_many(&keys).await.into_iter();
+        errors.extend(found.map(Result::unwrap_err));
+        let written = cache.write_many(entries).await.into_iter();
+        errors.extend(written.map(Result::unwrap_err));
+        let removed = cache.remove_many(&keys).await.into_iter();
+        errors.extend(removed.map(Result::unwrap_err));
+        for error in errors {
+            let parts = ["127.0.0.1:", "does not fit the command"];
+            assert_tells(&error, Kind::Internal, &parts);
+        }
+    }
+}
