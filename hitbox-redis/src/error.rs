@@ -97,6 +97,11 @@ impl Failure {
         }
     }
 
+    /// Whether the connection broke.
+    pub(crate) fn is_break(&self) -> bool {
+        matches!(&self.cause, Cause::Redis(error) if error.is_unrecoverable_error())
+    }
+
     /// Whether the key holds something that is not a string: another program's.
     pub(crate) fn is_wrong_type(&self) -> bool {
         self.server_error().and_then(RedisError::code) == Some("WRONGTYPE")

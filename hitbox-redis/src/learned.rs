@@ -1,6 +1,8 @@
 //! What a backend has learned of its servers by being refused.
 
 use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -14,6 +16,12 @@ pub(crate) const ALWAYS_TAKEN: usize = 1 << 20;
 /// What is only suspected is tried again after this.
 const SUSPICION: Duration = Duration::from_secs(60);
 
+/// A value that is shorter has no part in it if a server finds its replies too long.
+const LARGE: usize = 1 << 10;
+
+/// So many keys are remembered. Of more, some go with others again.
+const MOST_ALONE: usize = 4_096;
+
 /// Shared by all connections of a backend.
 #[derive(Default)]
 pub(crate) struct Learned {
@@ -22,6 +30,22 @@ pub(crate) struct Learned {
     /// Whether `lengths` has anything to say.
     some_are_refused: AtomicBool,
     longest_taken: AtomicUsize,
+    /// What is read alone, by the hash of the key, and until when.
+    alone: Mutex<HashMap<u64, (Share, Instant)>>,
+    /// The values of so many keys were too long together, and none by itself; until when that counts.
+    too_many: Mutex<Option<(usize, Instant)>>,
+    /// Whether `alone` has anything to say.
+    some_go_alone: AtomicBool,
+    hasher: RandomState,
+}
+
+/// How much of what a server sends at a time a read is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// A connection broke under it that it had to itself.
+    All,
+    /// The value had so many bytes.
+    Of(usize),
 }
 
 #[derive(Default)]
@@ -106,6 +130,69 @@ impl Learned {
         })
     }
 
+    /// A connection broke under the read of this key, and under no other.
+    pub(crate) fn note_breaks(&self, key: &[u8]) {
+        self.note_alone(key, Some(Share::All));
+    }
+
+    /// This key was read alone, and has a value of this length.
+    pub(crate) fn note_read_alone(&self, key: &[u8], length: usize) {
+        self.note_alone(key, (length >= LARGE).then_some(Share::Of(length)));
+    }
+
+    /// A connection broke under so many keys, whose values are read well by fewer.
+    pub(crate) fn note_too_many(&self, keys: usize) {
+        let mut too_many = self.too_many.lock().unwrap_or_else(PoisonError::into_inner);
+        *too_many = Some((keys, Instant::now() + SUSPICION));
+    }
+
+    /// Whether so many keys are not to be read together.
+    pub(crate) fn are_too_many(&self, keys: usize) -> bool {
+        let mut too_many = self.too_many.lock().unwrap_or_else(PoisonError::into_inner);
+        if too_many.is_some_and(|(_, until)| until <= Instant::now()) {
+            *too_many = None;
+        }
+        too_many.is_some_and(|(least, _)| keys >= least)
+    }
+
+    fn note_alone(&self, key: &[u8], share: Option<Share>) {
+        let (key, now) = (self.hasher.hash_one(key), Instant::now());
+        let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        match (share, alone.get_mut(&key)) {
+            (None, _) => _ = alone.remove(&key),
+            // It goes with others again at the time that was set.
+            (Some(share @ Share::Of(_)), Some((known @ Share::Of(_), _))) => *known = share,
+            (Some(share), known) => {
+                if known.is_none() && alone.len() >= MOST_ALONE {
+                    alone.retain(|_, (_, until)| *until > now);
+                    let any = alone.keys().next().copied();
+                    any.filter(|_| alone.len() >= MOST_ALONE)
+                        .and_then(|any| alone.remove(&any));
+                }
+                alone.insert(key, (share, now + SUSPICION));
+            }
+        }
+        self.some_go_alone
+            .store(!alone.is_empty(), Ordering::Relaxed);
+    }
+
+    /// `None` if this key is read with others.
+    pub(crate) fn share_of(&self, key: &[u8]) -> Option<Share> {
+        if !self.some_go_alone.load(Ordering::Relaxed) {
+            return None;
+        }
+        let key = self.hasher.hash_one(key);
+        let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        let (share, until) = alone.get(&key).copied()?;
+        if until > Instant::now() {
+            return Some(share);
+        }
+        alone.remove(&key);
+        self.some_go_alone
+            .store(!alone.is_empty(), Ordering::Relaxed);
+        None
+    }
+
     fn with<T>(&self, change: impl FnOnce(&mut Lengths) -> T) -> T {
         let mut lengths = self.lengths.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = change(&mut lengths);
@@ -150,5 +237,37 @@ mod tests {
         assert!(!learned.may_be_too_long(2 * MIB) && learned.may_be_too_long(2 * MIB + 1));
         learned.note_broken(3 * MIB, 1);
         assert_eq!(learned.too_long(), usize::MAX);
+    }
+
+    #[test]
+    fn what_is_read_alone_is_what_broke_a_connection_or_is_large() {
+        let learned = Learned::default();
+        learned.note_breaks(b"breaks");
+        learned.note_read_alone(b"large", 2_000);
+        learned.note_read_alone(b"small", 10);
+        assert_eq!(learned.share_of(b"breaks"), Some(Share::All));
+        assert_eq!(learned.share_of(b"large"), Some(Share::Of(2_000)));
+        assert_eq!(learned.share_of(b"small"), None);
+        learned.note_read_alone(b"breaks", 10);
+        learned.note_read_alone(b"large", 10);
+        assert!(!learned.some_go_alone.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn fewer_keys_than_were_too_many_go_together() {
+        let learned = Learned::default();
+        assert!(!learned.are_too_many(usize::MAX));
+        learned.note_too_many(100);
+        assert!(learned.are_too_many(100) && !learned.are_too_many(99));
+    }
+
+    #[test]
+    fn no_more_keys_are_remembered_than_there_is_room_for() {
+        let learned = Learned::default();
+        for number in 0..2 * MOST_ALONE {
+            learned.note_breaks(&number.to_le_bytes());
+        }
+        let alone = learned.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(alone.len(), MOST_ALONE);
     }
 }

@@ -43,8 +43,9 @@
 //! to run. A key that holds something other than a string is a miss, and counted as
 //! [`Foreign`](hitbox_backend::Rejection::Foreign) only where it is read by itself. The nodes of a cluster get
 //! each command by itself. Where a server refuses an `MGET` (the user may not use it, or not on one of the
-//! keys, or the server is a node of a cluster, which may not serve the slot of the first), each key is sent as a `GET`, and what is refused of one key
-//! fails no other. A server that refuses every `MGET` is not sent another.
+//! keys, or the server is a node of a cluster, which may not serve the slot of the first), each key is sent as
+//! a `GET`, and what is refused of one key fails no other. A server that refuses every `MGET` is not sent
+//! another.
 //!
 //! # Expiry and clocks
 //!
@@ -56,7 +57,7 @@
 //!
 //! # One connection
 //!
-//! All clones of a backend share one connection, on which any number of tasks send at the same
+//! All clones of a backend share one connection (and one beside it, for what breaks it), on which any number of tasks send at the same
 //! time. It is opened when first used, by a task of its own, and opened anew when it breaks or has
 //! left everything unanswered for two seconds; between failed attempts lies a pause that doubles up
 //! to one second. While there is no connection, calls fail at once.
@@ -68,6 +69,16 @@
 //! So if the second attempt makes the change, the answer is the first attempt's error, with
 //! [`repeated`](hitbox_backend::BackendError::repeated) to tell what was made. It is `Ok` only where the
 //! connection had ended before the first attempt was sent.
+//!
+//! A read under which that one breaks, too, goes alone: one after another, on a connection beside the shared
+//! one, which is opened for that. A server may hang up on a client that has more bytes to come than its
+//! `client-output-buffer-limit`; this is how one value that is too long, or several that are together, fails no
+//! other. A key whose reply breaks a connection that it has to itself fails, is
+//! [`Unavailable`](hitbox_backend::BackendErrorKind::Unavailable), and goes alone for a minute from then on. So
+//! do values of 1 KiB or more that were read with it; of those, 256 KiB may be on their way at a time. At most
+//! 4,096 keys are remembered. A write or removal that is under way when the shared connection breaks is in
+//! doubt, as above. Where the shorter values of a bulk read are too much together, it is for a minute that bulk
+//! reads of so many keys go beside the shared connection, in parts.
 //!
 //! A server that says that it is not, or not yet, the right one (`READONLY`, `MASTERDOWN`, `LOADING`,
 //! `NOREPLICAS`, `CLUSTERDOWN`, `MOVED`, `NOAUTH`) is left: the connection is replaced, which looks the name
@@ -102,6 +113,7 @@
 //! Sentinel is not supported: give the address of the primary, or of a proxy or a name that leads to it.
 
 mod address;
+mod alone;
 mod backend;
 mod batch;
 mod builder;

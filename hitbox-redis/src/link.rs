@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use crate::{
+    alone::Beside,
     clock::Clocks,
     connection::{Limits, Opened, Peer, connect},
     error::{Cause, Failure},
@@ -77,7 +78,8 @@ struct Shared {
     end: End,
     settings: LinkSettings,
     state: watch::Sender<State>,
-    tidings: Tidings,
+    tidings: Arc<Tidings>,
+    beside: Beside,
 }
 
 enum State {
@@ -96,17 +98,38 @@ impl Link {
         Self {
             shared: Arc::new(Shared {
                 peer,
-                tidings: Tidings::new(
+                tidings: Arc::new(Tidings::new(
                     settings.label.clone(),
                     Arc::clone(&address),
                     Arc::clone(&settings.opening),
-                ),
+                )),
                 address,
                 end,
                 settings,
                 state: watch::Sender::new(State::Idle),
+                beside: Beside::default(),
             }),
         }
+    }
+
+    /// Another connection to the same server.
+    pub(crate) fn another(&self) -> Self {
+        let shared = &self.shared;
+        Self {
+            shared: Arc::new(Shared {
+                peer: shared.peer.clone(),
+                tidings: Arc::clone(&shared.tidings),
+                address: Arc::clone(&shared.address),
+                end: shared.end,
+                settings: shared.settings.clone(),
+                state: watch::Sender::new(State::Idle),
+                beside: Beside::default(),
+            }),
+        }
+    }
+
+    pub(crate) fn beside(&self) -> &Beside {
+        &self.shared.beside
     }
 
     pub(crate) fn settings(&self) -> &LinkSettings {

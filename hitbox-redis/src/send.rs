@@ -37,11 +37,30 @@ struct Course {
 }
 
 impl Link {
-    /// The reply to one command, as [`send`](Self::send) gets it.
+    /// The reply to one command, as [`send`](Self::send) gets it. What may break a connection is read
+    /// [alone](Self::alone).
     pub(crate) async fn one(&self, request: &impl Single, until: Instant) -> Reply {
+        if let Some(key) = self.to_be_read_alone(request) {
+            return self.alone(key, until).await;
+        }
+        let reply = self.one_shared(request, until).await;
+        match (&reply, request.read_key()) {
+            (Err(failure), Some(key)) if failure.is_break() => self.alone(key, until).await,
+            _ => reply,
+        }
+    }
+
+    /// The same on this connection, whatever may be read alone.
+    pub(crate) async fn one_shared(&self, request: &impl Single, until: Instant) -> Reply {
         let reply = self.send(request, until, None).await;
         let reply = reply.one(request.expects());
         reply.map_err(|failure| failure.at(self.address()))
+    }
+
+    /// The key of what had better not be sent on this connection.
+    fn to_be_read_alone<'r>(&self, request: &'r impl Single) -> Option<&'r [u8]> {
+        let key = request.read_key()?;
+        self.learned().share_of(key).map(|_share| key)
     }
 
     /// The replies to several commands, as [`send`](Self::send) gets them.
@@ -209,7 +228,8 @@ impl Link {
     }
 }
 
-/// The replies to commands, in their order. What is long goes by itself: the server may hang up on it.
+/// The replies to commands, in their order. What is long, or is read alone, goes by itself: the server may
+/// hang up on it.
 pub(crate) async fn in_turn<S: Single>(
     link: &Link,
     commands: Vec<S>,
@@ -218,7 +238,7 @@ pub(crate) async fn in_turn<S: Single>(
     let mut replies = Vec::with_capacity(commands.len());
     let mut run = Vec::new();
     for command in commands {
-        if command.longest() < ALWAYS_TAKEN {
+        if command.longest() < ALWAYS_TAKEN && link.to_be_read_alone(&command).is_none() {
             run.push(command);
             continue;
         }
@@ -229,7 +249,8 @@ pub(crate) async fn in_turn<S: Single>(
     replies
 }
 
-/// The replies to commands that are sent at once, in their order.
+/// The replies to commands that are sent at once, in their order. If connections break under them, each that
+/// reads goes alone.
 pub(crate) async fn several<S: Single>(
     link: &Link,
     commands: Vec<S>,
@@ -238,46 +259,77 @@ pub(crate) async fn several<S: Single>(
     match commands.as_slice() {
         [] => Vec::new(),
         [command] => vec![link.one(command, until).await],
-        _ => link.each(&Several::of(commands), until, None).await,
+        _ => {
+            let keys = commands.iter().map(|command| command.read_key());
+            let keys: Vec<_> = keys.map(|key| key.map(<[u8]>::to_vec)).collect();
+            let mut replies = link.each(&Several::of(commands), until, None).await;
+            for (reply, key) in replies.iter_mut().zip(keys) {
+                if let (Err(failure), Some(key)) = (&*reply, key)
+                    && failure.is_break()
+                {
+                    *reply = link.alone(&key, until).await;
+                }
+            }
+            replies
+        }
     }
 }
 
-/// The values under `keys`: by one MGET, but by a GET of each key that is long, since the server may
-/// hang up on it.
+/// The values under `keys`: by one MGET, but by a GET of each key that is long, or is read alone, since the
+/// server may hang up on it.
 pub(crate) async fn values(link: &Link, keys: &[impl AsRef<str>], until: Instant) -> Vec<Reply> {
+    let learned = &link.settings().learned;
     let keys = keys.iter().map(AsRef::as_ref);
-    let (short, long): (Vec<&str>, Vec<&str>) =
-        keys.clone().partition(|key| key.len() < ALWAYS_TAKEN);
-    let mut of_short = values_together(link, &short, until).await;
-    if long.is_empty() {
-        return of_short;
+    let go_together: Vec<bool> = keys
+        .clone()
+        .map(|key| key.len() < ALWAYS_TAKEN && learned.share_of(key.as_bytes()).is_none())
+        .collect();
+    let (mut together, mut apart) = (Vec::with_capacity(keys.len()), Vec::new());
+    for (key, goes_together) in keys.zip(&go_together) {
+        match goes_together {
+            true => together.push(key),
+            false => apart.push(commands::get(key)),
+        }
     }
-    let mut of_long = in_turn(link, long.into_iter().map(commands::get).collect(), until).await;
-    let (mut of_short, mut of_long) = (of_short.drain(..), of_long.drain(..));
-    let replies = keys.map(|key| match key.len() < ALWAYS_TAKEN {
-        true => of_short.next(),
-        false => of_long.next(),
+    let mut of_together = values_together(link, &together, until).await;
+    if apart.is_empty() {
+        return of_together;
+    }
+    let mut of_apart = in_turn(link, apart, until).await;
+    let (mut of_together, mut of_apart) = (of_together.drain(..), of_apart.drain(..));
+    let replies = go_together.into_iter().map(|together| match together {
+        true => of_together.next(),
+        false => of_apart.next(),
     });
     replies
         .map(|reply| reply.unwrap_or_else(|| Err(Cause::UnexpectedReply.into())))
         .collect()
 }
 
-/// The values under `keys`: by one MGET, or where the server refuses that, by a GET of each. So a key
-/// that may not be read is no other's trouble.
+/// The values under `keys`: by one MGET, or where the server refuses that, by a GET of each, or where it hangs
+/// up on it, [apart](Link::apart). So a key that may not be read is no other's trouble.
 async fn values_together(link: &Link, keys: &[&str], until: Instant) -> Vec<Reply> {
     if keys.is_empty() {
         return Vec::new();
     }
-    let keys = || keys.iter().copied();
-    let learned = &link.settings().learned;
+    let (count, learned) = (keys.len(), &link.settings().learned);
     if learned.takes_mget() {
-        let count = keys().count();
-        let reply = link.one(&commands::get_many(keys()), until).await;
+        if learned.are_too_many(count) {
+            return link.apart(keys, until).await;
+        }
+        let get_many = commands::get_many(keys.iter().copied());
+        let reply = link.one(&get_many, until).await;
         let failure = match reply.and_then(|reply| commands::found_many(reply, count)) {
             Ok(values) => return values.into_iter().map(Ok).collect(),
             Err(failure) => failure,
         };
+        if failure.is_break() {
+            let replies = link.apart(keys, until).await;
+            if replies.iter().all(Result::is_ok) {
+                learned.note_too_many(count);
+            }
+            return replies;
+        }
         let Some(error) = failure.server_error().filter(|e| refuses_several_keys(e)) else {
             return vec![Err(failure.at(link.address())); count];
         };
@@ -285,5 +337,5 @@ async fn values_together(link: &Link, keys: &[&str], until: Instant) -> Vec<Repl
             learned.note_mget_refused();
         }
     }
-    several(link, keys().map(commands::get).collect(), until).await
+    several(link, keys.iter().map(commands::get).collect(), until).await
 }

@@ -166,6 +166,65 @@ fn a_host_that_is_none_is_refused() {
     );
 }
 
+/// What would be dropped in silence, or be refused by the server at the first use.
+#[test]
+fn what_a_url_says_for_nothing_is_refused() {
+    for (url, named) in [
+        ("redis://host/-1", "database"),
+        ("redis://host/99999999999", "database"),
+        ("redis://host/4294967296", "database"),
+        ("redis://host/1/2", "`url`"),
+        ("redis://host?db=5", "after `?`"),
+        ("redis://host/?foo=bar", "after `?`"),
+        ("redis://host/1?protocol=resp3", "after `?`"),
+        ("redis://host/1#2", "after `?` or `#`"),
+        ("unix:///run/redis.sock?db=-1", "database"),
+        ("unix:///run/redis.sock?database=1", "after `?`"),
+        ("unix:///run/redis.sock?db=1&db=2", "after `?`"),
+        ("redis://user:pass\n@host", "line end"),
+        ("redis://user:pa\tss@host", "line end"),
+        ("redis://:pass\r@host", "line end"),
+        ("redis://host\n", "line end"),
+        (" redis://host", "line end"),
+    ] {
+        let settings = RedisBackend::builder().url(url);
+        assert!(settings.clone().build().is_err(), "{url:?}");
+        assert_refused(settings, named);
+        #[cfg(feature = "cluster")]
+        if url.contains("redis://") {
+            assert_refused(RedisBackend::builder().cluster_nodes([url]), named);
+        }
+    }
+    for url in [
+        "redis://host/0",
+        "redis://host/15/",
+        "redis://:pa%0Ass@host",
+        "unix:///run/redis.sock?db=1&user=u&pass=p",
+        "unix:///run/a b",
+    ] {
+        RedisBackend::builder().url(url).build().unwrap();
+    }
+}
+
+#[test]
+fn a_host_with_more_than_a_name_is_refused() {
+    for host in [
+        "h:1",
+        "[::1]",
+        "u@h",
+        "h/1",
+        "redis://h",
+        "h?x",
+        "h#x",
+        ":1",
+    ] {
+        assert_refused(RedisBackend::builder().host(host, 6379), "`host`");
+    }
+    for host in ["::1", "fe80::1", "127.0.0.1", "under_score", "a-b.c."] {
+        RedisBackend::builder().host(host, 6379).build().unwrap();
+    }
+}
+
 /// No runtime, no server.
 #[test]
 fn what_can_work_is_built_without_io() {
