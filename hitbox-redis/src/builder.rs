@@ -8,7 +8,8 @@ use hitbox_core::BackendLabel;
 
 use crate::{
     RedisBackend, address::Address, backend::Inner, clock::Clocks, connection::Limits,
-    encoder::Encoder, error::invalid_configuration, exchange::Exchange, link::LinkSettings,
+    encoder::Encoder, error::invalid_configuration, exchange::Exchange, incoming::Bounds,
+    link::LinkSettings,
 };
 
 /// Redis does not store longer strings unless it is told to.
@@ -151,6 +152,9 @@ impl RedisBackendBuilder {
     /// [`TooLarge`](hitbox_backend::BackendErrorKind::TooLarge). At most 512 MiB less the 48 bytes
     /// of the stored form's header. Default: 64 MiB (typed access does not decode more than that).
     ///
+    /// What is stored by others and is longer, and longer than 64 MiB, is a miss: of such a string only the
+    /// beginning is kept as it is read.
+    ///
     /// While a large value is on its way, the other commands of this backend wait behind it.
     pub const fn largest_value(mut self, bytes: usize) -> Self {
         self.largest_value = bytes;
@@ -241,6 +245,11 @@ impl RedisBackendBuilder {
         Limits {
             connect: self.connect_timeout.unwrap_or(default),
             attempt: self.attempt_timeout.unwrap_or(default),
+            bounds: Bounds {
+                string: self.largest_value.max(Self::DEFAULT_LARGEST_VALUE)
+                    + stored_form::HEADER_LENGTH,
+                reply: self.deadline,
+            },
         }
     }
 

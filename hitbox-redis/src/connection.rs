@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use crate::{
     commands,
     error::{Cause, Failure},
+    incoming::Bounds,
     way::Way,
     words::{Step, not_connected, not_let_in},
 };
@@ -24,13 +25,14 @@ use crate::{
 /// Says who is connected, in `CLIENT LIST`.
 const CLIENT_NAME: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
 
-/// How long to wait.
+/// How long to wait, and for what.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
     /// For a connection.
     pub(crate) connect: Duration,
     /// For a reply.
     pub(crate) attempt: Duration,
+    pub(crate) bounds: Bounds,
 }
 
 #[cfg(feature = "cluster")]
@@ -67,7 +69,7 @@ pub(crate) struct Opened {
 
 /// Opens a connection.
 pub(crate) async fn connect(peer: &Peer, limits: Limits) -> Result<Opened, Failure> {
-    match timeout(limits.connect, open(peer)).await {
+    match timeout(limits.connect, open(peer, limits.bounds)).await {
         Ok(outcome) => outcome,
         Err(_elapsed) => {
             let late = format!("not open after {:?}", limits.connect);
@@ -77,9 +79,11 @@ pub(crate) async fn connect(peer: &Peer, limits: Limits) -> Result<Opened, Failu
     }
 }
 
-async fn open(peer: &Peer) -> Result<Opened, Failure> {
+async fn open(peer: &Peer, bounds: Bounds) -> Result<Opened, Failure> {
     let failed = |error: &io::Error| Cause::NotConnected(not_connected(error));
-    let way = Way::to(peer).await.map_err(|error| failed(&error))?;
+    let way = Way::to(peer, bounds)
+        .await
+        .map_err(|error| failed(&error))?;
     // The login is ours: the client keeps to itself what the server says to it.
     let settings = RedisConnectionInfo::default().set_skip_set_lib_name();
     let config = AsyncConnectionConfig::new()

@@ -62,7 +62,10 @@
 //! left everything unanswered for two seconds; between failed attempts lies a pause that doubles up
 //! to one second. While there is no connection, calls fail at once.
 //!
-//! No call takes longer than [`deadline`](RedisBackendBuilder::deadline), whatever the server does.
+//! No call takes longer than [`deadline`](RedisBackendBuilder::deadline), whatever the server does. A reply that
+//! has been coming in for longer, which nobody waits for any more, ends the connection. So a reply without end
+//! takes no more memory once its call has ended; until then it takes what comes in, but of one string no more
+//! than [`largest_value`](RedisBackendBuilder::largest_value) or 64 MiB.
 //!
 //! A command whose connection turns out to be broken is sent once more, on the next. A read may be sent as
 //! often as one likes. Of a write or removal the first attempt may still be on its way, and take effect last.
@@ -126,6 +129,7 @@ mod encoder;
 mod error;
 mod exchange;
 mod home;
+mod incoming;
 mod learned;
 mod link;
 mod parcel;

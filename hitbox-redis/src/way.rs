@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use futures::future::select_ok;
@@ -13,7 +13,10 @@ use tokio::{
     net::{TcpStream, lookup_host},
 };
 
-use crate::connection::Peer;
+use crate::{
+    connection::Peer,
+    incoming::{Bounds, Incoming},
+};
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
@@ -27,21 +30,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 ///   what is read next is what the server has said, and then the end.
 /// - Words that come before anything was asked would be lost on the client. So nothing is read before
 ///   something was written.
+///
+/// And what it sends is [bounded](Bounds).
 pub(crate) struct Way {
     stream: Box<dyn Stream>,
     can_be_written: bool,
     was_asked: bool,
     /// Waits to read.
     reader: Option<Waker>,
+    incoming: Incoming,
 }
 
 impl Way {
-    pub(crate) async fn to(peer: &Peer) -> io::Result<Self> {
+    pub(crate) async fn to(peer: &Peer, bounds: Bounds) -> io::Result<Self> {
         Ok(Self {
             stream: stream(peer).await?,
             can_be_written: true,
             was_asked: false,
             reader: None,
+            incoming: Incoming::new(bounds),
         })
     }
 
@@ -65,7 +72,21 @@ impl AsyncRead for Way {
             self.reader = Some(context.waker().clone());
             return Poll::Pending;
         }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        loop {
+            self.incoming.check_time()?;
+            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+            let read = &mut buffer.filled_mut()[before..];
+            if read.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let kept = self.incoming.keep(read);
+            buffer.set_filled(before + kept);
+            // Nothing would be the end.
+            if kept > 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
 

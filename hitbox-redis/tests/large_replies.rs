@@ -4,14 +4,23 @@
 
 mod server;
 
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
 use futures::future::join_all;
 use hitbox_backend::{Backend, BackendErrorKind};
 use hitbox_core::CacheKey;
 use hitbox_redis::RedisBackend;
-#[cfg(feature = "cluster")]
-use server::{Observer, PATIENT};
-use server::{key, patient, payload, value};
+use server::{Observer, PATIENT, key, patient, payload, start, value};
 use test_servers::redis::{RedisOptions, RedisServer};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+    time::timeout,
+};
 
 /// More than go by themselves.
 const MANY: usize = 64;
@@ -176,5 +185,83 @@ async fn a_value_that_a_node_does_not_send_fails_no_other() {
         assert_only_the_large_one_fails(cache.read_many(&keys).await);
         let reads = keys.iter().map(|key| cache.read(key));
         assert_only_the_large_one_fails(join_all(reads).await);
+    }
+}
+
+/// Of this process at its most, in MiB, where the system tells.
+fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = most.and_then(|most| most.split_whitespace().next());
+    kib.map_or(0, |kib| kib.parse::<u64>().unwrap() >> 10)
+}
+
+/// Another program's.
+#[tokio::test]
+async fn a_string_that_is_longer_than_any_value() {
+    let server = start().await;
+    let (cache, keys) = (patient(&server), keys());
+    fill(&cache, &keys, 10).await;
+    let mut observer = Observer::connect(&server.url()).await;
+    let _: u64 = observer
+        .ask(&[b"SETRANGE", b"20:v1", b"200000000", b"x"])
+        .await;
+    for _ in 0..2 {
+        let found = cache.read(&keys[LARGE]).await.unwrap();
+        assert_eq!(found, None);
+        for (number, found) in cache.read_many(&keys).await.into_iter().enumerate() {
+            assert_eq!(found.unwrap().is_some(), number != LARGE, "{number}");
+        }
+    }
+    assert_eq!(cache.statistics().connections_opened, 1);
+    assert_eq!(cache.statistics().rejections.total(), 4);
+    let memory = memory();
+    assert!(memory < 200, "{memory} MiB");
+}
+
+/// Answers commands, but GET by a reply without end, and tells when that is not read any more.
+async fn without_end(client: TcpStream, reply: &'static [u8], gone: Arc<Notify>) {
+    let (mut from, mut to) = client.into_split();
+    let mut buffer = vec![0; 64 << 10];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        for command in text.split('*').skip(1) {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+            let answer = match command.split("\r\n").nth(2) {
+                Some("GET") => {
+                    let (start, rest) = reply.split_at(reply.len() / 2);
+                    to.write_all(start).await.unwrap();
+                    while to.write_all(rest).await.is_ok() {}
+                    gone.notify_one();
+                    return;
+                }
+                Some("TIME") => format!("*2\r\n$10\r\n{}\r\n$1\r\n0\r\n", now.as_secs()),
+                _ => "+OK\r\n".to_owned(),
+            };
+            to.write_all(answer.as_bytes()).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reply_without_end_is_not_read_when_nobody_waits_for_it() {
+    for reply in [
+        &b"$2000000000000\r\n0123456789012345"[..],
+        b"*2000000\r\n*200000\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n",
+        b"+0123456789012345",
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let gone = Arc::new(Notify::new());
+        let notified = Arc::clone(&gone);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(without_end(client, reply, Arc::clone(&notified)));
+            }
+        });
+        let cache = RedisBackend::builder().host("127.0.0.1", port);
+        let cache = cache.build().unwrap();
+        cache.read(&key("k")).await.unwrap_err();
+        timeout(PATIENT, gone.notified()).await.unwrap();
     }
 }
