@@ -137,3 +137,37 @@ fn a_namespace_that_only_l1_has_is_warned_of_when_the_composition_is_made() {
     let _cache = Arc::new(tenant("a")).compose(nested, DisabledOffload);
     assert_eq!(recorder.take().len(), 1, "also through a nest");
 }
+
+/// An L1 with a namespace holds the keys of an L2 with the same one as it does those of an L2 without any.
+#[tokio::test]
+async fn compositions_that_share_an_l1_are_apart_or_warned_of() {
+    let recorder = record();
+    let names = ["", "a", "b", "a::b"];
+    let mut warned = 0;
+    for shared in names {
+        for (one, other) in names
+            .iter()
+            .flat_map(|one| names.map(|other| (*one, other)))
+        {
+            if one == other {
+                continue;
+            }
+            let l1 = Arc::new(tenant(shared));
+            let [one_cache, other_cache] =
+                [one, other].map(|name| Arc::clone(&l1).compose(tenant(name), DisabledOffload));
+            let warnings = recorder.take().len();
+            let key = CacheKey::from_pair("id", "42");
+            let value = CacheValue::loaded(Raw::from(vec![1]), Stamp::now());
+            one_cache.write(&key, value).await.unwrap();
+            let is_shared = other_cache.read(&key).await.unwrap().is_some();
+            assert!(
+                warnings > 0 || !is_shared,
+                "{one:?} and {other:?} over one L1 of {shared:?}"
+            );
+            warned += usize::from(is_shared);
+            recorder.take();
+        }
+    }
+    // L1 and one L2 of "a", say, and the other L2 of none, either of which may be first.
+    assert_eq!(warned, 6);
+}
