@@ -16,9 +16,11 @@ pub struct Capabilities {
     /// Of a value, each element of a sequence counts, each entry of a map (and 16 bytes with it) and each
     /// box, as large as its type is; strings and bytes count with the payload, which is no shorter. The
     /// standard collections make room for more than they hold, and hold it twice while they grow: a decode
-    /// allocates no more than five times this in all, and 8 MiB. That does not hold for a collection with a
-    /// node for each element, if an element takes less than 8 bytes (`LinkedList<u32>`: six times), and for
-    /// what a type's own `Deserialize` allocates by itself.
+    /// allocates no more than five times this in all, and 8 MiB. A collection that does not ask how many
+    /// elements there are (`LinkedList`) may make a node for each, so an element of it counts 8 bytes at least.
+    /// What a type's own `Deserialize` allocates by itself does not count, nor does what the memory allocator
+    /// adds to a short box: `VecDeque<Box<u8>>` has been seen to take 5.1 times this with glibc, and may take
+    /// seven times (`docs/stored-form.md` has the figures).
     pub largest_decoded: usize,
     /// How precisely expiry is kept: a value is gone no later than its expiry plus this.
     pub expiry_granularity: Duration,

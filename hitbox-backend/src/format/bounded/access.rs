@@ -2,7 +2,7 @@
 
 use serde::de::{DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
 
-use super::{Bounded, ENTRY_OVERHEAD, visitor::Length};
+use super::{Bounded, ENTRY_OVERHEAD, Kept, visitor::Length};
 
 /// The elements of a sequence or the entries of a map.
 pub(super) struct Elements<'l, A> {
@@ -13,6 +13,7 @@ pub(super) struct Elements<'l, A> {
     place_left: Option<usize>,
     /// For how many elements a collection may reserve room before it has them.
     room: usize,
+    kept: Kept,
     /// Whether the type has met them by looking.
     is_looked_at: bool,
 }
@@ -56,6 +57,7 @@ impl<'l, A> Elements<'l, A> {
             budget,
             place_left,
             room,
+            kept: Kept::default(),
             is_looked_at: matches!(length, Length::Looked),
         })
     }
@@ -99,13 +101,18 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Elements<'_, A> {
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
         self.next()?;
-        self.place(size_of::<S::Value>())?;
+        let size = match self.place_left {
+            Some(_) => size_of::<S::Value>(),
+            None => self.kept.size_of_element(size_of::<S::Value>()),
+        };
+        self.place(size)?;
         self.access.is_listed = self.is_looked_at;
         let seed = self.access.around(seed);
         self.access.inner.next_element_seed(seed)
     }
 
     fn size_hint(&self) -> Option<usize> {
+        self.kept.ask();
         self.capacity(self.access.inner.size_hint())
     }
 }

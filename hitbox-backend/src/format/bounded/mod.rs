@@ -1,7 +1,7 @@
 //! Decoding from bytes that nobody vouches for.
 //!
 //! A deserializer is wrapped, and every seed, visitor and access that it meets on the way down, so
-//! that three things hold however the payload lies:
+//! that four things hold however the payload lies:
 //!
 //! - nothing is allocated for a length that the payload does not have the bytes for;
 //! - what elements, entries and boxes take in memory is bounded, of which a byte of the payload may stand
@@ -11,12 +11,14 @@
 //! - recursion ends before the stack does.
 
 mod access;
+mod kept;
 mod limits;
 mod visitor;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, Unexpected, Visitor};
 
 use super::FormatError;
+pub(super) use kept::Kept;
 pub(super) use limits::{EMPTY_ELEMENTS, Limits};
 use visitor::{BoundedVisitor, Length};
 

@@ -10,10 +10,19 @@ use super::{
     probe::{NO_NAMES, Open, Probe, Stop},
     tag::Tag,
 };
+use crate::format::bounded::Kept;
 
 /// The value at a place of a node. If it is refused, then what is at that place is at fault.
 fn seeded<'de, S: DeserializeSeed<'de>>(seed: S, probe: Probe<'_>) -> Result<S::Value, Stop> {
-    let size = size_of::<S::Value>();
+    seeded_into(size_of::<S::Value>(), seed, probe)
+}
+
+/// The same, where another size than its own is accounted for.
+fn seeded_into<'de, S: DeserializeSeed<'de>>(
+    size: usize,
+    seed: S,
+    probe: Probe<'_>,
+) -> Result<S::Value, Stop> {
     probe.graph.borrow_mut().is_kept_in(probe.place, size);
     let outcome = seed.deserialize(probe);
     if outcome.is_err() {
@@ -158,19 +167,28 @@ impl<'de> MapAccess<'de> for TwoNames<'_, '_> {
 pub(super) struct Pairs<'g> {
     open: Open<'g>,
     left: usize,
+    kept: Kept,
 }
 
 impl<'g> Pairs<'g> {
     pub(super) fn new(open: Open<'g>, left: usize) -> Self {
-        Self { open, left }
+        Self {
+            open,
+            left,
+            kept: Kept::default(),
+        }
     }
 
-    fn next<'de, S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Stop> {
+    fn next<'de, S: DeserializeSeed<'de>>(
+        &mut self,
+        size: usize,
+        seed: S,
+    ) -> Result<Option<S::Value>, Stop> {
         let Some(left) = self.left.checked_sub(1) else {
             return Ok(None);
         };
         self.left = left;
-        seeded(seed, self.open.part(0)).map(Some)
+        seeded_into(size, seed, self.open.part(0)).map(Some)
     }
 }
 
@@ -181,10 +199,12 @@ impl<'de> SeqAccess<'de> for Pairs<'_> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, Stop> {
-        self.next(seed)
+        let size = self.kept.size_of_element(size_of::<S::Value>());
+        self.next(size, seed)
     }
 
     fn size_hint(&self) -> Option<usize> {
+        self.kept.ask();
         Some(self.left)
     }
 }
@@ -196,7 +216,7 @@ impl<'de> MapAccess<'de> for Pairs<'_> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, Stop> {
-        self.next(seed)
+        self.next(size_of::<S::Value>(), seed)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Stop> {
