@@ -4,7 +4,7 @@ use serde::{Serialize, de::DeserializeSeed};
 
 use super::{
     Format, FormatError, Visit, VisitSeed,
-    bounded::{self, Kinds},
+    bounded::{self, Kinds, Limits},
     checked::{Check, Rules, Written},
     shape::Shape,
 };
@@ -34,7 +34,7 @@ impl Format for BincodeFormat {
     }
 
     fn decode(&self, payload: &[u8], visit: &mut Visit<'_>) -> Result<(), FormatError> {
-        decode(payload, usize::MAX, VisitSeed(visit))
+        decode(payload, &limits(payload, usize::MAX), VisitSeed(visit))
     }
 }
 
@@ -47,12 +47,17 @@ pub(super) fn encode<T: Serialize + ?Sized>(
     })
 }
 
+/// What decoding a payload may take.
+pub(super) fn limits(payload: &[u8], memory: usize) -> Limits {
+    Limits::new(Kinds::FromType, payload.len(), memory)
+}
+
 pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
     payload: &'de [u8],
-    memory: usize,
+    limits: &Limits,
     seed: S,
 ) -> Result<S::Value, FormatError> {
-    bounded::decode(NAME, Kinds::FromType, (payload, memory), seed, |seed| {
+    bounded::decode(NAME, limits, seed, |seed| {
         // The borrowed decoder checks lengths against the payload; the owned one allocates first.
         codec::seed_decode_from_slice(seed, payload, config::standard())
             .map(|(value, read)| (value, payload.len() - read))

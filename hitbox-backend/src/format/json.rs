@@ -4,7 +4,7 @@ use serde_json::error::Category;
 
 use super::{
     Format, FormatError, Visit, VisitSeed,
-    bounded::{self, Kinds},
+    bounded::{self, Kinds, Limits},
     checked::{Check, Rules, Written},
 };
 
@@ -21,6 +21,16 @@ pub(super) const NAME: &str = "JSON";
 /// So is a number beyond 64 bits in a type that decodes by looking at what is there, as serde's `untagged`
 /// does: it would be read as a float. A value of a type with serde's `flatten`, which may write two fields
 /// of one name, is read once more as it is written.
+///
+/// JSON has one kind of number. An integer that a float does not hold exactly is not read as that float, nor
+/// is the text of an `f64` read as an `f32` that is written otherwise. (But an integer beyond 64 bits is read as
+/// the nearest float.)
+///
+/// What a type declares, it gets, and `set` does not say so. JSON takes what serde's attributes make of it: a
+/// field that is written under another name than it is read by (`rename(serialize = ..)`), not written
+/// (`skip_serializing`, `skip_serializing_if`) or not read (`skip_deserializing`) comes back as its default, as
+/// `None`, or as what another field was; a `flatten` of an `Option` may come back as `Some`; an `untagged`
+/// variant as an earlier one that has fewer fields. The formats without names refuse all of these.
 ///
 /// A struct is read by the names of its fields only, never from an array by their places, and so is a variant
 /// of an enum with serde's `tag`.
@@ -47,7 +57,7 @@ impl Format for JsonFormat {
     }
 
     fn decode(&self, payload: &[u8], visit: &mut Visit<'_>) -> Result<(), FormatError> {
-        decode(payload, usize::MAX, VisitSeed(visit))
+        decode(payload, &limits(payload, usize::MAX), VisitSeed(visit))
     }
 }
 
@@ -75,12 +85,17 @@ pub(super) fn encode<T: Serialize + ?Sized>(object: &T) -> Result<Written, Forma
     })
 }
 
+/// What decoding a payload may take.
+pub(super) fn limits(payload: &[u8], memory: usize) -> Limits {
+    Limits::new(Kinds::FromPayload, payload.len(), memory)
+}
+
 pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
     payload: &'de [u8],
-    memory: usize,
+    limits: &Limits,
     seed: S,
 ) -> Result<S::Value, FormatError> {
-    bounded::decode(NAME, Kinds::FromPayload, (payload, memory), seed, |seed| {
+    bounded::decode(NAME, limits, seed, |seed| {
         let mut deserializer = serde_json::Deserializer::from_slice(payload);
         seed.deserialize(&mut deserializer)
             .and_then(|value| deserializer.end().map(|()| (value, 0)))

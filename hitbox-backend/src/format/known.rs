@@ -37,7 +37,7 @@ impl Hasher for OwnHash {
 }
 
 /// What is known stays known: there is as much as the program has types.
-type Known = Result<&'static Shape, Untraced>;
+type Known = Result<&'static Shape, &'static Untraced>;
 
 /// A function's results, not a state: whoever asks gets the same.
 static OF_THE_PROCESS: Mutex<BTreeMap<(TypeId, Readable), Known>> = Mutex::new(BTreeMap::new());
@@ -78,9 +78,10 @@ fn of_the_process<T: DeserializeOwned + 'static>(readable: Readable) -> Known {
     // Not under the lock: the type's own code runs here, and may use a cache itself.
     let shape = shape::of::<T>(readable);
     // Another thread may have been first.
-    *lock()
-        .entry(subject)
-        .or_insert_with(|| shape.map(|shape| &*Box::leak(Box::new(shape))))
+    *lock().entry(subject).or_insert_with(|| match shape {
+        Ok(shape) => Ok(Box::leak(Box::new(shape))),
+        Err(untraced) => Err(Box::leak(Box::new(untraced))),
+    })
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod postcard;
 mod random_pairs;
 mod round_trip;
 mod shape;
+mod stand_in;
 
 use std::{fmt, marker::PhantomData};
 
@@ -21,8 +22,9 @@ use hitbox_core::{CompressorId, Encoding, FormatId};
 use serde::de::DeserializeSeed;
 
 use self::{
+    bounded::Requests,
     checked::{Demand, Written},
-    shape::{Readable, Shape, Untraced},
+    shape::{Readable, Shape},
 };
 use crate::{Cacheable, Rejection};
 
@@ -116,11 +118,21 @@ pub type Visit<'v> =
 /// are tried; the fields of a struct are all found nevertheless. Some types cannot be traced to their
 /// end: those that have something behind a part, in a tuple or as the value of a map, whose
 /// `Deserialize` refuses all that is tried; enums whose variants have serde's `alias`, or cannot all be
-/// read; and types that ask for other things each time.
+/// read; types whose `Deserialize` panics at a made-up value; types that are seen to ask for other things
+/// from time to time; and types that are too large: of more than 4,096 requests (each field, variant and
+/// element of a tuple is one), nested deeper than 128, or that take more than 200,000 to be found out.
 ///
 /// Values of those are stored as JSON, whatever the backend's format: larger (numbers as text, each
-/// field with its name), slower, and refused where JSON refuses them. Without the feature `json` they
+/// field with its name), slower, and refused where JSON refuses them. Each is read once as it is written,
+/// and what its type asks for then is noted beside it: names, kinds and order. A reader that asks for
+/// something else takes it for a miss. Refused is what does not read all that it writes, by the same
+/// names in the same order; what has serde's `alias` on a field behind such a part; and a compound in there that
+/// is read by looking at what is there. Without the feature `json` these types
 /// are not storable in a format that does not describe itself.
+///
+/// A `Deserialize` that decides by a value what it asks for next, as one by hand may that reads a number
+/// and then one of two kinds, is traced along one branch only. Along the others it reads nothing: a payload
+/// that leads there is a miss, and a value of the type that would lead there is refused when it is written.
 ///
 /// ```
 /// use hitbox_backend::{
@@ -228,12 +240,22 @@ pub(crate) fn encode<T: Cacheable>(
     memory: usize,
 ) -> Result<(Bytes, Encoding), FormatError> {
     let encoded = match format.id() {
-        FormatId::BINCODE => bare(bincode::NAME, FormatId::BINCODE, object, bincode::encode),
+        FormatId::BINCODE => bare(
+            (bincode::NAME, format.id()),
+            object,
+            memory,
+            bincode::encode,
+        ),
         #[cfg(feature = "postcard")]
-        FormatId::POSTCARD => bare(postcard::NAME, FormatId::POSTCARD, object, postcard::encode),
+        FormatId::POSTCARD => bare(
+            (postcard::NAME, format.id()),
+            object,
+            memory,
+            postcard::encode,
+        ),
         #[cfg(feature = "json")]
         FormatId::JSON => in_json(object),
-        _ => outside::encode(format, object),
+        _ => outside::encode(format, object, memory),
     }?;
     let id = encoded.format;
     if encoded.payload.len() > memory {
@@ -250,9 +272,9 @@ pub(crate) fn encode<T: Cacheable>(
     };
     // Only the decoder knows for certain, and it is asked where the limit may be near.
     if encoded.needs_proof || encoded.may_be_over(memory) {
-        round_trip::check(read)?;
+        round_trip::check(name(id), read)?;
     } else {
-        round_trip::check_first::<T>(id, read)?;
+        round_trip::check_first::<T>((id, name(id)), read)?;
     }
     let encoding = Encoding {
         format: id,
@@ -290,14 +312,14 @@ fn in_bytes<T: Cacheable>(parts: Demand, payload_length: usize) -> Demand {
 
 /// In a format that stores nothing but the values, if the type can be told from all others.
 fn bare<T: Cacheable>(
-    name: &'static str,
-    format: FormatId,
+    (name, format): (&'static str, FormatId),
     object: &T,
+    memory: usize,
     encode: impl FnOnce(&T, Option<&Shape>) -> Result<Written, FormatError>,
 ) -> Result<Encoded, FormatError> {
     let shape = match known::shape::<T>(Readable::ByMachines) {
         Ok(shape) => shape,
-        Err(why) => return self_described(name, object, why),
+        Err(untraced) => return stand_in::encode(name, object, untraced.why, memory),
     };
     let written = encode(object, Some(shape))?;
     Ok(Encoded {
@@ -307,27 +329,6 @@ fn bare<T: Cacheable>(
         demand: written.demand,
         needs_proof: false,
     })
-}
-
-/// In place of a format that does not describe itself: a value of a type that cannot be told from
-/// others.
-fn self_described<T: Cacheable>(
-    format: &'static str,
-    object: &T,
-    why: Untraced,
-) -> Result<Encoded, FormatError> {
-    let reason = match why {
-        Untraced::DecodesByLooking => bounded::DECODES_BY_LOOKING,
-        #[cfg(feature = "json")]
-        Untraced::Refuses => return in_json(object),
-        #[cfg(not(feature = "json"))]
-        Untraced::Refuses => {
-            let _stays_unwritten = object;
-            "its Deserialize refuses the values that would tell the type from others; with the \
-             feature json of hitbox-backend it is stored as JSON"
-        }
-    };
-    Err(FormatError::NotRoundTrip { format, reason })
 }
 
 #[cfg(feature = "json")]
@@ -377,12 +378,14 @@ pub(crate) fn decode<T: Cacheable>(
     decode_payload(format, payload, encoding.shape, memory).map_err(|error| match error {
         FormatError::OtherType => Rejection::Type,
         FormatError::OverLimit { .. } => Rejection::TooLarge,
-        FormatError::NotRoundTrip { .. } => {
-            // A variant that the first value of the type did not have. The next write is to say so.
+        FormatError::NotRoundTrip { .. }
+        | FormatError::Encode { .. }
+        | FormatError::Decode { .. } => {
+            // A variant that the first value of the type did not have, or one that its Deserialize does not
+            // take. The next write is to say so.
             round_trip::doubt::<T>(format.id());
             Rejection::Undecodable
         }
-        FormatError::Encode { .. } | FormatError::Decode { .. } => Rejection::Undecodable,
     })
 }
 
@@ -392,7 +395,7 @@ fn is_of<T: Cacheable>(stored: u64, readable: Readable) -> bool {
     stored == 0 || known::shape::<T>(readable).is_ok_and(|expected| expected.fingerprint == stored)
 }
 
-/// The shape counts for formats from outside only, which say themselves whether they need it.
+/// Only formats from outside say by themselves whether the shape has to be that of `T`.
 fn decode_payload<T: Cacheable>(
     format: &dyn Format,
     payload: &[u8],
@@ -400,11 +403,23 @@ fn decode_payload<T: Cacheable>(
     memory: usize,
 ) -> Result<T, FormatError> {
     match format.id() {
-        FormatId::BINCODE => bincode::decode(payload, memory, PhantomData),
+        FormatId::BINCODE => {
+            let mut limits = bincode::limits(payload, memory);
+            limits.see(Requests::like::<T>(shape, Readable::ByMachines));
+            bincode::decode(payload, &limits, PhantomData)
+        }
         #[cfg(feature = "json")]
-        FormatId::JSON => json::decode(payload, memory, PhantomData),
+        FormatId::JSON if shape == 0 => {
+            json::decode(payload, &json::limits(payload, memory), PhantomData)
+        }
+        #[cfg(feature = "json")]
+        FormatId::JSON => stand_in::decode(payload, memory, shape),
         #[cfg(feature = "postcard")]
-        FormatId::POSTCARD => postcard::decode(payload, memory, PhantomData),
+        FormatId::POSTCARD => {
+            let mut limits = postcard::limits(payload, memory);
+            limits.see(Requests::like::<T>(shape, Readable::ByMachines));
+            postcard::decode(payload, &limits, PhantomData)
+        }
         _ => outside::decode(format, (payload, memory), shape),
     }
 }

@@ -6,10 +6,11 @@ use serde::{Serialize, Serializer, ser::Error};
 
 use super::{
     Encoded, Format, FormatError,
-    bounded::{Kinds, Limits},
+    bounded::{Kinds, Limits, Requests},
     checked::{Check, Demand, Rules},
-    in_bytes, is_of, known, self_described,
-    shape::{Readable, Untraced},
+    in_bytes, is_of, known,
+    shape::{Readable, Why},
+    stand_in,
 };
 use crate::Cacheable;
 
@@ -24,7 +25,7 @@ enum Way {
     Checked(u64, Demand),
     Unreadable(&'static str),
     /// Its type cannot be told from others.
-    Untraced(Untraced),
+    Untraced(Why),
 }
 
 struct Outgoing<'o, T> {
@@ -41,8 +42,8 @@ impl<T: Cacheable> Serialize for Outgoing<'_, T> {
         } else {
             match known::shape::<T>(readable) {
                 Ok(shape) => Some(shape),
-                Err(why) => {
-                    self.way.set(Way::Untraced(why));
+                Err(untraced) => {
+                    self.way.set(Way::Untraced(untraced.why));
                     return Err(S::Error::custom("its type cannot be told from others"));
                 }
             }
@@ -63,6 +64,7 @@ impl<T: Cacheable> Serialize for Outgoing<'_, T> {
 pub(super) fn encode<T: Cacheable>(
     format: &dyn Format,
     object: &T,
+    memory: usize,
 ) -> Result<Encoded, FormatError> {
     let outgoing = Outgoing {
         object,
@@ -72,7 +74,7 @@ pub(super) fn encode<T: Cacheable>(
     let outcome = format.encode(&outgoing);
     // Before the outcome: the format may have swallowed the error.
     let (shape, demand) = match outgoing.way.get() {
-        Way::Untraced(why) => return self_described(NAME, object, why),
+        Way::Untraced(why) => return stand_in::encode(NAME, object, why, memory),
         Way::Unreadable(reason) => {
             let format = NAME;
             return Err(FormatError::NotRoundTrip { format, reason });
@@ -105,7 +107,7 @@ pub(super) fn decode<T: Cacheable>(
     } else {
         Kinds::Foreign
     };
-    let limits = Limits::new(kinds, payload.len(), memory);
+    let mut limits = Limits::new(kinds, payload.len(), memory);
     let mut decoded = None;
     let mut is_of_another = false;
     let outcome = format.decode(payload, &mut |deserializer| {
@@ -114,13 +116,16 @@ pub(super) fn decode<T: Cacheable>(
             is_of_another = true;
             return Err(serde::de::Error::custom("it is of another type"));
         }
+        if !format.is_self_describing() {
+            limits.see(Requests::like::<T>(shape, readable));
+        }
         decoded = Some(T::deserialize(limits.around(deserializer))?);
         Ok(())
     });
     if limits.is_over() {
         return Err(FormatError::OverLimit { format: NAME });
     }
-    if is_of_another {
+    if is_of_another || limits.is_of_another() {
         return Err(FormatError::OtherType);
     }
     outcome?;

@@ -3,7 +3,7 @@ use serde::{Serialize, de::DeserializeSeed};
 
 use super::{
     Format, FormatError, Visit, VisitSeed,
-    bounded::{self, Kinds},
+    bounded::{self, Kinds, Limits},
     checked::{Check, Rules, Written},
     shape::Shape,
 };
@@ -27,7 +27,7 @@ impl Format for PostcardFormat {
     }
 
     fn decode(&self, payload: &[u8], visit: &mut Visit<'_>) -> Result<(), FormatError> {
-        decode(payload, usize::MAX, VisitSeed(visit))
+        decode(payload, &limits(payload, usize::MAX), VisitSeed(visit))
     }
 }
 
@@ -38,12 +38,17 @@ pub(super) fn encode<T: Serialize + ?Sized>(
     Check::new(Rules::Bare, shape).encode(NAME, object, |value| ::postcard::to_stdvec(&value))
 }
 
+/// What decoding a payload may take.
+pub(super) fn limits(payload: &[u8], memory: usize) -> Limits {
+    Limits::new(Kinds::FromType, payload.len(), memory)
+}
+
 pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
     payload: &'de [u8],
-    memory: usize,
+    limits: &Limits,
     seed: S,
 ) -> Result<S::Value, FormatError> {
-    bounded::decode(NAME, Kinds::FromType, (payload, memory), seed, |seed| {
+    bounded::decode(NAME, limits, seed, |seed| {
         let mut deserializer = ::postcard::Deserializer::from_bytes(payload);
         seed.deserialize(&mut deserializer)
             .and_then(|value| Ok((value, deserializer.finalize()?.len())))

@@ -44,10 +44,10 @@ type Read = fn(&[u8], usize) -> Result<Any, FormatError>;
 
 const FORMATS: [(&str, Write, Read); 2] = [
     ("bincode", bincode::encode, |payload, memory| {
-        bincode::decode(payload, memory, PhantomData)
+        bincode::decode(payload, &bincode::limits(payload, memory), PhantomData)
     }),
     ("postcard", postcard::encode, |payload, memory| {
-        postcard::decode(payload, memory, PhantomData)
+        postcard::decode(payload, &postcard::limits(payload, memory), PhantomData)
     }),
 ];
 

@@ -69,7 +69,7 @@ pairs! {
         => { enum T { #[serde(rename = "B")] A, #[serde(rename = "A")] B } }, T::A;
     fields_of_other_case: [Miss, Miss] { enum T { A { of_it: u8 } } }
         => { #[serde(rename_all_fields = "camelCase")] enum T { A { of_it: u8 } } }, T::A { of_it: 1 };
-    variant_with_alias: [Same, Same] { enum T { A(u8), #[serde(alias = "C")] B(u8) } } => { enum T { A(u8), B(u8) } }, T::B(1);
+    variant_with_alias: [Miss, Same] { enum T { A(u8), #[serde(alias = "C")] B(u8) } } => { enum T { A(u8), B(u8) } }, T::B(1);
     variant_by_alias: [Miss, Declared(r#"{"B":1}"#)] { enum T { A(u8), C(u8) } }
         => { enum T { A(u8), #[serde(alias = "C")] B(u8) } }, T::C(1);
     variant_otherwise: [Miss, Declared(r#""Rest""#)] { enum T { A, B } } => { enum T { A, #[serde(other)] Rest } }, T::B;

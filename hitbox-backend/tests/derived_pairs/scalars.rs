@@ -42,7 +42,10 @@ pairs! {
     char_as_text: [Miss, Same] (char) => (String), 'A';
     text_as_char: [Miss, Same] (String) => (char), "A".into();
     i32_as_f32: [Miss, Same] (i32) => (f32), 7;
-    u64_as_f64: [Miss, Same] (u64) => (f64), 9_007_199_254_740_993;
+    u64_as_f64: [Miss, Same] (u64) => (f64), 9_007_199_254_740_992;
+    wide_u64_as_f64: [Miss, Miss] (u64) => (f64), 9_007_199_254_740_993;
+    u64_as_f32: [Miss, Miss] (u64) => (f32), 16_777_217;
+    short_f64_as_f32: [Miss, Same] (f64) => (f32), 0.1;
     f64_as_u64: [Miss, Miss] (f64) => (u64), 7.0;
     f32_as_f64: [Miss, Same] (f32) => (f64), 0.1;
     f64_as_f32: [Miss, Same] (f64) => (f32), 0.1;

@@ -1,8 +1,16 @@
 //! What a visitor is given: the elements of a sequence, the entries of a map, a variant.
 
+use std::cell::Cell;
+
 use serde::de::{DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
 
-use super::{Bounded, ENTRY_OVERHEAD, Kept, visitor::Length};
+use super::{
+    Bounded, ENTRY_OVERHEAD, Kept, NO_NAMES,
+    named::Named,
+    requests::{Requests, UNKNOWN},
+    visitor::Length,
+};
+use crate::format::shape::{NodeId, Tag};
 
 /// The elements of a sequence or the entries of a map.
 pub(super) struct Elements<'l, A> {
@@ -14,8 +22,13 @@ pub(super) struct Elements<'l, A> {
     /// For how many elements a collection may reserve room before it has them.
     room: usize,
     kept: Kept,
-    /// Whether the type has met them by looking.
-    is_looked_at: bool,
+    length: Length,
+    /// How many have been taken.
+    taken: usize,
+    /// Where the next name may stand, among those of the fields.
+    next_name: usize,
+    /// What is asked for in the value that a name has been taken of.
+    value: NodeId,
 }
 
 #[derive(Clone, Copy)]
@@ -35,7 +48,7 @@ impl<'l, A> Elements<'l, A> {
     ) -> Result<Self, E> {
         let limits = access.limits;
         let (budget, room) = match (length, size_hint(&access.inner)) {
-            (Length::Fixed | Length::Named, _) => (Budget::Settled, limits.payload_length),
+            (Length::Fixed | Length::Named(_), _) => (Budget::Settled, limits.payload_length),
             // The whole length before the first element: collections reserve room for what is
             // claimed, and nested ones could each claim all that is left.
             (Length::Claimed | Length::Looked, Some(claimed)) => {
@@ -49,7 +62,7 @@ impl<'l, A> Elements<'l, A> {
             (Length::Claimed | Length::Looked, None) => (Budget::Each, 0),
         };
         let place_left = match length {
-            Length::Fixed | Length::Named => Some(size_of::<V>()),
+            Length::Fixed | Length::Named(_) => Some(size_of::<V>()),
             Length::Claimed | Length::Looked => None,
         };
         Ok(Self {
@@ -58,7 +71,10 @@ impl<'l, A> Elements<'l, A> {
             place_left,
             room,
             kept: Kept::default(),
-            is_looked_at: matches!(length, Length::Looked),
+            length,
+            taken: 0,
+            next_name: 0,
+            value: UNKNOWN,
         })
     }
 
@@ -93,6 +109,34 @@ impl<'l, A> Elements<'l, A> {
     }
 }
 
+impl<'de, A: MapAccess<'de>> Elements<'_, A> {
+    /// The name of a field, which goes to the type as it is, where what it asks for is noted.
+    fn next_name<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+        names: &'static [&'static str],
+    ) -> Result<Option<S::Value>, A::Error> {
+        let place = Cell::new(None);
+        let seed = Named {
+            inner: seed,
+            names,
+            place: &place,
+        };
+        let name = self.access.inner.next_key_seed(seed)?;
+        let requests = &self.access.limits.requests;
+        // A field that is not read, one that is not there, and two that have changed places.
+        match (&name, place.get()) {
+            (None, _) if self.taken == requests.fields(names) => {}
+            (Some(_), Some(place)) if place >= self.next_name => {
+                self.next_name = place + 1;
+                self.taken += 1;
+            }
+            (None | Some(_), _) => return Err(self.access.does_not_read_it()),
+        }
+        Ok(name)
+    }
+}
+
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Elements<'_, A> {
     type Error = A::Error;
 
@@ -106,8 +150,13 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Elements<'_, A> {
             None => self.kept.size_of_element(size_of::<S::Value>()),
         };
         self.place(size)?;
-        self.access.is_listed = self.is_looked_at;
-        let seed = self.access.around(seed);
+        self.access.is_listed = matches!(self.length, Length::Looked);
+        let mut seed = self.access.around(seed);
+        seed.node = match self.length {
+            Length::Fixed | Length::Named(_) => self.access.part(self.taken),
+            Length::Claimed | Length::Looked => self.access.part(0),
+        };
+        self.taken += 1;
         self.access.inner.next_element_seed(seed)
     }
 
@@ -127,13 +176,24 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Elements<'_, A> {
         self.next()?;
         self.place_key(size_of::<S::Value>())?;
         self.access.is_listed = false;
-        let seed = self.access.around(seed);
+        let are_noted = self.access.limits.requests.are_noted();
+        if let (Length::Named(names), true) = (self.length, are_noted) {
+            return self.next_name(seed, names);
+        }
+        let mut seed = self.access.around(seed);
+        seed.node = self.access.part(0);
+        // Of a struct the fields are not in order.
+        self.value = match self.length {
+            Length::Claimed => self.access.part(1),
+            Length::Fixed | Length::Named(_) | Length::Looked => UNKNOWN,
+        };
         self.access.inner.next_key_seed(seed)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
         self.place(size_of::<S::Value>())?;
-        let seed = self.access.around(seed);
+        let mut seed = self.access.around(seed);
+        seed.node = self.value;
         self.access.inner.next_value_seed(seed)
     }
 
@@ -150,9 +210,23 @@ impl<'l, 'de, A: EnumAccess<'de>> EnumAccess<'de> for Bounded<'l, A> {
         self,
         seed: S,
     ) -> Result<(S::Value, Self::Variant), A::Error> {
-        let rest = self.around(());
-        // The seed goes in as it is: it is answered with the number of the variant.
+        let mut rest = self.around(());
+        let Requests::Like(shape) = &self.limits.requests else {
+            // The seed goes in as it is: it is answered with the number of the variant.
+            let (value, variant) = self.inner.variant_seed(seed)?;
+            return Ok((value, rest.around(variant)));
+        };
+        let place = Cell::new(None);
+        let seed = Named {
+            inner: seed,
+            names: shape
+                .nodes
+                .get(self.node)
+                .map_or(NO_NAMES, |node| node.names),
+            place: &place,
+        };
         let (value, variant) = self.inner.variant_seed(seed)?;
+        rest.node = place.get().map_or(UNKNOWN, |place| rest.part(place));
         Ok((value, rest.around(variant)))
     }
 }
@@ -161,12 +235,15 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
     type Error = A::Error;
 
     fn unit_variant(self) -> Result<(), A::Error> {
+        self.asks(Tag::UnitVariant, NO_NAMES, 0)?;
         self.inner.unit_variant()
     }
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
+        self.asks(Tag::NewtypeVariant, NO_NAMES, 0)?;
         let this = self.into_container()?.placed::<S::Value, A::Error>()?;
-        let seed = this.around(seed);
+        let mut seed = this.around(seed);
+        seed.node = this.part(0);
         this.inner.newtype_variant_seed(seed)
     }
 
@@ -175,6 +252,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
         length: usize,
         visitor: V,
     ) -> Result<V::Value, A::Error> {
+        self.asks(Tag::TupleVariant, NO_NAMES, length)?;
         let this = self.into_container()?.placed::<V::Value, A::Error>()?;
         let visitor = this.visitor(visitor, Length::Fixed);
         this.inner.tuple_variant(length, visitor)
@@ -185,8 +263,9 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
+        self.asks(Tag::StructVariant, fields, 0)?;
         let this = self.into_container()?.placed::<V::Value, A::Error>()?;
-        let visitor = this.visitor(visitor, Length::Named);
+        let visitor = this.visitor(visitor, Length::Named(fields));
         this.inner.struct_variant(fields, visitor)
     }
 }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use serde::de::Error;
 
-use super::{Bounded, Kinds, MAX_DEPTH};
+use super::{Bounded, Kinds, MAX_DEPTH, requests::Requests};
 
 /// In how many collections, one in the other, room may be reserved for more than
 /// [`DEEP_ROOM`] elements that are not there yet. Each may take a MiB, which is as much as serde reserves.
@@ -23,6 +23,9 @@ pub(in crate::format) struct Limits {
     /// In bytes, of what is not a string: those are no longer than the payload.
     memory_left: Cell<Option<usize>>,
     pub(super) finding: Cell<Option<&'static str>>,
+    pub(super) requests: Requests,
+    /// Whether the type has asked for something that it is not known for.
+    pub(super) is_of_another: Cell<bool>,
 }
 
 impl Limits {
@@ -35,6 +38,8 @@ impl Limits {
             room_left: Cell::new(payload_length),
             memory_left: Cell::new(Some(memory)),
             finding: Cell::new(None),
+            requests: Requests::Unseen,
+            is_of_another: Cell::new(false),
         }
     }
 
@@ -47,6 +52,7 @@ impl Limits {
             // As much as any type that is read in place: for the value itself the caller has room.
             place: usize::MAX,
             is_listed: false,
+            node: self.requests.root(),
             limits: self,
         }
     }
@@ -54,6 +60,12 @@ impl Limits {
     /// Whether more memory has been asked for than there may be.
     pub(in crate::format) fn is_over(&self) -> bool {
         self.memory_left.get().is_none()
+    }
+
+    /// Whether the type has asked for something else than it is known for, so that the payload means
+    /// something else.
+    pub(in crate::format) fn is_of_another(&self) -> bool {
+        self.is_of_another.get()
     }
 
     pub(super) fn take_memory<E: Error>(&self, bytes: usize) -> Result<(), E> {

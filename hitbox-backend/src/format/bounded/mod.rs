@@ -1,25 +1,34 @@
 //! Decoding from bytes that nobody vouches for.
 //!
 //! A deserializer is wrapped, and every seed, visitor and access that it meets on the way down, so
-//! that four things hold however the payload lies:
+//! that five things hold however the payload lies:
 //!
 //! - nothing is allocated for a length that the payload does not have the bytes for;
 //! - what elements, entries and boxes take in memory is bounded, of which a byte of the payload may stand
 //!   for a hundred;
 //! - the elements claimed by all sequences and maps together are bounded, also where an element
 //!   takes no bytes (a `Vec<()>` of 2^33 would loop for seconds);
+//! - what the type asks for is held against what it is known to ask for, or noted;
 //! - recursion ends before the stack does.
 
 mod access;
+mod exact;
 mod kept;
 mod limits;
+mod named;
+mod requests;
 mod visitor;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, Unexpected, Visitor};
 
-use super::FormatError;
+use super::{
+    FormatError,
+    shape::{NodeId, Tag},
+};
+use exact::{Exact, Float};
 pub(super) use kept::Kept;
 pub(super) use limits::{EMPTY_ELEMENTS, Limits};
+pub(super) use requests::Requests;
 use visitor::{BoundedVisitor, Length};
 
 /// How deep values may be nested, as in `serde_json`.
@@ -72,25 +81,28 @@ impl Kinds {
 /// # Errors
 ///
 /// [`FormatError::NotRoundTrip`] if the type asks for something that the format cannot do,
-/// [`FormatError::OverLimit`] if the value would take more than `memory`, [`FormatError::Decode`] if the
+/// [`FormatError::OverLimit`] if the value would take more than the limits allow, [`FormatError::OtherType`] if
+/// the type asks for something else than it is known for, [`FormatError::Decode`] if the
 /// payload is at fault otherwise.
 pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
     format: &'static str,
-    kinds: Kinds,
-    (payload, memory): (&[u8], usize),
+    limits: &Limits,
     seed: S,
     read: impl FnOnce(Bounded<'_, S>) -> Result<(S::Value, usize), &'static str>,
 ) -> Result<S::Value, FormatError> {
-    let limits = Limits::new(kinds, payload.len(), memory);
     let outcome = read(limits.around(seed));
     match (outcome, limits.finding.get()) {
         (_, _) if limits.is_over() => Err(FormatError::OverLimit { format }),
-        (Ok((value, 0)), _) => Ok(value),
+        (_, _) if limits.is_of_another() => Err(FormatError::OtherType),
+        (Ok((value, 0)), None) => Ok(value),
+        (Ok((_, 0)), Some(reason)) => Err(FormatError::NotRoundTrip { format, reason }),
         (Ok(_), _) => Err(FormatError::decode(format, "bytes are left over")),
         (Err(_), Some(reason)) => Err(FormatError::NotRoundTrip { format, reason }),
         (Err(why), None) => Err(FormatError::decode(format, why)),
     }
 }
+
+const NO_NAMES: &[&str] = &[];
 
 /// A deserializer, or a seed or an access on its way into or out of one.
 pub(super) struct Bounded<'l, T> {
@@ -102,6 +114,8 @@ pub(super) struct Bounded<'l, T> {
     place: usize,
     /// Whether it is an element of a sequence that the type has met by looking: it has a place, no name.
     is_listed: bool,
+    /// What it is known to ask for here.
+    node: NodeId,
     limits: &'l Limits,
 }
 
@@ -113,6 +127,7 @@ impl<'l, T> Bounded<'l, T> {
             collections: self.collections,
             place: self.place,
             is_listed: self.is_listed,
+            node: self.node,
             limits: self.limits,
         }
     }
@@ -178,9 +193,10 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Bounded<'_, S> {
 }
 
 macro_rules! pass_on {
-    ($($method:ident => $inner:ident,)*) => {
+    ($($method:ident => $inner:ident, $tag:ident;)*) => {
         $(
             fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+                self.asks(Tag::$tag, NO_NAMES, 0)?;
                 let this = self.placed::<V::Value, D::Error>()?;
                 this.inner.$inner(visitor)
             }
@@ -195,6 +211,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         if !self.limits.kinds.may_look() {
             return Err(self.decodes_by_looking());
         }
+        self.asks(Tag::Any, NO_NAMES, 0)?;
         let mut this = self.placed::<V::Value, D::Error>()?;
         // What comes may be a collection, and may be nested.
         this.collections = this.collections.saturating_add(1);
@@ -206,7 +223,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        if !self.limits.kinds.may_look() {
+        if !self.limits.kinds.may_look() || self.limits.requests.are_noted() {
             return Err(self.decodes_by_looking());
         }
         // The tag of an enum with serde's `tag`, which takes a sequence for a variant: the tag, and then
@@ -221,34 +238,63 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         if !self.limits.kinds.may_look() {
             return Err(self.decodes_by_looking());
         }
+        if self.limits.requests.are_noted() {
+            return Err(self.does_not_read_it());
+        }
         self.inner.deserialize_ignored_any(visitor)
     }
 
     pass_on! {
-        deserialize_bool => deserialize_bool,
-        deserialize_i8 => deserialize_i8,
-        deserialize_i16 => deserialize_i16,
-        deserialize_i32 => deserialize_i32,
-        deserialize_i64 => deserialize_i64,
-        deserialize_i128 => deserialize_i128,
-        deserialize_u8 => deserialize_u8,
-        deserialize_u16 => deserialize_u16,
-        deserialize_u32 => deserialize_u32,
-        deserialize_u64 => deserialize_u64,
-        deserialize_u128 => deserialize_u128,
-        deserialize_f32 => deserialize_f32,
-        deserialize_f64 => deserialize_f64,
-        deserialize_char => deserialize_char,
-        deserialize_unit => deserialize_unit,
+        deserialize_bool => deserialize_bool, Bool;
+        deserialize_i8 => deserialize_i8, I8;
+        deserialize_i16 => deserialize_i16, I16;
+        deserialize_i32 => deserialize_i32, I32;
+        deserialize_i64 => deserialize_i64, I64;
+        deserialize_i128 => deserialize_i128, I128;
+        deserialize_u8 => deserialize_u8, U8;
+        deserialize_u16 => deserialize_u16, U16;
+        deserialize_u32 => deserialize_u32, U32;
+        deserialize_u64 => deserialize_u64, U64;
+        deserialize_u128 => deserialize_u128, U128;
+        deserialize_char => deserialize_char, Char;
+        deserialize_unit => deserialize_unit, Unit;
         // Out of the payload itself, never the owned forms: bincode allocates what a length claims
         // before it looks whether the payload is that long.
-        deserialize_str => deserialize_str,
-        deserialize_string => deserialize_str,
-        deserialize_bytes => deserialize_bytes,
-        deserialize_byte_buf => deserialize_bytes,
+        deserialize_str => deserialize_str, Str;
+        deserialize_string => deserialize_str, Str;
+        deserialize_bytes => deserialize_bytes, Bytes;
+        deserialize_byte_buf => deserialize_bytes, Bytes;
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.asks(Tag::F32, NO_NAMES, 0)?;
+        let this = self.placed::<V::Value, D::Error>()?;
+        if this.limits.kinds.name_fields() {
+            let float = Float::Single;
+            let visitor = Exact { visitor, float };
+            return match this.limits.kinds {
+                // Asked for the smaller one it rounds by itself.
+                Kinds::FromPayload => this.inner.deserialize_f64(visitor),
+                Kinds::FromType | Kinds::Foreign | Kinds::ForeignByName => {
+                    this.inner.deserialize_f32(visitor)
+                }
+            };
+        }
+        this.inner.deserialize_f32(visitor)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.asks(Tag::F64, NO_NAMES, 0)?;
+        let this = self.placed::<V::Value, D::Error>()?;
+        if this.limits.kinds.name_fields() {
+            let float = Float::Double;
+            return this.inner.deserialize_f64(Exact { visitor, float });
+        }
+        this.inner.deserialize_f64(visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.asks(Tag::Option, NO_NAMES, 0)?;
         let this = self.placed::<V::Value, D::Error>()?;
         let visitor = this.visitor(visitor, Length::Fixed);
         let outcome = this.inner.deserialize_option(visitor);
@@ -260,6 +306,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
+        self.asks(Tag::Unit, NO_NAMES, 0)?;
         let this = self.placed::<V::Value, D::Error>()?;
         this.inner.deserialize_unit_struct(name, visitor)
     }
@@ -276,6 +323,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.asks(Tag::Seq, NO_NAMES, 0)?;
         let this = self.placed::<V::Value, D::Error>()?.into_collection()?;
         let visitor = this.visitor(visitor, Length::Claimed);
         let outcome = this.inner.deserialize_seq(visitor);
@@ -287,6 +335,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         length: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
+        self.asks(Tag::Tuple, NO_NAMES, length)?;
         let this = self.placed::<V::Value, D::Error>()?;
         let visitor = this.visitor(visitor, Length::Fixed);
         let outcome = this.inner.deserialize_tuple(length, visitor);
@@ -299,6 +348,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         length: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
+        self.asks(Tag::Tuple, NO_NAMES, length)?;
         let this = self.placed::<V::Value, D::Error>()?;
         let visitor = this.visitor(visitor, Length::Fixed);
         let outcome = this.inner.deserialize_tuple_struct(name, length, visitor);
@@ -306,6 +356,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.asks(Tag::Map, NO_NAMES, 0)?;
         let this = self.placed::<V::Value, D::Error>()?.into_collection()?;
         let visitor = this.visitor(visitor, Length::Claimed);
         let outcome = this.inner.deserialize_map(visitor);
@@ -318,8 +369,9 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
+        self.asks(Tag::Struct, fields, 0)?;
         let this = self.placed::<V::Value, D::Error>()?;
-        let visitor = this.visitor(visitor, Length::Named);
+        let visitor = this.visitor(visitor, Length::Named(fields));
         let outcome = this.inner.deserialize_struct(name, fields, visitor);
         outcome.map_err(|error| this.limits.shortened(error))
     }
@@ -330,6 +382,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
+        self.asks(Tag::Enum, variants, 0)?;
         let this = self.placed::<V::Value, D::Error>()?;
         let visitor = this.visitor(visitor, Length::Fixed);
         let outcome = this.inner.deserialize_enum(name, variants, visitor);

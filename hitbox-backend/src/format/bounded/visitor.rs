@@ -12,7 +12,7 @@ pub(super) enum Length {
     /// From the type: a tuple.
     Fixed,
     /// From the type, which names them: a struct.
-    Named,
+    Named(&'static [&'static str]),
     /// From the payload.
     Claimed,
     /// From the payload, as is that these are elements or entries at all.
@@ -22,6 +22,18 @@ pub(super) enum Length {
 pub(super) struct BoundedVisitor<'l, V> {
     pub(super) visitor: Bounded<'l, V>,
     pub(super) length: Length,
+}
+
+impl<V> BoundedVisitor<'_, V> {
+    /// Holds if what comes now is asked for as what it is, or if nobody takes note of it: of what a type
+    /// finds in there by looking, it does not ask here.
+    fn is_looked_at<E: Error>(&self) -> Result<(), E> {
+        let is_noted = self.visitor.limits.requests.are_noted();
+        if is_noted && matches!(self.length, Length::Looked) {
+            return Err(self.visitor.decodes_by_looking());
+        }
+        Ok(())
+    }
 }
 
 macro_rules! pass_on_values {
@@ -74,7 +86,8 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for BoundedVisitor<'_, V> {
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
         let this = self.visitor.deeper()?;
-        let deserializer = this.around(deserializer);
+        let mut deserializer = this.around(deserializer);
+        deserializer.node = this.part(0);
         this.inner.visit_some(deserializer)
     }
 
@@ -87,9 +100,10 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for BoundedVisitor<'_, V> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        if matches!(self.length, Length::Named) && self.visitor.limits.kinds.name_fields() {
+        if matches!(self.length, Length::Named(_)) && self.visitor.limits.kinds.name_fields() {
             return Err(A::Error::invalid_type(Unexpected::Seq, &self));
         }
+        self.is_looked_at()?;
         let elements = Elements::of::<V::Value, A::Error>(
             self.visitor.around(access),
             self.length,
@@ -99,6 +113,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for BoundedVisitor<'_, V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
+        self.is_looked_at()?;
         let elements = Elements::of::<V::Value, A::Error>(
             self.visitor.around(access),
             self.length,
@@ -108,6 +123,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for BoundedVisitor<'_, V> {
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
+        self.is_looked_at()?;
         let access = self.visitor.around(access);
         self.visitor.inner.visit_enum(access)
     }

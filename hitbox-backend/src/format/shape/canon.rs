@@ -2,34 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Node, NodeId, tag::Tag};
-
-/// FNV-1a, 64 bits.
-struct Fnv(u64);
-
-impl Fnv {
-    const START: Self = Self(0xCBF2_9CE4_8422_2325);
-    const PRIME: u64 = 0x0000_0100_0000_01B3;
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(Self::PRIME);
-        }
-    }
-
-    fn number(&mut self, number: usize) {
-        // Sixty-four bits everywhere: a 32-bit machine must come to the same fingerprint.
-        self.bytes(&(number as u64).to_le_bytes());
-    }
-
-    fn names(&mut self, names: &[&str]) {
-        self.number(names.len());
-        for name in names {
-            self.number(name.len());
-            self.bytes(name.as_bytes());
-        }
-    }
-}
+use super::{Node, NodeId, fnv::Fnv, tag::Tag};
 
 /// Stands in a fingerprint for what has been hashed before.
 const BEFORE: u8 = 0;
@@ -44,7 +17,7 @@ pub(super) fn fingerprint(nodes: &[Node], root: NodeId) -> u64 {
         hash: Fnv::START,
     };
     walk.hash(root);
-    walk.hash.0.max(1)
+    walk.hash.digest()
 }
 
 /// A number for each node: the same for nodes that cannot be told apart, however far one goes.

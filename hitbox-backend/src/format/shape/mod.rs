@@ -8,6 +8,7 @@
 
 mod access;
 mod canon;
+mod fnv;
 mod graph;
 mod memory;
 mod probe;
@@ -21,6 +22,7 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
+pub(super) use fnv::Fnv;
 use graph::{Graph, ROOT};
 use probe::Probe;
 pub(super) use tag::Tag;
@@ -85,12 +87,31 @@ pub(super) struct Shape {
     pub(super) most_memory: Option<usize>,
 }
 
+/// A type that could not be traced to its end.
+#[derive(Debug)]
+pub(super) struct Untraced {
+    pub(super) why: Why,
+    /// The structs that have been seen to have names more than fields.
+    #[cfg_attr(
+        not(feature = "json"),
+        expect(dead_code, reason = "what is noted stands beside JSON")
+    )]
+    pub(super) aliased: Vec<Aliased>,
+}
+
+/// The names of a struct, and how many fields it has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Aliased {
+    pub(super) names: &'static [&'static str],
+    pub(super) fields: usize,
+}
+
 /// Why a type could not be traced to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Untraced {
+pub(super) enum Why {
     /// It decodes by looking at what is there.
     DecodesByLooking,
-    /// It refuses the values that would show what follows, or does not ask alike each time.
+    /// It refuses the values that would show what follows, does not ask alike each time, or is too large.
     Refuses,
 }
 
@@ -115,25 +136,44 @@ pub(super) fn of<T: DeserializeOwned>(readable: Readable) -> Result<Shape, Untra
         // The type's own code meets values that it may not have expected. Nothing of it is kept.
         let outcome = catch_unwind(AssertUnwindSafe(|| T::deserialize(probe).map(drop)));
         let Ok(outcome) = outcome else {
-            return Err(Untraced::Refuses);
+            return Err(untraced(&graph.borrow(), Why::Refuses));
         };
         let mut graph = graph.borrow_mut();
         if outcome.is_err() {
             graph.fail_at((ROOT, 0));
         }
         if !graph.end_pass() {
-            return finished(&graph).ok_or_else(|| unfinished(&graph));
+            return finished(&graph).ok_or_else(|| untraced(&graph, unfinished(&graph)));
         }
     }
-    Err(Untraced::Refuses)
+    Err(untraced(&graph.borrow(), Why::Refuses))
 }
 
-fn unfinished(graph: &Graph) -> Untraced {
+fn untraced(graph: &Graph, why: Why) -> Untraced {
+    let has_aliases = |node: &&graph::Node| {
+        node.request.tag.has_field_names() && !node.names_of.is_empty() && node.names_are_known()
+    };
+    let of_struct = |node: &graph::Node| Aliased {
+        names: node.request.names,
+        fields: node.parts.len(),
+    };
+    Untraced {
+        why,
+        aliased: graph
+            .nodes
+            .iter()
+            .filter(has_aliases)
+            .map(of_struct)
+            .collect(),
+    }
+}
+
+fn unfinished(graph: &Graph) -> Why {
     let mut tags = graph.nodes.iter().map(|node| node.request.tag);
     if tags.any(Tag::looks_at_what_is_there) {
-        Untraced::DecodesByLooking
+        Why::DecodesByLooking
     } else {
-        Untraced::Refuses
+        Why::Refuses
     }
 }
 

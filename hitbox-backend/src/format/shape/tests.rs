@@ -372,8 +372,8 @@ fn what_is_not_traced_to_its_end_is_known() {
     assert_eq!(traced::<Fickle>(), None);
     assert_eq!(traced::<Panics>(), None);
     assert_eq!(
-        of::<Flattened>(Readable::ByMachines).unwrap_err(),
-        Untraced::DecodesByLooking
+        of::<Flattened>(Readable::ByMachines).unwrap_err().why,
+        Why::DecodesByLooking
     );
     // Nothing is left to be known of these.
     assert_eq!(traced::<Bare>(), traced::<Tree>());
