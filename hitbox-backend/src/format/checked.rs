@@ -146,6 +146,10 @@ impl<'c> Check<'c> {
 /// A payload, what may keep it from being read, and what reading it takes.
 pub(super) struct Written {
     pub(super) payload: Vec<u8>,
+    #[cfg_attr(
+        not(feature = "json"),
+        expect(dead_code, reason = "JSON is the one that has doubts")
+    )]
     pub(super) doubts: Doubts,
     pub(super) demand: Demand,
 }
