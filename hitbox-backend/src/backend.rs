@@ -17,48 +17,39 @@ use crate::{
 /// The answer to a read: a live value, or `None` for a miss.
 pub type ReadOutcome = BackendResult<Option<CacheValue<Raw>>>;
 
-/// How far [`Backend::begin_read`] got.
-pub enum Reading<'a> {
+/// How far an operation got without waiting.
+///
+/// `T` is what it answers, `P` what the rest of it answers once that has been waited for, and `B` what the
+/// caller is given back where nothing has been done.
+pub enum Attempt<'a, T, P = T, B = ()> {
     /// To the end: nothing had to be waited for.
-    Answered(ReadOutcome),
-    /// Part of the way; the future does the rest. Dropping it is safe: compositions do, and read anew by
-    /// [`Backend::read_with`].
-    Begun(BoxFuture<'a, ReadOutcome>),
-    /// Nowhere, and nothing has been done or noted: [`Backend::read_with`] is to be called.
-    NotBegun,
+    Ready(T),
+    /// Part of the way; the future does the rest.
+    Pending(BoxFuture<'a, P>),
+    /// Nowhere, and nothing has been done or noted. The caller uses the form that waits.
+    WouldBlock(B),
 }
 
-impl fmt::Debug for Reading<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Answered(outcome) => f.debug_tuple("Answered").field(outcome).finish(),
-            Self::Begun(_) => f.write_str("Begun"),
-            Self::NotBegun => f.write_str("NotBegun"),
-        }
-    }
-}
+/// How far [`Backend::try_read`] got.
+///
+/// A ready read has noted in the caller's context how it was answered. A pending one took a copy of the
+/// context along, and gives it back with the outcome. Dropping a pending read is safe.
+pub type ReadAttempt<'a> = Attempt<'a, ReadOutcome, (ReadOutcome, BoxContext)>;
 
-/// How far [`Backend::begin_write`] got.
-pub enum Writing<'a> {
-    /// To the end: nothing had to be waited for.
-    Answered(BackendResult<()>),
-    /// Part of the way; the future does the rest. Dropping it leaves the old value or the new one.
-    ///
-    /// It is to be polled to its end, or dropped: until then, that of a composition keeps other changes
-    /// of the key waiting.
-    Begun(BoxFuture<'a, BackendResult<()>>),
-    /// Nowhere, and nothing has been done: this is the value, for [`Backend::write`].
-    NotBegun(CacheValue<Raw>),
-}
+/// How far [`Backend::try_write`] got; one that would block gives the value back, for [`Backend::write`].
+///
+/// Dropping a pending write leaves the old value or the new one. It is to be polled to its end, or dropped:
+/// until then, that of a composition keeps other changes of the key waiting.
+pub type WriteAttempt<'a> = Attempt<'a, BackendResult<()>, BackendResult<()>, CacheValue<Raw>>;
 
 /// Shows no values.
-impl fmt::Debug for Writing<'_> {
+impl<T, P, B> fmt::Debug for Attempt<'_, T, P, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Answered(outcome) => f.debug_tuple("Answered").field(outcome).finish(),
-            Self::Begun(_) => f.write_str("Begun"),
-            Self::NotBegun(_) => f.write_str("NotBegun"),
-        }
+        f.write_str(match self {
+            Self::Ready(_) => "Ready",
+            Self::Pending(_) => "Pending",
+            Self::WouldBlock(_) => "WouldBlock",
+        })
     }
 }
 
@@ -145,54 +136,56 @@ pub trait Backend: Send + Sync {
         outcome
     }
 
-    /// [`read_with`](Self::read_with) as far as it goes without waiting, with the same notes in
-    /// `context`. `moment` is the time that life times are measured against; callers bring one that has
-    /// not been read, or was read just now.
+    /// [`read_with`](Self::read_with) as far as it goes without waiting.
     ///
-    /// A value is held against `moment` once it has been fetched, so that the clock is not read before.
-    /// If [it has been read](Moment::has_been_read) and fetching may take long, the right answer is
-    /// [`NotBegun`](Reading::NotBegun).
+    /// `moment` is the time at which expiry is checked. It is read from the clock on first use, after the value
+    /// has been fetched. Callers pass a fresh one, or one that was read just now. A backend that may take long
+    /// to fetch a value answers [`WouldBlock`](Attempt::WouldBlock) if
+    /// [the clock has been read](Moment::has_been_read).
     ///
-    /// Typed access and compositions ask this first, so a backend that keeps values in process can
-    /// answer without a future, which would cost about as much as looking the value up; and one that
-    /// reads in place what is on a local disk. Default: [`NotBegun`](Reading::NotBegun), the right
-    /// one for all others.
-    fn begin_read<'a>(
+    /// A read that is [`Ready`](Attempt::Ready) has noted in `context` how it was answered. One that is
+    /// [`Pending`](Attempt::Pending) takes a copy of `context` along, and gives it back with the outcome: its
+    /// future borrows nothing of the caller's frame, so a composition can keep it and end it.
+    ///
+    /// Typed access and compositions call this first. A backend that keeps values in process, or reads them in
+    /// place from a local disk, answers without a future; a future costs about as much as a look-up in memory.
+    /// Default: [`WouldBlock`](Attempt::WouldBlock), for backends that have to wait.
+    fn try_read<'a>(
         &'a self,
         key: &'a CacheKey,
-        context: &'a mut BoxContext,
+        context: &mut BoxContext,
         moment: &Moment,
-    ) -> Reading<'a> {
+    ) -> ReadAttempt<'a> {
         let _ = (key, context, moment);
-        Reading::NotBegun
+        Attempt::WouldBlock(())
     }
 
     /// [`write`](Self::write) as far as it goes without waiting.
     ///
-    /// Typed access and compositions ask this first, as they do with
-    /// [`begin_read`](Self::begin_read). Default: [`NotBegun`](Writing::NotBegun), the right one for
-    /// all backends that have to wait. Others override [`writes_at_once`](Self::writes_at_once)
-    /// too. [`Begun`](Writing::Begun) is for the rare write that turns out to have to wait: a
-    /// composition ends it before it touches the other layer, whatever its write policy.
-    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+    /// Typed access and compositions call this first. A backend that overrides it overrides
+    /// [`is_non_blocking`](Self::is_non_blocking) too. [`Pending`](Attempt::Pending) is for the rare write that
+    /// turns out to have to wait: a composition ends it before it touches the other layer, whatever its write
+    /// policy. Default: [`WouldBlock`](Attempt::WouldBlock), for backends that have to wait.
+    fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
         let _ = key;
-        Writing::NotBegun(value)
+        Attempt::WouldBlock(value)
     }
 
-    /// [`refill`](Self::refill) as far as it goes without waiting. Default:
-    /// [`begin_write`](Self::begin_write); a backend that overrides `refill` overrides this too. What is
-    /// [`Begun`](Writing::Begun) makes a reader wait for a copy that is not his concern: answer, or do
-    /// not begin.
-    fn begin_refill<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
-        self.begin_write(key, value)
+    /// [`refill`](Self::refill) as far as it goes without waiting.
+    ///
+    /// A reader waits for a [`Pending`](Attempt::Pending) refill. If it might take long, return
+    /// [`WouldBlock`](Attempt::WouldBlock); the refill then runs in the background. Default:
+    /// [`try_write`](Self::try_write); a backend that overrides [`refill`](Self::refill) overrides this too.
+    fn try_refill<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
+        self.try_write(key, value)
     }
 
-    /// Whether [`begin_write`](Self::begin_write) can be expected to answer. Default: no.
+    /// Whether [`try_write`](Self::try_write) can be expected to be ready. Default: no.
     ///
     /// A composition decides a write without waiting only if both layers say so. If only its first does, that
     /// is written without waiting, and then the other, where the policy says beforehand when it asks that. It
     /// copies to its first layer without waiting if that one says so.
-    fn writes_at_once(&self) -> bool {
+    fn is_non_blocking(&self) -> bool {
         false
     }
 
@@ -310,32 +303,33 @@ pub trait Backend: Send + Sync {
     }
 }
 
-/// Reads by [`Backend::begin_read`] and what that leaves to do.
+/// Reads by [`Backend::try_read`], and waits for what that leaves to do.
 pub(crate) async fn read_through<B: Backend + ?Sized>(
     backend: &B,
     key: &CacheKey,
     context: &mut BoxContext,
 ) -> ReadOutcome {
-    match backend.begin_read(key, context, &Moment::default()) {
-        Reading::Answered(outcome) => return outcome,
-        Reading::Begun(rest) => return rest.await,
-        Reading::NotBegun => {}
-    }
-    backend.read_with(key, context).await
+    let rest = match backend.try_read(key, context, &Moment::default()) {
+        Attempt::Ready(outcome) => return outcome,
+        Attempt::Pending(rest) => rest,
+        Attempt::WouldBlock(()) => return backend.read_with(key, context).await,
+    };
+    let (outcome, noted) = rest.await;
+    *context = noted;
+    outcome
 }
 
-/// Writes by [`Backend::begin_write`] and what that leaves to do.
+/// Writes by [`Backend::try_write`], and waits for what that leaves to do.
 pub(crate) async fn write_through<B: Backend + ?Sized>(
     backend: &B,
     key: &CacheKey,
     value: CacheValue<Raw>,
 ) -> BackendResult<()> {
-    let value = match backend.begin_write(key, value) {
-        Writing::Answered(outcome) => return outcome,
-        Writing::Begun(rest) => return rest.await,
-        Writing::NotBegun(value) => value,
-    };
-    backend.write(key, value).await
+    match backend.try_write(key, value) {
+        Attempt::Ready(outcome) => outcome,
+        Attempt::Pending(rest) => rest.await,
+        Attempt::WouldBlock(value) => backend.write(key, value).await,
+    }
 }
 
 /// Notes status and source of an outcome in a context, for adapters that override
@@ -349,7 +343,7 @@ pub fn note_outcome(
     note_outcome_at(context, outcome, label, &Moment::default());
 }
 
-/// [`note_outcome`] at a moment, for adapters that implement [`Backend::begin_read`].
+/// [`note_outcome`] at a moment, for adapters that implement [`Backend::try_read`].
 #[inline]
 pub fn note_outcome_at(
     context: &mut BoxContext,

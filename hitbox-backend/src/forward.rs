@@ -11,8 +11,8 @@ use hitbox_core::{
 };
 
 use crate::{
-    Backend, BackendResult, CacheKeyFormat, Capabilities, DeleteStatus, ReadOutcome, Reading,
-    Rejection, Writing, compression::Compressor, format::Format,
+    Backend, BackendResult, CacheKeyFormat, Capabilities, DeleteStatus, ReadAttempt, ReadOutcome,
+    Rejection, WriteAttempt, compression::Compressor, format::Format,
 };
 
 macro_rules! forward_backend {
@@ -31,26 +31,30 @@ macro_rules! forward_backend {
             async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
                 (**self).read_with(key, context).await
             }
-            fn begin_read<'a>(
+            fn try_read<'a>(
                 &'a self,
                 key: &'a CacheKey,
-                context: &'a mut BoxContext,
+                context: &mut BoxContext,
                 moment: &Moment,
-            ) -> Reading<'a> {
-                (**self).begin_read(key, context, moment)
+            ) -> ReadAttempt<'a> {
+                (**self).try_read(key, context, moment)
             }
-            fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
-                (**self).begin_write(key, value)
-            }
-            fn begin_refill<'a>(
+            fn try_write<'a>(
                 &'a self,
                 key: &'a CacheKey,
                 value: CacheValue<Raw>,
-            ) -> Writing<'a> {
-                (**self).begin_refill(key, value)
+            ) -> WriteAttempt<'a> {
+                (**self).try_write(key, value)
             }
-            fn writes_at_once(&self) -> bool {
-                (**self).writes_at_once()
+            fn try_refill<'a>(
+                &'a self,
+                key: &'a CacheKey,
+                value: CacheValue<Raw>,
+            ) -> WriteAttempt<'a> {
+                (**self).try_refill(key, value)
+            }
+            fn is_non_blocking(&self) -> bool {
+                (**self).is_non_blocking()
             }
             async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
                 (**self).refill(key, value).await

@@ -72,13 +72,15 @@ mod sync;
 mod typed;
 pub mod wrapper;
 
-pub use backend::{Backend, ReadOutcome, Reading, Writing, note_outcome, note_outcome_at};
+pub use backend::{
+    Attempt, Backend, ReadAttempt, ReadOutcome, WriteAttempt, note_outcome, note_outcome_at,
+};
 pub use capabilities::Capabilities;
 pub use composition::{
     AsksL2, Compose, CompositionBackend, CompositionLayer, CompositionPolicy,
-    CompositionReadPolicy, CompositionWritePolicy, FoundAtOnce, OptimisticParallelWritePolicy,
-    Owed, OwedCause, ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy,
-    ReadResult, RefillPolicy, RepairPace, RepairPolicy, SequentialReadPolicy,
+    CompositionReadPolicy, CompositionWritePolicy, Observed, OptimisticParallelWritePolicy, Owed,
+    OwedCause, ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy, ReadDecision,
+    ReadResult, ReadStep, RefillPolicy, RepairPace, RepairPolicy, SequentialReadPolicy,
     SequentialWritePolicy, StillDistrusted, StrictWritePolicy,
 };
 pub use compression::Compressor;
@@ -103,6 +105,6 @@ pub use wrapper::{
 #[doc(no_inline)]
 pub use hitbox_core::{
     BackendErrorKind, BackendLabel, BoxContext, CacheContext, CacheKey, CacheState, CacheStatus,
-    CacheValue, Context, DisabledOffload, Failures, KeyPart, LayerFailure, Namespace, Offload,
-    OffloadKey, Raw, ResponseSource, Stamp,
+    CacheValue, Context, DisabledOffload, Expiry, Failures, KeyPart, LayerFailure, Namespace,
+    Offload, OffloadKey, Raw, ResponseSource, Stamp,
 };

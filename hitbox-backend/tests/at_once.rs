@@ -17,11 +17,11 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta};
 use futures::FutureExt;
 use hitbox_backend::{
-    Backend, BackendError, BackendErrorKind, BackendResult, Compose, CompositionBackend,
+    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Compose, CompositionBackend,
     CompositionLayer, CompositionPolicy, CompositionWritePolicy, DeleteStatus, Operation,
-    OptimisticParallelWritePolicy, OwedCause, RaceLoserPolicy, RaceWritePolicy, ReadOutcome,
-    Reading, RefillPolicy, RepairPolicy, SequentialReadPolicy, SequentialWritePolicy,
-    StrictWritePolicy, Writing,
+    OptimisticParallelWritePolicy, OwedCause, RaceLoserPolicy, RaceWritePolicy, ReadAttempt,
+    ReadOutcome, RefillPolicy, RepairPolicy, SequentialReadPolicy, SequentialWritePolicy,
+    StrictWritePolicy, WriteAttempt,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
 use hitbox_core::{
@@ -43,10 +43,10 @@ fn held(backend: &impl Backend) -> Option<Bytes> {
     found.map(|value| value.data().payload().clone())
 }
 
-fn answer(writing: Writing<'_>) -> BackendResult<()> {
+fn answer(writing: WriteAttempt<'_>) -> BackendResult<()> {
     match writing {
-        Writing::Answered(outcome) => outcome,
-        other @ (Writing::Begun(_) | Writing::NotBegun(_)) => {
+        Attempt::Ready(outcome) => outcome,
+        other @ (Attempt::Pending(_) | Attempt::WouldBlock(_)) => {
             panic!("not answered at once: {other:?}")
         }
     }
@@ -75,7 +75,7 @@ fn owing<W: CompositionWritePolicy>(composed: &Composed<W>) -> Vec<CompositionLa
 fn both_layers_hold_what_was_written_and_owe_nothing() {
     let (composed, _) = composed(SequentialWritePolicy::new());
     for text in ["old", "new"] {
-        answer(composed.begin_write(&key(), value(text))).unwrap();
+        answer(composed.try_write(&key(), value(text))).unwrap();
         assert_eq!(held(composed.l1()).unwrap(), text);
         assert_eq!(held(composed.l2()).unwrap(), text);
         assert_eq!(held(&composed).unwrap(), text);
@@ -92,7 +92,7 @@ async fn a_layer_that_fails_is_bypassed() {
             let (composed, faults) = composed(OptimisticParallelWritePolicy::new());
             composed.write(&key(), value("old")).await.unwrap();
             faults[failing].writes().next(1, fault);
-            answer(composed.begin_write(&key(), value("new"))).unwrap();
+            answer(composed.try_write(&key(), value("new"))).unwrap();
             assert_eq!(owing(&composed), [layer], "{fault:?}");
             assert_eq!(held(&composed).unwrap(), "new", "{fault:?}");
         }
@@ -113,7 +113,7 @@ async fn policies_decide_as_they_do_with_futures() {
             faults[failing].writes().next(1, Fault::FailBeforeEffect);
             // A remove that is under way has the turns: what waits for them is not done at once.
             let outcome = if at_once {
-                answer(composed.begin_write(&key(), value("new")))
+                answer(composed.try_write(&key(), value("new")))
             } else {
                 faults[0].removes().next(1, Fault::HangBeforeEffect);
                 faults[1].removes().next(1, Fault::HangBeforeEffect);
@@ -158,8 +158,8 @@ async fn a_turn_that_is_taken_is_waited_for() {
     let mut remove = composed.remove(&key);
     assert!(futures::poll!(&mut remove).is_pending());
     assert!(matches!(
-        composed.begin_write(&key, value("new")),
-        Writing::NotBegun(_)
+        composed.try_write(&key, value("new")),
+        Attempt::WouldBlock(_)
     ));
     let mut write = composed.write(&key, value("new"));
     assert!(futures::poll!(&mut write).is_pending());
@@ -208,27 +208,27 @@ impl Backend for Unreliable {
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
         self.inner.remove(key).await
     }
-    fn begin_read<'a>(
+    fn try_read<'a>(
         &'a self,
         key: &'a CacheKey,
-        context: &'a mut BoxContext,
+        context: &mut BoxContext,
         moment: &Moment,
-    ) -> Reading<'a> {
-        self.inner.begin_read(key, context, moment)
+    ) -> ReadAttempt<'a> {
+        self.inner.try_read(key, context, moment)
     }
-    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+    fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
         match self.instead {
-            Instead::Waits => Writing::NotBegun(value),
-            Instead::Begins => Writing::Begun(self.write(key, value)),
+            Instead::Waits => Attempt::WouldBlock(value),
+            Instead::Begins => Attempt::Pending(self.write(key, value)),
             Instead::Panics => panic!("meant by the test"),
             Instead::Refuses => {
                 let kind = BackendErrorKind::TooLarge;
                 let error = BackendError::new(kind, Operation::Write, self.label());
-                Writing::Answered(Err(error))
+                Attempt::Ready(Err(error))
             }
         }
     }
-    fn writes_at_once(&self) -> bool {
+    fn is_non_blocking(&self) -> bool {
         true
     }
     fn label(&self) -> BackendLabel {
@@ -264,9 +264,9 @@ async fn a_write_that_is_on_record_is_begun() {
     let unreliable = Unreliable::new(Instead::Waits);
     let composed = unreliable.compose(MemoryBackend::new(), DisabledOffload);
     composed.write(&key(), value("old")).await.unwrap();
-    match composed.begin_write(&key(), value("new")) {
-        Writing::Begun(rest) => rest.await.unwrap(),
-        other @ (Writing::Answered(_) | Writing::NotBegun(_)) => panic!("not begun: {other:?}"),
+    match composed.try_write(&key(), value("new")) {
+        Attempt::Pending(rest) => rest.await.unwrap(),
+        other @ (Attempt::Ready(_) | Attempt::WouldBlock(_)) => panic!("not begun: {other:?}"),
     }
     assert_eq!(held(&composed).unwrap(), "new");
     assert_eq!(composed.owed_len(), 0);
@@ -278,9 +278,9 @@ async fn a_write_that_is_dropped_midway_is_on_record() {
     let policy = CompositionPolicy::new().repair(RepairPolicy::Never);
     let composed = MemoryBackend::new().compose_with(unreliable, DisabledOffload, policy);
     composed.write(&key(), value("old")).await.unwrap();
-    match composed.begin_write(&key(), value("new")) {
-        Writing::Begun(rest) => drop(rest),
-        other @ (Writing::Answered(_) | Writing::NotBegun(_)) => panic!("not begun: {other:?}"),
+    match composed.try_write(&key(), value("new")) {
+        Attempt::Pending(rest) => drop(rest),
+        other @ (Attempt::Ready(_) | Attempt::WouldBlock(_)) => panic!("not begun: {other:?}"),
     }
     let owed = composed.owed();
     assert!(owed.iter().any(|owed| owed.layer == CompositionLayer::L2));
@@ -296,7 +296,7 @@ async fn a_panic_gives_the_turns_back() {
     let policy = CompositionPolicy::new().repair(RepairPolicy::Never);
     let composed = MemoryBackend::new().compose_with(panicking, DisabledOffload, policy);
     let written = catch_unwind(AssertUnwindSafe(|| {
-        let _ = composed.begin_write(&key(), value("new"));
+        let _ = composed.try_write(&key(), value("new"));
     }));
     assert!(written.is_err());
     let owed = composed.owed();
@@ -361,8 +361,8 @@ impl CompositionWritePolicy for OwnPolicy {
 async fn a_policy_of_ones_own_need_not_know_of_it() {
     let (composed, faults) = composed(OwnPolicy);
     assert!(matches!(
-        composed.begin_write(&key(), value("new")),
-        Writing::NotBegun(_)
+        composed.try_write(&key(), value("new")),
+        Attempt::WouldBlock(_)
     ));
     assert_eq!(composed.owed_len(), 0);
     composed.write(&key(), value("new")).await.unwrap();
@@ -421,8 +421,8 @@ async fn a_miss_in_l1_is_refilled_before_the_answer() {
     let (composed, _) = composed(OptimisticParallelWritePolicy::new());
     composed.l2().write(&key(), value("new")).await.unwrap();
     let mut context = BoxContext::default();
-    let Reading::Answered(Ok(Some(found))) =
-        composed.begin_read(&key(), &mut context, &Moment::default())
+    let Attempt::Ready(Ok(Some(found))) =
+        composed.try_read(&key(), &mut context, &Moment::default())
     else {
         panic!("not a hit at once");
     };
@@ -452,19 +452,19 @@ impl Backend for Slow {
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
         self.inner.remove(key).await
     }
-    fn begin_read<'a>(
+    fn try_read<'a>(
         &'a self,
         key: &'a CacheKey,
-        context: &'a mut BoxContext,
+        context: &mut BoxContext,
         moment: &Moment,
-    ) -> Reading<'a> {
-        self.inner.begin_read(key, context, moment)
+    ) -> ReadAttempt<'a> {
+        self.inner.try_read(key, context, moment)
     }
-    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+    fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
         CLOCK.with_borrow(|clock| clock.as_ref().unwrap().advance(TimeDelta::seconds(2)));
-        self.inner.begin_write(key, value)
+        self.inner.try_write(key, value)
     }
-    fn writes_at_once(&self) -> bool {
+    fn is_non_blocking(&self) -> bool {
         true
     }
     fn label(&self) -> BackendLabel {
@@ -512,8 +512,8 @@ async fn nothing_is_refilled_that_is_not_wanted() {
     composed.l2().write(&key(), value("new")).await.unwrap();
     let mut context = BoxContext::default();
     assert!(matches!(
-        composed.begin_read(&key(), &mut context, &Moment::default()),
-        Reading::Answered(Ok(Some(_)))
+        composed.try_read(&key(), &mut context, &Moment::default()),
+        Attempt::Ready(Ok(Some(_)))
     ));
     assert_eq!(held(composed.l1()), None);
 }

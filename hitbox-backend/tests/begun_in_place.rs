@@ -11,9 +11,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta};
 use hitbox_backend::{
-    Backend, BackendError, BackendErrorKind, BackendResult, Compose, CompositionPolicy,
-    DeleteStatus, Operation, ParallelReadPolicy, ReadOutcome, Reading, RefillPolicy, RepairPolicy,
-    Writing, conformance::MemoryBackend,
+    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Compose, CompositionPolicy,
+    DeleteStatus, Operation, ParallelReadPolicy, ReadAttempt, ReadOutcome, RepairPolicy,
+    WriteAttempt, conformance::MemoryBackend,
 };
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, DisabledOffload, Raw, Stamp,
@@ -54,23 +54,23 @@ impl Backend for Slow {
         self.inner.remove(key).await
     }
 
-    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+    fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
         match self.writes.fetch_add(1, Ordering::Relaxed) {
-            0 => Writing::Answered(Err(BackendError::new(
+            0 => Attempt::Ready(Err(BackendError::new(
                 BackendErrorKind::Unavailable,
                 Operation::Write,
                 self.label(),
             ))),
-            1 => Writing::Begun(Box::pin(async move {
+            1 => Attempt::Pending(Box::pin(async move {
                 self.inner.write(key, value).await?;
                 sleep(LATE_EFFECT + Duration::from_secs(1)).await;
                 Ok(())
             })),
-            _ => Writing::NotBegun(value),
+            _ => Attempt::WouldBlock(value),
         }
     }
 
-    fn writes_at_once(&self) -> bool {
+    fn is_non_blocking(&self) -> bool {
         true
     }
 
@@ -86,11 +86,11 @@ async fn a_write_that_takes_long_does_not_vouch_for_what_has_come_late_beneath_i
     let policy = CompositionPolicy::new().repair(RepairPolicy::Never);
     let cache = Slow::default().compose_with(MemoryBackend::new(), DisabledOffload, policy);
     let (key, old) = (key(), value("old"));
-    let Writing::Answered(Ok(())) = cache.begin_write(&key, old.clone()) else {
+    let Attempt::Ready(Ok(())) = cache.try_write(&key, old.clone()) else {
         panic!("L2 has taken it");
     };
 
-    let Writing::Begun(rest) = cache.begin_write(&key, value("new")) else {
+    let Attempt::Pending(rest) = cache.try_write(&key, value("new")) else {
         panic!("L1 has only begun");
     };
     let late = async {
@@ -127,14 +127,14 @@ impl Backend for TakesTime {
         Ok(DeleteStatus::Missing)
     }
 
-    fn begin_read<'a>(
+    fn try_read<'a>(
         &'a self,
         _key: &'a CacheKey,
-        _context: &'a mut BoxContext,
+        _context: &mut BoxContext,
         _moment: &Moment,
-    ) -> Reading<'a> {
+    ) -> ReadAttempt<'a> {
         CLOCK.with_borrow(|clock| clock.as_ref().unwrap().advance(TimeDelta::seconds(2)));
-        Reading::Answered(Ok(None))
+        Attempt::Ready(Ok(None))
     }
 
     fn label(&self) -> BackendLabel {
@@ -142,25 +142,22 @@ impl Backend for TakesTime {
     }
 }
 
-/// A parallel read has found it in L2, and then waits for L1.
+/// A parallel read has found it in L1, and then asks L2.
 #[tokio::test]
 async fn what_expires_while_the_other_layer_is_looked_into_is_a_miss() {
     let start = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
     CLOCK.set(Some(VirtualTime::start(start)));
     let expire = start + TimeDelta::seconds(1);
-    let l2 = MemoryBackend::new();
+    let l1 = MemoryBackend::new();
     let value = value("short-lived").expire_no_later_than(expire);
-    l2.write(&key(), value).await.unwrap();
-    let policy = CompositionPolicy::new()
-        .read(ParallelReadPolicy::new())
-        .refill(RefillPolicy::Never);
-    let cache = TakesTime.compose_with(l2, DisabledOffload, policy);
+    l1.write(&key(), value).await.unwrap();
+    let policy = CompositionPolicy::new().read(ParallelReadPolicy::new());
+    let cache = l1.compose_with(TakesTime, DisabledOffload, policy);
 
     let (key, mut context) = (key(), BoxContext::default());
-    let outcome = match cache.begin_read(&key, &mut context, &Moment::default()) {
-        Reading::Answered(outcome) => outcome,
-        Reading::Begun(rest) => rest.await,
-        Reading::NotBegun => panic!("not begun"),
+    let outcome = match cache.try_read(&key, &mut context, &Moment::default()) {
+        Attempt::Ready(outcome) => outcome,
+        Attempt::Pending(_) | Attempt::WouldBlock(()) => panic!("waits"),
     };
     assert_eq!(outcome.unwrap(), None);
     assert_eq!(context.status(), CacheStatus::Miss);

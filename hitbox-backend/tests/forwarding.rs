@@ -10,9 +10,9 @@ use std::{
 
 use async_trait::async_trait;
 use hitbox_backend::{
-    Backend, BackendError, BackendErrorKind, BackendExt, BackendResult, CacheKeyFormat,
-    Capabilities, CircuitBreakerConfig, Compressor, DeleteStatus, Format, Operation, ReadOutcome,
-    Reading, Rejection, RetryConfig, Writing,
+    Attempt, Backend, BackendError, BackendErrorKind, BackendExt, BackendResult, CacheKeyFormat,
+    Capabilities, CircuitBreakerConfig, Compressor, DeleteStatus, Format, Operation, ReadAttempt,
+    ReadOutcome, Rejection, RetryConfig, WriteAttempt,
     compression::{CompressionError, NoCompression},
     format::{BincodeFormat, FormatError, Visit},
 };
@@ -109,25 +109,25 @@ impl Backend for Recorder {
         context.set_status(CacheStatus::Stale);
         Ok(Some(value(4)))
     }
-    fn begin_read<'a>(
+    fn try_read<'a>(
         &'a self,
         _key: &'a CacheKey,
-        _context: &'a mut BoxContext,
+        _context: &mut BoxContext,
         _moment: &Moment,
-    ) -> Reading<'a> {
-        self.note("begin_read");
-        Reading::Answered(Ok(Some(value(8))))
+    ) -> ReadAttempt<'a> {
+        self.note("try_read");
+        Attempt::Ready(Ok(Some(value(8))))
     }
-    fn begin_write<'a>(&'a self, _key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
-        self.note("begin_write");
-        Writing::NotBegun(value)
+    fn try_write<'a>(&'a self, _key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
+        self.note("try_write");
+        Attempt::WouldBlock(value)
     }
-    fn begin_refill<'a>(&'a self, _key: &'a CacheKey, _value: CacheValue<Raw>) -> Writing<'a> {
-        self.note("begin_refill");
-        Writing::Answered(Ok(()))
+    fn try_refill<'a>(&'a self, _key: &'a CacheKey, _value: CacheValue<Raw>) -> WriteAttempt<'a> {
+        self.note("try_refill");
+        Attempt::Ready(Ok(()))
     }
-    fn writes_at_once(&self) -> bool {
-        self.note("writes_at_once");
+    fn is_non_blocking(&self) -> bool {
+        self.note("is_non_blocking");
         true
     }
     async fn refill(&self, _key: &CacheKey, _value: CacheValue<Raw>) -> BackendResult<()> {
@@ -277,24 +277,23 @@ fn payloads(outcomes: impl IntoIterator<Item = ReadOutcome>) -> Vec<u8> {
 /// As [`assert_forwards`], and reads and writes are begun in the backend itself.
 async fn assert_points_to<B: Backend>(backend: B, recorder: &Recorder) {
     let (key, mut context) = (CacheKey::from_pair("a", "1"), BoxContext::default());
-    let Reading::Answered(outcome) = backend.begin_read(&key, &mut context, &Moment::default())
-    else {
+    let Attempt::Ready(outcome) = backend.try_read(&key, &mut context, &Moment::default()) else {
         panic!("not answered at once");
     };
     assert_eq!(payloads([outcome]), [8]);
-    assert_eq!(recorder.take_calls(), ["begin_read"]);
-    let Writing::NotBegun(given_back) = backend.begin_write(&key, value(9)) else {
+    assert_eq!(recorder.take_calls(), ["try_read"]);
+    let Attempt::WouldBlock(given_back) = backend.try_write(&key, value(9)) else {
         panic!("begun");
     };
     assert_eq!(given_back.data().as_ref(), [9]);
-    assert_eq!(recorder.take_calls(), ["begin_write"]);
+    assert_eq!(recorder.take_calls(), ["try_write"]);
     assert!(matches!(
-        backend.begin_refill(&key, value(9)),
-        Writing::Answered(Ok(()))
+        backend.try_refill(&key, value(9)),
+        Attempt::Ready(Ok(()))
     ));
-    assert_eq!(recorder.take_calls(), ["begin_refill"]);
-    assert!(backend.writes_at_once());
-    assert_eq!(recorder.take_calls(), ["writes_at_once"]);
+    assert_eq!(recorder.take_calls(), ["try_refill"]);
+    assert!(backend.is_non_blocking());
+    assert_eq!(recorder.take_calls(), ["is_non_blocking"]);
     assert_forwards(backend, recorder).await;
 }
 

@@ -12,10 +12,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt;
 use hitbox_backend::{
-    AsksL2, Backend, BackendError, BackendErrorKind, BackendResult, Compose, CompositionBackend,
-    CompositionLayer, CompositionPolicy, CompositionWritePolicy, DeleteStatus, Operation,
-    OptimisticParallelWritePolicy, ParallelReadPolicy, ReadOutcome, RefillPolicy, RepairPolicy,
-    SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy, Writing,
+    AsksL2, Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Compose,
+    CompositionBackend, CompositionLayer, CompositionPolicy, CompositionWritePolicy, DeleteStatus,
+    Operation, OptimisticParallelWritePolicy, ParallelReadPolicy, ReadOutcome, RefillPolicy,
+    RepairPolicy, SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy, WriteAttempt,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
 use hitbox_core::{
@@ -197,11 +197,11 @@ impl Backend for Small {
         self.0.remove(key).await
     }
 
-    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
-        Writing::Answered(self.write(key, value).now_or_never().unwrap())
+    fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
+        Attempt::Ready(self.write(key, value).now_or_never().unwrap())
     }
 
-    fn writes_at_once(&self) -> bool {
+    fn is_non_blocking(&self) -> bool {
         true
     }
 
@@ -312,11 +312,11 @@ impl Backend for Panics {
         Ok(DeleteStatus::Missing)
     }
 
-    fn begin_write<'a>(&'a self, _key: &'a CacheKey, _value: CacheValue<Raw>) -> Writing<'a> {
+    fn try_write<'a>(&'a self, _key: &'a CacheKey, _value: CacheValue<Raw>) -> WriteAttempt<'a> {
         panic!("meant by the test")
     }
 
-    fn writes_at_once(&self) -> bool {
+    fn is_non_blocking(&self) -> bool {
         true
     }
 

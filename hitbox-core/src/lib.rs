@@ -42,4 +42,4 @@ pub use layer::CompositionLayer;
 pub use offload::{DisabledOffload, Offload, OffloadKey};
 pub use raw::{CompressorId, Encoding, FormatId, Raw};
 pub use stamp::Stamp;
-pub use value::{CacheState, CacheValue};
+pub use value::{CacheState, CacheValue, Expiry};

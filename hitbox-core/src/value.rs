@@ -22,6 +22,40 @@ pub enum CacheState {
     Expired,
 }
 
+/// When a value expires, for comparing: the later expiry is the greater, and a value that never expires has
+/// the greatest.
+///
+/// ```
+/// use std::time::Duration;
+/// use hitbox_core::{CacheValue, Stamp};
+///
+/// let lasting = CacheValue::loaded("a", Stamp::now());
+/// let brief = CacheValue::loaded("b", Stamp::now()).ttl(Duration::from_secs(5));
+/// assert!(lasting.expiry() > brief.expiry());
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Expiry(LifeTime);
+
+impl Expiry {
+    /// That of a value which never expires.
+    pub const NEVER: Self = Self(LifeTime::NEVER_ENDS);
+
+    /// An expiry at this time, rounded down to the millisecond.
+    #[must_use]
+    pub fn at(time: DateTime<Utc>) -> Self {
+        Self(LifeTime::until(Some(time)))
+    }
+}
+
+impl fmt::Debug for Expiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.end() {
+            Some(end) => end.fmt(f),
+            None => f.write_str("never"),
+        }
+    }
+}
+
 /// A value with its life times.
 ///
 /// `expire` is when it must no longer be used, `stale` when it is due for a refresh; `None` means
@@ -178,6 +212,13 @@ impl<T> CacheValue<T> {
     #[must_use]
     pub fn into_inner(self) -> T {
         self.data
+    }
+
+    /// When the value expires, for comparing it with another.
+    #[inline]
+    #[must_use]
+    pub const fn expiry(&self) -> Expiry {
+        Expiry(self.expire)
     }
 
     /// When the value must no longer be used; `None`: never.

@@ -2,8 +2,8 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use hitbox_backend::{
-    Backend, BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities,
-    DeleteStatus, Format, Operation, ReadOutcome, Reading, Rejection, Rejections, Writing,
+    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities,
+    DeleteStatus, Format, Operation, ReadAttempt, ReadOutcome, Rejection, Rejections, WriteAttempt,
     note_outcome_at,
 };
 use hitbox_core::{
@@ -289,20 +289,20 @@ impl Backend for MokaBackend {
             .read(&self.kept(key), context, &Moment::default())
     }
 
-    fn begin_read<'a>(
+    fn try_read<'a>(
         &'a self,
         key: &'a CacheKey,
-        context: &'a mut BoxContext,
+        context: &mut BoxContext,
         moment: &Moment,
-    ) -> Reading<'a> {
-        Reading::Answered(self.shared.read(&self.kept(key), context, moment))
+    ) -> ReadAttempt<'a> {
+        Attempt::Ready(self.shared.read(&self.kept(key), context, moment))
     }
 
-    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
-        Writing::Answered(self.shared.store(&self.kept(key), value))
+    fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
+        Attempt::Ready(self.shared.store(&self.kept(key), value))
     }
 
-    fn writes_at_once(&self) -> bool {
+    fn is_non_blocking(&self) -> bool {
         true
     }
 

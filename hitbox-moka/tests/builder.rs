@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use hitbox_backend::{Backend, BackendErrorKind, BackendResult, Capabilities, Writing};
+use hitbox_backend::{Attempt, Backend, BackendErrorKind, BackendResult, Capabilities};
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, FormatId, Raw, Stamp};
 use hitbox_moka::{Capacity, MokaBackend, MokaBackendBuilder};
 
@@ -67,7 +67,7 @@ fn the_extremes_of_settings_work() {
         let cache = builder.build().unwrap();
         let value = CacheValue::loaded(Raw::from(vec![1]), Stamp::now());
         let key = CacheKey::from_pair("id", "1");
-        let Writing::Answered(written) = cache.begin_write(&key, value) else {
+        let Attempt::Ready(written) = cache.try_write(&key, value) else {
             panic!("waits");
         };
         written.unwrap();

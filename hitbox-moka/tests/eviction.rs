@@ -8,7 +8,7 @@ use std::sync::{
 };
 
 use chrono::{TimeDelta, Utc};
-use hitbox_backend::{Backend, BackendErrorKind, DeleteStatus, Reading, Rejection};
+use hitbox_backend::{Attempt, Backend, BackendErrorKind, DeleteStatus, Rejection};
 use hitbox_core::{
     CacheContext, CacheKey, CacheValue, Raw, Stamp,
     clock::{Moment, VirtualTime},
@@ -218,7 +218,7 @@ fn writers_of_many_keys_leave_the_cache_its_capacity() {
                     let mut random =
                         fastrand::Rng::with_seed(seed.wrapping_add(4 * round + writer));
                     for _ in 0..25_000 {
-                        drop(cache.begin_write(&keys[random.usize(..KEYS)], lasting(10)));
+                        drop(cache.try_write(&keys[random.usize(..KEYS)], lasting(10)));
                     }
                 });
             }
@@ -232,8 +232,8 @@ fn writers_of_many_keys_leave_the_cache_its_capacity() {
 
 fn is_there(cache: &MokaBackend, key: &CacheKey) -> bool {
     let context = &mut CacheContext::default().boxed();
-    match cache.begin_read(key, context, &Moment::default()) {
-        Reading::Answered(read) => read.unwrap().is_some(),
-        Reading::Begun(_) | Reading::NotBegun => panic!("waits"),
+    match cache.try_read(key, context, &Moment::default()) {
+        Attempt::Ready(read) => read.unwrap().is_some(),
+        Attempt::Pending(_) | Attempt::WouldBlock(()) => panic!("waits"),
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use chrono::TimeDelta;
-use hitbox_backend::{Backend, Reading, Writing};
+use hitbox_backend::{Attempt, Backend};
 use hitbox_core::{
     CacheContext, CacheKey, CacheValue, Encoding, Raw, Stamp,
     clock::{Moment, VirtualTime},
@@ -42,17 +42,17 @@ fn key(number: usize) -> CacheKey {
 }
 
 fn write(cache: &MokaBackend, number: usize, value: CacheValue<Raw>) {
-    match cache.begin_write(&key(number), value) {
-        Writing::Answered(written) => written.unwrap(),
-        Writing::Begun(_) | Writing::NotBegun(_) => panic!("waits"),
+    match cache.try_write(&key(number), value) {
+        Attempt::Ready(written) => written.unwrap(),
+        Attempt::Pending(_) | Attempt::WouldBlock(_) => panic!("waits"),
     }
 }
 
 fn is_there(cache: &MokaBackend, number: usize) -> bool {
     let context = &mut CacheContext::default().boxed();
-    match cache.begin_read(&key(number), context, &Moment::default()) {
-        Reading::Answered(read) => read.unwrap().is_some(),
-        Reading::Begun(_) | Reading::NotBegun => panic!("waits"),
+    match cache.try_read(&key(number), context, &Moment::default()) {
+        Attempt::Ready(read) => read.unwrap().is_some(),
+        Attempt::Pending(_) | Attempt::WouldBlock(()) => panic!("waits"),
     }
 }
 

@@ -5,8 +5,8 @@ use std::{fmt, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use hitbox_backend::{
-    Backend, BackendResult, CacheKeyFormat, Capabilities, Compressor, DeleteStatus, Format,
-    Operation, ReadOutcome, Reading, Rejection, note_outcome, note_outcome_at,
+    Attempt, Backend, BackendResult, CacheKeyFormat, Capabilities, Compressor, DeleteStatus,
+    Format, Operation, ReadAttempt, ReadOutcome, Rejection, note_outcome, note_outcome_at,
 };
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheValue, Raw,
@@ -66,26 +66,29 @@ impl Backend for SledBackend {
         }
     }
 
-    fn begin_read<'a>(
+    fn try_read<'a>(
         &'a self,
         key: &'a CacheKey,
-        context: &'a mut BoxContext,
+        context: &mut BoxContext,
         moment: &Moment,
-    ) -> Reading<'a> {
+    ) -> ReadAttempt<'a> {
         // The disk may take longer than what another layer has just answered lives on.
         if moment.has_been_read() {
-            return Reading::NotBegun;
+            return Attempt::WouldBlock(());
         }
         match self.read_in_place(key, moment) {
             InPlace::Done(outcome) => {
                 note_outcome_at(context, &outcome, || self.label(), moment);
-                Reading::Answered(outcome)
+                Attempt::Ready(outcome)
             }
-            InPlace::Found(found) => Reading::Begun(Box::pin(async move {
-                let outcome = self.decode_off_thread(key, found).await;
-                note_outcome(context, &outcome, || self.label());
-                outcome
-            })),
+            InPlace::Found(found) => {
+                let mut context = context.clone();
+                Attempt::Pending(Box::pin(async move {
+                    let outcome = self.decode_off_thread(key, found).await;
+                    note_outcome(&mut context, &outcome, || self.label());
+                    (outcome, context)
+                }))
+            }
         }
     }
 

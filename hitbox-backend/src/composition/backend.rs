@@ -1,6 +1,5 @@
 //! A composition is a backend.
 
-mod read;
 mod write;
 
 use async_trait::async_trait;
@@ -15,11 +14,11 @@ use super::{
     layers::{First, Second},
     ledger::Origin,
     mutate::{self, WritePath},
-    read::ReadPath,
+    read::Settled,
 };
 use crate::{
-    Backend, BackendResult, CacheKeyFormat, Capabilities, DeleteStatus, ReadOutcome, Reading,
-    Rejection, Writing, compression::Compressor, format::Format,
+    Attempt, Backend, BackendResult, CacheKeyFormat, Capabilities, DeleteStatus, ReadAttempt,
+    ReadOutcome, Rejection, WriteAttempt, compression::Compressor, format::Format,
 };
 
 impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
@@ -29,16 +28,6 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
 
     pub(super) fn second(&self) -> Second<L1, L2> {
         Second(self.layers.clone())
-    }
-
-    pub(super) fn read_path<'p>(&'p self, background: &'p Background<'p, O>) -> ReadPath<'p, R, O> {
-        ReadPath {
-            policy: &self.read,
-            background,
-            paths: &self.paths,
-            ledger: &self.layers.ledger,
-            rules: self.layers.rules,
-        }
     }
 
     pub(super) fn write_path<'p>(
@@ -72,18 +61,18 @@ where
         self.write_from(Origin::Load, key, value).await
     }
 
-    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+    fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
         self.write_at_once(Origin::Load, key, value)
     }
 
     /// Not begun: a value that is too large for one of the layers has to be removed from the other,
     /// which takes waiting, and a read that has come so far may be dropped by a composition around.
-    fn begin_refill<'a>(&'a self, _key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
-        Writing::NotBegun(value)
+    fn try_refill<'a>(&'a self, _key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
+        Attempt::WouldBlock(value)
     }
 
-    fn writes_at_once(&self) -> bool {
-        self.layers.writes_at_once()
+    fn is_non_blocking(&self) -> bool {
+        self.layers.is_non_blocking()
     }
 
     async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
@@ -96,26 +85,29 @@ where
     }
 
     async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
-        match self.read_at_once(key, context, &Moment::default()) {
-            Ok(outcome) => outcome,
-            Err(rest) => rest.await,
-        }
+        let rest = match self.begin_single_read(key, context, &Moment::default()) {
+            Settled::Ready(outcome) => return outcome,
+            Settled::Pending(rest) => rest,
+        };
+        let (outcome, noted) = rest.await;
+        *context = noted;
+        outcome
     }
 
-    fn begin_read<'a>(
+    fn try_read<'a>(
         &'a self,
         key: &'a CacheKey,
-        context: &'a mut BoxContext,
+        context: &mut BoxContext,
         moment: &Moment,
-    ) -> Reading<'a> {
-        match self.read_at_once(key, context, moment) {
-            Ok(outcome) => Reading::Answered(outcome),
-            Err(rest) => Reading::Begun(rest),
+    ) -> ReadAttempt<'a> {
+        match self.begin_single_read(key, context, moment) {
+            Settled::Ready(outcome) => Attempt::Ready(outcome),
+            Settled::Pending(rest) => Attempt::Pending(rest),
         }
     }
 
     async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
-        self.read_in_bulk(keys, &mut []).await
+        self.read_keys(keys, &mut []).await
     }
 
     async fn read_many_with(
@@ -123,7 +115,7 @@ where
         keys: &[CacheKey],
         contexts: &mut [BoxContext],
     ) -> Vec<ReadOutcome> {
-        self.read_in_bulk(keys, contexts).await
+        self.read_keys(keys, contexts).await
     }
 
     async fn write_many(

@@ -48,11 +48,6 @@ impl<'a, O: Offload<'static>> Background<'a, O> {
         }
     }
 
-    /// Whether work can be put off until later.
-    pub(super) fn can_defer(&self) -> bool {
-        self.offload.has_clock() && self.offload.is_enabled()
-    }
-
     /// Hands over what a single operation has left.
     pub(super) fn hand_over(self, ledger: &Arc<Ledger>) {
         for Left { key, name, work } in self.take() {

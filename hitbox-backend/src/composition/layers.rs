@@ -28,8 +28,8 @@ impl<L1: Backend, L2: Backend> Layers<L1, L2> {
     }
 
     /// Whether a write is expected to wait for neither.
-    pub(super) fn writes_at_once(&self) -> bool {
-        self.l1.writes_at_once() && self.l2.writes_at_once()
+    pub(super) fn is_non_blocking(&self) -> bool {
+        self.l1.is_non_blocking() && self.l2.is_non_blocking()
     }
 }
 

@@ -7,7 +7,8 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Namespace, Raw, clock::Momen
 
 use super::CompositionLayer;
 use crate::{
-    Backend, BackendResult, DeleteStatus, Operation, ReadOutcome, Reading, Writing,
+    Attempt, Backend, BackendResult, DeleteStatus, Operation, ReadAttempt, ReadOutcome,
+    WriteAttempt,
     backend::{read_through, write_through},
     log::{Health, Name},
 };
@@ -54,44 +55,52 @@ impl<B: Backend> Member<B> {
     }
 
     /// Not where keys have to be made for it, which what has been begun would have to keep.
-    pub(super) fn writes_at_once(&self) -> bool {
-        self.namespace.is_none() && self.backend.writes_at_once()
+    pub(super) fn is_non_blocking(&self) -> bool {
+        self.namespace.is_none() && self.backend.is_non_blocking()
     }
 
-    /// [`Backend::begin_read`]. One that is begun leaves it to the caller to note what comes of it.
+    /// [`Backend::try_read`]. One that is begun leaves it to the caller to note what comes of it.
     #[inline]
-    pub(super) fn begin_read<'a>(
+    pub(super) fn try_read<'a>(
         &'a self,
         key: &'a CacheKey,
-        context: &'a mut BoxContext,
+        context: &mut BoxContext,
         moment: &Moment,
-    ) -> Reading<'a> {
+    ) -> ReadAttempt<'a> {
         if !self.namespace.is_none() {
-            return self.begin_own_read(key, context, moment);
+            return self.try_own_read(key, context, moment);
         }
-        let reading = self.backend.begin_read(key, context, moment);
-        match &reading {
-            Reading::Answered(outcome) => self.health.note(Operation::Read, key, outcome),
-            Reading::Begun(_) | Reading::NotBegun => {}
+        let attempt = self.backend.try_read(key, context, moment);
+        match attempt {
+            Attempt::Ready(outcome) => {
+                self.health.note(Operation::Read, key, &outcome);
+                Attempt::Ready(outcome)
+            }
+            Attempt::Pending(rest) => {
+                let noted = rest.inspect(|(outcome, _)| {
+                    self.health.note(Operation::Read, key, outcome);
+                });
+                Attempt::Pending(noted.boxed())
+            }
+            Attempt::WouldBlock(()) => Attempt::WouldBlock(()),
         }
-        reading
     }
 
     /// One that is begun is dropped: it cannot outlive its key.
     #[inline(never)]
-    fn begin_own_read<'a>(
+    fn try_own_read<'a>(
         &'a self,
         key: &'a CacheKey,
-        context: &'a mut BoxContext,
+        context: &mut BoxContext,
         moment: &Moment,
-    ) -> Reading<'a> {
+    ) -> ReadAttempt<'a> {
         let own = key.in_namespace(&self.namespace);
-        match self.backend.begin_read(&own, context, moment) {
-            Reading::Answered(outcome) => {
+        match self.backend.try_read(&own, context, moment) {
+            Attempt::Ready(outcome) => {
                 self.health.note(Operation::Read, key, &outcome);
-                Reading::Answered(outcome)
+                Attempt::Ready(outcome)
             }
-            Reading::Begun(_) | Reading::NotBegun => Reading::NotBegun,
+            Attempt::Pending(_) | Attempt::WouldBlock(()) => Attempt::WouldBlock(()),
         }
     }
 
@@ -103,34 +112,28 @@ impl<B: Backend> Member<B> {
         outcome
     }
 
-    pub(super) async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
-        let outcome = self.backend.read_with(&self.own(key), context).await;
-        self.health.note(Operation::Read, key, &outcome);
-        outcome
-    }
-
-    pub(super) fn begin_write<'a>(
+    pub(super) fn try_write<'a>(
         &'a self,
         key: &'a CacheKey,
         value: CacheValue<Raw>,
-    ) -> Writing<'a> {
+    ) -> WriteAttempt<'a> {
         if !self.namespace.is_none() {
-            return Writing::NotBegun(value);
+            return Attempt::WouldBlock(value);
         }
         let note = |outcome: &_| self.health.note(Operation::Write, key, outcome);
-        noted(self.backend.begin_write(key, value), note)
+        noted(self.backend.try_write(key, value), note)
     }
 
-    pub(super) fn begin_refill<'a>(
+    pub(super) fn try_refill<'a>(
         &'a self,
         key: &'a CacheKey,
         value: CacheValue<Raw>,
-    ) -> Writing<'a> {
+    ) -> WriteAttempt<'a> {
         if !self.namespace.is_none() {
-            return Writing::NotBegun(value);
+            return Attempt::WouldBlock(value);
         }
         let note = |outcome: &_| self.health.note_refill(key, outcome);
-        noted(self.backend.begin_refill(key, value), note)
+        noted(self.backend.try_refill(key, value), note)
     }
 
     /// Writes without waiting as far as that goes.
@@ -144,10 +147,10 @@ impl<B: Backend> Member<B> {
     /// Refills without waiting as far as that goes.
     pub(super) async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
         let own = self.own(key);
-        let outcome = match self.backend.begin_refill(&own, value) {
-            Writing::Answered(outcome) => outcome,
-            Writing::Begun(rest) => rest.await,
-            Writing::NotBegun(value) => self.backend.refill(&own, value).await,
+        let outcome = match self.backend.try_refill(&own, value) {
+            Attempt::Ready(outcome) => outcome,
+            Attempt::Pending(rest) => rest.await,
+            Attempt::WouldBlock(value) => self.backend.refill(&own, value).await,
         };
         self.health.note_refill(key, &outcome);
         outcome
@@ -222,13 +225,16 @@ fn keys_of(entries: &[(CacheKey, CacheValue<Raw>)]) -> Vec<CacheKey> {
     entries.iter().map(|(key, _)| key.clone()).collect()
 }
 
-fn noted<'a>(writing: Writing<'a>, note: impl Fn(&BackendResult<()>) + Send + 'a) -> Writing<'a> {
+fn noted<'a>(
+    writing: WriteAttempt<'a>,
+    note: impl Fn(&BackendResult<()>) + Send + 'a,
+) -> WriteAttempt<'a> {
     match writing {
-        Writing::Answered(outcome) => {
+        Attempt::Ready(outcome) => {
             note(&outcome);
-            Writing::Answered(outcome)
+            Attempt::Ready(outcome)
         }
-        Writing::Begun(rest) => Writing::Begun(rest.inspect(note).boxed()),
-        Writing::NotBegun(value) => Writing::NotBegun(value),
+        Attempt::Pending(rest) => Attempt::Pending(rest.inspect(note).boxed()),
+        Attempt::WouldBlock(value) => Attempt::WouldBlock(value),
     }
 }

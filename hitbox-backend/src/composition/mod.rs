@@ -26,6 +26,8 @@
 //! that was made before its key was removed is not put back by a later write: make a new
 //! [`CacheValue`](hitbox_core::CacheValue), or stamp it anew, to write the same data again.
 
+mod adapter;
+mod admission;
 mod backend;
 mod background;
 mod bulk;
@@ -52,10 +54,10 @@ pub use distrust::StillDistrusted;
 pub use hitbox_core::CompositionLayer;
 pub use owed::{Owed, OwedCause};
 pub use policy::{
-    AsksL2, CompositionPolicy, CompositionReadPolicy, CompositionWritePolicy, FoundAtOnce,
+    AsksL2, CompositionPolicy, CompositionReadPolicy, CompositionWritePolicy, Observed,
     OptimisticParallelWritePolicy, ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy,
-    RaceWritePolicy, ReadResult, RefillPolicy, RepairPace, RepairPolicy, SequentialReadPolicy,
-    SequentialWritePolicy, StrictWritePolicy,
+    RaceWritePolicy, ReadDecision, ReadResult, ReadStep, RefillPolicy, RepairPace, RepairPolicy,
+    SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy,
 };
 
 const DEFAULT_LABEL: BackendLabel = BackendLabel::new_static("composition");

@@ -9,11 +9,11 @@ use hitbox_core::{BackendLabel, CacheKey, CacheValue, Offload, Raw};
 
 use super::{
     CompositionWritePolicy,
+    admission::for_layer,
     background::Background,
     layers::LayerAccess,
     ledger::{Admission, Afterwards, Effect, Ledger, Mutation, Origin},
     policy::Rules,
-    read::for_layer,
 };
 use crate::{
     BackendError, BackendErrorKind, BackendResult, DeleteStatus, stamped::with_believable_stamp,

@@ -13,10 +13,10 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, clock::Moment};
 
 use super::{
     CompositionLayer,
+    admission::{for_layer, is_usable},
     layers::LayerAccess,
     ledger::{Asked, Effect, Ledger, Trust},
     policy::Rules,
-    read::{for_layer, is_usable},
 };
 use crate::{BackendError, BackendErrorKind, BackendResult};
 

@@ -7,7 +7,7 @@ use super::{
     sample::{expiring, from_now, immortal, incompressible, lasting},
     trial::{OrViolation, Trial},
 };
-use crate::{BackendErrorKind, BackendResult, Writing};
+use crate::{Attempt, BackendErrorKind, BackendResult, WriteAttempt};
 
 checks! { "at_once":
     writes_take_effect,
@@ -18,11 +18,11 @@ checks! { "at_once":
 }
 
 /// What came of a write as far as it went at once, and then to its end.
-async fn end(writing: Writing<'_>) -> Option<BackendResult<()>> {
+async fn end(writing: WriteAttempt<'_>) -> Option<BackendResult<()>> {
     match writing {
-        Writing::Answered(outcome) => Some(outcome),
-        Writing::Begun(rest) => Some(rest.await),
-        Writing::NotBegun(_) => None,
+        Attempt::Ready(outcome) => Some(outcome),
+        Attempt::Pending(rest) => Some(rest.await),
+        Attempt::WouldBlock(_) => None,
     }
 }
 
@@ -30,7 +30,7 @@ async fn end(writing: Writing<'_>) -> Option<BackendResult<()>> {
 async fn takes_effect<'a>(
     trial: &'a Trial,
     key: &'a CacheKey,
-    begin: impl Fn(CacheValue<Raw>) -> Writing<'a>,
+    begin: impl Fn(CacheValue<Raw>) -> WriteAttempt<'a>,
 ) -> CheckResult {
     for value in [lasting("first"), immortal("second"), lasting("third")] {
         if let Some(outcome) = end(begin(value.clone())).await {
@@ -43,25 +43,19 @@ async fn takes_effect<'a>(
 
 async fn writes_take_effect(trial: &Trial) -> CheckResult {
     let key = trial.key("key");
-    takes_effect(trial, &key, |value| {
-        trial.backend().begin_write(&key, value)
-    })
-    .await
+    takes_effect(trial, &key, |value| trial.backend().try_write(&key, value)).await
 }
 
 async fn refills_take_effect(trial: &Trial) -> CheckResult {
     let key = trial.key("key");
-    takes_effect(trial, &key, |value| {
-        trial.backend().begin_refill(&key, value)
-    })
-    .await
+    takes_effect(trial, &key, |value| trial.backend().try_refill(&key, value)).await
 }
 
 async fn expired_values_leave_nothing(trial: &Trial) -> CheckResult {
     let key = trial.key("key");
     trial.write(&key, &lasting("old")).await?;
     let expired = expiring("expired", from_now(chrono::TimeDelta::hours(-1)));
-    match end(trial.backend().begin_write(&key, expired)).await {
+    match end(trial.backend().try_write(&key, expired)).await {
         Some(outcome) => {
             outcome.or_violation("a write of an expired value at once")?;
             trial.expect_absent(&key, "that was written expired").await
@@ -75,7 +69,7 @@ async fn oversized_values_leave_nothing(trial: &Trial) -> CheckResult {
     let key = trial.key("key");
     trial.write(&key, &lasting("old")).await?;
     let oversized = lasting(incompressible(limit + 1));
-    match end(trial.backend().begin_write(&key, oversized)).await {
+    match end(trial.backend().try_write(&key, oversized)).await {
         None => Ok(()),
         Some(Err(error)) if error.kind() == BackendErrorKind::TooLarge => {
             trial.expect_absent(&key, "that was refused at once").await
@@ -90,7 +84,7 @@ async fn oversized_values_leave_nothing(trial: &Trial) -> CheckResult {
 async fn what_is_not_begun_leaves_nothing(trial: &Trial) -> CheckResult {
     let key = trial.key("key");
     let value = lasting("new");
-    let Writing::NotBegun(returned) = trial.backend().begin_write(&key, value.clone()) else {
+    let Attempt::WouldBlock(returned) = trial.backend().try_write(&key, value.clone()) else {
         return Ok(());
     };
     if returned != value {

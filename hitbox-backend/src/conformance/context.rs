@@ -10,7 +10,7 @@ use super::{
     sample::{expiring, from_now, immortal, lasting},
     trial::{OrViolation, Trial},
 };
-use crate::Reading;
+use crate::Attempt;
 
 checks! { "context":
     hit_miss_and_stale,
@@ -196,7 +196,7 @@ async fn bulk_reads_without_contexts(trial: &Trial) -> CheckResult {
     Ok(())
 }
 
-/// What `begin_read` answers is what `read_with` does.
+/// What `try_read` answers is what `read_with` does.
 async fn answers_at_once_are_the_same(trial: &Trial) -> CheckResult {
     for (name, value, _) in cases() {
         let key = trial.key(name);
@@ -205,22 +205,26 @@ async fn answers_at_once_are_the_same(trial: &Trial) -> CheckResult {
         }
         let mut context = BoxContext::default();
         let moment = Moment::default();
-        let outcome = match trial.backend().begin_read(&key, &mut context, &moment) {
-            Reading::Answered(outcome) => outcome,
-            Reading::Begun(rest) => rest.await,
+        let outcome = match trial.backend().try_read(&key, &mut context, &moment) {
+            Attempt::Ready(outcome) => outcome,
+            Attempt::Pending(rest) => {
+                let (outcome, noted) = rest.await;
+                context = noted;
+                outcome
+            }
             // There is nothing to compare.
-            Reading::NotBegun => continue,
+            Attempt::WouldBlock(()) => continue,
         };
-        let found = outcome.or_violation("begin_read")?;
+        let found = outcome.or_violation("try_read")?;
         let mut context_of_read = BoxContext::default();
         let outcome = trial.backend().read_with(&key, &mut context_of_read).await;
         if found != outcome.or_violation("read_with")? {
-            return Err(violation!("begin_read and read_with differ: {name}"));
+            return Err(violation!("try_read and read_with differ: {name}"));
         }
         let notes = |context: &BoxContext| (context.status(), context.source().clone());
         if notes(&context) != notes(&context_of_read) {
             return Err(violation!(
-                "begin_read and read_with note different things: {name}"
+                "try_read and read_with note different things: {name}"
             ));
         }
     }

@@ -8,8 +8,8 @@ use hitbox_core::{
 use tokio::sync::watch;
 
 use crate::{
-    Backend, BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities,
-    DeleteStatus, Format, Operation, ReadOutcome, Reading, Rejection, Writing,
+    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities,
+    DeleteStatus, Format, Operation, ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
     chaos::{Course, Gate},
     compression::Compressor,
     repeated::Answer,
@@ -308,32 +308,30 @@ impl<B: Backend> FaultyBackend<B> {
     fn scripted_at_once<'a>(
         &'a self,
         value: CacheValue<Raw>,
-        effect: impl FnOnce(CacheValue<Raw>) -> Writing<'a>,
-    ) -> Writing<'a> {
-        if !self.inner.writes_at_once() {
-            return Writing::NotBegun(value);
+        effect: impl FnOnce(CacheValue<Raw>) -> WriteAttempt<'a>,
+    ) -> WriteAttempt<'a> {
+        if !self.inner.is_non_blocking() {
+            return Attempt::WouldBlock(value);
         }
         let failure = || Err(self.failure(BackendErrorKind::Unavailable, Operation::Write));
         match self.faults.writes.begin_at_once() {
-            AtOnce::Hangs => Writing::NotBegun(value),
+            AtOnce::Hangs => Attempt::WouldBlock(value),
             AtOnce::Works => effect(value),
-            AtOnce::FailsBeforeEffect => Writing::Answered(failure()),
+            AtOnce::FailsBeforeEffect => Attempt::Ready(failure()),
             AtOnce::Repeats => match effect(value) {
-                Writing::Answered(outcome) => {
-                    Writing::Answered(self.repeated(Operation::Write, outcome))
-                }
-                Writing::Begun(rest) => Writing::Begun(Box::pin(async move {
+                Attempt::Ready(outcome) => Attempt::Ready(self.repeated(Operation::Write, outcome)),
+                Attempt::Pending(rest) => Attempt::Pending(Box::pin(async move {
                     self.repeated(Operation::Write, rest.await)
                 })),
-                Writing::NotBegun(value) => Writing::NotBegun(value),
+                Attempt::WouldBlock(value) => Attempt::WouldBlock(value),
             },
             AtOnce::FailsAfterEffect => match effect(value) {
-                Writing::Answered(_) => Writing::Answered(failure()),
-                Writing::Begun(rest) => Writing::Begun(Box::pin(async move {
+                Attempt::Ready(_) => Attempt::Ready(failure()),
+                Attempt::Pending(rest) => Attempt::Pending(Box::pin(async move {
                     let _lost = rest.await;
                     failure()
                 })),
-                Writing::NotBegun(value) => Writing::NotBegun(value),
+                Attempt::WouldBlock(value) => Attempt::WouldBlock(value),
             },
         }
     }
@@ -384,35 +382,35 @@ impl<B: Backend> Backend for FaultyBackend<B> {
     }
 
     /// A read that goes wrong takes its time: only the others are answered at once.
-    fn begin_read<'a>(
+    fn try_read<'a>(
         &'a self,
         key: &'a CacheKey,
-        context: &'a mut BoxContext,
+        context: &mut BoxContext,
         moment: &Moment,
-    ) -> Reading<'a> {
+    ) -> ReadAttempt<'a> {
         if !self.faults.reads.is_healthy() {
-            return Reading::NotBegun;
+            return Attempt::WouldBlock(());
         }
-        match self.inner.begin_read(key, context, moment) {
-            Reading::Answered(outcome) => {
+        match self.inner.try_read(key, context, moment) {
+            Attempt::Ready(outcome) => {
                 let _healthy = self.faults.reads.begin();
-                Reading::Answered(outcome)
+                Attempt::Ready(outcome)
             }
-            Reading::Begun(_) | Reading::NotBegun => Reading::NotBegun,
+            Attempt::Pending(_) | Attempt::WouldBlock(()) => Attempt::WouldBlock(()),
         }
     }
 
     /// A write that hangs takes its time: only the others are made at once.
-    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
-        self.scripted_at_once(value, |value| self.inner.begin_write(key, value))
+    fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
+        self.scripted_at_once(value, |value| self.inner.try_write(key, value))
     }
 
-    fn begin_refill<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
-        self.scripted_at_once(value, |value| self.inner.begin_refill(key, value))
+    fn try_refill<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
+        self.scripted_at_once(value, |value| self.inner.try_refill(key, value))
     }
 
-    fn writes_at_once(&self) -> bool {
-        self.inner.writes_at_once()
+    fn is_non_blocking(&self) -> bool {
+        self.inner.is_non_blocking()
     }
 
     async fn read_many_with(

@@ -7,7 +7,10 @@ use std::{
 use async_trait::async_trait;
 use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, Raw, clock::Moment};
 
-use crate::{Backend, BackendResult, DeleteStatus, ReadOutcome, Reading, Writing, note_outcome_at};
+use crate::{
+    Attempt, Backend, BackendResult, DeleteStatus, ReadAttempt, ReadOutcome, WriteAttempt,
+    note_outcome_at,
+};
 
 /// A map behind a lock: the least that is a [`Backend`]. For tests; it never evicts.
 pub struct MemoryBackend {
@@ -53,15 +56,15 @@ impl Backend for MemoryBackend {
         Ok(self.find(key, &Moment::default()))
     }
 
-    fn begin_read<'a>(
+    fn try_read<'a>(
         &'a self,
         key: &'a CacheKey,
-        context: &'a mut BoxContext,
+        context: &mut BoxContext,
         moment: &Moment,
-    ) -> Reading<'a> {
+    ) -> ReadAttempt<'a> {
         let outcome = Ok(self.find(key, moment));
         note_outcome_at(context, &outcome, || self.label(), moment);
-        Reading::Answered(outcome)
+        Attempt::Ready(outcome)
     }
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
@@ -69,12 +72,12 @@ impl Backend for MemoryBackend {
         Ok(())
     }
 
-    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+    fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
         self.store(key, value);
-        Writing::Answered(Ok(()))
+        Attempt::Ready(Ok(()))
     }
 
-    fn writes_at_once(&self) -> bool {
+    fn is_non_blocking(&self) -> bool {
         true
     }
 

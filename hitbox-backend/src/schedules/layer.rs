@@ -10,8 +10,8 @@ use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, Raw, Stamp, cl
 use loom::sync::{Mutex, MutexGuard};
 
 use crate::{
-    Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome,
-    Reading, Repeated, Writing, note_outcome_at,
+    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation,
+    ReadAttempt, ReadOutcome, Repeated, WriteAttempt, note_outcome_at,
 };
 
 /// A layer of one key.
@@ -41,7 +41,7 @@ pub(super) enum Failure {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// Asked by begin_read and begin_write, too.
+    /// Asked by try_read and try_write, too.
     AtOnce,
     Immediate,
     /// Changes wait once before they begin.
@@ -139,32 +139,32 @@ impl Backend for Layer {
             .await
     }
 
-    fn begin_read<'a>(
+    fn try_read<'a>(
         &'a self,
         _: &'a CacheKey,
         context: &'a mut BoxContext,
         moment: &Moment,
-    ) -> Reading<'a> {
+    ) -> ReadAttempt<'a> {
         match self.pace {
             Pace::AtOnce => {
                 let outcome = Ok(self.state().held.clone());
                 note_outcome_at(context, &outcome, || self.label(), moment);
-                Reading::Answered(outcome)
+                Attempt::Ready(outcome)
             }
-            Pace::Immediate | Pace::Slow => Reading::NotBegun,
+            Pace::Immediate | Pace::Slow => Attempt::WouldBlock(()),
         }
     }
 
-    fn begin_write<'a>(&'a self, _: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+    fn try_write<'a>(&'a self, _: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
         match self.pace {
             Pace::AtOnce => {
-                Writing::Answered(self.apply(Operation::Write, |held| *held = Some(value)))
+                Attempt::Ready(self.apply(Operation::Write, |held| *held = Some(value)))
             }
-            Pace::Immediate | Pace::Slow => Writing::NotBegun(value),
+            Pace::Immediate | Pace::Slow => Attempt::WouldBlock(value),
         }
     }
 
-    fn writes_at_once(&self) -> bool {
+    fn is_non_blocking(&self) -> bool {
         match self.pace {
             Pace::AtOnce => true,
             Pace::Immediate | Pace::Slow => false,

@@ -3,29 +3,29 @@
 /// call is over before a deadline, a circuit breaker or a retry could have a part in it.
 macro_rules! forward_properties {
     ($inner:ident) => {
-        fn begin_read<'a>(
+        fn try_read<'a>(
             &'a self,
             _key: &'a hitbox_core::CacheKey,
-            _context: &'a mut hitbox_core::BoxContext,
+            _context: &mut hitbox_core::BoxContext,
             _moment: &hitbox_core::clock::Moment,
-        ) -> $crate::Reading<'a> {
-            $crate::Reading::NotBegun
+        ) -> $crate::ReadAttempt<'a> {
+            $crate::Attempt::WouldBlock(())
         }
-        fn begin_write<'a>(
+        fn try_write<'a>(
             &'a self,
             _key: &'a hitbox_core::CacheKey,
             value: hitbox_core::CacheValue<hitbox_core::Raw>,
-        ) -> $crate::Writing<'a> {
-            $crate::Writing::NotBegun(value)
+        ) -> $crate::WriteAttempt<'a> {
+            $crate::Attempt::WouldBlock(value)
         }
-        fn begin_refill<'a>(
+        fn try_refill<'a>(
             &'a self,
             _key: &'a hitbox_core::CacheKey,
             value: hitbox_core::CacheValue<hitbox_core::Raw>,
-        ) -> $crate::Writing<'a> {
-            $crate::Writing::NotBegun(value)
+        ) -> $crate::WriteAttempt<'a> {
+            $crate::Attempt::WouldBlock(value)
         }
-        fn writes_at_once(&self) -> bool {
+        fn is_non_blocking(&self) -> bool {
             false
         }
         fn label(&self) -> hitbox_core::BackendLabel {

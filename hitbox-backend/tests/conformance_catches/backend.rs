@@ -5,8 +5,8 @@ use std::{collections::HashSet, sync::atomic::Ordering, time::Duration};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use hitbox_backend::{
-    Backend, BackendErrorKind, BackendResult, Capabilities, DeleteStatus, Operation, ReadOutcome,
-    Reading, Rejection, Writing, trace_rejection,
+    Attempt, Backend, BackendErrorKind, BackendResult, Capabilities, DeleteStatus, Operation,
+    ReadAttempt, ReadOutcome, Rejection, WriteAttempt, trace_rejection,
 };
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, Raw, ResponseSource, Stamp,
@@ -234,40 +234,40 @@ impl Backend for ByteStore {
         outcomes
     }
 
-    fn begin_read<'a>(
+    fn try_read<'a>(
         &'a self,
         _key: &'a CacheKey,
-        _context: &'a mut BoxContext,
+        _context: &mut BoxContext,
         _moment: &Moment,
-    ) -> Reading<'a> {
+    ) -> ReadAttempt<'a> {
         if self.has(Defect::MissesAtOnce) {
-            return Reading::Answered(Ok(None));
+            return Attempt::Ready(Ok(None));
         }
-        Reading::NotBegun
+        Attempt::WouldBlock(())
     }
 
-    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+    fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
         match self.defect {
             Some(Defect::WritesNothingAtOnce | Defect::KeepsOldForExpiredAtOnce) => {
-                Writing::Answered(Ok(()))
+                Attempt::Ready(Ok(()))
             }
             Some(Defect::KeepsOldOnRefusalAtOnce) => {
                 let refusal = error(BackendErrorKind::TooLarge, Operation::Write);
-                Writing::Answered(Err(refusal))
+                Attempt::Ready(Err(refusal))
             }
             Some(Defect::StoresWhatItDoesNotBegin) => {
                 self.insert(key, self.to_entry(value.clone(), None));
-                Writing::NotBegun(value)
+                Attempt::WouldBlock(value)
             }
-            _ => Writing::NotBegun(value),
+            _ => Attempt::WouldBlock(value),
         }
     }
 
-    fn begin_refill<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+    fn try_refill<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
         if self.has(Defect::RefillsNothingAtOnce) {
-            return Writing::Answered(Ok(()));
+            return Attempt::Ready(Ok(()));
         }
-        self.begin_write(key, value)
+        self.try_write(key, value)
     }
 
     async fn read_many_with(

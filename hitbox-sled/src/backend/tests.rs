@@ -29,10 +29,14 @@ async fn damaged_stored_bytes_conform() {
 /// Whether the read was done at once, and what came of it.
 async fn begin(backend: &SledBackend, key: &CacheKey) -> (bool, ReadOutcome, BoxContext) {
     let mut context = BoxContext::default();
-    let (at_once, outcome) = match backend.begin_read(key, &mut context, &Moment::default()) {
-        Reading::Answered(outcome) => (true, outcome),
-        Reading::Begun(rest) => (false, rest.await),
-        Reading::NotBegun => panic!("not begun"),
+    let (at_once, outcome) = match backend.try_read(key, &mut context, &Moment::default()) {
+        Attempt::Ready(outcome) => (true, outcome),
+        Attempt::Pending(rest) => {
+            let (outcome, noted) = rest.await;
+            context = noted;
+            (false, outcome)
+        }
+        Attempt::WouldBlock(()) => panic!("not begun"),
     };
     (at_once, outcome, context)
 }
@@ -78,8 +82,8 @@ async fn no_read_is_begun_under_a_moment_that_has_passed() {
     assert!(!value.is_expired_at(&moment));
     backend.write(&key, value).await.unwrap();
     let mut context = BoxContext::default();
-    let reading = backend.begin_read(&key, &mut context, &moment);
-    assert!(matches!(reading, Reading::NotBegun), "{reading:?}");
+    let reading = backend.try_read(&key, &mut context, &moment);
+    assert!(matches!(reading, Attempt::WouldBlock(())), "{reading:?}");
 }
 
 #[tokio::test]

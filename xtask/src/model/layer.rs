@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hitbox_backend::{
-    Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome,
-    Reading, Repeated, Writing, note_outcome_at,
+    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation,
+    ReadAttempt, ReadOutcome, Repeated, WriteAttempt, note_outcome_at,
 };
 use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, Raw, clock::Moment};
 
@@ -234,9 +234,9 @@ impl ModelLayer {
         key: &CacheKey,
         value: CacheValue<Raw>,
         change: fn(CacheValue<Raw>) -> Change,
-    ) -> Writing<'static> {
-        if !self.writes_at_once() || self.world.hesitates() {
-            return Writing::NotBegun(value);
+    ) -> WriteAttempt<'static> {
+        if !self.is_non_blocking() || self.world.hesitates() {
+            return Attempt::WouldBlock(value);
         }
         let request = Request {
             key: key.clone(),
@@ -247,7 +247,7 @@ impl ModelLayer {
             None => request.apply(self.store()),
         };
         self.note(&request, self.world.current_call(), &answer);
-        Writing::Answered(answer.map(drop))
+        Attempt::Ready(answer.map(drop))
     }
 
     async fn ask_many(
@@ -285,15 +285,15 @@ impl Backend for ModelLayer {
         answer.map(|answer| answer.removed)
     }
 
-    fn begin_read<'a>(
+    fn try_read<'a>(
         &'a self,
         key: &'a CacheKey,
-        context: &'a mut BoxContext,
+        context: &mut BoxContext,
         moment: &Moment,
-    ) -> Reading<'a> {
+    ) -> ReadAttempt<'a> {
         let Site { answers, store, .. } = &self.world.sites[self.site];
         match answers {
-            Answers::Awaited => Reading::NotBegun,
+            Answers::Awaited => Attempt::WouldBlock(()),
             Answers::ReadsAtOnce | Answers::AtOnce => {
                 let request = Request {
                     key: key.clone(),
@@ -303,20 +303,20 @@ impl Backend for ModelLayer {
                 self.note(&request, self.world.current_call(), &answer);
                 let outcome = answer.map(found);
                 note_outcome_at(context, &outcome, || self.label(), moment);
-                Reading::Answered(outcome)
+                Attempt::Ready(outcome)
             }
         }
     }
 
-    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+    fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
         self.write_at_once(key, value, Change::Write)
     }
 
-    fn begin_refill<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+    fn try_refill<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
         self.write_at_once(key, value, Change::Refill)
     }
 
-    fn writes_at_once(&self) -> bool {
+    fn is_non_blocking(&self) -> bool {
         match self.world.sites[self.site].answers {
             Answers::Awaited | Answers::ReadsAtOnce => false,
             Answers::AtOnce => true,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hitbox_backend::{
-    Backend, BackendResult, Capabilities, CompositionLayer, DeleteStatus, ReadOutcome, Reading,
-    Writing,
+    Attempt, Backend, BackendResult, Capabilities, CompositionLayer, DeleteStatus, ReadAttempt,
+    ReadOutcome, WriteAttempt,
 };
 use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, Raw, clock::Moment};
 
@@ -65,20 +65,20 @@ impl Backend for NestedLayer {
         answer
     }
 
-    fn begin_read<'a>(
+    fn try_read<'a>(
         &'a self,
         key: &'a CacheKey,
-        context: &'a mut BoxContext,
+        context: &mut BoxContext,
         moment: &Moment,
-    ) -> Reading<'a> {
-        match self.composed.begin_read(key, context, moment) {
-            Reading::Answered(answer) => {
+    ) -> ReadAttempt<'a> {
+        match self.composed.try_read(key, context, moment) {
+            Attempt::Ready(answer) => {
                 let cause = Cause::Read(self.world.current_call());
                 self.count(key, cause, &answer);
-                Reading::Answered(answer)
+                Attempt::Ready(answer)
             }
             // To be counted when it has ended, it is begun anew.
-            Reading::Begun(_) | Reading::NotBegun => Reading::NotBegun,
+            Attempt::Pending(_) | Attempt::WouldBlock(()) => Attempt::WouldBlock(()),
         }
     }
 
@@ -89,28 +89,28 @@ impl Backend for NestedLayer {
         answer
     }
 
-    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
+    fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
         let cause = Cause::Write(value.created());
-        match self.composed.begin_write(key, value) {
-            Writing::Answered(answer) => {
+        match self.composed.try_write(key, value) {
+            Attempt::Ready(answer) => {
                 self.count(key, cause, &answer);
-                Writing::Answered(answer)
+                Attempt::Ready(answer)
             }
-            Writing::Begun(rest) => Writing::Begun(Box::pin(async move {
+            Attempt::Pending(rest) => Attempt::Pending(Box::pin(async move {
                 let answer = rest.await;
                 self.count(key, cause, &answer);
                 answer
             })),
-            Writing::NotBegun(value) => Writing::NotBegun(value),
+            Attempt::WouldBlock(value) => Attempt::WouldBlock(value),
         }
     }
 
-    fn begin_refill<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
-        self.composed.begin_refill(key, value)
+    fn try_refill<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
+        self.composed.try_refill(key, value)
     }
 
-    fn writes_at_once(&self) -> bool {
-        self.composed.writes_at_once()
+    fn is_non_blocking(&self) -> bool {
+        self.composed.is_non_blocking()
     }
 
     /// Not counted, like any refill: it is nobody's answer.

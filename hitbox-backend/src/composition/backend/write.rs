@@ -3,7 +3,7 @@
 use hitbox_core::{CacheKey, CacheValue, Offload, Raw};
 
 use crate::{
-    Backend, BackendError, BackendErrorKind, BackendResult, Writing,
+    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, WriteAttempt,
     composition::{
         AsksL2, CompositionBackend, CompositionWritePolicy,
         background::Background,
@@ -27,9 +27,9 @@ where
         value: CacheValue<Raw>,
     ) -> BackendResult<()> {
         match self.write_at_once(origin, key, value) {
-            Writing::Answered(outcome) => outcome,
-            Writing::Begun(rest) => rest.await,
-            Writing::NotBegun(value) => self.write_l1_first(origin, key, value).await,
+            Attempt::Ready(outcome) => outcome,
+            Attempt::Pending(rest) => rest.await,
+            Attempt::WouldBlock(value) => self.write_l1_first(origin, key, value).await,
         }
     }
 
@@ -43,7 +43,7 @@ where
     ) -> BackendResult<()> {
         let layers = &*self.layers;
         let begun = match self.write.asks_l2() {
-            AsksL2::Always | AsksL2::IfLeftOpen if layers.l1.writes_at_once() => {
+            AsksL2::Always | AsksL2::IfLeftOpen if layers.l1.is_non_blocking() => {
                 let both = (&layers.l1, &layers.l2);
                 let write = L1First::begin(&layers.ledger, key, value, origin, layers.rules);
                 write.write(&self.write, both).await
@@ -94,20 +94,20 @@ where
         origin: Origin,
         key: &'a CacheKey,
         value: CacheValue<Raw>,
-    ) -> Writing<'a> {
+    ) -> WriteAttempt<'a> {
         let layers = &*self.layers;
-        if !layers.writes_at_once() {
-            return Writing::NotBegun(value);
+        if !layers.is_non_blocking() {
+            return Attempt::WouldBlock(value);
         }
         let write = mutate::AtOnce::new(&layers.ledger, key, value, origin, layers.rules);
         match write.decide(&self.write, (&layers.l1, &layers.l2)) {
-            Outcome::Decided(Ok(())) => Writing::Answered(Ok(())),
+            Outcome::Decided(Ok(())) => Attempt::Ready(Ok(())),
             Outcome::Decided(Err(error)) if error.kind() != BackendErrorKind::TooLarge => {
-                Writing::Answered(Err(error.seen_through(self.paths.label())))
+                Attempt::Ready(Err(error.seen_through(self.paths.label())))
             }
-            Outcome::Decided(Err(error)) => Writing::Begun(Box::pin(self.fail(key, error))),
-            Outcome::NotBegun(value) => Writing::NotBegun(value),
-            Outcome::Again(value, rest) => Writing::Begun(Box::pin(async move {
+            Outcome::Decided(Err(error)) => Attempt::Pending(Box::pin(self.fail(key, error))),
+            Outcome::NotBegun(value) => Attempt::WouldBlock(value),
+            Outcome::Again(value, rest) => Attempt::Pending(Box::pin(async move {
                 let done = match rest {
                     Some(rest) => rest.end().await,
                     None => Done::default(),

@@ -47,7 +47,7 @@ use shard::{Shard, Turns};
 pub(super) use at_once::{AdmissionAtOnce, WriteAtOnce};
 pub(super) use coarse::CannotLift;
 pub(super) use debts::{Asked, Chore, Claim};
-pub(super) use turn::{Afterwards, BegunInTurn, Effect, Turn};
+pub(super) use turn::{Afterwards, Effect, Turn};
 
 /// Enough that two cores rarely meet in one; each costs an empty map.
 const SHARDS: usize = 16;

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
-use hitbox_core::{CacheKey, Stamp};
+use futures::FutureExt;
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 
 use super::{Ledger, drive::Handoff};
 use crate::{
-    BackendError, BackendErrorKind, BackendResult, Writing,
+    Attempt, BackendError, BackendErrorKind, BackendResult, WriteAttempt,
     composition::CompositionLayer,
     repeated::{Answer, made_by},
 };
@@ -88,14 +88,6 @@ pub(in crate::composition) struct Turn {
     if_dropped: Effect,
 }
 
-/// How far an operation got that was begun in its turn.
-pub(in crate::composition) enum BegunInTurn<'a> {
-    Answered,
-    /// The rest of it; the turn is given back at its end.
-    Begun(BoxFuture<'a, BackendResult<()>>),
-    NotBegun,
-}
-
 impl Turn {
     pub(super) fn new(
         ledger: Arc<Ledger>,
@@ -142,23 +134,25 @@ impl Turn {
         self.settle(effect);
     }
 
-    /// Begins an `operation` on the layer that may be over at once, and then settles by its outcome.
-    pub(in crate::composition) fn begin<'a>(
+    /// Tries an `operation` with `value` on the layer, and settles by its outcome. The turn and the value come
+    /// back where nothing has been done.
+    pub(in crate::composition) fn attempt<'a>(
         mut self,
-        operation: impl FnOnce() -> Writing<'a>,
-    ) -> BegunInTurn<'a> {
+        value: CacheValue<Raw>,
+        operation: impl FnOnce(CacheValue<Raw>) -> WriteAttempt<'a>,
+    ) -> Attempt<'a, (), (), (Self, CacheValue<Raw>)> {
         self.touch();
-        match operation() {
-            Writing::Answered(outcome) => {
+        match operation(value) {
+            Attempt::Ready(outcome) => {
                 let (effect, _of_no_consequence) = Effect::of(outcome);
                 self.settle(effect);
-                BegunInTurn::Answered
+                Attempt::Ready(())
             }
-            Writing::NotBegun(_) => {
-                self.settle(Effect::None);
-                BegunInTurn::NotBegun
+            Attempt::WouldBlock(value) => {
+                self.if_dropped = Effect::None;
+                Attempt::WouldBlock((self, value))
             }
-            Writing::Begun(rest) => BegunInTurn::Begun(Box::pin(self.run(rest))),
+            Attempt::Pending(rest) => Attempt::Pending(Box::pin(self.run(rest).map(drop))),
         }
     }
 

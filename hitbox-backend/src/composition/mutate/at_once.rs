@@ -7,13 +7,13 @@ use hitbox_core::{CacheKey, CacheValue, Raw};
 
 use super::{Done, Ended};
 use crate::{
-    Backend, BackendResult, Writing,
+    Attempt, Backend, BackendResult,
     composition::{
         CompositionLayer, CompositionWritePolicy,
+        admission::for_layer,
         ledger::{AdmissionAtOnce, Effect, Ledger, Origin, WriteAtOnce},
         member::Member,
         policy::Rules,
-        read::for_layer,
     },
     stamped::with_believable_stamp,
 };
@@ -150,17 +150,17 @@ impl<'a> AtOnce<'a> {
         };
         let value = for_layer(layer, self.value.clone(), self.rules);
         write.note(layer, Effect::Unknown);
-        match member.begin_write(self.key, value) {
-            Writing::Answered(outcome) => {
+        match member.try_write(self.key, value) {
+            Attempt::Ready(outcome) => {
                 let (effect, outcome) = Effect::of(outcome);
                 write.note(layer, effect);
                 Some(outcome.map_err(|error| error.in_layer(layer)))
             }
-            Writing::NotBegun(_) => {
+            Attempt::WouldBlock(_) => {
                 write.note(layer, Effect::None);
                 None
             }
-            Writing::Begun(future) => {
+            Attempt::Pending(future) => {
                 if let Progress::Begun(write) =
                     std::mem::replace(&mut self.progress, Progress::Waits)
                 {

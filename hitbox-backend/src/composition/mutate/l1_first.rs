@@ -5,13 +5,13 @@ use std::sync::Arc;
 use hitbox_core::{CacheKey, CacheValue, Raw};
 
 use crate::{
-    Backend, BackendResult, Writing,
+    Attempt, Backend, BackendResult, WriteAttempt,
     composition::{
         AsksL2, CompositionLayer, CompositionWritePolicy,
+        admission::for_layer,
         ledger::{AdmissionAtOnce, Effect, Ledger, Origin},
         member::Member,
         policy::Rules,
-        read::for_layer,
     },
     stamped::with_believable_stamp,
 };
@@ -66,7 +66,7 @@ impl<'a> L1First<'a> {
         };
         let for_l1 = for_layer(CompositionLayer::L1, value.clone(), rules);
         write.note(CompositionLayer::L1, Effect::Unknown);
-        let Some(in_l1) = in_place(l1.begin_write(key, for_l1)).await else {
+        let Some(in_l1) = in_place(l1.try_write(key, for_l1)).await else {
             write.note(CompositionLayer::L1, Effect::None);
             return Err(value);
         };
@@ -94,10 +94,10 @@ impl<'a> L1First<'a> {
 
 /// What came of the write of a layer that takes it without waiting. `None` if it does not, against what
 /// it has said.
-async fn in_place(writing: Writing<'_>) -> Option<BackendResult<()>> {
+async fn in_place(writing: WriteAttempt<'_>) -> Option<BackendResult<()>> {
     match writing {
-        Writing::Answered(outcome) => Some(outcome),
-        Writing::Begun(rest) => Some(rest.await),
-        Writing::NotBegun(_) => None,
+        Attempt::Ready(outcome) => Some(outcome),
+        Attempt::Pending(rest) => Some(rest.await),
+        Attempt::WouldBlock(_) => None,
     }
 }

@@ -7,10 +7,9 @@ mod write;
 
 use std::{num::NonZeroUsize, time::Duration};
 
-pub(super) use read::second_in_order;
 pub use read::{
-    CompositionReadPolicy, FoundAtOnce, ParallelReadPolicy, RaceReadPolicy, ReadResult,
-    SequentialReadPolicy,
+    CompositionReadPolicy, Observed, ParallelReadPolicy, RaceReadPolicy, ReadDecision, ReadResult,
+    ReadStep, SequentialReadPolicy,
 };
 pub use refill::RefillPolicy;
 pub use repair::{RepairPace, RepairPolicy};

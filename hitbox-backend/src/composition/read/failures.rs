@@ -1,9 +1,6 @@
 //! What a context is told of the layers that failed a read.
 
-use std::{
-    mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::mem;
 
 use hitbox_core::{BackendLabel, BoxContext, Failures};
 
@@ -56,18 +53,4 @@ pub(in crate::composition) fn note(
 fn note_some(failures: Failures, label: &BackendLabel, context: &mut BoxContext) {
     let seen = failures.into_iter();
     context.set_failures(seen.map(|failure| failure.seen_through(label)).collect());
-}
-
-/// What has failed so far in a read whose layers may be asked after it has ended.
-#[derive(Clone, Default)]
-pub(in crate::composition) struct SharedFailures(Arc<Mutex<Failures>>);
-
-impl SharedFailures {
-    pub(in crate::composition) fn new(failures: Failures) -> Self {
-        Self(Arc::new(Mutex::new(failures)))
-    }
-
-    pub(in crate::composition) fn lock(&self) -> MutexGuard<'_, Failures> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }

@@ -9,9 +9,10 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload};
 
 use super::{ReadKind, WriteKind};
 use crate::{
-    AsksL2, BackendError, CompositionReadPolicy, CompositionWritePolicy, FoundAtOnce,
-    OptimisticParallelWritePolicy, ParallelReadPolicy, RaceReadPolicy, RaceWritePolicy, ReadResult,
-    SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy,
+    AsksL2, BackendError, CompositionReadPolicy, CompositionWritePolicy, Observed,
+    OptimisticParallelWritePolicy, ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy,
+    RaceWritePolicy, ReadResult, ReadStep, SequentialReadPolicy, SequentialWritePolicy,
+    StrictWritePolicy,
 };
 
 /// The policy of that name.
@@ -49,29 +50,19 @@ impl CompositionReadPolicy for ReadKind {
         }
     }
 
-    fn execute_at_once<T, E, F1, F2>(
-        &self,
-        key: &CacheKey,
-        read_l1: F1,
-        read_l2: F2,
-    ) -> Option<Result<FoundAtOnce<T>, E>>
-    where
-        E: Debug,
-        F1: FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
-        F2: FnOnce() -> Option<Result<Option<CacheValue<T>>, E>>,
-    {
+    fn next_step(&self, l1: Observed, l2: Observed) -> Option<ReadStep> {
         match self {
-            Self::Sequential => SequentialReadPolicy::new().execute_at_once(key, read_l1, read_l2),
-            Self::Race => RaceReadPolicy::new().execute_at_once(key, read_l1, read_l2),
-            Self::Parallel => ParallelReadPolicy::new().execute_at_once(key, read_l1, read_l2),
+            Self::Sequential => SequentialReadPolicy::new().next_step(l1, l2),
+            Self::Race => RaceReadPolicy::new().next_step(l1, l2),
+            Self::Parallel => ParallelReadPolicy::new().next_step(l1, l2),
         }
     }
 
-    fn asks_l2(&self) -> AsksL2 {
+    fn if_left_behind(&self) -> RaceLoserPolicy {
         match self {
-            Self::Sequential => SequentialReadPolicy::new().asks_l2(),
-            Self::Race => RaceReadPolicy::new().asks_l2(),
-            Self::Parallel => ParallelReadPolicy::new().asks_l2(),
+            Self::Sequential => SequentialReadPolicy::new().if_left_behind(),
+            Self::Race => CompositionReadPolicy::if_left_behind(&RaceReadPolicy::new()),
+            Self::Parallel => ParallelReadPolicy::new().if_left_behind(),
         }
     }
 }

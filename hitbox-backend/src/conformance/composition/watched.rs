@@ -9,8 +9,8 @@ use hitbox_core::{
 };
 
 use crate::{
-    Backend, BackendError, BackendResult, CacheKeyFormat, Capabilities, CompositionLayer,
-    DeleteStatus, Format, Operation, ReadOutcome, Reading, Rejection, Writing,
+    Attempt, Backend, BackendError, BackendResult, CacheKeyFormat, Capabilities, CompositionLayer,
+    DeleteStatus, Format, Operation, ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
     compression::Compressor,
     conformance::{Faults, FaultyBackend},
 };
@@ -118,30 +118,30 @@ impl<B: Backend> Backend for WatchedLayer<B> {
         self.signed(self.faulty.read_with(key, context).await)
     }
 
-    fn begin_read<'a>(
+    fn try_read<'a>(
         &'a self,
         key: &'a CacheKey,
-        context: &'a mut BoxContext,
+        context: &mut BoxContext,
         moment: &Moment,
-    ) -> Reading<'a> {
-        match self.faulty.begin_read(key, context, moment) {
-            Reading::Answered(outcome) => Reading::Answered(self.signed(outcome)),
-            Reading::Begun(_) | Reading::NotBegun => Reading::NotBegun,
+    ) -> ReadAttempt<'a> {
+        match self.faulty.try_read(key, context, moment) {
+            Attempt::Ready(outcome) => Attempt::Ready(self.signed(outcome)),
+            Attempt::Pending(_) | Attempt::WouldBlock(()) => Attempt::WouldBlock(()),
         }
     }
 
-    fn begin_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> Writing<'a> {
-        match self.faulty.begin_write(key, value) {
-            Writing::Answered(outcome) => Writing::Answered(self.signed(outcome)),
-            Writing::Begun(rest) => {
-                Writing::Begun(Box::pin(async move { self.signed(rest.await) }))
+    fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
+        match self.faulty.try_write(key, value) {
+            Attempt::Ready(outcome) => Attempt::Ready(self.signed(outcome)),
+            Attempt::Pending(rest) => {
+                Attempt::Pending(Box::pin(async move { self.signed(rest.await) }))
             }
-            Writing::NotBegun(value) => Writing::NotBegun(value),
+            Attempt::WouldBlock(value) => Attempt::WouldBlock(value),
         }
     }
 
-    fn writes_at_once(&self) -> bool {
-        self.faulty.writes_at_once()
+    fn is_non_blocking(&self) -> bool {
+        self.faulty.is_non_blocking()
     }
 
     async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {

@@ -15,7 +15,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G1",
         mistake: "an expired value is a hit for the policies",
-        file: "hitbox-backend/src/composition/read/guarded.rs",
+        file: "hitbox-backend/src/composition/admission.rs",
         right: "!value.is_expired_at(moment) && trust.covers(layer, value.created())",
         wrong: "{ let _ = moment; trust.covers(layer, value.created()) }",
         check: SCENARIOS,
@@ -23,10 +23,18 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G1",
         mistake: "a hit is held against the moment before the other layer was asked",
-        file: "hitbox-backend/src/composition/backend/read.rs",
-        right: "            Copying::Needless if begun.has_asked_l1_alone() => {",
-        wrong: "            Copying::Needless if begun.has_asked_l1_alone() || true => {",
+        file: "hitbox-backend/src/composition/read/single.rs",
+        right: "Observed::Hit(_) | Observed::Miss | Observed::Failed => &later,",
+        wrong: "Observed::Hit(_) | Observed::Miss | Observed::Failed => moment,",
         check: BEGUN_IN_PLACE,
+    },
+    Mutant {
+        guarantee: "G1",
+        mistake: "a hit that expires while the other layer is waited for is served",
+        file: "hitbox-backend/src/composition/read/op.rs",
+        right: "found.take_if(|value| value.is_expired_at(moment));",
+        wrong: "found.take_if(|value| value.is_expired_at(moment) && false);",
+        check: MODEL,
     },
     Mutant {
         guarantee: "G2",

@@ -18,7 +18,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G4",
         mistake: "reads trust a layer that owes",
-        file: "hitbox-backend/src/composition/read/guarded.rs",
+        file: "hitbox-backend/src/composition/admission.rs",
         right: "!value.is_expired_at(moment) && trust.covers(layer, value.created())",
         wrong: "{ let _ = (layer, trust); !value.is_expired_at(moment) }",
         check: SCENARIOS,

@@ -71,7 +71,7 @@ fn answer<A>(waiting: Vec<oneshot::Sender<A>>, answers: impl IntoIterator<Item =
 }
 
 /// One layer, asked in bulk. Clones gather into the same bulk operations.
-pub(super) struct InBulk<H> {
+pub(in crate::composition) struct InBulk<H> {
     handle: H,
     gathering: Arc<Gathering>,
 }
@@ -85,7 +85,7 @@ struct Gathering {
 }
 
 impl<H: Handle> InBulk<H> {
-    pub(super) fn new(handle: H) -> Self {
+    pub(in crate::composition) fn new(handle: H) -> Self {
         Self {
             handle,
             gathering: Arc::default(),

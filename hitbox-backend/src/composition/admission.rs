@@ -1,0 +1,71 @@
+//! Which values of a layer may be served, and for how long a layer may keep one.
+
+use chrono::TimeDelta;
+use hitbox_core::{BoxContext, CacheValue, Raw, clock::Moment};
+
+use super::{CompositionLayer, ledger::Trust, policy::Rules, read::mark_miss};
+use crate::ReadOutcome;
+
+/// Takes from what a layer returned a value that is expired or overtaken.
+#[inline]
+pub(super) fn guard(
+    layer: CompositionLayer,
+    outcome: &mut ReadOutcome,
+    context: &mut BoxContext,
+    trust: &Trust,
+    moment: &Moment,
+) {
+    if !admit(layer, outcome, trust, moment) {
+        mark_miss(context);
+    }
+}
+
+/// [`guard`] without a context. Whether there is a value left.
+#[inline]
+pub(super) fn admit(
+    layer: CompositionLayer,
+    outcome: &mut ReadOutcome,
+    trust: &Trust,
+    moment: &Moment,
+) -> bool {
+    match outcome {
+        Ok(Some(value)) if is_usable(layer, value, trust, moment) => return true,
+        Ok(Some(_)) => *outcome = Ok(None),
+        Ok(None) => {}
+        Err(error) => error.pass_layer(layer),
+    }
+    false
+}
+
+#[inline]
+pub(super) fn is_usable(
+    layer: CompositionLayer,
+    value: &CacheValue<Raw>,
+    trust: &Trust,
+    moment: &Moment,
+) -> bool {
+    // What happens after this value was seen must also be stamped after it.
+    value.created().observe();
+    !value.is_expired_at(moment) && trust.covers(layer, value.created())
+}
+
+/// The value as `layer` may keep it: L1 by its cap on life times.
+pub(super) fn for_layer(
+    layer: CompositionLayer,
+    value: CacheValue<Raw>,
+    rules: Rules,
+) -> CacheValue<Raw> {
+    match (layer, rules.l1_ttl) {
+        (CompositionLayer::L1, Some(l1_ttl)) => {
+            let cap = TimeDelta::from_std(l1_ttl)
+                .ok()
+                .and_then(|cap| hitbox_core::clock::now().checked_add_signed(cap));
+            match cap {
+                Some(cap) => value.expire_no_later_than(cap),
+                // Longer than time itself: no cap.
+                None => value,
+            }
+        }
+        (CompositionLayer::L1 | CompositionLayer::L2, _) => value,
+    }
+}

@@ -1,0 +1,59 @@
+//! What the caller of a read gets to see.
+
+use hitbox_core::{BoxContext, CacheStatus, CacheValue, Raw, ResponseSource, clock::Moment};
+
+use super::SourcePaths;
+
+/// What the caller gets to see of a value, if it is still live. `context` is that of the layer that
+/// answered.
+#[inline]
+pub(in crate::composition) fn answer(
+    paths: &SourcePaths,
+    context: &mut BoxContext,
+    value: Option<CacheValue<Raw>>,
+    moment: &Moment,
+) -> Option<CacheValue<Raw>> {
+    let Some(live) = value.as_ref().filter(|value| !value.is_expired_at(moment)) else {
+        mark_miss(context);
+        return None;
+    };
+    let source = match context.source() {
+        ResponseSource::Backend(layer) => paths.to(layer),
+        // A policy that made up a context of its own.
+        ResponseSource::Upstream => paths.label().clone(),
+    };
+    context.set_source(ResponseSource::Backend(source));
+    context.set_status(status_of(live, moment));
+    value
+}
+
+/// Brings an answer up to date that others have been waited for since: what has expired is a miss.
+pub(in crate::composition) fn look_again(
+    found: &mut Option<CacheValue<Raw>>,
+    context: Option<&mut BoxContext>,
+    moment: &Moment,
+) {
+    let Some(value) = found else {
+        return;
+    };
+    if value.is_expired_at(moment) {
+        context.into_iter().for_each(mark_miss);
+        *found = None;
+    } else if let Some(context) = context {
+        context.set_status(status_of(value, moment));
+    }
+}
+
+#[inline]
+fn status_of(value: &CacheValue<Raw>, moment: &Moment) -> CacheStatus {
+    if value.is_stale_at(moment) {
+        CacheStatus::Stale
+    } else {
+        CacheStatus::Hit
+    }
+}
+
+pub(in crate::composition) fn mark_miss(context: &mut BoxContext) {
+    context.set_status(CacheStatus::Miss);
+    context.set_source(ResponseSource::Upstream);
+}

@@ -1,0 +1,22 @@
+//! Reads through a composition.
+//!
+//! A [`ReadOp`] runs the policy over what is known of the layers. `single` drives it for one key, `many` for
+//! many keys at a time. Both end in `settle`, as does the adapter for policies that are one future.
+
+mod answer;
+mod copies;
+mod failures;
+mod flight;
+mod many;
+mod op;
+mod settle;
+mod single;
+mod source;
+
+pub(super) use answer::{answer, look_again, mark_miss};
+pub(super) use failures::{collect, note};
+pub(super) use flight::{Flight, Flights};
+pub(super) use op::{Answer, Hit, ReadOp};
+pub(super) use settle::{Ended, Settled};
+pub(super) use single::Noted;
+pub(super) use source::SourcePaths;

@@ -1,0 +1,285 @@
+//! The end of every read: refills, repairs, and the answer.
+
+use futures::{FutureExt, future::BoxFuture};
+use hitbox_core::{
+    BoxContext, CacheKey, CacheValue, Failures, Offload, OffloadKey, Raw, Stamp, clock::Moment,
+};
+
+use super::{Hit, ReadOp, answer, mark_miss, note, single::Noted};
+use crate::{
+    Attempt, Backend, BackendError, BackendResult, ReadOutcome,
+    composition::{
+        CompositionBackend, CompositionLayer, CompositionReadPolicy, Observed, RefillPolicy,
+        RepairPolicy,
+        admission::{for_layer, guard},
+        ledger::{Trust, Turn},
+        refill::{self, Lacking, Seen},
+        repair,
+    },
+};
+
+/// A read whose policy has decided.
+pub(in crate::composition) struct Ended {
+    pub(in crate::composition) found: BackendResult<Option<Hit<Raw>>>,
+    /// The stamp of the value that L1 was seen to hold.
+    pub(in crate::composition) in_l1: Option<Stamp>,
+    pub(in crate::composition) failures: Failures,
+    /// Taken before a layer was asked.
+    pub(in crate::composition) trust: Trust,
+    /// What is known of the layers, where reads repair them.
+    pub(in crate::composition) seen: [Option<Seen>; 2],
+}
+
+/// What a read has found: the layer, and its value.
+pub(super) type Found = Option<(CompositionLayer, CacheValue<Raw>)>;
+
+/// A read whose end has begun.
+pub(in crate::composition) enum Settled<'a> {
+    Ready(ReadOutcome),
+    /// Something has to be waited for.
+    Pending(BoxFuture<'a, Noted>),
+}
+
+impl ReadOp<Raw, BackendError> {
+    /// What the layers have answered, for repairs.
+    pub(super) fn seen(&self) -> [Option<Seen>; 2] {
+        CompositionLayer::BOTH.map(|layer| match (self.observed(layer), self.value(layer)) {
+            (_, Some(value)) => Some(Seen::Value(value.clone())),
+            (Observed::Failed, None) => Some(Seen::Failure),
+            (Observed::NotAsked | Observed::Pending, None) => None,
+            (Observed::Miss | Observed::Hit(_), None) => Some(Seen::Nothing),
+        })
+    }
+}
+
+impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W>
+where
+    L1: Backend + 'static,
+    L2: Backend + 'static,
+    O: Offload<'static>,
+    R: CompositionReadPolicy,
+    W: Sync,
+{
+    /// Ends the read of one key. `moment` is the one at which the answer was found to be live.
+    #[inline]
+    pub(in crate::composition) fn settle_one<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        ended: Ended,
+        context: &mut BoxContext,
+        moment: &Moment,
+    ) -> Settled<'a> {
+        let Ended {
+            found,
+            in_l1,
+            failures,
+            trust,
+            seen,
+        } = ended;
+        let found = match self.tell(found, failures, context) {
+            Ok(found) => found,
+            Err(error) => return Settled::Ready(Err(error)),
+        };
+        let after_refill = Moment::default();
+        let (refill, moment) = match &found {
+            // The copy may take as long as a write.
+            Some((CompositionLayer::L2, value)) => {
+                (self.refill_l1(key, value, in_l1, &trust), &after_refill)
+            }
+            Some((CompositionLayer::L1, _)) | None => (None, moment),
+        };
+        if let [Some(in_l1), Some(in_l2)] = &seen
+            && let Some(lacking) = refill::lacking(in_l1, in_l2)
+        {
+            self.repair_in_background(key, trust, lacking);
+        }
+        let repair = self.has_to_repair(&trust).then(|| self.repair_both(key));
+        let value = found.map(|(_, value)| value);
+        if refill.is_none() && repair.is_none() {
+            return Settled::Ready(Ok(answer(&self.paths, context, value, moment)));
+        }
+        let mut context = context.clone();
+        Settled::Pending(Box::pin(async move {
+            for rest in [refill, repair].into_iter().flatten() {
+                rest.await;
+            }
+            let value = answer(&self.paths, &mut context, value, &Moment::default());
+            (Ok(value), context)
+        }))
+    }
+
+    /// The stamp of the value that L1 was seen to hold, where a refill wants to know.
+    #[inline]
+    pub(super) fn seen_in_l1(&self, op: &ReadOp<Raw, BackendError>) -> Option<Stamp> {
+        self.layers.rules.l1_ttl?;
+        op.value(CompositionLayer::L1).map(CacheValue::created)
+    }
+
+    /// Tells the context of a read what has failed, and takes over the notes of the layer that has answered.
+    #[inline]
+    pub(super) fn tell(
+        &self,
+        found: BackendResult<Option<Hit<Raw>>>,
+        mut failures: Failures,
+        context: &mut BoxContext,
+    ) -> BackendResult<Found> {
+        let label = self.paths.label();
+        let found = match found {
+            Ok(Some(hit)) => {
+                if let Some(noted) = hit.context {
+                    *context = noted;
+                }
+                Ok(Some((hit.layer, hit.value)))
+            }
+            Ok(None) => Ok(None),
+            Err(error) => {
+                mark_miss(context);
+                Err(error.seen_through(label))
+            }
+        };
+        note(&mut failures, label, context);
+        found
+    }
+
+    /// The right to copy L2's value to L1, and the copy, if L1 is to have one.
+    pub(super) fn claim_refill(
+        &self,
+        key: &CacheKey,
+        value: &CacheValue<Raw>,
+        in_l1: Option<Stamp>,
+        trust: &Trust,
+    ) -> Option<(Turn, CacheValue<Raw>)> {
+        let (layer, rules) = (CompositionLayer::L1, self.layers.rules);
+        match rules.refill {
+            RefillPolicy::Always => {}
+            RefillPolicy::Never | RefillPolicy::Repair => return None,
+        }
+        // Under a cap the same value has another expiry in L1.
+        if rules.l1_ttl.is_some() && in_l1 == Some(value.created()) {
+            return None;
+        }
+        let ledger = &self.layers.ledger;
+        let turn = ledger.begin_refill(key, layer, value.created(), trust)?;
+        Some((turn, for_layer(layer, value.clone(), rules)))
+    }
+
+    /// Copies to L1 what L2 has answered. What is left is to be waited for.
+    fn refill_l1<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        value: &CacheValue<Raw>,
+        in_l1: Option<Stamp>,
+        trust: &Trust,
+    ) -> Option<BoxFuture<'a, ()>> {
+        let (turn, copy) = self.claim_refill(key, value, in_l1, trust)?;
+        let l1 = &self.layers.l1;
+        let (turn, copy) = if l1.is_non_blocking() {
+            match turn.attempt(copy, |copy| l1.try_refill(key, copy)) {
+                Attempt::Ready(()) => return None,
+                Attempt::Pending(rest) => return Some(rest),
+                Attempt::WouldBlock(unused) => unused,
+            }
+        } else {
+            (turn, copy)
+        };
+        let refill = refill::copy(turn, key.clone(), copy, self.first());
+        self.begin_or_leave("refill".into(), || vec![key.clone()], refill.boxed())
+    }
+
+    /// Runs work that should keep nobody waiting: as far as it goes, and then in the background. What is left
+    /// is to be waited for where there is no background.
+    pub(in crate::composition) fn begin_or_leave(
+        &self,
+        name: OffloadKey,
+        keys: impl FnOnce() -> Vec<CacheKey>,
+        mut work: BoxFuture<'static, ()>,
+    ) -> Option<BoxFuture<'static, ()>> {
+        if (&mut work).now_or_never().is_some() {
+            return None;
+        }
+        if !self.offload.is_enabled() {
+            return Some(work);
+        }
+        let adopted = self.layers.ledger.adopt(keys(), work);
+        self.offload.register(name, adopted);
+        None
+    }
+
+    /// Gives the layer that lacks the newest value that was seen that value.
+    fn repair_in_background(&self, key: &CacheKey, trust: Trust, lacking: Lacking) {
+        let repair = refill::repair(self.layers.clone(), key.clone(), trust, lacking);
+        let adopted = self.layers.ledger.adopt(vec![key.clone()], repair.boxed());
+        self.offload.register((key.clone(), "repair"), adopted);
+    }
+
+    /// Hands the loser of a race to the background. Where reads repair, it brings the layers up to date when
+    /// it ends.
+    pub(super) fn leave_behind(
+        &self,
+        key: &CacheKey,
+        trust: Trust,
+        (layer, loser): (CompositionLayer, BoxFuture<'static, Noted>),
+        seen: &[Option<Seen>; 2],
+    ) {
+        let winner = seen[layer.other() as usize].clone();
+        let (layers, own_key) = (self.layers.clone(), key.clone());
+        let work = async move {
+            let (mut outcome, mut context) = loser.await;
+            let Some(winner) = winner else {
+                return;
+            };
+            let moment = Moment::default();
+            guard(layer, &mut outcome, &mut context, &trust, &moment);
+            let late = Seen::from(&outcome);
+            let (in_l1, in_l2) = match layer {
+                CompositionLayer::L1 => (late, winner),
+                CompositionLayer::L2 => (winner, late),
+            };
+            if let Some(lacking) = refill::lacking(&in_l1, &in_l2) {
+                refill::repair(layers, own_key, trust, lacking).await;
+            }
+        };
+        let adopted = self.layers.ledger.adopt(vec![key.clone()], work.boxed());
+        self.offload.register((key.clone(), "race read"), adopted);
+    }
+
+    /// Whether reads have to repair what layers have missed, since the background does not.
+    pub(in crate::composition) fn reads_repair(&self) -> bool {
+        match self.layers.rules.repair {
+            RepairPolicy::Background(_) => !(self.offload.has_clock() && self.offload.is_enabled()),
+            RepairPolicy::OnNextOperation => true,
+            RepairPolicy::Never => false,
+        }
+    }
+
+    /// Whether layers have missed changes of a key that this read has to repair.
+    #[inline]
+    pub(super) fn has_to_repair(&self, trust: &Trust) -> bool {
+        trust.is_limited() && self.layers.ledger.owed_len() > 0 && self.reads_repair()
+    }
+
+    fn repair_both<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, ()> {
+        let (l1, l2) = (self.first(), self.second());
+        Box::pin(async move {
+            for layer in CompositionLayer::BOTH {
+                let (layers, key_of_repair) = (self.layers.clone(), key.clone());
+                let (l1, l2) = (l1.clone(), l2.clone());
+                let repair = async move {
+                    let (ledger, rules) = (&layers.ledger, layers.rules);
+                    let _whatever_comes_of_it = match layer {
+                        CompositionLayer::L1 => {
+                            repair::attempt(ledger, &key_of_repair, &l1, &l2, rules).await
+                        }
+                        CompositionLayer::L2 => {
+                            repair::attempt(ledger, &key_of_repair, &l2, &l1, rules).await
+                        }
+                    };
+                };
+                let keys = || vec![key.clone()];
+                if let Some(rest) = self.begin_or_leave("repair".into(), keys, repair.boxed()) {
+                    rest.await;
+                }
+            }
+        })
+    }
+}
