@@ -209,3 +209,85 @@ impl<T, E> ReadOp<T, E> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hitbox_core::{Stamp, clock::VirtualTime};
+
+    use super::*;
+    use CompositionLayer::{L1, L2};
+
+    /// Waits for both layers, and takes L1's value if it has one.
+    fn prefers_l1(l1: Observed, l2: Observed) -> ReadStep {
+        use Observed::{Failed, Hit, Miss, NotAsked, Pending};
+        match (l1, l2) {
+            (NotAsked, _) => ReadStep::Ask(L1),
+            (_, NotAsked) => ReadStep::Ask(L2),
+            (Pending, _) | (_, Pending) => ReadStep::Wait,
+            (Hit(_), _) => ReadStep::Answer(L1),
+            (Miss | Failed, Hit(_)) => ReadStep::Answer(L2),
+            (Miss | Failed, Miss | Failed) => ReadStep::NoHit,
+        }
+    }
+
+    type Op = ReadOp<&'static str, &'static str>;
+
+    fn hit(data: &'static str, millis: i64) -> Answer<&'static str, &'static str> {
+        let expire = hitbox_core::clock::now() + chrono::TimeDelta::milliseconds(millis);
+        let value = CacheValue::loaded(data, Stamp::now()).expires_at(expire);
+        Answer::noted(Ok(Some(value)))
+    }
+
+    #[test]
+    fn a_hit_that_expires_while_the_other_layer_is_waited_for_leaves_the_answer_to_that() {
+        let clock = VirtualTime::start(hitbox_core::clock::now());
+        let mut op = Op::new();
+        assert_eq!(op.advance(prefers_l1, |_| None), None);
+        op.note(L1, hit("brief", 1_000));
+        op.expire(&Moment::default());
+        assert_eq!(op.advance(prefers_l1, |_| None), None);
+        clock.advance(chrono::TimeDelta::seconds(1));
+        op.note(L2, hit("lasting", 1_000));
+        op.expire(&Moment::default());
+        let decision = op.advance(prefers_l1, |_| None);
+        assert_eq!(decision, Some(Decision::Answer(L2)));
+        let found = op
+            .conclude(Decision::Answer(L2))
+            .map(|hit| hit.map(|hit| *hit.value.data()));
+        assert_eq!(found, Ok(Some("lasting")));
+    }
+
+    #[test]
+    fn a_step_that_makes_no_sense_ends_the_read_without_a_hit() {
+        for step in [
+            ReadStep::Wait,
+            ReadStep::Answer(L1),
+            ReadStep::Answer(L2),
+            ReadStep::NoHit,
+        ] {
+            let decision = Op::new().advance(|_, _| step, |_| None);
+            assert_eq!(decision, Some(Decision::NoHit), "{step:?}");
+        }
+        // Asked once, and asked again.
+        let asks = |_, _| ReadStep::Ask(L1);
+        assert_eq!(Op::new().advance(asks, |_| None), Some(Decision::NoHit));
+    }
+
+    #[test]
+    fn without_a_hit_it_is_a_miss_if_a_layer_has_answered_and_the_last_error_if_none_has() {
+        let outcome = |l1: Option<Result<_, _>>, l2: Option<Result<_, _>>| {
+            let mut op = Op::new();
+            for (layer, outcome) in [(L1, l1), (L2, l2)] {
+                if let Some(outcome) = outcome {
+                    op.note(layer, Answer::noted(outcome));
+                }
+            }
+            op.conclude(Decision::NoHit).map(|hit| hit.is_some())
+        };
+        assert_eq!(outcome(None, None), Ok(false));
+        assert_eq!(outcome(Some(Ok(None)), Some(Err("two"))), Ok(false));
+        assert_eq!(outcome(Some(Err("one")), Some(Ok(None))), Ok(false));
+        assert_eq!(outcome(Some(Err("one")), Some(Err("two"))), Err("two"));
+        assert_eq!(outcome(Some(Err("one")), None), Err("one"));
+    }
+}

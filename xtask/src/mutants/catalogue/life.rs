@@ -29,14 +29,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         check: BEGUN_IN_PLACE,
     },
     Mutant {
-        guarantee: "G1",
-        mistake: "a hit that expires while the other layer is waited for is served",
-        file: "hitbox-backend/src/composition/read/op.rs",
-        right: "found.take_if(|value| value.is_expired_at(moment));",
-        wrong: "found.take_if(|value| value.is_expired_at(moment) && false);",
-        check: MODEL,
-    },
-    Mutant {
         guarantee: "G2",
         mistake: "the cap on L1 lengthens shorter lives",
         file: "hitbox-core/src/value.rs",
