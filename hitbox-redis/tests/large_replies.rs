@@ -6,7 +6,7 @@ mod server;
 
 use std::{
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use futures::future::join_all;
@@ -19,7 +19,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::Notify,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 /// More than go by themselves.
@@ -35,10 +35,25 @@ fn keys() -> Vec<CacheKey> {
     (0..MANY).map(|number| key(&number.to_string())).collect()
 }
 
-/// A server that hangs up on whoever has more than a mebibyte of replies to come.
-async fn that_sends_a_mebibyte() -> RedisServer {
+/// A server that hangs up on whoever has more than a mebibyte of replies to come. `None` where the server
+/// does not do so.
+async fn that_sends_a_mebibyte() -> Option<RedisServer> {
     let options = RedisOptions::new().setting("client-output-buffer-limit", "normal 1mb 1mb 1");
-    RedisServer::start(options).await.unwrap()
+    let server = RedisServer::start(options).await.unwrap();
+    keeps_to_the_limit(&server.url()).await.then_some(server)
+}
+
+/// Valkey 9 sends a long string from where it is stored, and does not count it towards the limit.
+async fn keeps_to_the_limit(url: &str) -> bool {
+    let server: String = Observer::connect(url)
+        .await
+        .ask(&[b"INFO", b"server"])
+        .await;
+    let keeps = !server.contains("\nvalkey_version:9.");
+    if !keeps {
+        println!("nothing is shown: this server sends what is over its limit");
+    }
+    keeps
 }
 
 async fn fill(cache: &RedisBackend, keys: &[CacheKey], length: usize) {
@@ -69,7 +84,9 @@ fn assert_only_the_large_one_fails(found: Vec<hitbox_backend::ReadOutcome>) {
 
 #[tokio::test]
 async fn in_bulk_a_value_that_the_server_does_not_send_is_the_only_one_that_fails() {
-    let server = that_sends_a_mebibyte().await;
+    let Some(server) = that_sends_a_mebibyte().await else {
+        return;
+    };
     let (cache, keys) = (patient(&server), keys());
     fill_with_one_too_large(&cache, &keys).await;
     for _ in 0..5 {
@@ -79,7 +96,9 @@ async fn in_bulk_a_value_that_the_server_does_not_send_is_the_only_one_that_fail
 
 #[tokio::test]
 async fn a_value_that_the_server_does_not_send_fails_no_other_task() {
-    let server = that_sends_a_mebibyte().await;
+    let Some(server) = that_sends_a_mebibyte().await else {
+        return;
+    };
     for tasks in [MANY, 21] {
         let (cache, keys) = (patient(&server), keys());
         fill_with_one_too_large(&cache, &keys).await;
@@ -93,7 +112,9 @@ async fn a_value_that_the_server_does_not_send_fails_no_other_task() {
 /// It is known by then.
 #[tokio::test]
 async fn a_value_that_the_server_did_not_send_disturbs_no_write() {
-    let server = that_sends_a_mebibyte().await;
+    let Some(server) = that_sends_a_mebibyte().await else {
+        return;
+    };
     let (cache, keys) = (patient(&server), keys());
     fill_with_one_too_large(&cache, &keys).await;
     cache.read(&keys[LARGE]).await.unwrap_err();
@@ -121,7 +142,9 @@ async fn a_value_that_the_server_did_not_send_disturbs_no_write() {
 
 #[tokio::test]
 async fn values_that_the_server_sends_one_by_one_only() {
-    let server = that_sends_a_mebibyte().await;
+    let Some(server) = that_sends_a_mebibyte().await else {
+        return;
+    };
     let (cache, keys) = (patient(&server), keys());
     fill(&cache, &keys, 100_000).await;
     for bulk in [true, false] {
@@ -144,7 +167,9 @@ async fn values_that_the_server_sends_one_by_one_only() {
 
 #[tokio::test]
 async fn many_values_that_are_too_much_together() {
-    let server = that_sends_a_mebibyte().await;
+    let Some(server) = that_sends_a_mebibyte().await else {
+        return;
+    };
     let filled = patient(&server);
     let mut keys: Vec<_> = (0..3_000).map(|number| key(&number.to_string())).collect();
     for part in keys.chunks(500) {
@@ -172,6 +197,9 @@ async fn many_values_that_are_too_much_together() {
 #[tokio::test]
 async fn a_value_that_a_node_does_not_send_fails_no_other() {
     let cluster = test_servers::redis::RedisCluster::start().await.unwrap();
+    if !keeps_to_the_limit(&cluster.urls()[0]).await {
+        return;
+    }
     for url in cluster.urls() {
         let limit = b"normal 1mb 1mb 1";
         let mut node = Observer::connect(&url).await;
@@ -231,7 +259,10 @@ async fn without_end(client: TcpStream, reply: &'static [u8], gone: Arc<Notify>)
                 Some("GET") => {
                     let (start, rest) = reply.split_at(reply.len() / 2);
                     to.write_all(start).await.unwrap();
-                    while to.write_all(rest).await.is_ok() {}
+                    // Slowly: an array must not come to its end before the deadline.
+                    while to.write_all(rest).await.is_ok() {
+                        sleep(Duration::from_millis(1)).await;
+                    }
                     gone.notify_one();
                     return;
                 }

@@ -1,6 +1,7 @@
 //! How a composition reads, writes and refills.
 
 mod read;
+mod read_decision;
 mod refill;
 mod repair;
 mod write;

@@ -124,8 +124,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G3",
         mistake: "a repair does not look at what has ended since it read the layers",
         file: "hitbox-backend/src/composition/ledger/debts.rs",
-        right: "shard.try_refill(key, layer, trust.ends)?",
-        wrong: "{ let _ = trust; shard.try_refill(key, layer, u64::MAX)? }",
+        right: "shard.begin_refill(key, layer, trust.ends)?",
+        wrong: "{ let _ = trust; shard.begin_refill(key, layer, u64::MAX)? }",
         check: FAILS_AGAIN,
     },
     Mutant {

@@ -1,6 +1,5 @@
 //! How a composition reads its two layers. One file per policy.
 
-mod decision;
 mod parallel;
 mod race;
 mod sequential;
@@ -12,7 +11,7 @@ use hitbox_core::{BoxContext, CacheContext, CacheKey, CacheValue, Offload};
 
 use crate::composition::{CompositionLayer, RaceLoserPolicy};
 
-pub use decision::{Observed, ReadDecision, ReadStep};
+pub use super::read_decision::{Observed, ReadDecision, ReadStep};
 pub use parallel::ParallelReadPolicy;
 pub use race::RaceReadPolicy;
 pub use sequential::SequentialReadPolicy;

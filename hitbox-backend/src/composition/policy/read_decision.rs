@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Expiry, Offload};
 
-use super::{CompositionReadPolicy, ReadResult};
+use super::read::{CompositionReadPolicy, ReadResult};
 use crate::composition::{
     CompositionLayer, RaceLoserPolicy,
     read::{Answer, Flight, Flights, Hit, ReadOp},
