@@ -215,6 +215,17 @@ impl BoxContext {
         }
     }
 
+    /// A context for the read of another layer. It has nothing of what one layer has noted already, unless it is
+    /// of another type than [`CacheContext`]: then it is a copy.
+    #[inline]
+    #[must_use]
+    pub fn for_other_layer(&self) -> Self {
+        match &self.0 {
+            Repr::Inline(_) => Self::default(),
+            Repr::Boxed(_) => self.clone(),
+        }
+    }
+
     /// Forgets which layers have failed, before the context is used again.
     #[inline]
     pub fn clear_failures(&mut self) {

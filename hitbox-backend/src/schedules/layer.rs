@@ -142,7 +142,7 @@ impl Backend for Layer {
     fn try_read<'a>(
         &'a self,
         _: &'a CacheKey,
-        context: &'a mut BoxContext,
+        context: &mut BoxContext,
         moment: &Moment,
     ) -> ReadAttempt<'a> {
         match self.pace {

@@ -179,7 +179,7 @@ where
         context: &BoxContext,
         moment: &Moment,
     ) -> Option<Answer<Raw, BackendError>> {
-        let mut noted = context.clone();
+        let mut noted = context.for_other_layer();
         let attempt = self.layers.l2.try_read(key, &mut noted, moment);
         let handle = || self.second();
         let outcome = self.begin(attempt, handle, (key, asked, &mut noted, moment))?;
