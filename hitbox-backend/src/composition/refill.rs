@@ -43,9 +43,12 @@ impl From<&ReadOutcome> for Seen {
 /// A layer that lacks the newest value that was seen, and that value.
 pub(super) type Lacking = (CompositionLayer, CacheValue<Raw>);
 
-/// The layer that lacks the newest value that was seen.
-pub(super) fn lacking(in_l1: &Seen, in_l2: &Seen) -> Option<Lacking> {
+/// The layer that lacks the newest value that was seen, if both were seen.
+pub(super) fn lacking(seen: &[Option<Seen>; 2]) -> Option<Lacking> {
     use CompositionLayer::{L1, L2};
+    let [Some(in_l1), Some(in_l2)] = seen else {
+        return None;
+    };
     match (in_l1, in_l2) {
         (Seen::Nothing, Seen::Value(value)) => Some((L1, value.clone())),
         (Seen::Value(value), Seen::Nothing) => Some((L2, value.clone())),

@@ -167,8 +167,7 @@ impl<A: LayerAccess, L1: Backend + 'static, L2: Backend + 'static> Watched<A, L1
         let moment = Moment::default();
         guard(A::LAYER, &mut outcome, &mut context, &self.trust, &moment);
         if let Some(seen) = self.note(&outcome, &mut context)
-            && let [Some(in_l1), Some(in_l2)] = &seen
-            && let Some(lacking) = refill::lacking(in_l1, in_l2)
+            && let Some(lacking) = refill::lacking(&seen)
         {
             refill::repair(self.layers, key, self.trust, lacking).await;
         }

@@ -204,9 +204,7 @@ where
             {
                 refills.push(turn, key, copy);
             }
-            if let [Some(in_l1), Some(in_l2)] = &ended.seen
-                && let Some(lacking) = refill::lacking(in_l1, in_l2)
-            {
+            if let Some(lacking) = refill::lacking(&ended.seen) {
                 repairs.push((key.clone(), trust, lacking));
             }
             outcomes.push(found.map(|found| {
@@ -258,15 +256,10 @@ fn lacking_after(
             let Some((seen, trust)) = winners.get(place) else {
                 continue;
             };
-            let Some(winner) = &seen[round.layer.other() as usize] else {
-                continue;
-            };
             admit(round.layer, &mut outcome, trust, &moment);
-            let late = Seen::from(&outcome);
-            let lacking = match round.layer {
-                CompositionLayer::L1 => refill::lacking(&late, winner),
-                CompositionLayer::L2 => refill::lacking(winner, &late),
-            };
+            let mut seen = seen.clone();
+            seen[round.layer as usize] = Some(Seen::from(&outcome));
+            let lacking = refill::lacking(&seen);
             repairs.extend(lacking.map(|lacking| (keys[place].clone(), *trust, lacking)));
         }
     }

@@ -88,9 +88,7 @@ where
             }
             Some((CompositionLayer::L1, _)) | None => (None, moment),
         };
-        if let [Some(in_l1), Some(in_l2)] = &seen
-            && let Some(lacking) = refill::lacking(in_l1, in_l2)
-        {
+        if let Some(lacking) = refill::lacking(&seen) {
             self.repair_in_background(key, trust, lacking);
         }
         let repair = self.has_to_repair(&trust).then(|| self.repair_both(key));
@@ -221,21 +219,19 @@ where
         (layer, loser): (CompositionLayer, BoxFuture<'static, Noted>),
         seen: &[Option<Seen>; 2],
     ) {
-        let winner = seen[layer.other() as usize].clone();
+        let mut seen = seen.clone();
         let (layers, own_key) = (self.layers.clone(), key.clone());
         let work = async move {
             let (mut outcome, mut context) = loser.await;
-            let Some(winner) = winner else {
-                return;
-            };
-            let moment = Moment::default();
-            guard(layer, &mut outcome, &mut context, &trust, &moment);
-            let late = Seen::from(&outcome);
-            let (in_l1, in_l2) = match layer {
-                CompositionLayer::L1 => (late, winner),
-                CompositionLayer::L2 => (winner, late),
-            };
-            if let Some(lacking) = refill::lacking(&in_l1, &in_l2) {
+            guard(
+                layer,
+                &mut outcome,
+                &mut context,
+                &trust,
+                &Moment::default(),
+            );
+            seen[layer as usize] = Some(Seen::from(&outcome));
+            if let Some(lacking) = refill::lacking(&seen) {
                 refill::repair(layers, own_key, trust, lacking).await;
             }
         };
