@@ -8,9 +8,10 @@ use hitbox_core::{CacheKey, Stamp};
 use super::{
     Ledger, Origin,
     drive::Handoff,
-    record::Change,
+    effect::Effect,
+    key_state::Stamped,
     shard::{Refusal, Turns},
-    turn::{Afterwards, Effect, Turn},
+    turn::{Afterwards, Turn},
 };
 use crate::{composition::CompositionLayer, sync::atomic::Ordering};
 
@@ -89,7 +90,7 @@ impl Ledger {
         if shard.is_busy(key) {
             return AdmissionAtOnce::Waits;
         }
-        let change = Change::Write(created);
+        let change = Stamped::Write(created);
         match self.register(&mut shard, key, change, origin, Turns::OfBoth) {
             Ok(id) => AdmissionAtOnce::Accepted(WriteAtOnce {
                 ledger: self,

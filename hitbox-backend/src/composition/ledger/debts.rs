@@ -5,7 +5,13 @@ use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use hitbox_core::CacheKey;
 use tokio::time::{Duration, Instant};
 
-use super::{Ledger, Trust, Turn, apply, lock, record::Standing, shard::Repairable};
+use super::{
+    Ledger, Trust, Turn,
+    counts::{CountDelta, apply},
+    key_state::Asked,
+    lock,
+    shard::Repairable,
+};
 use crate::{
     composition::{CompositionLayer, RepairPace},
     sync::{
@@ -36,13 +42,6 @@ impl Chore {
             Self::Lapses => 2,
         }
     }
-}
-
-/// What the newest write or remove of a key asked the layers to hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::composition) enum Asked {
-    Value,
-    Nothing,
 }
 
 /// What a layer owes of a key, as a repair sees it when it begins. As long as this is held, no other
@@ -82,11 +81,11 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn apply(&self, standing: &Standing) {
-        for (count, delta) in self.repairable.iter().zip(standing.repairable) {
+    pub(super) fn apply(&self, delta: &CountDelta) {
+        for (count, delta) in self.repairable.iter().zip(delta.repairable) {
             apply(count, delta);
         }
-        apply(&self.unsettled, standing.unsettled);
+        apply(&self.unsettled, delta.in_doubt);
     }
 
     fn is_due(&self, chore: Chore) -> bool {

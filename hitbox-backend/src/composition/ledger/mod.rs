@@ -12,11 +12,14 @@
 
 mod at_once;
 mod coarse;
+mod counts;
 mod debts;
 mod drive;
-mod record;
+mod effect;
+mod key_state;
 mod shard;
 mod turn;
+mod waiters;
 
 use std::{
     hash::BuildHasher,
@@ -39,15 +42,18 @@ use crate::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 use coarse::Coarse;
+use counts::{CountDelta, apply};
 use debts::{Pending, Tries};
 use drive::{Borrowed, Handoff, Work};
-use record::{Change, Standing};
+use key_state::Stamped;
 use shard::{Shard, Turns};
 
 pub(super) use at_once::{AdmissionAtOnce, WriteAtOnce};
 pub(super) use coarse::CannotLift;
-pub(super) use debts::{Asked, Chore, Claim};
-pub(super) use turn::{Afterwards, Effect, Turn};
+pub(super) use debts::{Chore, Claim};
+pub(super) use effect::Effect;
+pub(super) use key_state::Asked;
+pub(super) use turn::{Afterwards, Turn};
 
 /// Enough that two cores rarely meet in one; each costs an empty map.
 const SHARDS: usize = 16;
@@ -170,7 +176,7 @@ impl Ledger {
         created: Stamp,
         origin: Origin,
     ) -> Admission {
-        self.begin(key, Change::Write(created), origin)
+        self.begin(key, Stamped::Write(created), origin)
     }
 
     /// Registers a remove, and raises the fence.
@@ -178,14 +184,14 @@ impl Ledger {
         loop {
             // A stamp made under no lock may be overtaken by another remove's before it is
             // registered; then a fresh one is due.
-            let remove = Change::Remove(Stamp::now());
+            let remove = Stamped::Remove(Stamp::now());
             if let Admission::Accepted(mutation) = self.begin(key, remove, Origin::Load) {
                 return mutation;
             }
         }
     }
 
-    fn begin(self: &Arc<Self>, key: &CacheKey, change: Change, origin: Origin) -> Admission {
+    fn begin(self: &Arc<Self>, key: &CacheKey, change: Stamped, origin: Origin) -> Admission {
         match self.register(&mut self.shard(key), key, change, origin, Turns::Later) {
             Ok(id) => Admission::Accepted(Arc::new(Mutation {
                 ledger: Arc::clone(self),
@@ -201,7 +207,7 @@ impl Ledger {
         &self,
         shard: &mut Shard,
         key: &CacheKey,
-        change: Change,
+        change: Stamped,
         origin: Origin,
         turns: Turns,
     ) -> Result<u64, shard::Refusal> {
@@ -297,11 +303,11 @@ impl Ledger {
     }
 
     /// Runs a change of a shard, and keeps the two counts in step with it.
-    fn account<T>(&self, change: impl FnOnce(&mut Standing) -> T) -> T {
-        let mut delta = Standing::default();
+    fn account<T>(&self, change: impl FnOnce(&mut CountDelta) -> T) -> T {
+        let mut delta = CountDelta::default();
         let result = change(&mut delta);
         apply(&self.standing, delta.fenced);
-        apply(&self.owing, delta.owing);
+        apply(&self.owing, delta.pending);
         self.pending.apply(&delta);
         result
     }
@@ -309,14 +315,6 @@ impl Ledger {
 
 fn borrow(work: &Weak<Work>) -> Option<Borrowed> {
     work.upgrade()?.borrow()
-}
-
-fn apply(count: &AtomicUsize, delta: isize) {
-    match delta {
-        0 => {}
-        1.. => _ = count.fetch_add(delta.unsigned_abs(), Ordering::AcqRel),
-        ..0 => _ = count.fetch_sub(delta.unsigned_abs(), Ordering::AcqRel),
-    }
 }
 
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {

@@ -1,8 +1,10 @@
+//! The keys of one lock: what is known of each, and who changes it.
+
 mod debts;
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
-    sync::{Arc, Weak},
+    collections::{HashMap, VecDeque, hash_map},
+    sync::Arc,
 };
 
 use hitbox_core::{CacheKey, CacheKeyHash, Stamp};
@@ -13,21 +15,20 @@ use tokio::{
 
 use super::{
     Origin,
+    counts::CountDelta,
     drive::{Handoff, Work},
-    record::{Change, Debt, LayerState, Record, Standing, Waiter},
-    turn::{Afterwards, Effect},
+    effect::Effect,
+    key_state::{KeyState, Stamped},
+    turn::Afterwards,
+    waiters::{Place, Waiter, Waiters},
 };
-use crate::composition::{CompositionLayer, Owed};
+use crate::composition::{CompositionLayer, owed::Owed};
 
 pub(super) use debts::Repairable;
 
 /// How long an operation that ended without an answer may still take effect: 60 seconds. Servers
 /// and connections give up earlier.
 const LATE_EFFECT: Duration = Duration::from_secs(60);
-
-/// From this many on, those who were dropped while they waited are looked for before one more is
-/// let in.
-const MANY_WAITING: usize = 32;
 
 /// Why an operation was not taken on.
 pub(super) enum Refusal {
@@ -44,26 +45,55 @@ pub(super) enum Turns {
     OfBoth,
 }
 
-/// The records of some of the keys.
+/// One key.
+#[derive(Default)]
+struct Entry {
+    state: KeyState<Instant>,
+    waiters: Waiters,
+    /// It stands in the shard's queue of idle keys.
+    queued: bool,
+}
+
+impl Entry {
+    fn take(&mut self, layer: CompositionLayer) {
+        self.waiters.take(layer);
+        self.state.set_out(layer);
+    }
+
+    fn hand_on(&mut self, layer: CompositionLayer) -> Option<Waiter> {
+        self.state.set_out(layer);
+        self.waiters.hand_on(layer)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.state.is_idle() && !self.waiters.is_busy()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.state.is_empty() && !self.waiters.is_busy()
+    }
+}
+
+/// Some of the keys.
 pub(super) struct Shard {
-    records: HashMap<CacheKey, Record, CacheKeyHash>,
-    /// Quiet keys, the longest quiet first, each with the record's count of ends when it came here.
-    quiet: VecDeque<(CacheKey, u64)>,
-    quiet_capacity: usize,
+    entries: HashMap<CacheKey, Entry, CacheKeyHash>,
+    /// Idle keys, the longest idle first, each with its count of ends when it came here.
+    idle: VecDeque<(CacheKey, u64)>,
+    idle_capacity: usize,
     /// Layers that something may still reach late, in the order in which that lapses.
     lapses: VecDeque<(Instant, CacheKey, CompositionLayer)>,
-    /// The newest remove, and the last end, among the records that were let go.
+    /// The newest remove, and the last end, among the keys that were let go.
     forgotten_remove: Stamp,
     forgotten_end: u64,
     last_id: u64,
 }
 
 impl Shard {
-    pub(super) fn new(quiet_capacity: usize) -> Self {
+    pub(super) fn new(idle_capacity: usize) -> Self {
         Self {
-            records: HashMap::with_hasher(CacheKeyHash),
-            quiet: VecDeque::new(),
-            quiet_capacity,
+            entries: HashMap::with_hasher(CacheKeyHash),
+            idle: VecDeque::new(),
+            idle_capacity,
             lapses: VecDeque::new(),
             forgotten_remove: Stamp::ZERO,
             forgotten_end: 0,
@@ -71,52 +101,53 @@ impl Shard {
         }
     }
 
+    fn state(&self, key: &CacheKey) -> Option<&KeyState<Instant>> {
+        self.entries.get(key).map(|entry| &entry.state)
+    }
+
+    fn state_mut(&mut self, key: &CacheKey) -> Option<&mut KeyState<Instant>> {
+        self.entries.get_mut(key).map(|entry| &mut entry.state)
+    }
+
     pub(super) fn fence(&self, key: &CacheKey, layer: CompositionLayer, coarse: Stamp) -> Stamp {
-        self.records.get(key).map_or(coarse, |record| {
-            record.layers[layer as usize].fence_under(coarse)
-        })
+        let state = self.state(key);
+        state.map_or(coarse, |state| state.fence(layer, coarse))
     }
 
     pub(super) fn is_newest(&self, key: &CacheKey, id: u64) -> bool {
-        self.records
-            .get(key)
-            .is_some_and(|record| record.newest == id)
-    }
-
-    fn layer_mut(&mut self, key: &CacheKey, layer: CompositionLayer) -> &mut LayerState {
-        let record = self.records.entry(key.clone()).or_default();
-        &mut record.layers[layer as usize]
+        self.state(key).is_some_and(|state| state.newest() == id)
     }
 
     /// How what has ended so far leaves `layer`.
     pub(super) fn afterwards(&self, key: &CacheKey, layer: CompositionLayer) -> Afterwards {
-        let record = self.records.get(key);
-        record.map_or(Afterwards::Settled, |record| {
-            record.layers[layer as usize].afterwards()
-        })
+        match self.state(key) {
+            Some(state) if state.is_unsure(layer) => Afterwards::Unsettled,
+            Some(_) | None => Afterwards::Settled,
+        }
     }
 
     /// Whether an operation on one of the layers is under way.
     pub(super) fn is_busy(&self, key: &CacheKey) -> bool {
-        self.records.get(key).is_some_and(Record::is_busy)
+        let entry = self.entries.get(key);
+        entry.is_some_and(|entry| entry.waiters.is_busy())
     }
 
     pub(super) fn begin(
         &mut self,
         key: &CacheKey,
-        change: Change,
+        operation: Stamped,
         origin: Origin,
         turns: Turns,
-        standing: &mut Standing,
+        delta: &mut CountDelta,
     ) -> Result<u64, Refusal> {
-        match self.records.get(key) {
-            Some(record) if record.remembers() => {
-                if !record.admits(change) {
+        match self.state(key) {
+            Some(state) if state.remembers() => {
+                if !state.admits(operation) {
                     return Err(Refusal::Superseded);
                 }
             }
             Some(_) | None => {
-                if let (Change::Write(created), Origin::Load) = (change, origin)
+                if let (Stamped::Write(created), Origin::Load) = (operation, origin)
                     && created <= self.forgotten_remove
                 {
                     return Err(Refusal::Unprovable);
@@ -125,19 +156,19 @@ impl Shard {
         }
         self.last_id += 1;
         let id = self.last_id;
-        self.change(key, standing, |record| {
-            record.begin(change, id);
+        self.change(key, delta, |entry| {
+            entry.state.begin(operation, id);
             if turns == Turns::OfBoth {
-                for layer in &mut record.layers {
-                    layer.busy = true;
+                for layer in CompositionLayer::BOTH {
+                    entry.take(layer);
                 }
             }
         });
         Ok(id)
     }
 
-    pub(super) fn end(&mut self, key: &CacheKey, ends: u64, standing: &mut Standing) {
-        self.change(key, standing, |record| record.end(ends));
+    pub(super) fn end(&mut self, key: &CacheKey, ends: u64, delta: &mut CountDelta) {
+        self.change(key, delta, |entry| entry.state.end(ends));
     }
 
     /// The end of a change that had both turns, and what it did to the layers whose turns it still has.
@@ -148,29 +179,25 @@ impl Shard {
         id: u64,
         effects: [Option<Effect>; 2],
         ends: u64,
-        standing: &mut Standing,
+        delta: &mut CountDelta,
     ) -> [Option<Waiter>; 2] {
         for layer in CompositionLayer::BOTH {
             if effects[layer as usize].is_some_and(Effect::leaves_doubt) {
-                self.note_unsettled(key, layer, standing);
+                self.note_unsettled(key, layer, delta);
             }
         }
         let mut next = [None, None];
-        self.change(key, standing, |record| {
-            let newest = (record.newest == id).then(|| record.newest_change());
+        self.change(key, delta, |entry| {
             for layer in CompositionLayer::BOTH {
                 let Some(effect) = effects[layer as usize] else {
                     continue;
                 };
-                let state = &mut record.layers[layer as usize];
-                if let Some(newest) = newest
-                    && effect.confirms()
-                {
-                    state.confirm(newest);
+                if effect.confirms() {
+                    entry.state.confirm(layer, id);
                 }
-                next[layer as usize] = state.hand_on();
+                next[layer as usize] = entry.hand_on(layer);
             }
-            record.end(ends);
+            entry.state.end(ends);
         });
         next
     }
@@ -181,40 +208,34 @@ impl Shard {
         layer: CompositionLayer,
         ends_when_read_began: u64,
     ) -> Option<u64> {
-        let untouched = match self.records.get(key) {
-            Some(record) if record.remembers() => {
-                record.under_way == 0 && record.ended <= ends_when_read_began
+        let entry = self.entries.get(key);
+        let untouched = match entry {
+            Some(entry) if entry.state.remembers() => {
+                entry.state.is_untouched_since(ends_when_read_began)
             }
             Some(_) | None => self.forgotten_end <= ends_when_read_began,
-        } && !self.layer_mut(key, layer).busy;
-        untouched.then(|| {
-            let record = self.records.entry(key.clone()).or_default();
-            record.layers[layer as usize].busy = true;
-            record.newest
-        })
+        };
+        if !untouched || entry.is_some_and(|entry| entry.waiters.is_busy_in(layer)) {
+            return None;
+        }
+        let entry = self.entries.entry(key.clone()).or_default();
+        entry.take(layer);
+        Some(entry.state.newest())
     }
 
-    /// Takes the turn if it is free, or a place in the queue for it. Returns that place, and the work
-    /// in the background that may hold the turn.
+    /// Takes the turn if it is free, or a place in the queue for it.
     pub(super) fn take_turn_or_wait(
         &mut self,
         key: &CacheKey,
         layer: CompositionLayer,
         id: u64,
-    ) -> Option<(mpsc::UnboundedReceiver<Handoff>, Vec<Weak<Work>>)> {
-        let record = self.records.entry(key.clone()).or_default();
-        let state = &mut record.layers[layer as usize];
-        if !state.busy {
-            state.busy = true;
-            return None;
+    ) -> Option<Place> {
+        let entry = self.entries.entry(key.clone()).or_default();
+        if entry.waiters.is_busy_in(layer) {
+            return Some(entry.waiters.wait(layer, id));
         }
-        let waiting = &mut state.waiting;
-        if waiting.len() >= MANY_WAITING && waiting.len().is_power_of_two() {
-            waiting.retain(|(_, waiter)| !waiter.is_closed());
-        }
-        let (sender, receiver) = mpsc::unbounded_channel();
-        waiting.push_back((id, sender));
-        Some((receiver, record.drivers.snapshot()))
+        entry.take(layer);
+        None
     }
 
     /// The layer has taken what the change with this id asked for.
@@ -223,14 +244,9 @@ impl Shard {
         key: &CacheKey,
         layer: CompositionLayer,
         id: u64,
-        standing: &mut Standing,
+        delta: &mut CountDelta,
     ) {
-        self.change(key, standing, |record| {
-            if record.newest == id {
-                let newest = record.newest_change();
-                record.layers[layer as usize].confirm(newest);
-            }
-        });
+        self.change(key, delta, |entry| entry.state.confirm(layer, id));
     }
 
     /// What the turn under way says of the layer was found out in an earlier one. What has ceased to be
@@ -239,11 +255,9 @@ impl Shard {
         &mut self,
         key: &CacheKey,
         layer: CompositionLayer,
-        standing: &mut Standing,
+        delta: &mut CountDelta,
     ) {
-        self.change(key, standing, |record| {
-            record.layers[layer as usize].lapsed_beneath = true;
-        });
+        self.change(key, delta, |entry| entry.state.set_out_before(layer));
     }
 
     /// The layer has taken a copy of a value. `id` is that of the newest change when the refill
@@ -254,13 +268,10 @@ impl Shard {
         layer: CompositionLayer,
         id: u64,
         created: Stamp,
-        standing: &mut Standing,
+        delta: &mut CountDelta,
     ) {
-        self.change(key, standing, |record| {
-            if record.newest == id {
-                let newest = record.newest_change();
-                record.layers[layer as usize].confirm_refill(newest, created);
-            }
+        self.change(key, delta, |entry| {
+            entry.state.confirm_refill(layer, id, created);
         });
     }
 
@@ -270,16 +281,15 @@ impl Shard {
         &mut self,
         key: &CacheKey,
         layer: CompositionLayer,
-        standing: &mut Standing,
+        delta: &mut CountDelta,
     ) {
         let until = Instant::now() + LATE_EFFECT;
         let mut before = None;
-        self.change(key, standing, |record| {
-            let state = &mut record.layers[layer as usize];
-            before = state.unsettled_until.replace(until);
+        self.change(key, delta, |entry| {
+            before = entry.state.doubt(layer, until);
         });
         // One entry for each layer of a key, however often it fails: the lapse that is noted already
-        // looks at the record again.
+        // looks at the key again.
         if before.is_none() {
             self.lapses.push_back((until, key.clone(), layer));
         }
@@ -290,59 +300,46 @@ impl Shard {
         &mut self,
         key: &CacheKey,
         layer: CompositionLayer,
-        standing: &mut Standing,
+        delta: &mut CountDelta,
     ) -> Option<Waiter> {
         let mut next = None;
-        self.change(key, standing, |record| {
-            next = record.layers[layer as usize].hand_on();
-        });
+        self.change(key, delta, |entry| next = entry.hand_on(layer));
         next
     }
 
     /// Notes work on the key that is in the background.
     pub(super) fn add_driver(&mut self, key: &CacheKey, id: u64, work: &Arc<Work>) {
-        if let Some(record) = self.records.get_mut(key) {
-            record.drivers.add(id, Arc::downgrade(work));
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.waiters.add_driver(id, work);
         }
     }
 
     /// Who waits for a turn of the key.
     pub(super) fn waiting(&self, key: &CacheKey) -> Vec<mpsc::UnboundedSender<Handoff>> {
-        let Some(record) = self.records.get(key) else {
-            return Vec::new();
-        };
-        let waiting = record.layers.iter().flat_map(|layer| &layer.waiting);
-        waiting.map(|(_, waiter)| waiter.clone()).collect()
+        let entry = self.entries.get(key);
+        entry.map_or_else(Vec::new, |entry| entry.waiters.waiting())
     }
 
     pub(super) fn remove_driver(&mut self, key: &CacheKey, id: u64) {
-        if let Some(record) = self.records.get_mut(key) {
-            record.drivers.remove(id);
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.waiters.remove_driver(id);
         }
     }
 
     /// Where nothing can arrive late any more, what did is to be looked at.
-    pub(super) fn settle_lapsed(&mut self, standing: &mut Standing) {
+    pub(super) fn settle_lapsed(&mut self, delta: &mut CountDelta) {
         if self.lapses.is_empty() {
             return;
         }
         let now = Instant::now();
-        while self
-            .lapses
-            .front()
-            .is_some_and(|(until, _, _)| *until <= now)
+        while let Some((until, _, _)) = self.lapses.front()
+            && *until <= now
         {
             let Some((_, key, layer)) = self.lapses.pop_front() else {
                 return;
             };
             let mut later = None;
-            self.change(&key, standing, |record| {
-                let unsettled = record.layers[layer as usize].unsettled_until;
-                later = unsettled.filter(|until| *until > now);
-                if unsettled.is_some() && later.is_none() {
-                    record.lapse(layer);
-                }
-            });
+            self.change(&key, delta, |entry| later = entry.state.lapse(layer, now));
             if let Some(until) = later {
                 self.lapses.push_back((until, key, layer));
             }
@@ -350,9 +347,8 @@ impl Shard {
     }
 
     pub(super) fn owes(&self, layer: CompositionLayer) -> bool {
-        self.records
-            .values()
-            .any(|record| record.is_owing() && record.layers[layer as usize].cause(0).is_some())
+        let mut states = self.entries.values().map(|entry| &entry.state);
+        states.any(|state| state.is_pending() && state.cause(layer).is_some())
     }
 
     /// A coarse fence at `coarse` has taken the place of what single keys owe. Returns until when
@@ -361,95 +357,86 @@ impl Shard {
         &mut self,
         layer: CompositionLayer,
         coarse: Stamp,
-        standing: &mut Standing,
+        delta: &mut CountDelta,
     ) -> Option<Instant> {
         let mut late_until = None;
-        let covered: Vec<_> = self
-            .records
+        let pending: Vec<_> = self
+            .entries
             .iter()
-            .filter(|(_, record)| {
-                let state = &record.layers[layer as usize];
-                record.is_owing() && state.cause(0).is_some() && state.fence <= coarse
-            })
+            .filter(|(_, entry)| entry.state.is_pending())
             .map(|(key, _)| key.clone())
             .collect();
-        for key in covered {
-            self.change(&key, standing, |record| {
-                let state = &mut record.layers[layer as usize];
-                state.debt = Debt::None;
-                late_until = late_until.max(state.unsettled_until.take());
-                state.vouched = None;
+        for key in pending {
+            self.change(&key, delta, |entry| {
+                if let Some(given_up) = entry.state.give_up(layer, coarse) {
+                    late_until = late_until.max(given_up.in_doubt_until);
+                }
             });
         }
-        let unsettled = |key: &CacheKey, layer: CompositionLayer| {
-            let record = self.records.get(key);
-            record.is_some_and(|record| record.layers[layer as usize].unsettled_until.is_some())
+        let is_in_doubt = |key: &CacheKey, layer: CompositionLayer| {
+            let entry = self.entries.get(key);
+            entry.is_some_and(|entry| entry.state.is_in_doubt(layer))
         };
-        self.lapses.retain(|(_, key, layer)| unsettled(key, *layer));
+        self.lapses
+            .retain(|(_, key, layer)| is_in_doubt(key, *layer));
         late_until
     }
 
     pub(super) fn owed(&self) -> Vec<Owed> {
-        let each_layer = |(key, record): (&CacheKey, &Record)| {
+        let each_layer = |(key, entry): (&CacheKey, &Entry)| {
             CompositionLayer::BOTH.map(|layer| {
-                let state = &record.layers[layer as usize];
                 Some(Owed {
                     key: key.clone(),
                     layer,
-                    fence: state.fence,
-                    cause: state.cause(record.under_way)?,
-                    attempts: state.attempts,
+                    fence: entry.state.fence_stamp(layer),
+                    cause: entry.state.cause(layer)?,
+                    attempts: entry.state.attempts(layer),
                     retry_in: None,
                 })
             })
         };
-        self.records.iter().flat_map(each_layer).flatten().collect()
+        self.entries.iter().flat_map(each_layer).flatten().collect()
     }
 
-    /// Changes a record, keeps the counts in step, and lets the record go when it says nothing any
-    /// more.
-    fn change(
-        &mut self,
-        key: &CacheKey,
-        standing: &mut Standing,
-        change: impl FnOnce(&mut Record),
-    ) {
-        let record = match self.records.get_mut(key) {
-            Some(record) => record,
-            None => self.records.entry(key.clone()).or_default(),
+    /// Changes what is known of a key, keeps the counts in step, and lets the key go when there is
+    /// nothing to say of it any more.
+    fn change(&mut self, key: &CacheKey, delta: &mut CountDelta, change: impl FnOnce(&mut Entry)) {
+        let entry = match self.entries.get_mut(key) {
+            Some(entry) => entry,
+            None => self.entries.entry(key.clone()).or_default(),
         };
-        standing.subtract(record);
-        change(record);
-        standing.add(record);
-        if record.is_blank() && !record.queued {
-            self.records.remove(key);
-        } else if record.is_quiet() && !record.queued {
-            record.queued = true;
-            let ended = record.ended;
-            self.quiet.push_back((key.clone(), ended));
-            self.forget_the_longest_quiet();
+        delta.subtract(&entry.state);
+        change(entry);
+        delta.add(&entry.state);
+        if entry.is_empty() && !entry.queued {
+            self.entries.remove(key);
+        } else if entry.is_idle() && !entry.queued {
+            entry.queued = true;
+            let ended = entry.state.ended();
+            self.idle.push_back((key.clone(), ended));
+            self.forget_the_longest_idle();
         }
     }
 
-    fn forget_the_longest_quiet(&mut self) {
-        while self.quiet.len() > self.quiet_capacity {
-            let Some((key, ended)) = self.quiet.pop_front() else {
+    fn forget_the_longest_idle(&mut self) {
+        while self.idle.len() > self.idle_capacity {
+            let Some((key, ended)) = self.idle.pop_front() else {
                 return;
             };
-            let Entry::Occupied(mut entry) = self.records.entry(key.clone()) else {
+            let hash_map::Entry::Occupied(mut occupied) = self.entries.entry(key.clone()) else {
                 continue;
             };
-            let record = entry.get_mut();
-            if !record.is_quiet() {
+            let entry = occupied.get_mut();
+            if !entry.is_idle() {
                 // It comes back when it is.
-                record.queued = false;
-            } else if record.ended != ended {
+                entry.queued = false;
+            } else if entry.state.ended() != ended {
                 // Something was done to it since it came here.
-                self.quiet.push_back((key, record.ended));
+                self.idle.push_back((key, entry.state.ended()));
             } else {
-                let record = entry.remove();
-                self.forgotten_remove = self.forgotten_remove.max(record.removed);
-                self.forgotten_end = self.forgotten_end.max(record.ended);
+                let state = occupied.remove().state;
+                self.forgotten_remove = self.forgotten_remove.max(state.removed());
+                self.forgotten_end = self.forgotten_end.max(state.ended());
             }
         }
     }

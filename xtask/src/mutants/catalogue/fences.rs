@@ -9,7 +9,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G3",
         mistake: "a change that was made by a second attempt is out of doubt",
-        file: "hitbox-backend/src/composition/ledger/turn.rs",
+        file: "hitbox-backend/src/composition/ledger/effect.rs",
         right: "            Self::Repeated | Self::Unknown => true,
             Self::Confirmed | Self::None => false,",
         wrong: "            Self::Unknown => true,
@@ -28,9 +28,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G3",
         mistake: "a write at once that fails counts as one that was taken",
         file: "hitbox-backend/src/composition/ledger/shard.rs",
-        right: "                    && effect.confirms()
+        right: "                if effect.confirms() {
 ",
-        wrong: "                    && (effect.confirms() || effect.leaves_doubt())
+        wrong: "                if effect.confirms() || effect.leaves_doubt() {
 ",
         check: AT_ONCE,
     },
@@ -38,17 +38,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G3",
         mistake: "a write at once does not wait for the turn of others",
         file: "hitbox-backend/src/composition/ledger/shard.rs",
-        right: "self.records.get(key).is_some_and(Record::is_busy)",
-        wrong: "self.records.get(key).is_some_and(|record| record.layers.len() > 2)",
+        right: "entry.is_some_and(|entry| entry.waiters.is_busy())",
+        wrong: "entry.is_some_and(Entry::is_empty)",
         check: AT_ONCE,
     },
     Mutant {
         guarantee: "G3",
         mistake: "what was begun in an earlier turn vouches for what came in since",
-        file: "hitbox-backend/src/composition/ledger/record.rs",
-        right: "            (Debt::Unverified, _) | (_, Some(_)) => Afterwards::Unsettled,
-            (Debt::None | Debt::Unconfirmed, None) => Afterwards::Settled,",
-        wrong: "            (_, _) => Afterwards::Settled,",
+        file: "hitbox-backend/src/composition/ledger/shard.rs",
+        right: "            Some(state) if state.is_unsure(layer) => Afterwards::Unsettled,",
+        wrong: "            Some(state) if state.is_unsure(layer) => Afterwards::Settled,",
         check: BEGUN_IN_PLACE,
     },
     Mutant {
@@ -80,36 +79,32 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G3",
         mistake: "a refill does not look at what has ended since its read began",
-        file: "hitbox-backend/src/composition/ledger/shard.rs",
-        right: "record.under_way == 0 && record.ended <= ends_when_read_began",
-        wrong: "record.under_way == 0",
+        file: "hitbox-backend/src/composition/ledger/key_state.rs",
+        right: "self.under_way == 0 && self.ended <= ends",
+        wrong: "{ let _ = ends; self.under_way == 0 }",
         check: MODEL,
     },
     Mutant {
         guarantee: "G3",
         mistake: "a change that was overtaken confirms the newer one",
-        file: "hitbox-backend/src/composition/ledger/shard.rs",
-        right: "            if record.newest == id {
-                let newest = record.newest_change();
-                record.layers[layer as usize].confirm(newest);
-            }",
-        wrong: "            let _ = id;
-            let newest = record.newest_change();
-            record.layers[layer as usize].confirm(newest);",
+        file: "hitbox-backend/src/composition/ledger/key_state.rs",
+        right: "        if self.newest == id {
+            let newest = self.newest_operation();
+            self.layer_mut(layer).confirm(newest);
+        }",
+        wrong: "        let _ = id;
+        let newest = self.newest_operation();
+        self.layer_mut(layer).confirm(newest);",
         check: MODEL,
     },
     Mutant {
         guarantee: "G3",
         mistake: "two changes of a key go on in a layer at the same time",
         file: "hitbox-backend/src/composition/ledger/shard.rs",
-        right: "        if !state.busy {
-            state.busy = true;
-            return None;
-        }",
-        wrong: "        if !state.busy || id > 0 {
-            state.busy = true;
-            return None;
-        }",
+        right: "        if entry.waiters.is_busy_in(layer) {
+            return Some(",
+        wrong: "        if entry.waiters.is_busy_in(layer) && id == 0 {
+            return Some(",
         check: MODEL,
     },
     Mutant {

@@ -51,9 +51,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G4",
         mistake: "what was unsettled for long enough is not looked at",
-        file: "hitbox-backend/src/composition/ledger/record.rs",
-        right: "        if remembers && state.debt == Debt::None {
-            state.debt = Debt::Unverified;
+        file: "hitbox-backend/src/composition/ledger/key_state.rs",
+        right: "        if remembers && state.sync == LayerSync::InSync {
+            state.sync = LayerSync::Unverified;
         }",
         wrong: "        let _ = remembers;",
         check: MODEL,
@@ -126,9 +126,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G4",
         mistake: "a layer owes for ever what nobody has written or removed",
-        file: "hitbox-backend/src/composition/ledger/record.rs",
-        right: "            Some(_) if self.lapsed_beneath => Debt::Unverified,",
-        wrong: "            _ if self.lapsed_beneath => Debt::Unverified,",
+        file: "hitbox-backend/src/composition/ledger/key_state.rs",
+        right: "            Some(_) if self.doubt_ended_beneath => LayerSync::Unverified,",
+        wrong: "            _ if self.doubt_ended_beneath => LayerSync::Unverified,",
         check: LATE_EFFECTS,
     },
 ];

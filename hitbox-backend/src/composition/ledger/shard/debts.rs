@@ -1,13 +1,9 @@
 //! What repairs ask of a shard.
 
-use hitbox_core::{CacheKey, Stamp};
+use hitbox_core::{CacheKey, CompositionLayer, Stamp};
 use tokio::time::Instant;
 
-use super::{
-    super::{debts::Asked, record::Change},
-    Shard,
-};
-use crate::composition::CompositionLayer;
+use super::{super::key_state::Asked, Shard};
 
 /// A key that a layer can be repaired for.
 pub(in super::super) struct Repairable {
@@ -30,15 +26,11 @@ impl Shard {
         key: &CacheKey,
         layer: CompositionLayer,
     ) -> Option<Asked> {
-        let record = self.records.get(key)?;
-        let state = &record.layers[layer as usize];
-        if !record.is_repairable(layer) || state.busy {
+        let entry = self.entries.get(key)?;
+        if entry.waiters.is_busy_in(layer) {
             return None;
         }
-        record.newest_change().map(|newest| match newest {
-            Change::Write(_) => Asked::Value,
-            Change::Remove(_) => Asked::Nothing,
-        })
+        entry.state.asked(layer)
     }
 
     /// The same for a repair that sets out now, unless another has.
@@ -47,18 +39,16 @@ impl Shard {
         key: &CacheKey,
         layer: CompositionLayer,
     ) -> Option<Asked> {
-        let asked = self.repairable(key, layer)?;
-        let state = &mut self.records.get_mut(key)?.layers[layer as usize];
-        if state.looked_at {
+        let entry = self.entries.get_mut(key)?;
+        if entry.waiters.is_busy_in(layer) {
             return None;
         }
-        state.looked_at = true;
-        Some(asked)
+        entry.state.begin_verifying(layer)
     }
 
     pub(in super::super) fn end_look(&mut self, key: &CacheKey, layer: CompositionLayer) {
-        if let Some(record) = self.records.get_mut(key) {
-            record.layers[layer as usize].looked_at = false;
+        if let Some(state) = self.state_mut(key) {
+            state.end_verifying(layer);
         }
     }
 
@@ -67,20 +57,19 @@ impl Shard {
         layer: CompositionLayer,
         list: &mut Vec<Repairable>,
     ) {
-        let records = self.records.iter();
-        let repairable = records.filter(|(_, record)| record.is_repairable(layer));
-        list.extend(repairable.map(|(key, record)| Repairable {
+        let entries = self.entries.iter();
+        let repairable = entries.filter(|(_, entry)| entry.state.is_repairable(layer));
+        list.extend(repairable.map(|(key, entry)| Repairable {
             key: key.clone(),
-            attempts: record.layers[layer as usize].attempts,
+            attempts: entry.state.attempts(layer),
             // Not the fence: that is the same for a remove and for a write that came right after it.
-            newest: (record.written.max(record.removed), record.newest),
+            newest: (entry.state.newest_stamp(), entry.state.newest()),
         }));
     }
 
     pub(in super::super) fn note_attempt(&mut self, key: &CacheKey, layer: CompositionLayer) {
-        if let Some(record) = self.records.get_mut(key) {
-            let attempts = &mut record.layers[layer as usize].attempts;
-            *attempts = attempts.saturating_add(1);
+        if let Some(state) = self.state_mut(key) {
+            state.note_attempt(layer);
         }
     }
 

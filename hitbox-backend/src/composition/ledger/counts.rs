@@ -1,0 +1,49 @@
+//! What changes of keys do to the counts over all of them.
+
+use hitbox_core::CompositionLayer;
+
+use super::key_state::KeyState;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+
+/// How a change of keys changes the counts.
+#[derive(Debug, Default)]
+pub(super) struct CountDelta {
+    /// Keys with a fence that reads must look at.
+    pub(super) fenced: isize,
+    /// Of these, keys with no write or remove under way.
+    pub(super) pending: isize,
+    /// Per layer: keys that it can be repaired for.
+    pub(super) repairable: [isize; 2],
+    /// Layers of keys that are in doubt.
+    pub(super) in_doubt: isize,
+}
+
+impl CountDelta {
+    /// Adds what one key counts for.
+    pub(super) fn add<T: Copy + Ord>(&mut self, state: &KeyState<T>) {
+        self.count(state, 1);
+    }
+
+    /// Takes out what one key counted for.
+    pub(super) fn subtract<T: Copy + Ord>(&mut self, state: &KeyState<T>) {
+        self.count(state, -1);
+    }
+
+    fn count<T: Copy + Ord>(&mut self, state: &KeyState<T>, times: isize) {
+        self.fenced += times * isize::from(state.is_fenced());
+        self.pending += times * isize::from(state.is_pending());
+        for layer in CompositionLayer::BOTH {
+            self.repairable[layer as usize] += times * isize::from(state.is_repairable(layer));
+            self.in_doubt += times * isize::from(state.is_in_doubt(layer));
+        }
+    }
+}
+
+/// Changes a count by a number that may be negative.
+pub(super) fn apply(count: &AtomicUsize, delta: isize) {
+    match delta {
+        0 => {}
+        1.. => _ = count.fetch_add(delta.unsigned_abs(), Ordering::AcqRel),
+        ..0 => _ = count.fetch_sub(delta.unsigned_abs(), Ordering::AcqRel),
+    }
+}
