@@ -1,7 +1,4 @@
 //! `Backend` for references, boxes and shared pointers.
-//!
-//! Every method is forwarded, the provided ones too: a default body here would bypass what the
-//! inner backend overrides.
 
 use std::sync::Arc;
 
@@ -17,6 +14,10 @@ use crate::{
 
 macro_rules! forward_backend {
     ($pointer:ty) => {
+        #[deny(
+            clippy::missing_trait_methods,
+            reason = "a default body would bypass what the inner backend overrides"
+        )]
         #[async_trait]
         impl<B: Backend + ?Sized> Backend for $pointer {
             async fn read(&self, key: &CacheKey) -> ReadOutcome {

@@ -88,8 +88,10 @@ fn error(detail: &str) -> BackendError {
     .with_detail(detail)
 }
 
-// The lint sees to it that a method added to the trait is also added here.
-#[warn(clippy::missing_trait_methods)]
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "a method that is added to the trait is to be looked for here"
+)]
 #[async_trait]
 impl Backend for Recorder {
     async fn read(&self, _key: &CacheKey) -> ReadOutcome {

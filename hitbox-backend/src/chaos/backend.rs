@@ -1,12 +1,12 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, CompressorId, FormatId, Raw};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 
 use super::{ChaosBuilder, ChaosHandle, late::Put, state::Shared, target::Target};
 use crate::{
-    Backend, BackendResult, CacheKeyFormat, Capabilities, DeleteStatus, Format, ReadOutcome,
-    Rejection, compression::Compressor,
+    Backend, BackendResult, DeleteStatus, ReadOutcome,
+    wrapper::{always_wait, forward_properties},
 };
 
 /// A backend that goes wrong as it was told to. See the [module](super).
@@ -55,6 +55,10 @@ impl<B: Backend> ChaosBackend<B> {
     }
 }
 
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "a default body would bypass what the inner backend overrides"
+)]
 #[async_trait]
 impl<B: Backend> Backend for ChaosBackend<B> {
     async fn read(&self, key: &CacheKey) -> ReadOutcome {
@@ -111,37 +115,8 @@ impl<B: Backend> Backend for ChaosBackend<B> {
         self.remove_bulk(keys).await
     }
 
-    fn label(&self) -> BackendLabel {
-        self.inner.label()
-    }
-
-    fn value_format(&self) -> &dyn Format {
-        self.inner.value_format()
-    }
-
-    fn key_format(&self) -> &CacheKeyFormat {
-        self.inner.key_format()
-    }
-
-    fn compressor(&self) -> &dyn Compressor {
-        self.inner.compressor()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn find_format(&self, id: FormatId) -> Option<&dyn Format> {
-        self.inner.find_format(id)
-    }
-
-    fn find_compressor(&self, id: CompressorId) -> Option<&dyn Compressor> {
-        self.inner.find_compressor(id)
-    }
-
-    fn reject(&self, key: &CacheKey, rejection: Rejection) {
-        self.inner.reject(key, rejection);
-    }
+    always_wait!();
+    forward_properties!(inner);
 }
 
 impl<B: Backend> fmt::Debug for ChaosBackend<B> {

@@ -18,7 +18,9 @@ use super::{
 };
 use crate::{
     Attempt, Backend, BackendResult, CacheKeyFormat, Capabilities, DeleteStatus, ReadAttempt,
-    ReadOutcome, Rejection, WriteAttempt, compression::Compressor, format::Format,
+    ReadOutcome, Rejection, WriteAttempt,
+    compression::{Compressor, NoCompression},
+    format::Format,
 };
 
 impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
@@ -44,6 +46,10 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
     }
 }
 
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "a default body would bypass what the layers override"
+)]
 #[async_trait]
 impl<L1, L2, O, R, W> Backend for CompositionBackend<L1, L2, O, R, W>
 where
@@ -147,6 +153,11 @@ where
 
     fn key_format(&self) -> &CacheKeyFormat {
         self.layers.l2.backend.key_format()
+    }
+
+    /// None of its own: each layer compresses what it stores.
+    fn compressor(&self) -> &dyn Compressor {
+        &NoCompression
     }
 
     fn capabilities(&self) -> Capabilities {

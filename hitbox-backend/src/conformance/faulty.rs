@@ -1,18 +1,15 @@
 use std::future::Future;
 
 use async_trait::async_trait;
-use hitbox_core::{
-    BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, CompressorId, FormatId, Raw,
-    clock::Moment,
-};
+use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Raw, clock::Moment};
 use tokio::sync::watch;
 
 use crate::{
-    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities,
-    DeleteStatus, Format, Operation, ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
+    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation,
+    ReadAttempt, ReadOutcome, WriteAttempt,
     chaos::{Course, Gate},
-    compression::Compressor,
     repeated::Answer,
+    wrapper::forward_properties,
 };
 
 /// A backend whose operations fail and hang as a test says, and work otherwise.
@@ -341,6 +338,10 @@ impl<B: Backend> FaultyBackend<B> {
     }
 }
 
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "a default body would bypass what the inner backend overrides"
+)]
 #[async_trait]
 impl<B: Backend> Backend for FaultyBackend<B> {
     async fn read(&self, key: &CacheKey) -> ReadOutcome {
@@ -413,6 +414,10 @@ impl<B: Backend> Backend for FaultyBackend<B> {
         self.inner.is_non_blocking()
     }
 
+    async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
+        self.read_many_with(keys, &mut []).await
+    }
+
     async fn read_many_with(
         &self,
         keys: &[CacheKey],
@@ -427,35 +432,35 @@ impl<B: Backend> Backend for FaultyBackend<B> {
         outcomes
     }
 
-    fn label(&self) -> BackendLabel {
-        self.inner.label()
+    async fn write_many(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<BackendResult<()>> {
+        let mut outcomes = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            outcomes.push(self.write(&key, value).await);
+        }
+        outcomes
     }
 
-    fn value_format(&self) -> &dyn Format {
-        self.inner.value_format()
+    async fn refill_many(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<BackendResult<()>> {
+        let mut outcomes = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            outcomes.push(self.refill(&key, value).await);
+        }
+        outcomes
     }
 
-    fn key_format(&self) -> &CacheKeyFormat {
-        self.inner.key_format()
+    async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
+        let mut outcomes = Vec::with_capacity(keys.len());
+        for key in keys {
+            outcomes.push(self.remove(key).await);
+        }
+        outcomes
     }
 
-    fn compressor(&self) -> &dyn Compressor {
-        self.inner.compressor()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn find_format(&self, id: FormatId) -> Option<&dyn Format> {
-        self.inner.find_format(id)
-    }
-
-    fn find_compressor(&self, id: CompressorId) -> Option<&dyn Compressor> {
-        self.inner.find_compressor(id)
-    }
-
-    fn reject(&self, key: &CacheKey, rejection: Rejection) {
-        self.inner.reject(key, rejection);
-    }
+    forward_properties!(inner);
 }

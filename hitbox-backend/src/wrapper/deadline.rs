@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 use tokio::time::timeout;
 
-use super::{forward_properties, invalid};
+use super::{always_wait, forward_properties, invalid};
 use crate::{
     Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome,
     note_outcome,
@@ -140,8 +140,10 @@ impl<B: Backend> Deadline<B> {
     }
 }
 
-// The lint sees to it that no method is left to its default body, which would bypass the inner one.
-#[warn(clippy::missing_trait_methods)]
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "a default body would bypass what the inner backend overrides"
+)]
 #[async_trait]
 impl<B: Backend> Backend for Deadline<B> {
     async fn read(&self, key: &CacheKey) -> ReadOutcome {
@@ -215,5 +217,6 @@ impl<B: Backend> Backend for Deadline<B> {
             .await
     }
 
+    always_wait!();
     forward_properties!(inner);
 }

@@ -1,8 +1,7 @@
-/// The methods of `Backend` that do no I/O, forwarded to the field `$inner`: a wrapper is in every
-/// respect but its own what it wraps, its label included. Reads and writes are not begun in place: such a
-/// call is over before a deadline, a circuit breaker or a retry could have a part in it.
-macro_rules! forward_properties {
-    ($inner:ident) => {
+/// The methods of `Backend` that go as far as they can without waiting, none of which goes anywhere: a call
+/// that is over at once leaves no time for a deadline, a circuit breaker, a retry or a fault.
+macro_rules! always_wait {
+    () => {
         fn try_read<'a>(
             &'a self,
             _key: &'a hitbox_core::CacheKey,
@@ -28,6 +27,13 @@ macro_rules! forward_properties {
         fn is_non_blocking(&self) -> bool {
             false
         }
+    };
+}
+
+/// The methods of `Backend` that do no I/O, forwarded to the field `$inner`: a wrapper is in every
+/// respect but its own what it wraps, its label included.
+macro_rules! forward_properties {
+    ($inner:ident) => {
         fn label(&self) -> hitbox_core::BackendLabel {
             self.$inner.label()
         }
@@ -58,4 +64,5 @@ macro_rules! forward_properties {
     };
 }
 
-pub(super) use forward_properties;
+pub(crate) use always_wait;
+pub(crate) use forward_properties;

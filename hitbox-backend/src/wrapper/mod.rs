@@ -77,7 +77,8 @@ mod retry;
 use std::time::Duration;
 
 use crate::{Backend, BackendError, BackendErrorKind, BackendResult, Operation};
-use forward::forward_properties;
+
+pub(crate) use forward::{always_wait, forward_properties};
 
 pub use circuit_breaker::{
     Calls, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerStatistics, CircuitOpen,

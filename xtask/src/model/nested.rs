@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hitbox_backend::{
-    Attempt, Backend, BackendResult, Capabilities, CompositionLayer, DeleteStatus, ReadAttempt,
-    ReadOutcome, WriteAttempt,
+    Attempt, Backend, BackendResult, CacheKeyFormat, Capabilities, CompositionLayer, Compressor,
+    DeleteStatus, Format, ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
 };
-use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, Raw, clock::Moment};
+use hitbox_core::{
+    BackendLabel, BoxContext, CacheKey, CacheValue, CompressorId, FormatId, Raw, clock::Moment,
+};
 
 use super::{
     composed::Composed,
@@ -51,6 +53,10 @@ impl NestedLayer {
     }
 }
 
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "a default body would bypass what the composition overrides"
+)]
 #[async_trait]
 impl Backend for NestedLayer {
     async fn read(&self, key: &CacheKey) -> ReadOutcome {
@@ -172,7 +178,31 @@ impl Backend for NestedLayer {
         self.composed.label()
     }
 
+    fn value_format(&self) -> &dyn Format {
+        self.composed.value_format()
+    }
+
+    fn key_format(&self) -> &CacheKeyFormat {
+        self.composed.key_format()
+    }
+
+    fn compressor(&self) -> &dyn Compressor {
+        self.composed.compressor()
+    }
+
     fn capabilities(&self) -> Capabilities {
         self.composed.capabilities()
+    }
+
+    fn find_format(&self, id: FormatId) -> Option<&dyn Format> {
+        self.composed.find_format(id)
+    }
+
+    fn find_compressor(&self, id: CompressorId) -> Option<&dyn Compressor> {
+        self.composed.find_compressor(id)
+    }
+
+    fn reject(&self, key: &CacheKey, rejection: Rejection) {
+        self.composed.reject(key, rejection);
     }
 }

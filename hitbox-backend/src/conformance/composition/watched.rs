@@ -4,15 +4,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use hitbox_core::{
-    BackendLabel, BoxContext, CacheKey, CacheValue, CompressorId, FormatId, Raw, clock::Moment,
-};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, clock::Moment};
 
 use crate::{
-    Attempt, Backend, BackendError, BackendResult, CacheKeyFormat, Capabilities, CompositionLayer,
-    DeleteStatus, Format, Operation, ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
-    compression::Compressor,
+    Attempt, Backend, BackendError, BackendResult, CompositionLayer, DeleteStatus, Operation,
+    ReadAttempt, ReadOutcome, WriteAttempt,
     conformance::{Faults, FaultyBackend},
+    wrapper::forward_properties,
 };
 
 /// A layer as the composition under test gets it: with scripted faults, a journal of the bulk
@@ -82,6 +80,16 @@ impl<B: Backend> WatchedLayer<B> {
         outcome.map_err(|error| sign(error, self.side))
     }
 
+    fn signed_attempt<'a>(&'a self, attempt: WriteAttempt<'a>) -> WriteAttempt<'a> {
+        match attempt {
+            Attempt::Ready(outcome) => Attempt::Ready(self.signed(outcome)),
+            Attempt::Pending(rest) => {
+                Attempt::Pending(Box::pin(async move { self.signed(rest.await) }))
+            }
+            Attempt::WouldBlock(value) => Attempt::WouldBlock(value),
+        }
+    }
+
     fn all_signed<T>(&self, outcomes: Vec<BackendResult<T>>) -> Vec<BackendResult<T>> {
         outcomes.into_iter().map(|one| self.signed(one)).collect()
     }
@@ -100,6 +108,10 @@ pub(super) const fn signature(side: CompositionLayer) -> &'static str {
     }
 }
 
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "a default body would bypass what the inner backend overrides"
+)]
 #[async_trait]
 impl<B: Backend> Backend for WatchedLayer<B> {
     async fn read(&self, key: &CacheKey) -> ReadOutcome {
@@ -108,6 +120,10 @@ impl<B: Backend> Backend for WatchedLayer<B> {
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
         self.signed(self.faulty.write(key, value).await)
+    }
+
+    async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        self.signed(self.faulty.refill(key, value).await)
     }
 
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
@@ -131,13 +147,11 @@ impl<B: Backend> Backend for WatchedLayer<B> {
     }
 
     fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
-        match self.faulty.try_write(key, value) {
-            Attempt::Ready(outcome) => Attempt::Ready(self.signed(outcome)),
-            Attempt::Pending(rest) => {
-                Attempt::Pending(Box::pin(async move { self.signed(rest.await) }))
-            }
-            Attempt::WouldBlock(value) => Attempt::WouldBlock(value),
-        }
+        self.signed_attempt(self.faulty.try_write(key, value))
+    }
+
+    fn try_refill<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
+        self.signed_attempt(self.faulty.try_refill(key, value))
     }
 
     fn is_non_blocking(&self) -> bool {
@@ -174,6 +188,19 @@ impl<B: Backend> Backend for WatchedLayer<B> {
         self.all_signed(outcomes)
     }
 
+    async fn refill_many(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<BackendResult<()>> {
+        let keys = entries.iter().map(|(key, _)| key.clone()).collect();
+        self.journal.note(Operation::Write, keys);
+        let outcomes = match self.bulk {
+            BulkForm::Whole => self.faulty.get_ref().refill_many(entries).await,
+            BulkForm::KeyByKey => self.faulty.refill_many(entries).await,
+        };
+        self.all_signed(outcomes)
+    }
+
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
         self.journal.note(Operation::Remove, keys.to_vec());
         let outcomes = match self.bulk {
@@ -183,35 +210,5 @@ impl<B: Backend> Backend for WatchedLayer<B> {
         self.all_signed(outcomes)
     }
 
-    fn label(&self) -> BackendLabel {
-        self.faulty.label()
-    }
-
-    fn value_format(&self) -> &dyn Format {
-        self.faulty.value_format()
-    }
-
-    fn key_format(&self) -> &CacheKeyFormat {
-        self.faulty.key_format()
-    }
-
-    fn compressor(&self) -> &dyn Compressor {
-        self.faulty.compressor()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.faulty.capabilities()
-    }
-
-    fn find_format(&self, id: FormatId) -> Option<&dyn Format> {
-        self.faulty.find_format(id)
-    }
-
-    fn find_compressor(&self, id: CompressorId) -> Option<&dyn Compressor> {
-        self.faulty.find_compressor(id)
-    }
-
-    fn reject(&self, key: &CacheKey, rejection: Rejection) {
-        self.faulty.reject(key, rejection);
-    }
+    forward_properties!(faulty);
 }

@@ -11,7 +11,7 @@ use std::{fmt, future::Future};
 use async_trait::async_trait;
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 
-use super::{forward_properties, invalid};
+use super::{always_wait, forward_properties, invalid};
 use crate::{
     Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome,
     note_outcome,
@@ -190,8 +190,10 @@ impl<B: Backend> CircuitBreaker<B> {
     }
 }
 
-// The lint sees to it that no method is left to its default body, which would bypass the inner one.
-#[warn(clippy::missing_trait_methods)]
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "a default body would bypass what the inner backend overrides"
+)]
 #[async_trait]
 impl<B: Backend> Backend for CircuitBreaker<B> {
     async fn read(&self, key: &CacheKey) -> ReadOutcome {
@@ -265,6 +267,7 @@ impl<B: Backend> Backend for CircuitBreaker<B> {
             .await
     }
 
+    always_wait!();
     forward_properties!(inner);
 }
 

@@ -8,7 +8,7 @@ use std::{collections::HashSet, future::Future};
 use async_trait::async_trait;
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 
-use super::{forward_properties, invalid};
+use super::{always_wait, forward_properties, invalid};
 use crate::{
     Backend, BackendResult, DeleteStatus, Operation, ReadOutcome, note_outcome, repeated::Answer,
 };
@@ -212,8 +212,10 @@ fn picked<T: Clone>(all: &[T], indices: &[usize]) -> Vec<T> {
     indices.iter().map(|index| all[*index].clone()).collect()
 }
 
-// The lint sees to it that no method is left to its default body, which would bypass the inner one.
-#[warn(clippy::missing_trait_methods)]
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "a default body would bypass what the inner backend overrides"
+)]
 #[async_trait]
 impl<B: Backend> Backend for Retry<B> {
     async fn read(&self, key: &CacheKey) -> ReadOutcome {
@@ -309,5 +311,6 @@ impl<B: Backend> Backend for Retry<B> {
             .await
     }
 
+    always_wait!();
     forward_properties!(inner);
 }
