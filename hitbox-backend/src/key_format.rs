@@ -48,9 +48,10 @@ impl CacheKeyFormat {
         self.namespace.is_none()
     }
 
-    /// The namespace that the layer `in_front` of one with this format is to have its keys in: none if it keeps
-    /// them there by itself, or if there is none.
-    pub(crate) fn for_layer(&self, in_front: &Self) -> Namespace {
+    /// The namespace that a composition puts the keys of the layer `in_front` of one with this format in: none if
+    /// that layer keeps them there by itself, or if there is none.
+    #[must_use]
+    pub fn for_layer(&self, in_front: &Self) -> Namespace {
         if in_front == self {
             Namespace::NONE
         } else {

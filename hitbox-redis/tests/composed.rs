@@ -18,10 +18,10 @@ use std::{
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::{
     Backend, CacheBackend, Compose, CompositionPolicy, DeleteStatus, OffloadManager,
-    ParallelReadPolicy, RefillPolicy,
-    conformance::{MemoryBackend, composition::ReadKind},
+    ParallelReadPolicy, RefillPolicy, conformance::MemoryBackend,
 };
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, Stamp};
+use hitbox_scenarios::ReadKind;
 use policies::Policies;
 use server::{Observer, backend, key, start, value};
 use tokio::{sync::Barrier, task::JoinSet};

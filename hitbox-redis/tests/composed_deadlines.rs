@@ -13,11 +13,10 @@ use std::{
 };
 
 use futures::future::{join_all, join3};
-use hitbox_backend::{
-    Backend, BackendErrorKind, BackendResult, OffloadManager, conformance::composition::WriteKind,
-};
+use hitbox_backend::{Backend, BackendErrorKind, BackendResult, OffloadManager};
 use hitbox_core::CacheKey;
 use hitbox_redis::{RedisBackend, RedisBackendBuilder};
+use hitbox_scenarios::WriteKind;
 use policies::Policies;
 use server::{key, start, value};
 use test_servers::{lateness::Control, redis::RedisServer};

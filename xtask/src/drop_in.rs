@@ -55,9 +55,13 @@ pub(crate) fn scenarios(workspace: &Workspace) -> Result<Command, Failure> {
         (PathBuf::from(ours), PathBuf::from(theirs))
     });
     let copy = Copy::make(workspace, target.join("drop-in"), target, &replaced)?;
-    let arguments = ["test", "--package", "hitbox-backend", "--all-features"];
-    let mut command = copy.cargo(&arguments);
-    command.args(["--lib", "--test", "composition"]);
+    let mut command = copy.cargo(&["test", "--all-features", "--lib", "--test", "composition"]);
+    command.args([
+        "--package",
+        "hitbox-backend",
+        "--package",
+        "hitbox-scenarios",
+    ]);
     Ok(command)
 }
 

@@ -30,7 +30,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use hitbox_backend::conformance::composition::{ReadKind, WriteKind};
+use hitbox_scenarios::{ReadKind, WriteKind};
 use lexopt::{Arg, Parser, ValueExt};
 
 use crate::{Failure, Verdict};

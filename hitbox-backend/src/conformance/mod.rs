@@ -122,7 +122,8 @@
 //! The store need not be empty: every run uses keys of its own and removes them in the end, so
 //! several runs may share a store.
 //!
-//! What backends do *together* is checked by the scenarios in [`composition`].
+//! What backends do *together* is the composition's affair, not theirs: the crate `hitbox-scenarios` of the
+//! repository checks it.
 //!
 //! # What it cannot see
 //!
@@ -134,7 +135,6 @@ mod at_once;
 mod bulk;
 mod cancellation;
 mod check;
-pub mod composition;
 mod concurrency;
 mod context;
 mod corruption;
@@ -148,7 +148,7 @@ mod persistence;
 mod removal;
 mod report;
 mod round_trip;
-mod sample;
+pub mod sample;
 mod subject;
 mod trial;
 mod typed;

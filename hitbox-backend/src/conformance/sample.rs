@@ -15,20 +15,21 @@ pub(super) fn incompressible(length: usize) -> Vec<u8> {
 }
 
 /// A value that outlives every check. `payload` tells it from other values.
-pub(super) fn lasting(payload: impl Into<Vec<u8>>) -> CacheValue<Raw> {
+pub fn lasting(payload: impl Into<Vec<u8>>) -> CacheValue<Raw> {
     expiring(payload, from_now(TimeDelta::hours(1)))
 }
 
 /// A value that expires at this time.
-pub(super) fn expiring(payload: impl Into<Vec<u8>>, at: DateTime<Utc>) -> CacheValue<Raw> {
+pub fn expiring(payload: impl Into<Vec<u8>>, at: DateTime<Utc>) -> CacheValue<Raw> {
     CacheValue::loaded(Raw::from(payload.into()), Stamp::now()).expires_at(at)
 }
 
 /// A value that never expires.
-pub(super) fn immortal(payload: impl Into<Vec<u8>>) -> CacheValue<Raw> {
+pub fn immortal(payload: impl Into<Vec<u8>>) -> CacheValue<Raw> {
     CacheValue::loaded(Raw::from(payload.into()), Stamp::now())
 }
 
-pub(super) fn from_now(span: TimeDelta) -> DateTime<Utc> {
+/// The time that is this far from now.
+pub fn from_now(span: TimeDelta) -> DateTime<Utc> {
     clock::now() + span
 }

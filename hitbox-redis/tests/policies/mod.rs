@@ -10,12 +10,9 @@ use std::sync::Arc;
 use hitbox_backend::{
     Backend, Compose, CompositionPolicy, CompositionReadPolicy, OffloadManager,
     OptimisticParallelWritePolicy, ParallelReadPolicy, RaceReadPolicy, RaceWritePolicy,
-    SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy,
-    conformance::{
-        MemoryBackend,
-        composition::{ReadKind, WriteKind},
-    },
+    SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy, conformance::MemoryBackend,
 };
+use hitbox_scenarios::{ReadKind, WriteKind};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policies {

@@ -8,11 +8,9 @@ use std::{
     time::Duration,
 };
 
-use hitbox_backend::{
-    Backend, BackendResult, Compose, CompositionPolicy, OffloadManager,
-    conformance::composition::{ReadKind, WriteKind},
-};
+use hitbox_backend::{Backend, BackendResult, Compose, CompositionPolicy, OffloadManager};
 use hitbox_core::CacheKey;
+use hitbox_scenarios::{ReadKind, WriteKind};
 use tempfile::TempDir;
 use tokio::time::timeout;
 

@@ -6,11 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hitbox_backend::{
-    Backend, Compose, CompositionPolicy, OffloadManager,
-    conformance::composition::{ReadKind, WriteKind},
-};
+use hitbox_backend::{Backend, Compose, CompositionPolicy, OffloadManager};
 use hitbox_moka::MokaBackend;
+use hitbox_scenarios::{ReadKind, WriteKind};
 use test_servers::proxy::Proxy;
 use tokio::time::sleep;
 

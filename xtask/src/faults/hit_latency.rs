@@ -5,11 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hitbox_backend::{
-    Backend, Compose, CompositionPolicy, OffloadManager, SequentialReadPolicy,
-    conformance::composition::WriteKind,
-};
+use hitbox_backend::{Backend, Compose, CompositionPolicy, OffloadManager, SequentialReadPolicy};
 use hitbox_core::{CacheValue, Raw, Stamp};
+use hitbox_scenarios::WriteKind;
 use test_servers::redis::{RedisOptions, RedisServer};
 
 use super::{

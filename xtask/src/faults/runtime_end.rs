@@ -10,10 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hitbox_backend::{
-    Backend, BackendErrorKind, Compose, CompositionPolicy, OffloadManager,
-    conformance::composition::{ReadKind, WriteKind},
-};
+use hitbox_backend::{Backend, BackendErrorKind, Compose, CompositionPolicy, OffloadManager};
+use hitbox_scenarios::{ReadKind, WriteKind};
 use hitbox_sled::SledBackend;
 use test_servers::proxy::{Direction, Fault, Proxy};
 use tokio::runtime::Runtime;

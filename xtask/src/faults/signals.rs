@@ -7,11 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hitbox_backend::{
-    Backend, Compose, CompositionLayer, CompositionPolicy, OffloadManager,
-    conformance::composition::{ReadKind, WriteKind},
-};
+use hitbox_backend::{Backend, Compose, CompositionLayer, CompositionPolicy, OffloadManager};
 use hitbox_moka::MokaBackend;
+use hitbox_scenarios::{ReadKind, WriteKind};
 use test_servers::redis::{RedisOptions, RedisServer};
 use tokio::{task::JoinSet, time::sleep};
 

@@ -1,9 +1,7 @@
 use std::sync::Arc;
 
-use hitbox_backend::conformance::{
-    Subject,
-    composition::{self, Arrangement, Scenario},
-};
+use hitbox_backend::conformance::Subject;
+use hitbox_scenarios::{Arrangement, Scenario, scenarios};
 
 use super::{
     adapter::Adapter,
@@ -21,7 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
     let in_pairs = Pair::all().into_iter().map(Arc::new).flat_map(|pair| {
         Arrangement::all().flat_map(move |arrangement| {
             let pair = Arc::clone(&pair);
-            composition::scenarios().map(move |one| composed(Arc::clone(&pair), arrangement, one))
+            scenarios().map(move |one| composed(Arc::clone(&pair), arrangement, one))
         })
     });
     alone.chain(in_pairs).collect()
@@ -95,7 +93,7 @@ mod tests {
                 let pair = format!("{}+{}", l1.as_str(), l2.as_str());
                 let of_pair = cases.iter().filter(|case| case.id.pair == pair).count();
                 // 3 read policies, 4 write policies, static and dyn.
-                assert_eq!(of_pair, 24 * composition::scenarios().count(), "{pair}");
+                assert_eq!(of_pair, 24 * scenarios().count(), "{pair}");
             }
         }
     }

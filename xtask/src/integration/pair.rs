@@ -1,7 +1,8 @@
 use std::{fmt, sync::Arc};
 
-use hitbox_backend::{Backend, Compose, OffloadManager, conformance::composition::LayerPair};
+use hitbox_backend::{Backend, Compose, OffloadManager};
 use hitbox_moka::MokaBackend;
+use hitbox_scenarios::LayerPair;
 use hitbox_sled::SledBackend;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;

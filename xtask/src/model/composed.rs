@@ -6,9 +6,9 @@ use futures::future::BoxFuture;
 use hitbox_backend::{
     Backend, CompositionBackend, CompositionLayer, CompositionPolicy, CompositionReadPolicy,
     CompositionWritePolicy, Owed, RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy,
-    conformance::composition::{ReadKind, WriteKind},
 };
 use hitbox_core::{BackendLabel, Offload, OffloadKey, Stamp};
+use hitbox_scenarios::{ReadKind, WriteKind};
 
 use super::{
     layer::ModelLayer,

@@ -61,7 +61,7 @@ fn new_runtime() -> Result<runtime::Runtime, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use hitbox_backend::conformance::composition::{ReadKind, WriteKind};
+    use hitbox_scenarios::{ReadKind, WriteKind};
 
     use super::*;
     use crate::model::{

@@ -9,9 +9,10 @@ use std::{collections::HashMap, time::Duration};
 use chrono::{DateTime, Utc};
 use hitbox_backend::{
     BackendErrorKind, BackendResult, CompositionLayer, DeleteStatus, ReadOutcome,
-    conformance::{Event, History, composition::WriteKind},
+    conformance::{Event, History},
 };
 use hitbox_core::{BoxContext, CacheStatus, CacheValue, Raw, ResponseSource, Stamp, clock};
+use hitbox_scenarios::WriteKind;
 
 use super::{
     layer::name_of,

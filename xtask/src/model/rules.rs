@@ -3,10 +3,8 @@
 use std::{fmt, num::NonZeroUsize, time::Duration};
 
 use fastrand::Rng;
-use hitbox_backend::{
-    CompositionLayer, RaceLoserPolicy, RefillPolicy, RepairPace, RepairPolicy,
-    conformance::composition::{ReadKind, WriteKind},
-};
+use hitbox_backend::{CompositionLayer, RaceLoserPolicy, RefillPolicy, RepairPace, RepairPolicy};
+use hitbox_scenarios::{ReadKind, WriteKind};
 
 /// A read policy and a write policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -36,7 +36,7 @@ fn without(plan: &Plan, at: usize, count: usize) -> Plan {
 
 #[cfg(test)]
 mod tests {
-    use hitbox_backend::conformance::composition::{ReadKind, WriteKind};
+    use hitbox_scenarios::{ReadKind, WriteKind};
 
     use super::*;
     use crate::model::{

@@ -7,7 +7,7 @@ mod repairs;
 
 use super::{Check, Mutant};
 
-const SCENARIOS: Check = Check::Tests("hitbox-backend", "composition");
+const SCENARIOS: Check = Check::Tests("hitbox-scenarios", "composition");
 /// From one seed: what it finds there once, it finds always.
 const MODEL: Check = Check::Model {
     seed: 1,

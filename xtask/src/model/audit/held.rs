@@ -3,9 +3,9 @@
 use hitbox_backend::{
     CompositionLayer::{self, L1, L2},
     Owed,
-    conformance::composition::ReadKind,
 };
 use hitbox_core::{CacheValue, Raw, Stamp};
+use hitbox_scenarios::ReadKind;
 
 use crate::model::{
     composed::Composed,

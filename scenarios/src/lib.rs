@@ -1,17 +1,18 @@
 //! Scenarios of composition: what two layers do as one, over any pair of backends.
 //!
-//! Where the [suite](super) checks one backend, these check what a composition promises, under
-//! every read policy, every write policy, with layers known by their types and as `dyn`. Each
-//! [`Scenario`] is a short story (a layer fails, hangs, answers late) that asserts for each policy
-//! what that policy is documented to do.
+//! Where the [suite](hitbox_backend::conformance) checks one backend, these check what a composition
+//! promises, under every read policy, every write policy, with layers known by their types and as
+//! `dyn`. Each [`Scenario`] is a short story (a layer fails, hangs, answers late) that asserts for each
+//! policy what that policy is documented to do.
 //!
 //! ```
 //! use std::sync::Arc;
-//! use hitbox_backend::conformance::{MemoryBackend, composition::{self, Arrangement, LayerPair}};
+//! use hitbox_backend::conformance::MemoryBackend;
+//! use hitbox_scenarios::{Arrangement, LayerPair, scenarios};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! let layers = LayerPair::new(Arc::new(MemoryBackend::new()), Arc::new(MemoryBackend::new()));
-//! for scenario in composition::scenarios().filter(|one| one.name().starts_with("reads: a miss")) {
+//! for scenario in scenarios().filter(|one| one.name().starts_with("reads: a miss")) {
 //!     for arrangement in Arrangement::all() {
 //!         let outcome = scenario.run(&layers, arrangement).await;
 //!         assert_eq!(outcome, Ok(()), "{arrangement}/{}", scenario.name());

@@ -2,6 +2,11 @@
 
 use std::num::NonZeroUsize;
 
+use hitbox_backend::{
+    CompositionLayer::{self, L1, L2},
+    RefillPolicy,
+    conformance::{Fault, sample::lasting},
+};
 use hitbox_core::{CacheKey, CacheValue, Raw};
 
 use super::{
@@ -11,11 +16,6 @@ use super::{
     reads::undisturbed,
     scenarios,
     stage::{Bench, Stage},
-};
-use crate::{
-    CompositionLayer::{self, L1, L2},
-    RefillPolicy,
-    conformance::{Fault, sample::lasting},
 };
 
 scenarios! { "owed":

@@ -3,11 +3,11 @@ use std::fmt;
 /// A read policy of compositions, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReadKind {
-    /// [`SequentialReadPolicy`](crate::SequentialReadPolicy).
+    /// [`SequentialReadPolicy`](hitbox_backend::SequentialReadPolicy).
     Sequential,
-    /// [`RaceReadPolicy`](crate::RaceReadPolicy).
+    /// [`RaceReadPolicy`](hitbox_backend::RaceReadPolicy).
     Race,
-    /// [`ParallelReadPolicy`](crate::ParallelReadPolicy).
+    /// [`ParallelReadPolicy`](hitbox_backend::ParallelReadPolicy).
     Parallel,
 }
 
@@ -29,13 +29,13 @@ impl ReadKind {
 /// A write policy of compositions, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WriteKind {
-    /// [`SequentialWritePolicy`](crate::SequentialWritePolicy).
+    /// [`SequentialWritePolicy`](hitbox_backend::SequentialWritePolicy).
     Sequential,
-    /// [`OptimisticParallelWritePolicy`](crate::OptimisticParallelWritePolicy).
+    /// [`OptimisticParallelWritePolicy`](hitbox_backend::OptimisticParallelWritePolicy).
     OptimisticParallel,
-    /// [`RaceWritePolicy`](crate::RaceWritePolicy).
+    /// [`RaceWritePolicy`](hitbox_backend::RaceWritePolicy).
     Race,
-    /// [`StrictWritePolicy`](crate::StrictWritePolicy).
+    /// [`StrictWritePolicy`](hitbox_backend::StrictWritePolicy).
     Strict,
 }
 

@@ -4,13 +4,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, clock::Moment};
-
-use crate::{
-    Attempt, Backend, BackendError, BackendResult, CompositionLayer, DeleteStatus, Operation,
-    ReadAttempt, ReadOutcome, WriteAttempt,
+use hitbox_backend::{
+    Attempt, Backend, BackendError, BackendResult, CacheKeyFormat, Capabilities, CompositionLayer,
+    DeleteStatus, Format, Operation, ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
+    compression::Compressor,
     conformance::{Faults, FaultyBackend},
-    wrapper::forward_properties,
+};
+use hitbox_core::{
+    BackendLabel, BoxContext, CacheKey, CacheValue, CompressorId, FormatId, Raw, clock::Moment,
 };
 
 /// A layer as the composition under test gets it: with scripted faults, a journal of the bulk
@@ -210,5 +211,35 @@ impl<B: Backend> Backend for WatchedLayer<B> {
         self.all_signed(outcomes)
     }
 
-    forward_properties!(faulty);
+    fn label(&self) -> BackendLabel {
+        self.faulty.label()
+    }
+
+    fn value_format(&self) -> &dyn Format {
+        self.faulty.value_format()
+    }
+
+    fn key_format(&self) -> &CacheKeyFormat {
+        self.faulty.key_format()
+    }
+
+    fn compressor(&self) -> &dyn Compressor {
+        self.faulty.compressor()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.faulty.capabilities()
+    }
+
+    fn find_format(&self, id: FormatId) -> Option<&dyn Format> {
+        self.faulty.find_format(id)
+    }
+
+    fn find_compressor(&self, id: CompressorId) -> Option<&dyn Compressor> {
+        self.faulty.find_compressor(id)
+    }
+
+    fn reject(&self, key: &CacheKey, rejection: Rejection) {
+        self.faulty.reject(key, rejection);
+    }
 }

@@ -3,6 +3,14 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use hitbox_backend::{
+    CompositionLayer::{self, L1, L2},
+    RefillPolicy,
+    conformance::{
+        Fault,
+        sample::{expiring, from_now, immortal, lasting},
+    },
+};
 use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 
 use super::{
@@ -12,14 +20,6 @@ use super::{
     scenarios,
     stage::{Bench, Stage},
     started::promptly,
-};
-use crate::{
-    CompositionLayer::{self, L1, L2},
-    RefillPolicy,
-    conformance::{
-        Fault,
-        sample::{expiring, from_now, immortal, lasting},
-    },
 };
 
 scenarios! { "refill":

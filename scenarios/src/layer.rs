@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
+use hitbox_backend::{Backend, BackendError, CompositionLayer, DeleteStatus, conformance::Faults};
 use hitbox_core::{CacheKey, CacheValue, Namespace, Raw, Stamp};
 
 use super::{
     Outcome,
     watched::{Journal, signature},
 };
-use crate::{Backend, BackendError, CompositionLayer, DeleteStatus, conformance::Faults};
 
 /// A layer of the composition under test, to script its faults and to look and preload behind the
 /// composition's back.

@@ -1,7 +1,8 @@
 //! What a write does by each policy.
 
+use hitbox_backend::CompositionLayer::{self, L1, L2};
+
 use super::WriteKind;
-use crate::CompositionLayer::{self, L1, L2};
 
 /// Whose error a write returns when these layers fail; `None` if it succeeds.
 pub(super) fn blamed(write: WriteKind, failing: &[CompositionLayer]) -> Option<CompositionLayer> {

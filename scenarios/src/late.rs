@@ -1,5 +1,9 @@
 //! What arrives late does not bring an older value back (G3).
 
+use hitbox_backend::{
+    BackendResult, CompositionLayer, ReadOutcome, RefillPolicy,
+    conformance::{Fault, sample::lasting},
+};
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 
 use super::{
@@ -9,10 +13,6 @@ use super::{
     stage::{Bench, Stage},
     started::{Started, promptly},
     watched::BulkForm,
-};
-use crate::{
-    BackendResult, CompositionLayer, ReadOutcome, RefillPolicy,
-    conformance::{Fault, sample::lasting},
 };
 
 scenarios! { "late":

@@ -4,6 +4,10 @@ use std::{
 };
 
 use chrono::TimeDelta;
+use hitbox_backend::{
+    BackendResult, CompositionLayer, DeleteStatus, OffloadManager, OwedCause, ReadOutcome,
+    conformance::sample::{expiring, from_now},
+};
 use hitbox_core::{
     BoxContext, CacheContext, CacheKey, CacheStatus, CacheValue, Context, KeyPart, Raw,
     ResponseSource, clock,
@@ -14,10 +18,6 @@ use super::{
     layer::{Layer, shown},
     pair::{Composed, Parts, Settings},
     started::Started,
-};
-use crate::{
-    BackendResult, CompositionLayer, DeleteStatus, OffloadManager, OwedCause, ReadOutcome,
-    conformance::sample::{expiring, from_now},
 };
 
 /// Where a scenario sets up its compositions.
@@ -272,7 +272,7 @@ impl Stage {
         value: &CacheValue<Raw>,
         when: &str,
     ) -> Outcome {
-        use crate::conformance::Fault::FailBeforeEffect;
+        use hitbox_backend::conformance::Fault::FailBeforeEffect;
 
         self.expect_owed(key, &[], when)?;
         for side in CompositionLayer::BOTH {

@@ -1,12 +1,13 @@
 //! What a remove does to the layers, and what it returns.
 
-use super::{Outcome, ensure, scenarios, stage::Bench};
-use crate::{
+use hitbox_backend::{
     BackendErrorKind,
     CompositionLayer::{self, L1, L2},
     DeleteStatus, Operation,
     conformance::{Fault, sample::lasting},
 };
+
+use super::{Outcome, ensure, scenarios, stage::Bench};
 
 scenarios! { "removes":
     "a key that both layers hold" => both_hold_it,

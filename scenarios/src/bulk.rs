@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 
+use hitbox_backend::{
+    CompositionLayer::{self, L1, L2},
+    DeleteStatus, Operation,
+    conformance::{Fault, sample::lasting},
+};
 use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Raw};
 
 use super::{
@@ -12,11 +17,6 @@ use super::{
     stage::{Bench, Stage, is_fresh},
     started::{Started, promptly},
     watched::{BulkCall, BulkForm},
-};
-use crate::{
-    CompositionLayer::{self, L1, L2},
-    DeleteStatus, Operation,
-    conformance::{Fault, sample::lasting},
 };
 
 scenarios! { "bulk":

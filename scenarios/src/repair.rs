@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use hitbox_backend::{
+    CompositionLayer::{self, L1, L2},
+    OwedCause, RefillPolicy, RepairPace, RepairPolicy,
+    conformance::{Fault, sample::lasting},
+};
 use hitbox_core::{CacheKey, CacheValue, Raw};
 
 use super::{
@@ -12,11 +17,6 @@ use super::{
     scenarios,
     stage::{Bench, Stage},
     started::promptly,
-};
-use crate::{
-    CompositionLayer::{self, L1, L2},
-    OwedCause, RefillPolicy, RepairPace, RepairPolicy,
-    conformance::{Fault, sample::lasting},
 };
 
 scenarios! { "repair":

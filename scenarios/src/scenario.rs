@@ -61,8 +61,8 @@ impl fmt::Debug for Scenario {
 /// Declares functions of a module as its `SCENARIOS`.
 macro_rules! scenarios {
     ($group:literal: $($name:literal => $function:ident),+ $(,)?) => {
-        pub(super) const SCENARIOS: &[$crate::conformance::composition::Scenario] = &[$(
-            $crate::conformance::composition::Scenario::new(
+        pub(super) const SCENARIOS: &[$crate::Scenario] = &[$(
+            $crate::Scenario::new(
                 concat!($group, ": ", $name),
                 |bench| Box::pin($function(bench)),
             ),

@@ -1,6 +1,13 @@
 //! What a read waits for.
 
 use chrono::TimeDelta;
+use hitbox_backend::{
+    CompositionLayer::{self, L1, L2},
+    conformance::{
+        Fault,
+        sample::{expiring, from_now, lasting},
+    },
+};
 use hitbox_core::{CacheKey, CacheValue, Raw};
 
 use super::{
@@ -9,13 +16,6 @@ use super::{
     scenarios,
     stage::{Bench, Stage},
     started::promptly,
-};
-use crate::{
-    CompositionLayer::{self, L1, L2},
-    conformance::{
-        Fault,
-        sample::{expiring, from_now, lasting},
-    },
 };
 
 scenarios! { "slow reads":

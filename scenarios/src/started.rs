@@ -41,7 +41,7 @@ impl<T: Send + 'static> Started<T> {
     }
 }
 
-impl<T: Send + 'static> Started<crate::BackendResult<T>> {
+impl<T: Send + 'static> Started<hitbox_backend::BackendResult<T>> {
     /// Holds if it succeeds, and soon.
     pub(super) async fn succeeds(self, what: &str) -> Result<T, String> {
         let outcome = self.outcome(what).await?;

@@ -5,15 +5,15 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload};
-
-use super::{ReadKind, WriteKind};
-use crate::{
+use hitbox_backend::{
     AsksL2, BackendError, CompositionReadPolicy, CompositionWritePolicy, Observed,
     OptimisticParallelWritePolicy, ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy,
     RaceWritePolicy, ReadResult, ReadStep, SequentialReadPolicy, SequentialWritePolicy,
     StrictWritePolicy,
 };
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload};
+
+use super::{ReadKind, WriteKind};
 
 /// The policy of that name.
 #[async_trait]

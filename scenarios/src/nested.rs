@@ -1,17 +1,17 @@
 //! Three levels: memory over the composition of the pair.
 
+use hitbox_backend::{
+    Backend,
+    CompositionLayer::{self, L2},
+    DeleteStatus,
+    conformance::{Fault, sample::lasting},
+};
 use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Raw};
 
 use super::{
     Outcome, ensure, scenarios,
     stage::{Bench, Stage, is_fresh},
     typed,
-};
-use crate::{
-    Backend,
-    CompositionLayer::{self, L2},
-    DeleteStatus,
-    conformance::{Fault, sample::lasting},
 };
 
 scenarios! { "nested":

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use hitbox_backend::{
+    Backend, CacheBackend, Cacheable,
+    CompositionLayer::{self, L1, L2},
+    DeleteStatus,
+    conformance::{Fault, sample::from_now},
+};
 use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Stamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Outcome, ensure, scenarios,
     stage::{Bench, Stage, is_fresh},
-};
-use crate::{
-    Backend, CacheBackend, Cacheable,
-    CompositionLayer::{self, L1, L2},
-    DeleteStatus,
-    conformance::{Fault, sample::from_now},
 };
 
 scenarios! { "typed":

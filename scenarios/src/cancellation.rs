@@ -3,6 +3,10 @@
 use std::pin::pin;
 
 use futures::future::{Either, select};
+use hitbox_backend::{
+    CompositionLayer::{self, L1, L2},
+    conformance::{Fault, Switch, sample::lasting},
+};
 use hitbox_core::{CacheKey, CacheValue, Raw};
 
 use super::{
@@ -12,10 +16,6 @@ use super::{
     scenarios,
     stage::{Bench, Stage},
     watched::BulkForm,
-};
-use crate::{
-    CompositionLayer::{self, L1, L2},
-    conformance::{Fault, Switch, sample::lasting},
 };
 
 scenarios! { "dropped":

@@ -1,6 +1,11 @@
 use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
+use hitbox_backend::{
+    Backend, Compose, CompositionBackend, CompositionLayer, CompositionPolicy,
+    CompositionReadPolicy, CompositionWritePolicy, OffloadManager, Owed, RefillPolicy,
+    RepairPolicy, conformance::MemoryBackend,
+};
 use hitbox_core::{CacheKey, Namespace};
 
 use super::{
@@ -8,11 +13,6 @@ use super::{
     layer::Layer,
     typed,
     watched::{BulkForm, WatchedLayer},
-};
-use crate::{
-    Backend, Compose, CompositionBackend, CompositionLayer, CompositionPolicy,
-    CompositionReadPolicy, CompositionWritePolicy, OffloadManager, Owed, RefillPolicy,
-    RepairPolicy, conformance::MemoryBackend,
 };
 
 /// Two backends for the scenarios to compose: any two, a composition among them.

@@ -1,14 +1,15 @@
 //! No life is longer than its expiry, however late the answers come (G1, G2).
 
+use hitbox_backend::{
+    CompositionLayer::{self, L2},
+    conformance::{Fault, sample::lasting},
+};
+
 use super::{
     Outcome, ReadKind,
     reads::undisturbed,
     scenarios,
     stage::{Bench, short_lived, wait_for_expiry},
-};
-use crate::{
-    CompositionLayer::{self, L2},
-    conformance::{Fault, sample::lasting},
 };
 
 scenarios! { "expiry":

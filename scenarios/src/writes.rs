@@ -1,15 +1,7 @@
 //! What a write does to the layers, and what it returns.
 
 use chrono::TimeDelta;
-
-use super::{
-    Outcome, WriteKind, ensure,
-    expected::{asked, blamed, confirming},
-    scenarios,
-    stage::{Bench, Stage},
-    started::promptly,
-};
-use crate::{
+use hitbox_backend::{
     BackendErrorKind, BackendResult,
     CompositionLayer::{self, L1, L2},
     Operation,
@@ -17,6 +9,14 @@ use crate::{
         Fault,
         sample::{expiring, from_now, immortal, lasting},
     },
+};
+
+use super::{
+    Outcome, WriteKind, ensure,
+    expected::{asked, blamed, confirming},
+    scenarios,
+    stage::{Bench, Stage},
+    started::promptly,
 };
 
 scenarios! { "writes":

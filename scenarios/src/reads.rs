@@ -1,15 +1,7 @@
 //! What a read makes of the layers' answers.
 
 use chrono::TimeDelta;
-use hitbox_core::{CacheValue, Raw, Stamp};
-
-use super::{
-    Outcome, ReadKind, ensure,
-    pair::Settings,
-    scenarios,
-    stage::{Bench, Stage, is_fresh},
-};
-use crate::{
+use hitbox_backend::{
     BackendErrorKind,
     CompositionLayer::{self, L1, L2},
     Operation, RefillPolicy,
@@ -17,6 +9,14 @@ use crate::{
         Fault,
         sample::{expiring, from_now, immortal, lasting},
     },
+};
+use hitbox_core::{CacheValue, Raw, Stamp};
+
+use super::{
+    Outcome, ReadKind, ensure,
+    pair::Settings,
+    scenarios,
+    stage::{Bench, Stage, is_fresh},
 };
 
 scenarios! { "reads":
