@@ -46,7 +46,7 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
     /// ends the distrust.
     #[must_use]
     pub fn distrusted_until(&self, layer: CompositionLayer) -> Option<Stamp> {
-        let fence = self.ledger().coarse(layer);
+        let fence = self.ledger().layer_fence(layer);
         (fence > Stamp::ZERO).then_some(fence)
     }
 

@@ -73,9 +73,7 @@ pub(super) fn claim_repair<L1, L2>(
         // L1's copy has a shorter life than the value was written with.
         return None;
     }
-    let turn = layers
-        .ledger
-        .begin_refill(key, layer, value.created(), trust)?;
+    let turn = Turn::for_refill(&layers.ledger, key, layer, value.created(), trust)?;
     Some((turn, for_layer(layer, value, layers.rules)))
 }
 

@@ -15,7 +15,7 @@ use super::{
     CompositionLayer,
     admission::{for_layer, is_usable},
     layers::LayerAccess,
-    ledger::{Asked, Effect, Ledger, Trust},
+    ledger::{Asked, Effect, Ledger, Trust, Verifying},
     policy::Rules,
 };
 use crate::{BackendError, BackendErrorKind, BackendResult};
@@ -48,12 +48,12 @@ pub(super) async fn attempt<A: LayerAccess, B: LayerAccess>(
     other: &B,
     rules: Rules,
 ) -> Attempt {
-    let Some(debt) = ledger.debt(key, A::LAYER) else {
+    let Some(pending) = Verifying::begin(ledger, key, A::LAYER) else {
         return Attempt::Passed;
     };
     let looks = futures::join!(
-        look(owing, key, &debt.trust),
-        look_for_copy(debt.asked, other, key, &debt.trust, rules),
+        look(owing, key, &pending.trust),
+        look_for_copy(pending.asked, other, key, &pending.trust, rules),
     );
     let remedy = match looks {
         (Ok(Some(_newer)), _) => Remedy::Leave,
@@ -67,7 +67,7 @@ pub(super) async fn attempt<A: LayerAccess, B: LayerAccess>(
         Remedy::Copy(value) => Some(value.created()),
         Remedy::Leave | Remedy::Remove => None,
     };
-    let Some(turn) = ledger.begin_repair(key, A::LAYER, refilled, &debt.trust) else {
+    let Some(turn) = pending.turn(refilled) else {
         return Attempt::Passed;
     };
     let outcome = match remedy {

@@ -3,17 +3,15 @@
 
 use std::sync::Arc;
 
-use hitbox_core::{CacheKey, Stamp};
+use hitbox_core::{CacheKey, CompositionLayer, Stamp};
 
 use super::{
-    Ledger, Origin,
-    drive::Handoff,
     effect::Effect,
     key_state::Stamped,
-    shard::{Refusal, Turns},
-    turn::{Afterwards, Turn},
+    records::Ledger,
+    shard::{Afterwards, Origin, Refusal, Turns},
+    turn::Turn,
 };
-use crate::{composition::CompositionLayer, sync::atomic::Ordering};
 
 /// What becomes of a write that cannot wait.
 pub(in crate::composition) enum AdmissionAtOnce<'a> {
@@ -61,18 +59,14 @@ impl WriteAtOnce<'_> {
 
 impl Drop for WriteAtOnce<'_> {
     fn drop(&mut self) {
-        let ledger = self.ledger;
-        let ends = ledger.ends.fetch_add(1, Ordering::AcqRel) + 1;
+        let (ledger, key) = (self.ledger, self.key);
+        let ends = ledger.next_end();
         let next = {
-            let mut shard = ledger.shard(self.key);
-            ledger.account(|standing| shard.settle(self.key, self.id, self.effects, ends, standing))
+            let mut shard = ledger.shard(key);
+            ledger.account(|delta| shard.settle(key, self.id, self.effects, ends, delta))
         };
-        for (layer, waiter) in CompositionLayer::BOTH.into_iter().zip(next) {
-            if let Some((id, waiter)) = waiter {
-                let turn = Turn::new(Arc::clone(ledger), self.key.clone(), layer, id, None);
-                // Outside the lock, as when a turn is dropped.
-                drop(waiter.send(Handoff::Turn(turn)));
-            }
+        for (layer, next) in CompositionLayer::BOTH.into_iter().zip(next) {
+            ledger.hand_on(key, layer, next);
         }
         ledger.see_to_debts();
     }

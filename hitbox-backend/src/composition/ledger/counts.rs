@@ -1,4 +1,4 @@
-//! What changes of keys do to the counts over all of them.
+//! Counts over all keys, and what changes of keys do to them.
 
 use hitbox_core::CompositionLayer;
 
@@ -39,11 +39,20 @@ impl CountDelta {
     }
 }
 
-/// Changes a count by a number that may be negative.
-pub(super) fn apply(count: &AtomicUsize, delta: isize) {
-    match delta {
-        0 => {}
-        1.. => _ = count.fetch_add(delta.unsigned_abs(), Ordering::AcqRel),
-        ..0 => _ = count.fetch_sub(delta.unsigned_abs(), Ordering::AcqRel),
+/// A number of keys.
+#[derive(Default)]
+pub(super) struct Count(AtomicUsize);
+
+impl Count {
+    pub(super) fn get(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(super) fn apply(&self, delta: isize) {
+        match delta {
+            0 => {}
+            1.. => _ = self.0.fetch_add(delta.unsigned_abs(), Ordering::AcqRel),
+            ..0 => _ = self.0.fetch_sub(delta.unsigned_abs(), Ordering::AcqRel),
+        }
     }
 }

@@ -1,34 +1,44 @@
 //! The keys of one lock: what is known of each, and who changes it.
 
-mod debts;
-
 use std::{
     collections::{HashMap, VecDeque, hash_map},
     sync::Arc,
 };
 
-use hitbox_core::{CacheKey, CacheKeyHash, Stamp};
-use tokio::{
-    sync::mpsc,
-    time::{Duration, Instant},
-};
+use hitbox_core::{CacheKey, CacheKeyHash, CompositionLayer, Stamp};
+use tokio::time::{Duration, Instant};
 
 use super::{
-    Origin,
     counts::CountDelta,
-    drive::{Handoff, Work},
     effect::Effect,
-    key_state::{KeyState, Stamped},
-    turn::Afterwards,
-    waiters::{Place, Waiter, Waiters},
+    help::SharedTask,
+    key_state::{Asked, KeyState, Stamped},
+    repairable::Repairable,
+    waiters::{Offers, Place, Waiter, Waiters},
 };
-use crate::composition::{CompositionLayer, owed::Owed};
-
-pub(super) use debts::Repairable;
+use crate::composition::owed::Owed;
 
 /// How long an operation that ended without an answer may still take effect: 60 seconds. Servers
 /// and connections give up earlier.
 const LATE_EFFECT: Duration = Duration::from_secs(60);
+
+/// Where a value that is written comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::composition) enum Origin {
+    /// From the source of truth, loaded at some time that its stamp tells.
+    Load,
+    /// From another cache that vouches for it.
+    OtherLayer,
+}
+
+/// What a layer was like after an operation on it had ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::composition) enum Afterwards {
+    /// It held what it had confirmed, if anything.
+    Settled,
+    /// Something older could still take effect, or had perhaps done so.
+    Unsettled,
+}
 
 /// Why an operation was not taken on.
 pub(super) enum Refusal {
@@ -109,9 +119,15 @@ impl Shard {
         self.entries.get_mut(key).map(|entry| &mut entry.state)
     }
 
-    pub(super) fn fence(&self, key: &CacheKey, layer: CompositionLayer, coarse: Stamp) -> Stamp {
+    /// The fence that reads of the key in the layer respect, where the whole layer has one at `whole_layer`.
+    pub(super) fn fence(
+        &self,
+        key: &CacheKey,
+        layer: CompositionLayer,
+        whole_layer: Stamp,
+    ) -> Stamp {
         let state = self.state(key);
-        state.map_or(coarse, |state| state.fence(layer, coarse))
+        state.map_or(whole_layer, |state| state.fence(layer, whole_layer))
     }
 
     pub(super) fn is_newest(&self, key: &CacheKey, id: u64) -> bool {
@@ -228,11 +244,10 @@ impl Shard {
         &mut self,
         key: &CacheKey,
         layer: CompositionLayer,
-        id: u64,
     ) -> Option<Place> {
         let entry = self.entries.entry(key.clone()).or_default();
         if entry.waiters.is_busy_in(layer) {
-            return Some(entry.waiters.wait(layer, id));
+            return Some(entry.waiters.wait(layer));
         }
         entry.take(layer);
         None
@@ -307,23 +322,23 @@ impl Shard {
         next
     }
 
-    /// Notes work on the key that is in the background.
-    pub(super) fn add_driver(&mut self, key: &CacheKey, id: u64, work: &Arc<Work>) {
+    /// Notes a task in the background that may hold a turn of the key.
+    pub(super) fn add_task(&mut self, key: &CacheKey, id: u64, task: &Arc<SharedTask>) {
         if let Some(entry) = self.entries.get_mut(key) {
-            entry.waiters.add_driver(id, work);
+            entry.waiters.add_task(id, task);
         }
     }
 
-    /// Who waits for a turn of the key.
-    pub(super) fn waiting(&self, key: &CacheKey) -> Vec<mpsc::UnboundedSender<Handoff>> {
+    pub(super) fn remove_task(&mut self, key: &CacheKey, id: u64) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.waiters.remove_task(id);
+        }
+    }
+
+    /// Where those who wait for a turn of the key are offered tasks.
+    pub(super) fn offers(&self, key: &CacheKey) -> Vec<Offers> {
         let entry = self.entries.get(key);
-        entry.map_or_else(Vec::new, |entry| entry.waiters.waiting())
-    }
-
-    pub(super) fn remove_driver(&mut self, key: &CacheKey, id: u64) {
-        if let Some(entry) = self.entries.get_mut(key) {
-            entry.waiters.remove_driver(id);
-        }
+        entry.map_or_else(Vec::new, |entry| entry.waiters.offers())
     }
 
     /// Where nothing can arrive late any more, what did is to be looked at.
@@ -351,12 +366,12 @@ impl Shard {
         states.any(|state| state.is_pending() && state.cause(layer).is_some())
     }
 
-    /// A coarse fence at `coarse` has taken the place of what single keys owe. Returns until when
+    /// The layer's fence at `whole_layer` has taken the place of what single keys owe. Returns until when
     /// something may arrive late of which nothing is known any more.
     pub(super) fn forgive(
         &mut self,
         layer: CompositionLayer,
-        coarse: Stamp,
+        whole_layer: Stamp,
         delta: &mut CountDelta,
     ) -> Option<Instant> {
         let mut late_until = None;
@@ -368,7 +383,7 @@ impl Shard {
             .collect();
         for key in pending {
             self.change(&key, delta, |entry| {
-                if let Some(given_up) = entry.state.give_up(layer, coarse) {
+                if let Some(given_up) = entry.state.give_up(layer, whole_layer) {
                     late_until = late_until.max(given_up.in_doubt_until);
                 }
             });
@@ -439,5 +454,48 @@ impl Shard {
                 self.forgotten_end = self.forgotten_end.max(state.ended());
             }
         }
+    }
+}
+
+/// What repairs ask.
+impl Shard {
+    /// What `layer` should hold of `key`, if it owes that and nobody is about to change it.
+    pub(super) fn repairable(&self, key: &CacheKey, layer: CompositionLayer) -> Option<Asked> {
+        let entry = self.entries.get(key)?;
+        if entry.waiters.is_busy_in(layer) {
+            return None;
+        }
+        entry.state.asked(layer)
+    }
+
+    /// The same for a repair that sets out now, unless another has.
+    pub(super) fn begin_look(&mut self, key: &CacheKey, layer: CompositionLayer) -> Option<Asked> {
+        let entry = self.entries.get_mut(key)?;
+        if entry.waiters.is_busy_in(layer) {
+            return None;
+        }
+        entry.state.begin_verifying(layer)
+    }
+
+    pub(super) fn end_look(&mut self, key: &CacheKey, layer: CompositionLayer) {
+        if let Some(state) = self.state_mut(key) {
+            state.end_verifying(layer);
+        }
+    }
+
+    pub(super) fn list_repairable(&self, layer: CompositionLayer, list: &mut Vec<Repairable>) {
+        let entries = self.entries.iter();
+        list.extend(entries.filter_map(|(key, entry)| Repairable::of(key, &entry.state, layer)));
+    }
+
+    pub(super) fn note_attempt(&mut self, key: &CacheKey, layer: CompositionLayer) {
+        if let Some(state) = self.state_mut(key) {
+            state.note_attempt(layer);
+        }
+    }
+
+    /// When a layer is next to be looked at because nothing can arrive there late any more.
+    pub(super) fn next_lapse(&self) -> Option<Instant> {
+        self.lapses.front().map(|(until, _, _)| *until)
     }
 }

@@ -1,19 +1,20 @@
-use std::sync::Arc;
+//! The right to change one key in one layer.
 
-use futures::FutureExt;
-use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
+use std::{future::poll_fn, sync::Arc, task::Poll};
 
-use super::{Ledger, drive::Handoff, effect::Effect};
-use crate::{Attempt, BackendError, WriteAttempt, composition::CompositionLayer, repeated::Answer};
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
+use hitbox_core::{CacheKey, CacheValue, CompositionLayer, Raw, Stamp};
+use tokio::sync::oneshot::error::RecvError;
 
-/// What a layer was like after an operation on it had ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::composition) enum Afterwards {
-    /// It held what it had confirmed, if anything.
-    Settled,
-    /// Something older could still take effect, or had perhaps done so.
-    Unsettled,
-}
+use super::{
+    effect::Effect,
+    help::{Help, help},
+    records::Ledger,
+    shard::Afterwards,
+    trust::Trust,
+    waiters::Place,
+};
+use crate::{Attempt, BackendError, WriteAttempt, repeated::Answer};
 
 /// The right to change one key in one layer: nobody else does until it is given back, by
 /// [`settle`](Self::settle) or by dropping it.
@@ -21,7 +22,7 @@ pub(in crate::composition) struct Turn {
     ledger: Arc<Ledger>,
     key: CacheKey,
     layer: CompositionLayer,
-    /// The mutation's. A refill's is that of the newest mutation when it began: if another has
+    /// The write's or remove's. A refill's is that of the newest write or remove when it began: if another has
     /// begun since, the refill says nothing about that one.
     id: u64,
     /// The stamp of the value, if this is a refill's.
@@ -48,6 +49,40 @@ impl Turn {
         }
     }
 
+    /// The turn to copy a value that a read with `trust` found to `layer`, if no write or remove has touched the
+    /// key since the read began and the layer is free.
+    pub(in crate::composition) fn for_refill(
+        ledger: &Arc<Ledger>,
+        key: &CacheKey,
+        layer: CompositionLayer,
+        created: Stamp,
+        trust: &Trust,
+    ) -> Option<Self> {
+        let newest = ledger.shard(key).begin_refill(key, layer, trust.ends)?;
+        let (ledger, key) = (Arc::clone(ledger), key.clone());
+        Some(Self::new(ledger, key, layer, newest, Some(created)))
+    }
+
+    /// Waits until no other operation on this key and layer is under way. Helps the tasks that hold it up.
+    pub(super) async fn wait(
+        ledger: &Arc<Ledger>,
+        key: &CacheKey,
+        layer: CompositionLayer,
+        id: u64,
+    ) -> Self {
+        let turn = || Self::new(Arc::clone(ledger), key.clone(), layer, id, None);
+        loop {
+            let place = ledger.shard(key).take_turn_or_wait(key, layer);
+            let Some(place) = place else {
+                return turn();
+            };
+            let tasks = place.tasks.iter().filter_map(help).collect();
+            if (Waiting { place, turn }).help(tasks).await.is_ok() {
+                return turn();
+            }
+        }
+    }
+
     /// Runs `operation` on the layer and settles by its outcome. Dropped midway, the operation
     /// counts as one that may yet take effect.
     pub(in crate::composition) async fn run<T: Answer>(
@@ -69,7 +104,7 @@ impl Turn {
             Afterwards::Unsettled => {
                 let mut shard = self.ledger.shard(&self.key);
                 self.ledger
-                    .account(|standing| shard.note_hearsay(&self.key, self.layer, standing));
+                    .account(|delta| shard.note_hearsay(&self.key, self.layer, delta));
             }
             Afterwards::Settled => {}
         }
@@ -120,29 +155,56 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let next = {
             let mut shard = self.ledger.shard(&self.key);
-            self.ledger.account(|standing| {
+            self.ledger.account(|delta| {
                 let (key, layer) = (&self.key, self.layer);
                 if self.if_dropped.leaves_doubt() {
-                    shard.note_unsettled(key, layer, standing);
+                    shard.note_unsettled(key, layer, delta);
                 }
                 match (self.if_dropped.confirms(), self.refilled) {
-                    (true, None) => shard.note_confirmed(key, layer, self.id, standing),
+                    (true, None) => shard.note_confirmed(key, layer, self.id, delta),
                     (true, Some(created)) => {
-                        shard.note_refilled(key, layer, self.id, created, standing);
+                        shard.note_refilled(key, layer, self.id, created, delta);
                     }
                     (false, _) => {}
                 }
-                shard.release(key, layer, standing)
+                shard.release(key, layer, delta)
             })
         };
-        if let Some((id, waiter)) = next {
-            let ledger = Arc::clone(&self.ledger);
-            let turn = Self::new(ledger, self.key.clone(), self.layer, id, None);
-            // Outside the lock: a waiter that has gone this very moment gives the turn back, and
-            // that drop takes the lock again.
-            drop(waiter.send(Handoff::Turn(turn)));
-        }
+        self.ledger.hand_on(&self.key, self.layer, next);
         // A refill that failed may have left something owed.
         self.ledger.see_to_debts();
+    }
+}
+
+/// A place in the queue. Dropped, it gives back a turn that has arrived there.
+struct Waiting<F: Fn() -> Turn> {
+    place: Place,
+    turn: F,
+}
+
+impl<F: Fn() -> Turn> Waiting<F> {
+    /// Helps until the turn arrives.
+    async fn help(mut self, mut tasks: FuturesUnordered<Help>) -> Result<(), RecvError> {
+        let place = &mut self.place;
+        poll_fn(|context| {
+            if let Poll::Ready(turn) = place.turn.poll_unpin(context) {
+                return Poll::Ready(turn);
+            }
+            while let Poll::Ready(Some(task)) = place.offers.poll_recv(context) {
+                tasks.extend(help(&task));
+            }
+            while let Poll::Ready(Some(())) = tasks.poll_next_unpin(context) {}
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl<F: Fn() -> Turn> Drop for Waiting<F> {
+    fn drop(&mut self) {
+        self.place.turn.close();
+        if self.place.turn.try_recv().is_ok() {
+            drop((self.turn)());
+        }
     }
 }

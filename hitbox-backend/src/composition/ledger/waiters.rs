@@ -1,4 +1,4 @@
-//! Who changes one key in its layers, who waits for that, and what runs in the background meanwhile.
+//! Who changes one key in its layers, who waits for that, and which tasks in the background may hold it up.
 
 use std::{
     collections::VecDeque,
@@ -6,25 +6,47 @@ use std::{
 };
 
 use hitbox_core::CompositionLayer;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use super::drive::{Drivers, Handoff, Work};
+use super::help::SharedTask;
 
-/// From this many on, those who were dropped while they waited are looked for before one more is let in.
+/// From this many on, waiters that were dropped are looked for before one more is let in.
 const MANY_WAITING: usize = 32;
 
-/// Somebody who waits for a turn: the operation, and where it waits.
-pub(super) type Waiter = (u64, mpsc::UnboundedSender<Handoff>);
+/// Somebody who waits for a turn.
+pub(super) struct Waiter {
+    turn: oneshot::Sender<()>,
+    offers: Offers,
+}
 
-/// A place in the queue: where the turn arrives, and the work that may hold it now.
-pub(super) type Place = (mpsc::UnboundedReceiver<Handoff>, Vec<Weak<Work>>);
+/// Where a waiter is offered tasks that may hold the turn.
+pub(super) type Offers = mpsc::UnboundedSender<Weak<SharedTask>>;
+
+/// A place in the queue.
+pub(super) struct Place {
+    /// The turn arrives here.
+    pub(super) turn: oneshot::Receiver<()>,
+    pub(super) offers: mpsc::UnboundedReceiver<Weak<SharedTask>>,
+    /// Tasks that may hold the turn now.
+    pub(super) tasks: Vec<Weak<SharedTask>>,
+}
+
+/// The waiter was dropped while it waited.
+pub(super) struct Gone;
+
+impl Waiter {
+    /// Tells the waiter that it has the turn.
+    pub(super) fn grant(self) -> Result<(), Gone> {
+        self.turn.send(()).map_err(|()| Gone)
+    }
+}
 
 /// The operations on one key, by layer.
 #[derive(Default)]
 pub(super) struct Waiters {
     queues: [Queue; 2],
-    /// Work on this key that has been handed to the background.
-    drivers: Drivers,
+    /// Tasks in the background that may hold a turn of this key.
+    tasks: Vec<(u64, Weak<SharedTask>)>,
 }
 
 #[derive(Default)]
@@ -51,41 +73,83 @@ impl Waiters {
     }
 
     /// A place in the queue for the turn, which is taken.
-    pub(super) fn wait(&mut self, layer: CompositionLayer, id: u64) -> Place {
+    pub(super) fn wait(&mut self, layer: CompositionLayer) -> Place {
         let waiting = &mut self.queues[layer as usize].waiting;
         if waiting.len() >= MANY_WAITING && waiting.len().is_power_of_two() {
-            waiting.retain(|(_, waiter)| !waiter.is_closed());
+            waiting.retain(|waiter| !waiter.turn.is_closed());
         }
-        let (sender, receiver) = mpsc::unbounded_channel();
-        waiting.push_back((id, sender));
-        (receiver, self.drivers.snapshot())
+        let (grant, turn) = oneshot::channel();
+        let (sender, offers) = mpsc::unbounded_channel();
+        waiting.push_back(Waiter {
+            turn: grant,
+            offers: sender,
+        });
+        Place {
+            turn,
+            offers,
+            tasks: self.tasks.iter().map(|(_, task)| task.clone()).collect(),
+        }
     }
 
     /// The operation on the layer has ended. Says who is next, if anybody waits; else the layer is free.
     pub(super) fn hand_on(&mut self, layer: CompositionLayer) -> Option<Waiter> {
         let queue = &mut self.queues[layer as usize];
         let mut next = queue.waiting.pop_front();
-        // Those who were dropped while they waited are passed over here, in a loop: a turn handed
-        // to each of them would come back one drop deeper in the stack every time.
-        while next.as_ref().is_some_and(|(_, waiter)| waiter.is_closed()) {
+        // Waiters that were dropped are passed over here, without a lock for each.
+        while next.as_ref().is_some_and(|next| next.turn.is_closed()) {
             next = queue.waiting.pop_front();
         }
         queue.busy = next.is_some();
         next
     }
 
-    /// Who waits for a turn in one of the layers.
-    pub(super) fn waiting(&self) -> Vec<mpsc::UnboundedSender<Handoff>> {
+    /// Where those who wait for a turn in one of the layers are offered tasks.
+    pub(super) fn offers(&self) -> Vec<Offers> {
         let waiting = self.queues.iter().flat_map(|queue| &queue.waiting);
-        waiting.map(|(_, waiter)| waiter.clone()).collect()
+        waiting.map(|waiter| waiter.offers.clone()).collect()
     }
 
-    /// Notes work on the key that is in the background.
-    pub(super) fn add_driver(&mut self, id: u64, work: &Arc<Work>) {
-        self.drivers.add(id, Arc::downgrade(work));
+    /// Notes a task in the background that may hold a turn of this key.
+    pub(super) fn add_task(&mut self, id: u64, task: &Arc<SharedTask>) {
+        self.tasks.push((id, Arc::downgrade(task)));
     }
 
-    pub(super) fn remove_driver(&mut self, id: u64) {
-        self.drivers.remove(id);
+    pub(super) fn remove_task(&mut self, id: u64) {
+        self.tasks.retain(|(other, _)| *other != id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use CompositionLayer::{L1, L2};
+
+    #[test]
+    fn the_turn_goes_to_the_longest_waiting_that_is_still_there() {
+        let mut waiters = Waiters::default();
+        waiters.take(L1);
+        let mut places = [(); 4].map(|()| Some(waiters.wait(L1)));
+        places[0] = None;
+        places[2] = None;
+        assert!(waiters.hand_on(L1).unwrap().grant().is_ok());
+        assert!(places[1].as_mut().unwrap().turn.try_recv().is_ok());
+        assert!(places[3].as_mut().unwrap().turn.try_recv().is_err());
+        let next = waiters.hand_on(L1).unwrap();
+        places[3] = None;
+        // It has gone this very moment: the turn is still taken.
+        assert!(next.grant().is_err() && waiters.is_busy_in(L1) && !waiters.is_busy_in(L2));
+        assert!(waiters.hand_on(L1).is_none() && !waiters.is_busy());
+    }
+
+    #[test]
+    fn dropped_waiters_do_not_pile_up() {
+        let mut waiters = Waiters::default();
+        waiters.take(L2);
+        for _ in 0..10 * MANY_WAITING {
+            drop(waiters.wait(L2));
+        }
+        assert!(waiters.offers().len() <= 2 * MANY_WAITING);
     }
 }

@@ -157,7 +157,7 @@ where
             return None;
         }
         let ledger = &self.layers.ledger;
-        let turn = ledger.begin_refill(key, layer, value.created(), trust)?;
+        let turn = Turn::for_refill(ledger, key, layer, value.created(), trust)?;
         Some((turn, for_layer(layer, value.clone(), rules)))
     }
 

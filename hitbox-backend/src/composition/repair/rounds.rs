@@ -22,7 +22,7 @@ use crate::{
     composition::{
         CompositionLayer, RepairPace,
         layers::{First, LayerAccess, Layers, Second},
-        ledger::{Chore, Claim, Ledger},
+        ledger::{Job, JobLease, Ledger},
     },
 };
 
@@ -53,7 +53,7 @@ impl Drop for UnderWay<'_> {
         for key in &self.keys {
             self.ledger.note_failed_repair(key, self.layer);
         }
-        self.ledger.slow_down(self.layer, self.pace);
+        self.ledger.pending().slow_down(self.layer, self.pace);
     }
 }
 
@@ -79,7 +79,10 @@ pub(in crate::composition) fn in_background<L1, L2, O>(
         offload: Arc::clone(offload),
         pace,
     });
-    layers.ledger.on_debt(move || Repairer::start(&repairer));
+    layers
+        .ledger
+        .pending()
+        .on_pending(move || Repairer::start(&repairer));
 }
 
 impl<L1, L2, O> Repairer<L1, L2, O>
@@ -95,48 +98,48 @@ where
         if !self.offload.has_clock() || !self.offload.is_enabled() {
             return;
         }
-        for claim in layers.ledger.claim() {
-            let delay = layers.ledger.delay(claim.chore(), self.pace);
-            self.register(claim, delay);
+        for lease in layers.ledger.pending().lease() {
+            let delay = layers.ledger.delay(lease.job(), self.pace);
+            self.register(lease, delay);
         }
     }
 
-    fn register(self: &Arc<Self>, claim: Claim, delay: Duration) {
-        let work = Arc::clone(self).work(claim);
+    fn register(self: &Arc<Self>, lease: JobLease, delay: Duration) {
+        let work = Arc::clone(self).work(lease);
         self.offload
             .register_after(delay, "repair of a layer", work);
     }
 
     /// One round, and the registration of the next.
-    fn work(self: Arc<Self>, mut claim: Claim) -> BoxFuture<'static, ()> {
+    fn work(self: Arc<Self>, mut lease: JobLease) -> BoxFuture<'static, ()> {
         async move {
-            claim.begin();
-            let chore = claim.chore();
-            match chore {
-                Chore::Repair(CompositionLayer::L1) => self.repair(First, Second).await,
-                Chore::Repair(CompositionLayer::L2) => self.repair(Second, First).await,
-                Chore::Lapses => self.look_at_lapses(),
+            lease.begin();
+            let job = lease.job();
+            match job {
+                Job::Repair(CompositionLayer::L1) => self.repair(First, Second).await,
+                Job::Repair(CompositionLayer::L2) => self.repair(Second, First).await,
+                Job::Lapses => self.look_at_lapses(),
             }
             let Some(layers) = self.layers.upgrade() else {
                 return;
             };
-            if !layers.ledger.is_due(chore) {
-                match chore {
-                    Chore::Repair(layer) => layers.ledger.forget_failures(layer),
-                    Chore::Lapses => {}
+            if !layers.ledger.pending().is_due(job) {
+                match job {
+                    Job::Repair(layer) => layers.ledger.pending().forget_failures(layer),
+                    Job::Lapses => {}
                 }
                 return;
             }
             if !self.offload.is_enabled() {
-                match chore {
-                    Chore::Repair(layer) => tracing::warn!(composition = %layers.ledger.name(), %layer, owed = layers.ledger.owed_len(),
+                match job {
+                    Job::Repair(layer) => tracing::warn!(composition = %layers.ledger.name(), %layer, owed = layers.ledger.owed_len(),
                         "the background is closed: what the layer still owes is repaired as keys are read"),
-                    Chore::Lapses => {}
+                    Job::Lapses => {}
                 }
                 return;
             }
-            claim.pause();
-            self.register(claim, layers.ledger.delay(chore, self.pace));
+            lease.pause();
+            self.register(lease, layers.ledger.delay(job, self.pace));
         }
         .boxed()
     }
@@ -176,11 +179,11 @@ where
             let outcomes = join_all(batch).await;
             under_way.keys.clear();
             if outcomes.contains(&Attempt::Failed) {
-                ledger.slow_down(A::LAYER, self.pace);
+                ledger.pending().slow_down(A::LAYER, self.pace);
                 return;
             }
             if outcomes.contains(&Attempt::Succeeded) {
-                ledger.forget_failures(A::LAYER);
+                ledger.pending().forget_failures(A::LAYER);
                 at_once = (2 * at_once).min(MOST_AT_ONCE);
             }
         }

@@ -42,8 +42,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G5",
         mistake: "work that a waiter gives back is not offered to the others who wait for its turn",
-        file: "hitbox-backend/src/composition/ledger/drive.rs",
-        right: "            Progress::Open => self.work.offer(),",
+        file: "hitbox-backend/src/composition/ledger/help.rs",
+        right: "            Progress::Open => (self.task.offer)(&self.task),",
         wrong: "            Progress::Open => {}",
         check: SCHEDULED_TURNS,
     },
@@ -101,12 +101,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G8",
         mistake: "a dropped change keeps its turn",
         file: "hitbox-backend/src/composition/ledger/turn.rs",
-        right: "                shard.release(key, layer, standing)
+        right: "                shard.release(key, layer, delta)
 ",
         wrong: "                if self.if_dropped == Effect::Unknown {
                     return None;
                 }
-                shard.release(key, layer, standing)
+                shard.release(key, layer, delta)
 ",
         check: INTERLEAVINGS,
     },

@@ -71,7 +71,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G3",
         mistake: "a layer is trusted again though something may still arrive in it",
-        file: "hitbox-backend/src/composition/ledger/coarse.rs",
+        file: "hitbox-backend/src/composition/ledger/layer_fence.rs",
         right: "            Some(left) if left > Duration::ZERO => Err(CannotLift::Late(left)),",
         wrong: "            Some(left) if left > Duration::MAX => Err(CannotLift::Late(left)),",
         check: TRUST_AGAIN,
@@ -118,23 +118,23 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G3",
         mistake: "a repair does not look at what has ended since it read the layers",
-        file: "hitbox-backend/src/composition/ledger/debts.rs",
-        right: "shard.begin_refill(key, layer, trust.ends)?",
-        wrong: "{ let _ = trust; shard.begin_refill(key, layer, u64::MAX)? }",
+        file: "hitbox-backend/src/composition/ledger/verifying.rs",
+        right: "shard.begin_refill(key, layer, self.trust.ends)?",
+        wrong: "shard.begin_refill(key, layer, u64::MAX)?",
         check: FAILS_AGAIN,
     },
     Mutant {
         guarantee: "G3",
         mistake: "a read counts the ends of changes after it has looked at the fences",
-        file: "hitbox-backend/src/composition/ledger/mod.rs",
+        file: "hitbox-backend/src/composition/ledger/records.rs",
         right: "        let ends = self.ends.load(Ordering::Acquire);
-        if self.standing.load(Ordering::Acquire) == 0 {
+        if self.standing.get() == 0 {
             return Trust {
                 fences: [Stamp::ZERO; 2],
                 ends,
             };
         }",
-        wrong: "        let untouched = self.standing.load(Ordering::Acquire) == 0;
+        wrong: "        let untouched = self.standing.get() == 0;
         let ends = self.ends.load(Ordering::Acquire);
         if untouched {
             return Trust {

@@ -35,15 +35,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G4",
         mistake: "nobody repairs a layer after the first round of repairs",
-        file: "hitbox-backend/src/composition/ledger/debts.rs",
-        right: "ledger.pending.claimed[self.chore.index()].store(false, Ordering::Release);",
-        wrong: "ledger.pending.claimed[self.chore.index()].store(true, Ordering::Release);",
+        file: "hitbox-backend/src/composition/ledger/pending.rs",
+        right: "pending.leased[self.job.index()].store(false, Ordering::Release);",
+        wrong: "pending.leased[self.job.index()].store(true, Ordering::Release);",
         check: MODEL,
     },
     Mutant {
         guarantee: "G4",
         mistake: "a repair that ends keeps others from looking at the layer",
-        file: "hitbox-backend/src/composition/ledger/debts.rs",
+        file: "hitbox-backend/src/composition/ledger/verifying.rs",
         right: "self.ledger.shard(&self.key).end_look(&self.key, self.layer);",
         wrong: "let _ = &self.ledger.shard(&self.key);",
         check: MODEL,
@@ -78,39 +78,31 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G4",
         mistake: "what single keys owe is forgotten before the layer is distrusted",
-        file: "hitbox-backend/src/composition/ledger/coarse.rs",
-        right: "            let before = coarse.fence.fetch_max(now.as_micros(), Ordering::AcqRel);
-            if before == 0 {
-                self.standing.fetch_add(1, Ordering::AcqRel);
-            }
-            given_up.times += 1;
-            for shard in &self.shards {
-                let mut shard = lock(shard);
-                let late = self.account(|standing| shard.forgive(layer, now, standing));
-                given_up.late_until = given_up.late_until.max(late);
-            }
+        file: "hitbox-backend/src/composition/ledger/layer_fence.rs",
+        right: "        let before = self.stamp.fetch_max(now.as_micros(), Ordering::AcqRel);
+        if before == 0 {
+            standing.apply(1);
+        }
+        given_up.times += 1;
+        given_up.in_doubt_until = given_up.in_doubt_until.max(give_up());
 ",
-        wrong: "            given_up.times += 1;
-            for shard in &self.shards {
-                let mut shard = lock(shard);
-                let late = self.account(|standing| shard.forgive(layer, now, standing));
-                given_up.late_until = given_up.late_until.max(late);
-            }
-            let before = coarse.fence.fetch_max(now.as_micros(), Ordering::AcqRel);
-            if before == 0 {
-                self.standing.fetch_add(1, Ordering::AcqRel);
-            }
+        wrong: "        given_up.times += 1;
+        given_up.in_doubt_until = given_up.in_doubt_until.max(give_up());
+        let before = self.stamp.fetch_max(now.as_micros(), Ordering::AcqRel);
+        if before == 0 {
+            standing.apply(1);
+        }
 ",
         check: SCHEDULED_FENCES,
     },
     Mutant {
         guarantee: "G4",
-        mistake: "a claim on repairs is given back without a fence",
-        file: "hitbox-backend/src/composition/ledger/debts.rs",
-        right: "        // it sees that nobody has the claim any more.
+        mistake: "a lease of repairs is given back without a fence",
+        file: "hitbox-backend/src/composition/ledger/pending.rs",
+        right: "        // it sees that nobody has the lease any more.
         fence(Ordering::SeqCst);
 ",
-        wrong: "        // it sees that nobody has the claim any more.
+        wrong: "        // it sees that nobody has the lease any more.
         fence(Ordering::Release);
 ",
         check: SCHEDULED_REPAIRS,
@@ -118,9 +110,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G4",
         mistake: "nobody looks at what has come to be owed as repairs end",
-        file: "hitbox-backend/src/composition/ledger/debts.rs",
-        right: "ClaimProgress::Begun => ledger.call_for_repairs(),",
-        wrong: "ClaimProgress::Begun => {}",
+        file: "hitbox-backend/src/composition/ledger/pending.rs",
+        right: "LeaseProgress::Begun => pending.call_for_repairs(),",
+        wrong: "LeaseProgress::Begun => {}",
         check: SCHEDULED_REPAIRS,
     },
     Mutant {

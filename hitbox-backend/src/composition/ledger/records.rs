@@ -1,0 +1,341 @@
+//! All keys of a composition: what is known of them, behind 16 locks.
+
+use std::{
+    hash::BuildHasher,
+    num::NonZeroUsize,
+    sync::{Arc, PoisonError},
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use hitbox_core::{CacheKey, CacheKeyHash, CompositionLayer, Stamp};
+use tokio::time::Duration;
+
+use super::{
+    counts::{Count, CountDelta},
+    help::SharedTask,
+    key_state::Stamped,
+    layer_fence::{CannotLift, LayerFence, Lift},
+    pending::{Job, Pending},
+    repairable::Repairable,
+    shard::{Origin, Refusal, Shard, Turns},
+    trust::Trust,
+    waiters::Waiter,
+};
+use crate::{
+    composition::{DEFAULT_LABEL, owed::Owed, policy::RepairPace},
+    log::Name,
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Enough that two cores rarely meet in one; each costs an empty map.
+const SHARDS: usize = 16;
+
+pub(in crate::composition) struct Ledger {
+    shards: Box<[Mutex<Shard>]>,
+    /// How many keys have a fence that a read must look at, and one more for each layer with a
+    /// fence of its own. Zero lets a read pass without a lock.
+    standing: Count,
+    /// Per layer: distrust of all that is old in it, whatever the key.
+    layer_fences: [LayerFence; 2],
+    /// How many keys may owe something, over all shards.
+    capacity: usize,
+    owing: Count,
+    /// What of that can be repaired.
+    pending: Arc<Pending>,
+    /// Counts the ends of writes and removes; a refill compares it to tell whether one has ended
+    /// since its read began.
+    ends: AtomicU64,
+    /// Tells tasks in the background apart.
+    tasks: AtomicU64,
+    /// Of the composition, for the log.
+    name: Arc<Name>,
+}
+
+impl Ledger {
+    pub(in crate::composition) fn new(capacity: NonZeroUsize) -> Arc<Self> {
+        let idle_per_shard = capacity.get().div_ceil(SHARDS);
+        Arc::new(Self {
+            shards: (0..SHARDS)
+                .map(|_| Mutex::new(Shard::new(idle_per_shard)))
+                .collect(),
+            standing: Count::default(),
+            layer_fences: Default::default(),
+            capacity: capacity.get(),
+            owing: Count::default(),
+            pending: Arc::default(),
+            ends: AtomicU64::new(0),
+            tasks: AtomicU64::new(0),
+            name: Arc::new(Name::new(DEFAULT_LABEL)),
+        })
+    }
+
+    /// The composition's, for the log.
+    pub(in crate::composition) const fn name(&self) -> &Arc<Name> {
+        &self.name
+    }
+
+    /// What repairs are pending, and who sees to them.
+    pub(in crate::composition) const fn pending(&self) -> &Arc<Pending> {
+        &self.pending
+    }
+
+    /// What a read of `key` that begins now must not trust.
+    #[inline]
+    pub(in crate::composition) fn trust(&self, key: &CacheKey) -> Trust {
+        // Before the fences: an operation that ends between the two loads then counts as not ended,
+        // which at worst skips a refill.
+        let ends = self.ends.load(Ordering::Acquire);
+        if self.standing.get() == 0 {
+            return Trust {
+                fences: [Stamp::ZERO; 2],
+                ends,
+            };
+        }
+        let fences = {
+            let mut shard = self.shard(key);
+            self.account(|delta| shard.settle_lapsed(delta));
+            CompositionLayer::BOTH.map(|layer| shard.fence(key, layer, self.layer_fence(layer)))
+        };
+        // The background may have dropped what it was to do.
+        self.pending.call_for_repairs();
+        Trust { fences, ends }
+    }
+
+    /// Takes a write or remove on: it gets an id, and raises the fences.
+    pub(super) fn register(
+        &self,
+        shard: &mut Shard,
+        key: &CacheKey,
+        operation: Stamped,
+        origin: Origin,
+        turns: Turns,
+    ) -> Result<u64, Refusal> {
+        self.account(|delta| {
+            shard.settle_lapsed(delta);
+            shard.begin(key, operation, origin, turns, delta)
+        })
+    }
+
+    /// The number of a write or remove that ends now.
+    pub(super) fn next_end(&self) -> u64 {
+        self.ends.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// Tells who is `next` that the turn has come. Not to be called with a shard locked: who is told may do
+    /// anything.
+    pub(super) fn hand_on(&self, key: &CacheKey, layer: CompositionLayer, next: Option<Waiter>) {
+        let mut next = next;
+        // A waiter may have gone this very moment.
+        while let Some(Err(_gone)) = next.take().map(Waiter::grant) {
+            let mut shard = self.shard(key);
+            next = self.account(|delta| shard.release(key, layer, delta));
+        }
+    }
+
+    pub(super) fn shard(&self, key: &CacheKey) -> MutexGuard<'_, Shard> {
+        let hash = CacheKeyHash.hash_one(key);
+        // The map within uses the lowest bits and the highest: those in between tell shards apart.
+        lock(&self.shards[(hash >> 32) as usize % SHARDS])
+    }
+
+    /// Runs a change of a shard, and keeps the counts in step with it.
+    pub(super) fn account<T>(&self, change: impl FnOnce(&mut CountDelta) -> T) -> T {
+        let mut delta = CountDelta::default();
+        let result = change(&mut delta);
+        self.standing.apply(delta.fenced);
+        self.owing.apply(delta.pending);
+        self.pending.apply(&delta);
+        result
+    }
+}
+
+/// What is pending.
+impl Ledger {
+    /// What the layers owe, for whoever wants to know.
+    pub(in crate::composition) fn owed(&self) -> Vec<Owed> {
+        let owed = |shard: &Mutex<Shard>| {
+            let mut shard = lock(shard);
+            self.account(|delta| shard.settle_lapsed(delta));
+            shard.owed()
+        };
+        let mut all: Vec<_> = self.shards.iter().flat_map(owed).collect();
+        let retry_in = CompositionLayer::BOTH.map(|layer| self.pending.retry_in(layer));
+        for owed in &mut all {
+            owed.retry_in = retry_in[owed.layer as usize];
+        }
+        all
+    }
+
+    /// How many keys owe something with no operation under way.
+    pub(in crate::composition) fn owed_len(&self) -> usize {
+        self.owing.get()
+    }
+
+    /// Called after a key may have come to owe something, outside the shard's lock.
+    pub(super) fn see_to_debts(&self) {
+        self.bound_what_is_owed();
+        self.pending.call_for_repairs();
+    }
+
+    /// Keys that `layer` can be repaired for, those that were tried least often first, and of those the
+    /// ones whose newest write or remove is the oldest. In this order whatever the keys are kept in:
+    /// a run from a seed must be repeatable.
+    pub(in crate::composition) fn repairable(
+        &self,
+        layer: CompositionLayer,
+        most: usize,
+    ) -> Vec<CacheKey> {
+        let mut keys: Vec<Repairable> = Vec::new();
+        for shard in &self.shards {
+            lock(shard).list_repairable(layer, &mut keys);
+            if keys.len() > most {
+                keys.sort_by_key(Repairable::turn);
+                keys.truncate(most);
+            }
+        }
+        keys.sort_by_key(Repairable::turn);
+        keys.into_iter().map(|one| one.key).collect()
+    }
+
+    pub(in crate::composition) fn note_failed_repair(
+        &self,
+        key: &CacheKey,
+        layer: CompositionLayer,
+    ) {
+        self.shard(key).note_attempt(key, layer);
+    }
+
+    /// How long until there is something to do about this.
+    pub(in crate::composition) fn delay(&self, job: Job, pace: RepairPace) -> Duration {
+        let next_lapse = || {
+            let shards = self.shards.iter();
+            shards.filter_map(|shard| lock(shard).next_lapse()).min()
+        };
+        self.pending.delay(job, pace, next_lapse)
+    }
+
+    /// Lets all that was in doubt for long enough be looked at.
+    pub(in crate::composition) fn settle_lapsed(&self) {
+        self.settle_all_lapsed();
+        self.pending.call_for_repairs();
+    }
+
+    fn settle_all_lapsed(&self) {
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            self.account(|delta| shard.settle_lapsed(delta));
+        }
+    }
+}
+
+/// The fences of whole layers.
+impl Ledger {
+    /// The stamp at or below which nothing in `layer` is trusted; zero if there is no such fence.
+    pub(in crate::composition) fn layer_fence(&self, layer: CompositionLayer) -> Stamp {
+        self.layer_fences[layer as usize].stamp()
+    }
+
+    /// When too many keys owe something, a fence of the layer takes their place.
+    fn bound_what_is_owed(&self) {
+        if self.owing.get() <= self.capacity {
+            return;
+        }
+        self.settle_all_lapsed();
+        if self.owing.get() <= self.capacity {
+            return;
+        }
+        let now = Stamp::now();
+        for layer in CompositionLayer::BOTH {
+            if self.shards.iter().any(|shard| lock(shard).owes(layer)) {
+                self.distrust(layer, now);
+            }
+        }
+    }
+
+    fn distrust(&self, layer: CompositionLayer, now: Stamp) {
+        let fence = &self.layer_fences[layer as usize];
+        fence.raise(now, &self.standing, || {
+            let forgive = |shard: &Mutex<Shard>| {
+                let mut shard = lock(shard);
+                self.account(|delta| shard.forgive(layer, now, delta))
+            };
+            self.shards.iter().filter_map(forgive).max()
+        });
+        fence.warn(&self.name, layer, self.capacity);
+    }
+
+    /// The way to lift the fence of a layer that is emptied from now on; `None` if it has none.
+    pub(in crate::composition) fn begin_lift(
+        &self,
+        layer: CompositionLayer,
+    ) -> Result<Option<Lift>, CannotLift> {
+        self.layer_fences[layer as usize].begin_lift(layer)
+    }
+
+    /// Lifts the fence of a layer that has been emptied since this was begun.
+    pub(in crate::composition) fn lift(&self, lift: &Lift) -> Result<(), CannotLift> {
+        self.layer_fences[lift.layer as usize].lift(lift, &self.standing)
+    }
+}
+
+/// Tasks in the background.
+impl Ledger {
+    /// Lets those who wait for turns of `keys` help this task, which goes to the background.
+    pub(in crate::composition) fn adopt(
+        self: &Arc<Self>,
+        keys: Vec<CacheKey>,
+        task: BoxFuture<'static, ()>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let id = self.tasks.fetch_add(1, Ordering::Relaxed);
+        let keys: Arc<[CacheKey]> = keys.into();
+        let noted = Noted {
+            ledger: Arc::clone(self),
+            keys: Arc::clone(&keys),
+            id,
+        };
+        let future = async move {
+            let _noted = noted;
+            task.await;
+        };
+        let (ledger, offered) = (Arc::clone(self), Arc::clone(&keys));
+        let task = SharedTask::new(future.boxed(), move |task| {
+            for key in &*offered {
+                let offers = ledger.shard(key).offers(key);
+                for offer in offers {
+                    // Fails only if the waiter has gone.
+                    let _ = offer.send(Arc::downgrade(task));
+                }
+            }
+        });
+        for key in &*keys {
+            self.shard(key).add_task(key, id, &task);
+        }
+        task.run()
+    }
+}
+
+/// A task in the background that its keys know of.
+struct Noted {
+    ledger: Arc<Ledger>,
+    keys: Arc<[CacheKey]>,
+    id: u64,
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        for key in &*self.keys {
+            self.ledger.shard(key).remove_task(key, self.id);
+        }
+    }
+}
+
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    // No code that holds the lock leaves a shard half-changed.
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(all(test, not(hitbox_schedules)))]
+mod tests;
