@@ -1,4 +1,4 @@
-//! Layers that are distrusted as a whole, and the way back.
+//! Layers that owed too much to remember, and the way back.
 
 use std::time::Duration;
 
@@ -39,18 +39,18 @@ impl<E> From<CannotLift> for StillDistrusted<E> {
 }
 
 impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
-    /// The stamp at or below which nothing in `layer` is trusted, because it came to owe more keys
-    /// than [`record_capacity`](super::CompositionPolicy::record_capacity); `None` in normal operation.
+    /// The stamp at or below which nothing of a *forgotten* key is trusted in `layer`; `None` in normal operation.
     ///
-    /// Such a layer serves again what is written or refilled from then on. [`trust_again`](Self::trust_again)
-    /// ends the distrust.
+    /// Keys are forgotten when the layer comes to owe more of them than
+    /// [`record_capacity`](super::CompositionPolicy::record_capacity). Other keys are served as ever, and so is
+    /// what is written or refilled of these from then on. [`trust_again`](Self::trust_again) ends the distrust.
     #[must_use]
     pub fn distrusted_until(&self, layer: CompositionLayer) -> Option<Stamp> {
         let fence = self.ledger().layer_fence(layer);
         (fence > Stamp::ZERO).then_some(fence)
     }
 
-    /// Has a layer emptied that is [distrusted as a whole](Self::distrusted_until), and trusts it again.
+    /// Has a layer emptied in which [forgotten keys are distrusted](Self::distrusted_until), and trusts it again.
     ///
     /// `empty` has to leave the layer without anything that it held when it was called, and has to be
     /// done with that when its future is. Meanwhile the composition can be used as ever: what is

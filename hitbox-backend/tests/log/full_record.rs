@@ -35,7 +35,7 @@ async fn a_record_that_is_full_is_one_warning() {
     };
     for part in [
         "WARN",
-        "a layer owes more keys than can be remembered: nothing older than now in it is trusted",
+        "a layer owes more keys than can be remembered: nothing older than now of these keys in it is trusted",
         "layer=L1",
         "capacity=4",
     ] {

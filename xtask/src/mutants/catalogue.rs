@@ -25,6 +25,7 @@ const BEGUN_IN_PLACE: Check = Check::Tests("hitbox-backend", "begun_in_place");
 const L1_FIRST: Check = Check::Tests("hitbox-backend", "l1_first");
 const LATE_EFFECTS: Check = Check::Tests("hitbox-backend", "late_effects");
 const REPEATED: Check = Check::Tests("hitbox-backend", "repeated");
+const FORGOTTEN_KEYS: Check = Check::Tests("hitbox-backend", "forgotten_keys");
 const TRUST_AGAIN: Check = Check::Tests("hitbox-backend", "trust_again");
 const WRAPPERS: Check = Check::Tests("hitbox-backend", "wrappers");
 const STORED_FORM: Check = Check::Tests("hitbox-backend", "stored_form");

@@ -1,4 +1,6 @@
-//! Distrust of a layer as a whole: what takes the place of single fences when there are too many.
+//! The fence of a layer: what takes the place of single fences when there are too many.
+//!
+//! It is about the keys whose single fences were given up. Their shards keep them, see [`forgotten`](super::forgotten).
 
 use std::sync::PoisonError;
 
@@ -14,10 +16,10 @@ use crate::{
     },
 };
 
-/// What is distrusted in one layer, whatever the key.
+/// What is distrusted in one layer of the keys that were given up.
 #[derive(Default)]
 pub(super) struct LayerFence {
-    /// Nothing in the layer that is at or below this stamp is trusted. Zero: there is no such fence.
+    /// Nothing of them in the layer that is at or below this stamp is trusted. Zero: there is no such fence.
     stamp: AtomicU64,
     /// Locked while the fence is raised or lifted.
     given_up: Mutex<GivenUp>,
@@ -56,7 +58,7 @@ impl LayerFence {
         self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The stamp at or below which nothing in the layer is trusted. Zero: there is no such fence.
+    /// The stamp at or below which nothing of a key that was given up is trusted. Zero: there is no such fence.
     pub(super) fn stamp(&self) -> Stamp {
         Stamp::from_micros(self.stamp.load(Ordering::Acquire))
     }
@@ -100,8 +102,14 @@ impl LayerFence {
         }
     }
 
-    /// Lifts the fence of a layer that has been emptied since this was begun.
-    pub(super) fn lift(&self, lift: &Lift, standing: &Count) -> Result<(), CannotLift> {
+    /// Lifts the fence of a layer that has been emptied since this was begun. `forget` is to forget which keys it
+    /// was about.
+    pub(super) fn lift(
+        &self,
+        lift: &Lift,
+        standing: &Count,
+        forget: impl FnOnce(),
+    ) -> Result<(), CannotLift> {
         let mut given_up = self.lock();
         if given_up.times != lift.times {
             return Err(CannotLift::GivenUpSince);
@@ -110,6 +118,7 @@ impl LayerFence {
         // Somebody else who emptied the layer may have come first.
         if self.stamp.swap(0, Ordering::AcqRel) > 0 {
             standing.apply(-1);
+            forget();
         }
         Ok(())
     }
@@ -120,7 +129,7 @@ impl LayerFence {
         match line {
             None => {}
             Some(Line::Single) => {
-                tracing::warn!(%composition, %layer, capacity, "a layer owes more keys than can be remembered: nothing older than now in it is trusted");
+                tracing::warn!(%composition, %layer, capacity, "a layer owes more keys than can be remembered: nothing older than now of these keys in it is trusted");
             }
             Some(Line::Summary { events, within }) => {
                 let times = events.total();

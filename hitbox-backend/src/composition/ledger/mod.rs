@@ -13,6 +13,7 @@
 mod at_once;
 mod counts;
 mod effect;
+mod forgotten;
 mod help;
 mod key_state;
 mod layer_fence;

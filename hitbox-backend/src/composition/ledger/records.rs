@@ -38,7 +38,7 @@ pub(in crate::composition) struct Ledger {
     /// How many keys have a fence that a read must look at, and one more for each layer with a
     /// fence of its own. Zero lets a read pass without a lock.
     standing: Count,
-    /// Per layer: distrust of all that is old in it, whatever the key.
+    /// Per layer: distrust of what is old in it of the keys that were given up.
     layer_fences: [LayerFence; 2],
     /// How many keys may owe something, over all shards.
     capacity: usize,
@@ -233,7 +233,8 @@ impl Ledger {
 
 /// The fences of whole layers.
 impl Ledger {
-    /// The stamp at or below which nothing in `layer` is trusted; zero if there is no such fence.
+    /// The stamp at or below which nothing of a key that was given up is trusted in `layer`; zero if there is
+    /// no such fence.
     pub(in crate::composition) fn layer_fence(&self, layer: CompositionLayer) -> Stamp {
         self.layer_fences[layer as usize].stamp()
     }
@@ -277,7 +278,11 @@ impl Ledger {
 
     /// Lifts the fence of a layer that has been emptied since this was begun.
     pub(in crate::composition) fn lift(&self, lift: &Lift) -> Result<(), CannotLift> {
-        self.layer_fences[lift.layer as usize].lift(lift, &self.standing)
+        self.layer_fences[lift.layer as usize].lift(lift, &self.standing, || {
+            for shard in &self.shards {
+                lock(shard).forget_given_up(lift.layer);
+            }
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::time::{Duration, Instant};
 use super::{
     counts::CountDelta,
     effect::Effect,
+    forgotten::Forgotten,
     help::SharedTask,
     key_state::{Asked, KeyState, Stamped},
     repairable::Repairable,
@@ -95,6 +96,8 @@ pub(super) struct Shard {
     /// The newest remove, and the last end, among the keys that were let go.
     forgotten_remove: Stamp,
     forgotten_end: u64,
+    /// Per layer: keys that were given up. What the layer's fence is about.
+    given_up: [Forgotten; 2],
     last_id: u64,
 }
 
@@ -107,6 +110,7 @@ impl Shard {
             lapses: VecDeque::new(),
             forgotten_remove: Stamp::ZERO,
             forgotten_end: 0,
+            given_up: [(); 2].map(|()| Forgotten::new(idle_capacity)),
             last_id: 0,
         }
     }
@@ -119,13 +123,18 @@ impl Shard {
         self.entries.get_mut(key).map(|entry| &mut entry.state)
     }
 
-    /// The fence that reads of the key in the layer respect, where the whole layer has one at `whole_layer`.
+    /// The fence that reads of the key in the layer respect, where forgotten keys have one at `whole_layer`.
     pub(super) fn fence(
         &self,
         key: &CacheKey,
         layer: CompositionLayer,
         whole_layer: Stamp,
     ) -> Stamp {
+        let whole_layer = if self.may_be_given_up(key, layer) {
+            whole_layer
+        } else {
+            Stamp::ZERO
+        };
         let state = self.state(key);
         state.map_or(whole_layer, |state| state.fence(layer, whole_layer))
     }
@@ -366,7 +375,11 @@ impl Shard {
         states.any(|state| state.is_pending() && state.cause(layer).is_some())
     }
 
-    /// The layer's fence at `whole_layer` has taken the place of what single keys owe. Returns until when
+    fn may_be_given_up(&self, key: &CacheKey, layer: CompositionLayer) -> bool {
+        self.given_up[layer as usize].may_contain(key)
+    }
+
+    /// The layer's fence at `whole_layer` takes the place of what single keys owe. Returns until when
     /// something may arrive late of which nothing is known any more.
     pub(super) fn forgive(
         &mut self,
@@ -382,11 +395,14 @@ impl Shard {
             .map(|(key, _)| key.clone())
             .collect();
         for key in pending {
+            let mut given_up = None;
             self.change(&key, delta, |entry| {
-                if let Some(given_up) = entry.state.give_up(layer, whole_layer) {
-                    late_until = late_until.max(given_up.in_doubt_until);
-                }
+                given_up = entry.state.give_up(layer, whole_layer);
             });
+            if let Some(given_up) = given_up {
+                self.given_up[layer as usize].insert(&key);
+                late_until = late_until.max(given_up.in_doubt_until);
+            }
         }
         let is_in_doubt = |key: &CacheKey, layer: CompositionLayer| {
             let entry = self.entries.get(key);
@@ -395,6 +411,11 @@ impl Shard {
         self.lapses
             .retain(|(_, key, layer)| is_in_doubt(key, *layer));
         late_until
+    }
+
+    /// The layer has been emptied: nothing of it is given up any more.
+    pub(super) fn forget_given_up(&mut self, layer: CompositionLayer) {
+        self.given_up[layer as usize].clear();
     }
 
     pub(super) fn owed(&self) -> Vec<Owed> {

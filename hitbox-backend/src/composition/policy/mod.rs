@@ -152,8 +152,11 @@ impl<R, W> CompositionPolicy<R, W> {
     /// How many keys the composition remembers of what its layers still owe, and as many of what
     /// was last done to them. 16,384 by default, at a few hundred bytes each.
     ///
-    /// When layers owe more than this, nothing in them that is older than that moment is trusted, and
-    /// a warning is logged: it costs misses until values are written or refilled, never a stale answer.
+    /// When layers owe more than this, the composition forgets these keys, and logs a warning. Nothing of a
+    /// forgotten key that is older than that moment is trusted: it costs misses of these keys until they are
+    /// written or refilled, never a stale answer. A layer's filter of forgotten keys takes 29 bytes for each key
+    /// of `keys` (460 KiB by default), from the first time on that the layer owes too much. It takes one other key
+    /// in 1,000 for a forgotten one when 16 times as many as `keys` are forgotten, and all of them in the end.
     /// [`CompositionBackend::distrusted_until`](crate::CompositionBackend::distrusted_until) tells, and
     /// [`trust_again`](crate::CompositionBackend::trust_again) ends it.
     #[must_use]

@@ -1,7 +1,8 @@
 //! Nothing older comes back.
 
 use super::{
-    AT_ONCE, BEGUN_IN_PLACE, FAILS_AGAIN, L1_FIRST, MODEL, REPEATED, SCHEDULED_FENCES, TRUST_AGAIN,
+    AT_ONCE, BEGUN_IN_PLACE, FAILS_AGAIN, FORGOTTEN_KEYS, L1_FIRST, MODEL, REPEATED,
+    SCHEDULED_FENCES, TRUST_AGAIN,
 };
 use crate::mutants::Mutant;
 
@@ -75,6 +76,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         right: "            Some(left) if left > Duration::ZERO => Err(CannotLift::Late(left)),",
         wrong: "            Some(left) if left > Duration::MAX => Err(CannotLift::Late(left)),",
         check: TRUST_AGAIN,
+    },
+    Mutant {
+        guarantee: "G3",
+        mistake: "a key whose repair is given up is not among those that the layer's fence is about",
+        file: "hitbox-backend/src/composition/ledger/shard.rs",
+        right: "self.given_up[layer as usize].insert(&key);",
+        wrong: "let _ = &self.given_up[layer as usize];",
+        check: FORGOTTEN_KEYS,
     },
     Mutant {
         guarantee: "G3",
