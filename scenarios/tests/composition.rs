@@ -1,5 +1,7 @@
 //! The scenarios over backends in memory, bare and wrapped, for every arrangement.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
