@@ -7,20 +7,18 @@ mod programs;
 mod question;
 mod report;
 mod saved;
-mod servers;
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use lexopt::Parser;
 use serde_json::Value;
+use xtask::{Failure, Verdict, workspace::Workspace};
 
-use crate::{Failure, Verdict, workspace::Workspace};
 use measured::Measured;
 use options::{Options, Request};
 pub(crate) use programs::guard;
 use programs::{Line, Programs};
 use question::Question;
-use servers::Servers;
 
 const HELP: &str = "\
 Measures what hitbox costs beside its parts: each operation and its floor, the same done with the
@@ -46,7 +44,7 @@ A case is named by question/operation/what it works on.
 
 Redis is the server that REDIS_URL names, else redis-server or valkey-server on PATH, else in Docker,
 else valkey from a Python wheel, else from apt (root). DynamoDB is the server that DYNAMODB_ENDPOINT names, else
-one in the process of this task: not in the one that measures.
+one in a process of its own: not in the one that measures.
 ";
 
 pub(crate) fn run(arguments: Parser) -> Result<Verdict, Failure> {
@@ -83,9 +81,7 @@ fn measure(options: &Options) -> Result<Verdict, Failure> {
         Some(name) => Some(saved::load(&directory(&workspace), name)?),
         None => None,
     };
-    let servers = Servers::start(&questions)?;
-    print!("{servers}");
-    let programs = programs.with(&servers);
+    let programs = programs.with_servers(&workspace, &questions)?;
     let arguments = options.arguments();
     let mut rows = Vec::new();
     let mut failures = Vec::new();
@@ -132,8 +128,7 @@ fn profile(options: &Options) -> Result<Verdict, Failure> {
     let workspace = Workspace::load()?;
     let questions = question::selected(&options.filters);
     let programs = Programs::build_profile(&workspace)?;
-    let servers = Servers::start(&questions)?;
-    let programs = programs.with(&servers);
+    let programs = programs.with_servers(&workspace, &questions)?;
     let status = programs.profile(&questions, &options.arguments())?;
     Ok(match status.success() {
         true => Verdict::Passed,

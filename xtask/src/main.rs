@@ -5,20 +5,16 @@ mod ci;
 mod copy;
 mod drop_in;
 mod example;
-mod faults;
 mod fuzz;
-mod integration;
-mod model;
+mod handed_on;
 mod mutants;
 mod repeat;
 mod schedules;
-mod table;
-mod test_program;
-mod workspace;
 
-use std::{error::Error, io, process::ExitCode};
+use std::process::ExitCode;
 
 use lexopt::Arg;
+use xtask::{Failure, Verdict};
 
 const HELP: &str = "\
 Tasks of the hitbox workspace.
@@ -41,22 +37,8 @@ Tasks:
 `cargo xtask <TASK> --help` tells more about a task.
 ";
 
-/// Why a task could not be carried out.
-type Failure = Box<dyn Error + Send + Sync>;
-
-/// What a task that was carried out found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Passed,
-    Failed,
-}
-
 fn main() -> ExitCode {
-    match dispatch(lexopt::Parser::from_env()) {
-        Ok(Verdict::Passed) => ExitCode::SUCCESS,
-        Ok(Verdict::Failed) => ExitCode::FAILURE,
-        Err(failure) => explain(&failure),
-    }
+    xtask::end(dispatch(lexopt::Parser::from_env()))
 }
 
 fn dispatch(mut arguments: lexopt::Parser) -> Result<Verdict, Failure> {
@@ -73,10 +55,10 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<Verdict, Failure> {
             Some("ci") => ci::run(arguments),
             Some("drop-in") => drop_in::run(arguments),
             Some("example") => example::run(arguments),
-            Some("faults") => faults::run(arguments),
+            Some("faults") => handed_on::SYSTEM_TESTS.take_over(&["faults"], arguments),
             Some("fuzz") => fuzz::run(arguments),
-            Some("integration") => integration::run(arguments),
-            Some("model") => model::run(arguments),
+            Some("integration") => handed_on::SYSTEM_TESTS.take_over(&["integration"], arguments),
+            Some("model") => handed_on::SIMULATION.take_over(&[], arguments),
             Some("mutants") => mutants::run(arguments),
             Some("repeat") => repeat::run(arguments),
             Some("schedules") => schedules::run(arguments),
@@ -87,20 +69,4 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<Verdict, Failure> {
         },
         Arg::Short(_) | Arg::Long(_) => Err(argument.unexpected().into()),
     }
-}
-
-fn explain(failure: &Failure) -> ExitCode {
-    let written = failure.downcast_ref::<io::Error>();
-    if written.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-        // Whoever reads the output has seen enough: `cargo xtask integration --list | head`.
-        return ExitCode::SUCCESS;
-    }
-    eprintln!("error: {failure}");
-    if failure.is::<lexopt::Error>() {
-        eprintln!(
-            "`cargo xtask --help` lists the tasks and `cargo xtask <TASK> --help` their options."
-        );
-        return ExitCode::from(2);
-    }
-    ExitCode::FAILURE
 }

@@ -10,8 +10,9 @@ use std::{
 };
 
 use lexopt::{Arg, Parser, ValueExt};
+use xtask::{Failure, Verdict, table::Table, workspace::Workspace};
 
-use crate::{Failure, Verdict, copy::Copy, table::Table, workspace::Workspace};
+use crate::copy::Copy;
 use check::Check;
 use trial::Outcome;
 

@@ -9,11 +9,10 @@ use std::{
 };
 
 use lexopt::{Arg, Parser, ValueExt};
-
-use crate::{
+use xtask::{
     Failure, Verdict,
+    program::{self, Program},
     table::Table,
-    test_program::{self, TestProgram},
     workspace::Workspace,
 };
 
@@ -96,8 +95,8 @@ pub(crate) fn run(arguments: Parser) -> Result<Verdict, Failure> {
     };
     let workspace = Workspace::load()?;
     let targets = ["--workspace", "--lib", "--bins", "--tests"];
-    let mut programs = test_program::build(&workspace, &targets)?;
-    programs.retain(|program| options.wants(&name(program)));
+    let mut programs = program::with_tests(&workspace, &targets)?;
+    programs.retain(|program| program.is_test && options.wants(&name(program)));
     programs.sort_by_key(name);
     match options.action {
         Action::List => {
@@ -141,11 +140,11 @@ impl Options {
     }
 }
 
-fn name(program: &TestProgram) -> String {
+fn name(program: &Program) -> String {
     format!("{}/{}", program.package, program.name)
 }
 
-fn repeat(programs: &[TestProgram], options: &Options) -> Result<Verdict, Failure> {
+fn repeat(programs: &[Program], options: &Options) -> Result<Verdict, Failure> {
     let mut table = Table::new(["program", "runs", "failed", "longest"], 1);
     let mut failed = 0;
     beside_busy_threads(options.busy, || {
@@ -171,7 +170,7 @@ fn repeat(programs: &[TestProgram], options: &Options) -> Result<Verdict, Failur
     })
 }
 
-fn repeat_one(program: &TestProgram, times: u32) -> Result<Tally, Failure> {
+fn repeat_one(program: &Program, times: u32) -> Result<Tally, Failure> {
     let mut tally = Tally::default();
     for round in 1..=times {
         let began = Instant::now();

@@ -10,9 +10,8 @@ use std::{
 };
 
 use lexopt::{Arg, Parser, ValueExt};
-use serde_json::Value;
+use xtask::{Failure, Verdict, program, workspace::Workspace};
 
-use crate::{Failure, Verdict, workspace::Workspace};
 pub(crate) use report::Report;
 
 const HELP: &str = "\
@@ -92,23 +91,9 @@ pub(crate) fn explore(workspace: &Workspace, options: &Options) -> Result<Report
 pub(crate) fn build(cargo: impl FnOnce(&[&str]) -> Command) -> Result<PathBuf, Failure> {
     let mut command = cargo(&["rustc", "--quiet", "--package", "hitbox-backend"]);
     command.args(["--lib", "--profile", "test"]);
-    command.args(["--message-format", "json-render-diagnostics"]);
-    command.args(["--", "--cfg", "hitbox_schedules"]);
-    executable(&mut command)?.ok_or_else(|| "cargo has built no test program".into())
-}
-
-fn executable(command: &mut Command) -> Result<Option<PathBuf>, Failure> {
-    let output = command.stderr(Stdio::inherit()).output()?;
-    if !output.status.success() {
-        return Err("the scenarios do not compile".into());
-    }
-    let messages = String::from_utf8(output.stdout)?;
-    let messages = messages.lines().map(serde_json::from_str::<Value>);
-    let mut programs = Vec::new();
-    for message in messages {
-        programs.extend(message?["executable"].as_str().map(PathBuf::from));
-    }
-    Ok(programs.pop())
+    command.args([program::MESSAGES, "--", "--cfg", "hitbox_schedules"]);
+    let program = program::built_by(command)?.pop();
+    Ok(program.ok_or("cargo has built no test program")?.executable)
 }
 
 /// The options, or `None` if help is asked for.

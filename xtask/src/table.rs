@@ -1,17 +1,15 @@
 //! Text tables for the ends of the tasks.
 
 /// A table whose columns are as wide as their widest cell.
-pub(crate) struct Table {
+#[derive(Debug)]
+pub struct Table {
     rows: Vec<Vec<String>>,
     right_from: usize,
 }
 
 impl Table {
     /// A table with this header. Columns from number `right_from` on are aligned to the right.
-    pub(crate) fn new<C: Into<String>>(
-        header: impl IntoIterator<Item = C>,
-        right_from: usize,
-    ) -> Self {
+    pub fn new<C: Into<String>>(header: impl IntoIterator<Item = C>, right_from: usize) -> Self {
         let mut table = Self {
             rows: Vec::new(),
             right_from,
@@ -20,11 +18,14 @@ impl Table {
         table
     }
 
-    pub(crate) fn push<C: Into<String>>(&mut self, row: impl IntoIterator<Item = C>) {
+    /// Adds a row.
+    pub fn push<C: Into<String>>(&mut self, row: impl IntoIterator<Item = C>) {
         self.rows.push(row.into_iter().map(Into::into).collect());
     }
 
-    pub(crate) fn render(&self) -> String {
+    /// The table, with a line beneath the header.
+    #[must_use]
+    pub fn render(&self) -> String {
         let mut lines: Vec<String> = self.rows.iter().map(|row| self.line(row)).collect();
         let width = lines.iter().map(|line| line.chars().count()).max();
         // A long note must not make the rule wrap on a terminal.

@@ -1,3 +1,5 @@
+//! The cargo workspace, and cargo in it.
+
 use std::{
     env,
     ffi::OsStr,
@@ -10,20 +12,28 @@ use serde_json::{Value, json};
 use crate::Failure;
 
 /// The cargo workspace that the tasks are about.
-pub(crate) struct Workspace {
+#[derive(Debug)]
+pub struct Workspace {
     root: PathBuf,
     metadata: Value,
 }
 
-/// A crate with a library, and the names of its features.
+/// A crate with a library.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Library {
-    pub(crate) name: String,
-    pub(crate) features: Vec<String>,
+pub struct Library {
+    /// The name of the crate.
+    pub name: String,
+    /// The names of its features.
+    pub features: Vec<String>,
 }
 
 impl Workspace {
-    pub(crate) fn load() -> Result<Self, Failure> {
+    /// The workspace of this crate.
+    ///
+    /// # Errors
+    ///
+    /// What cargo says against it.
+    pub fn load() -> Result<Self, Failure> {
         let root = root();
         let mut command = cargo_in(&root, &["metadata", "--no-deps", "--format-version", "1"]);
         let output = command.output()?;
@@ -35,38 +45,55 @@ impl Workspace {
     }
 
     /// Where it is.
-    pub(crate) fn root(&self) -> &Path {
+    #[must_use]
+    pub fn root(&self) -> &Path {
         &self.root
     }
 
     /// `cargo` with these arguments, to be run at the root of the workspace.
-    pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
+    #[must_use]
+    pub fn cargo(&self, arguments: &[&str]) -> Command {
         cargo_in(&self.root, arguments)
     }
 
     /// Any other program, to be run at the root of the workspace.
-    pub(crate) fn program(&self, program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
+    #[must_use]
+    pub fn program(&self, program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(&self.root);
         command
     }
 
     /// Where cargo puts what it builds.
-    pub(crate) fn target_directory(&self) -> PathBuf {
+    #[must_use]
+    pub fn target_directory(&self) -> PathBuf {
         match self.metadata["target_directory"].as_str() {
             Some(directory) => PathBuf::from(directory),
             None => self.root.join("target"),
         }
     }
 
+    /// The names of a crate's programs of integration tests.
+    #[must_use]
+    pub fn tests_of(&self, name: &str) -> Vec<&str> {
+        let mut packages = self.metadata["packages"].as_array().into_iter().flatten();
+        let package = packages.find(|package| package["name"] == name);
+        let targets = package.and_then(|package| package["targets"].as_array());
+        let targets = targets.into_iter().flatten();
+        let tests = targets.filter(|target| target["kind"] == json!(["test"]));
+        tests.filter_map(|test| test["name"].as_str()).collect()
+    }
+
     /// The crates of the workspace that have a library.
-    pub(crate) fn libraries(&self) -> Vec<Library> {
+    #[must_use]
+    pub fn libraries(&self) -> Vec<Library> {
         libraries(&self.metadata)
     }
 }
 
 /// `cargo` with these arguments, to be run in this directory.
-pub(crate) fn cargo_in(root: &Path, arguments: &[&str]) -> Command {
+#[must_use]
+pub fn cargo_in(root: &Path, arguments: &[&str]) -> Command {
     // Set by the cargo that runs this program: the same toolchain for all steps.
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);

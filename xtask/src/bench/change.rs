@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
+use xtask::table::Table;
+
 use super::{measured::Measured, report};
-use crate::table::Table;
 
 /// What has changed between figures that were kept and those of now.
 pub(super) fn table(before: &[Measured], now: &[Measured]) -> String {

@@ -1,15 +1,16 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env,
     io::{self, BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, ExitStatus, Stdio},
 };
 
 use serde_json::Value;
+use xtask::{Failure, program, workspace::Workspace};
 
-use super::{question::Question, servers::Servers};
-use crate::{Failure, workspace::Workspace};
+use super::question::Question;
+use crate::handed_on::TEST_SERVERS;
 
 /// The programs that count, beside the questions.
 const COUNTING: [&str; 2] = ["allocations", "instructions"];
@@ -40,8 +41,8 @@ const COPYING: (&str, &str) = (
 /// The built programs of `hitbox-benches`, by name.
 pub(super) struct Programs {
     paths: BTreeMap<String, PathBuf>,
-    /// What they are told of servers.
-    variables: Vec<(&'static str, String)>,
+    /// The program that runs another one beside servers, if a question wants that.
+    servers: Option<PathBuf>,
 }
 
 /// What a program prints of a case.
@@ -71,28 +72,31 @@ impl Programs {
     }
 
     fn built_by(mut build: Command) -> Result<Self, Failure> {
-        build.args(BENCHES);
-        build.arg("--message-format=json-render-diagnostics");
-        let output = build.stderr(Stdio::inherit()).output()?;
-        if !output.status.success() {
-            return Err("the benches do not build".into());
-        }
-        let messages = output.stdout.split(|byte| *byte == b'\n');
+        build.args(BENCHES).arg(program::MESSAGES);
+        let programs = program::built_by(build)?.into_iter();
         Ok(Self {
-            paths: messages.filter_map(executable).collect(),
-            variables: Vec::new(),
+            paths: programs
+                .map(|program| (program.name, program.executable))
+                .collect(),
+            servers: None,
         })
     }
 
-    /// The same programs, told of these servers.
-    pub(super) fn with(mut self, servers: &Servers) -> Self {
-        self.variables = servers.variables();
-        self
+    /// The same programs, with the servers that these questions want.
+    pub(super) fn with_servers(
+        mut self,
+        workspace: &Workspace,
+        questions: &[&Question],
+    ) -> Result<Self, Failure> {
+        if questions.iter().any(|question| question.wants.is_some()) {
+            self.servers = Some(TEST_SERVERS.build(workspace)?.get_program().into());
+        }
+        Ok(self)
     }
 
     /// Prints the names of a question's cases.
     pub(super) fn list(&self, question: &Question, arguments: &[&str]) -> Result<(), Failure> {
-        let mut program = self.program(question.name)?;
+        let mut program = self.program(question.name, &[])?;
         let status = program.args(arguments).arg("--list").status()?;
         if !status.success() {
             return Err(format!("{} ended with {status}", question.name).into());
@@ -106,7 +110,7 @@ impl Programs {
         questions: &[&Question],
         arguments: &[&str],
     ) -> Result<ExitStatus, Failure> {
-        let mut program = self.program(PROFILE)?;
+        let mut program = self.program(PROFILE, questions)?;
         program.args(arguments);
         for question in questions {
             program.args(["--question", question.name]);
@@ -122,7 +126,8 @@ impl Programs {
         each: impl FnMut(Line),
     ) -> Result<(), Failure> {
         eprintln!("measuring: {}", question.name);
-        self.read(question.name, arguments, each)
+        let program = self.program(question.name, &[question])?;
+        read(program, arguments, each)
     }
 
     /// The counts of all cases of these questions that have any.
@@ -138,42 +143,53 @@ impl Programs {
         let mut lines = Vec::new();
         for program in COUNTING {
             eprintln!("counting: {program}");
-            self.read(program, &arguments, |line| lines.push(line))?;
+            read(self.program(program, questions)?, &arguments, |line| {
+                lines.push(line);
+            })?;
         }
         Ok(lines)
     }
 
-    fn read(
-        &self,
-        program: &str,
-        arguments: &[&str],
-        mut each: impl FnMut(Line),
-    ) -> Result<(), Failure> {
-        let mut command = self.program(program)?;
-        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn()?;
-        for line in child.stdout.take().into_iter().flat_map(lines) {
-            each(parsed(&line?)?);
-        }
-        let status = child.wait()?;
-        if !status.success() {
-            return Err(format!("{program} ended with {status}").into());
-        }
-        Ok(())
-    }
-
-    fn program(&self, name: &str) -> Result<Command, Failure> {
-        let path: Option<&Path> = self.paths.get(name).map(PathBuf::as_path);
+    /// The program of this name, beside the servers that these questions want.
+    fn program(&self, name: &str, questions: &[&Question]) -> Result<Command, Failure> {
+        let path = self.paths.get(name);
         let path = path.ok_or_else(|| format!("cargo does not say where it has built {name}"))?;
-        let mut command = Command::new(path);
-        let variables = self.variables.iter();
-        command.envs(variables.map(|(name, value)| (name, value)));
+        // A program that sets variables, for this one alone: the servers are as they would be without.
+        let mut command = Command::new("env");
         let (variable, setting) = COPYING;
         // Who has chosen settings gets those.
         if cfg!(target_os = "linux") && env::var_os(variable).is_none() {
-            command.env(variable, setting);
+            command.arg(format!("{variable}={setting}"));
         }
-        Ok(command)
+        command.arg(path);
+        let wanted: BTreeSet<_> = questions.iter().filter_map(|one| one.wants).collect();
+        match &self.servers {
+            Some(servers) if !wanted.is_empty() => {
+                let mut beside = Command::new(servers);
+                beside.args(wanted).arg("--");
+                beside.arg(command.get_program()).args(command.get_args());
+                Ok(beside)
+            }
+            Some(_) | None => Ok(command),
+        }
     }
+}
+
+/// Runs a program, and hands over each line of it.
+fn read(
+    mut program: Command,
+    arguments: &[&str],
+    mut each: impl FnMut(Line),
+) -> Result<(), Failure> {
+    let mut child = program.args(arguments).stdout(Stdio::piped()).spawn()?;
+    for line in child.stdout.take().into_iter().flat_map(lines) {
+        each(parsed(&line?)?);
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        return Err(format!("it ended with {status}").into());
+    }
+    Ok(())
 }
 
 fn lines(output: impl io::Read) -> impl Iterator<Item = io::Result<String>> {
@@ -188,29 +204,4 @@ fn parsed(line: &str) -> Result<Line, Failure> {
         case: case.to_owned(),
         figures,
     })
-}
-
-/// The name and path of the program that one of cargo's messages is about, if it is about one.
-fn executable(message: &[u8]) -> Option<(String, PathBuf)> {
-    let message: Value = serde_json::from_slice(message).ok()?;
-    let path = message["executable"].as_str()?;
-    let name = message["target"]["name"].as_str()?;
-    Some((name.to_owned(), PathBuf::from(path)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cargo_says_where_programs_are() {
-        let message =
-            br#"{"reason":"compiler-artifact","target":{"name":"hit"},"executable":"/t/hit-1"}"#;
-        let expected = Some(("hit".to_owned(), PathBuf::from("/t/hit-1")));
-        assert_eq!(executable(message), expected);
-        let library =
-            br#"{"reason":"compiler-artifact","target":{"name":"moka"},"executable":null}"#;
-        assert_eq!(executable(library), None);
-        assert_eq!(executable(b""), None);
-    }
 }

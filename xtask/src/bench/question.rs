@@ -1,10 +1,9 @@
-use super::servers::Wanted;
-
 /// A bench binary.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Question {
     pub(super) name: &'static str,
-    pub(super) wants: Wanted,
+    /// What `test-servers` calls it.
+    pub(super) wants: Option<&'static str>,
     counts: Counts,
 }
 
@@ -20,7 +19,7 @@ impl Question {
     const fn new(name: &'static str) -> Self {
         Self {
             name,
-            wants: Wanted::Nothing,
+            wants: None,
             counts: Counts::No,
         }
     }
@@ -30,8 +29,8 @@ impl Question {
         self
     }
 
-    const fn wants(mut self, server: Wanted) -> Self {
-        self.wants = server;
+    const fn wants(mut self, server: &'static str) -> Self {
+        self.wants = Some(server);
         self
     }
 }
@@ -42,9 +41,9 @@ const QUESTIONS: &[Question] = &[
     Question::new("write").counted(),
     Question::new("refill").counted(),
     Question::new("sled").counted(),
-    Question::new("redis").wants(Wanted::Redis),
-    Question::new("bulk").wants(Wanted::Redis),
-    Question::new("dynamodb").wants(Wanted::DynamoDb),
+    Question::new("redis").wants("redis"),
+    Question::new("bulk").wants("redis"),
+    Question::new("dynamodb").wants("dynamodb"),
     Question::new("threads"),
     Question::new("tracing").counted(),
     Question::new("scale_keys").counted(),

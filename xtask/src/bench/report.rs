@@ -1,5 +1,6 @@
+use xtask::table::Table;
+
 use super::measured::Measured;
-use crate::table::Table;
 
 /// What is measured, and how that compares with what it is to be.
 pub(super) fn table(rows: &[Measured]) -> String {

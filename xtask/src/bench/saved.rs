@@ -4,9 +4,9 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use xtask::Failure;
 
 use super::measured::Measured;
-use crate::Failure;
 
 pub(super) fn to_json(rows: &[Measured]) -> String {
     let rows: Vec<&Value> = rows.iter().map(Measured::to_json).collect();

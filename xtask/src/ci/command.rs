@@ -4,8 +4,9 @@ use std::{
     process::{Command, Stdio},
 };
 
+use xtask::Failure;
+
 use super::{Report, libtest::Totals};
-use crate::Failure;
 
 /// Runs a command with its output on the terminal.
 pub(super) fn run(command: &mut Command) -> Result<Report, Failure> {

@@ -1,13 +1,16 @@
 mod deny;
 mod faults;
 mod features;
+mod handed_on;
 mod integration;
 mod model;
 mod redis_versions;
 mod schedules;
 
+use xtask::Failure;
+
 use super::{OnFailure, Outcome, Report, Session, command};
-use crate::{Failure, bench};
+use crate::bench;
 
 pub(super) struct Step {
     pub(super) name: &'static str,

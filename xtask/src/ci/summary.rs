@@ -1,7 +1,8 @@
 use std::{fmt, time::Duration};
 
+use xtask::table::Table;
+
 use super::{Outcome, Report, libtest::Totals, seconds};
-use crate::table::Table;
 
 /// One step in the closing table.
 pub(super) struct Line {

@@ -1,6 +1,8 @@
 use std::{fmt, path::Path, process::Command};
 
-use crate::{Failure, copy::Copy, schedules};
+use xtask::Failure;
+
+use crate::{copy::Copy, schedules};
 
 /// Most mistakes show with as many interruptions of threads, as in `cargo xtask ci`.
 const INTERRUPTIONS: u32 = 3;
@@ -34,7 +36,7 @@ impl Check {
                 of_tests(copy, package, &format!("--test={file}"), &[test])
             }
             Self::Model { seed, operations } => {
-                must_compile(&mut copy.cargo(&["build", "--quiet", "--package", "xtask"]))?;
+                must_compile(&mut copy.cargo(&["build", "--quiet", "--package", "simulation"]))?;
                 Ok(of_the_model(copy, seed, operations))
             }
             Self::Schedules(part) => {
@@ -71,7 +73,7 @@ fn must_compile(cargo: &mut Command) -> Result<(), Failure> {
 
 fn of_the_model(copy: &Copy, seed: u64, operations: u64) -> Command {
     let [seed, operations] = [seed, operations].map(|number| number.to_string());
-    let run = ["run", "--quiet", "--package", "xtask", "--", "model"];
+    let run = ["run", "--quiet", "--package", "simulation", "--"];
     let mut command = copy.cargo(&run);
     command.args(["--layers", "memory", "--seed", &seed]);
     command.args(["--operations", &operations]);

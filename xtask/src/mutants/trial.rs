@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::Failure;
+use xtask::Failure;
 
 /// How a check came out.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,11 +4,10 @@ use std::{
     process::{Command, Stdio},
 };
 
+use xtask::Failure;
+
 use super::{Report, Session, command};
-use crate::{
-    Failure,
-    ci::{Outcome, Tools},
-};
+use crate::ci::{Outcome, Tools};
 
 /// The version whose configuration `deny.toml` is written for.
 const VERSION: &str = "0.20.2";

@@ -1,5 +1,7 @@
+use xtask::{Failure, workspace::Library};
+
 use super::{Report, Session, command};
-use crate::{Failure, ci::Outcome, workspace::Library};
+use crate::ci::Outcome;
 
 /// Checks each library with each of its features alone.
 ///

@@ -1,22 +1,19 @@
-use super::{Report, Session};
-use crate::{
-    Failure,
-    ci::libtest::Totals,
-    integration::{self, AdapterTests, Selection},
-};
+use xtask::Failure;
 
-/// Runs all integration cases of this process; they count as tests. The adapters' own tests are left
+use super::{
+    Report, Session,
+    handed_on::{number, run as run_program},
+};
+use crate::{ci::libtest::Totals, handed_on::SYSTEM_TESTS};
+
+/// Runs all integration cases of one process; they count as tests. The adapters' own tests are left
 /// to the step that runs tests.
-pub(super) fn run(_: &Session) -> Result<Report, Failure> {
-    let tally = integration::run_cases(&Selection::default(), AdapterTests::LeftOut)?.tally();
-    let report = if tally.failed == 0 {
-        Report::passed()
-    } else {
-        Report::failed(format!("{} cases failed", tally.failed))
-    };
+pub(super) fn run(session: &Session) -> Result<Report, Failure> {
+    let arguments = ["integration", "--without-adapter-tests"];
+    let (report, told) = run_program(session, &SYSTEM_TESTS, &arguments)?;
     Ok(report.with_tests(Totals {
-        passed: tally.passed,
-        failed: tally.failed,
+        passed: number(&told, "/totals/passed"),
+        failed: number(&told, "/totals/failed"),
         ignored: 0,
     }))
 }

@@ -1,6 +1,7 @@
+use xtask::Failure;
+
 use super::{Report, Session};
 use crate::{
-    Failure,
     ci::libtest::Totals,
     schedules::{self, Options},
 };
