@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    error::{Effect, Failure, Remedy},
+    failure::{Effect, Failure, Remedy},
     link::{Deadline, Link},
 };
 

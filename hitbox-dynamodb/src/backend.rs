@@ -8,10 +8,9 @@ use hitbox_backend::{
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw, clock};
 
 use crate::{
-    DynamoDbBackendBuilder,
     attempts::Attempts,
     change::{Change, Room},
-    error::Failure,
+    failure::Failure,
     item::{self, Item, LARGEST_ITEM},
     link::Link,
     requests::{Removal, Requests},
@@ -25,7 +24,7 @@ use crate::{
 /// Made by [`DynamoDbBackend::builder`]. Clones share one client, and so its connections.
 ///
 /// Every call ends within the
-/// [`deadline`](DynamoDbBackendBuilder::deadline), whatever the service does. It must be made within
+/// [`deadline`](crate::DynamoDbBackendBuilder::deadline), whatever the service does. It must be made within
 /// a tokio runtime with I/O and time enabled. One backend may be used in several: each has
 /// connections of its own, and the end of one costs the others nothing.
 ///
@@ -87,11 +86,6 @@ impl DynamoDbBackend {
     /// How long [`create_table_if_missing`](Self::create_table_if_missing) waits for the table: one
     /// minute.
     pub const TABLE_TIMEOUT: Duration = Duration::from_secs(60);
-
-    /// A builder with the default settings.
-    pub fn builder() -> DynamoDbBackendBuilder {
-        DynamoDbBackendBuilder::new()
-    }
 
     /// What has happened since the backend was built. Does no I/O.
     #[must_use]

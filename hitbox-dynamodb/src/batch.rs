@@ -16,7 +16,7 @@ use hitbox_backend::{BackendErrorKind, Repeated};
 
 use crate::{
     attempts::Attempts,
-    error::{Failure, Remedy},
+    failure::{Failure, Remedy},
     item::Item,
     requests::{BATCH_GET_KEYS, BATCH_WRITE_ITEMS, Requests},
 };

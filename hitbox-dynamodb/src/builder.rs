@@ -10,7 +10,7 @@ use hitbox_core::BackendLabel;
 
 use crate::{
     AttributeNames, DynamoDbBackend, ReadConsistency, backend::Inner, client::Limits,
-    error::Failure, item, link::Link, requests::Requests, settings, source::Source,
+    failure::Failure, item, link::Link, requests::Requests, settings, source::Source,
     statistics::Counters, stored_key::LONGEST_NAMESPACE,
 };
 
@@ -50,6 +50,13 @@ pub struct DynamoDbBackendBuilder {
     value_format: Arc<dyn Format>,
     compressor: Arc<dyn Compressor>,
     largest_value: Option<usize>,
+}
+
+impl DynamoDbBackend {
+    /// A builder with the default settings.
+    pub fn builder() -> DynamoDbBackendBuilder {
+        DynamoDbBackendBuilder::new()
+    }
 }
 
 impl DynamoDbBackendBuilder {

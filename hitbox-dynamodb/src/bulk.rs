@@ -8,7 +8,7 @@ use hitbox_backend::{BackendResult, DeleteStatus, Operation, ReadOutcome};
 use hitbox_core::{CacheKey, CacheValue, Raw};
 
 use crate::{
-    attempts::Attempts, backend::Inner, batch, change::Change, error::Failure, item,
+    attempts::Attempts, backend::Inner, batch, change::Change, failure::Failure, item,
     requests::Requests, stored_key::StoredKey,
 };
 

@@ -11,7 +11,7 @@ use hitbox_core::{CacheValue, Raw};
 
 use crate::{
     AttributeNames,
-    error::Failure,
+    failure::Failure,
     item::{self, LARGEST_ITEM},
     stored_key::StoredKey,
 };

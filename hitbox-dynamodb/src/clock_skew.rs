@@ -14,7 +14,7 @@ use std::{
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use hitbox_core::BackendLabel;
 
-use crate::connections::locked;
+use crate::lock::locked;
 
 /// From here on it is reported. A date has whole seconds, and replies take their time.
 const NOTABLE: u64 = 15;

@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     fmt, panic,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -29,7 +29,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-use crate::{clock_skew::ClockSkew, error::Failure, transport::Watched};
+use crate::{clock_skew::ClockSkew, failure::Failure, lock::locked, transport::Watched};
 
 /// How long a connection is kept that has nothing to do.
 const IDLE: Duration = Duration::from_secs(60);
@@ -260,9 +260,4 @@ impl fmt::Debug for Http {
             .field("most", &self.0.most)
             .finish_non_exhaustive()
     }
-}
-
-/// Nothing that holds a lock can leave what it guards half changed.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

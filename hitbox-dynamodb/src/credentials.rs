@@ -28,8 +28,8 @@ use tokio::{
 };
 
 use crate::{
-    connections::locked,
-    error::{Failure, Remedy},
+    failure::{Failure, Remedy},
+    lock::locked,
     settings,
 };
 

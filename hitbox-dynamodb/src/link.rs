@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     connections::{Connections, Here, Pool},
     credentials::Keeper,
-    error::{Failure, Remedy},
+    failure::{Failure, Remedy},
     statistics::Counters,
 };
 

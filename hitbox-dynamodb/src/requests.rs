@@ -15,7 +15,7 @@ use hitbox_backend::DeleteStatus;
 
 use crate::{
     AttributeNames, ReadConsistency,
-    error::Failure,
+    failure::Failure,
     item::{self, Item},
     stored_key::StoredKey,
 };

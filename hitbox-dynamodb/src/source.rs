@@ -5,7 +5,7 @@ use aws_types::SdkConfig;
 
 use crate::{
     client::Connection,
-    error::Failure,
+    failure::Failure,
     settings::{self, Checked},
 };
 

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
 use hitbox_backend::BackendErrorKind;
 use hitbox_core::BackendLabel;
 
-use crate::{attempts::Attempts, error::Failure, requests::Requests, time_to_live};
+use crate::{attempts::Attempts, failure::Failure, requests::Requests, time_to_live};
 
 pub(crate) async fn verify(
     requests: &Requests,

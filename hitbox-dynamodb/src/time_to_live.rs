@@ -8,7 +8,7 @@ use hitbox_core::BackendLabel;
 
 use crate::{
     attempts::Attempts,
-    error::{Failure, Remedy},
+    failure::{Failure, Remedy},
     requests::Requests,
 };
 

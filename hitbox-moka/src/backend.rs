@@ -12,7 +12,7 @@ use hitbox_core::{
 use moka::sync::Cache;
 
 use crate::{
-    Capacity, CapacityUnset, MokaBackendBuilder, Statistics,
+    Capacity, Statistics,
     backlog::Backlog,
     capacity::entry_weight,
     eviction::Evictions,
@@ -39,8 +39,8 @@ const ASKED_EVERY: usize = 64;
 /// # Errors
 ///
 /// Only writes fail, and only with [`TooLarge`](BackendErrorKind::TooLarge): for a payload over
-/// [`largest_value`](MokaBackendBuilder::largest_value), and for an entry that is heavier than the
-/// whole of [`max_bytes`](MokaBackendBuilder::max_bytes), or than 4 GiB. The key is then absent.
+/// [`largest_value`](crate::MokaBackendBuilder::largest_value), and for an entry that is heavier than the
+/// whole of [`max_bytes`](crate::MokaBackendBuilder::max_bytes), or than 4 GiB. The key is then absent.
 #[derive(Clone)]
 pub struct MokaBackend {
     // Dropped first: its thread uses the entries.
@@ -166,14 +166,6 @@ impl Shared {
 }
 
 impl MokaBackend {
-    /// Settings for a new cache. A capacity must be chosen, by
-    /// [`max_entries`](MokaBackendBuilder::max_entries) or
-    /// [`max_bytes`](MokaBackendBuilder::max_bytes), before it can be built.
-    #[must_use]
-    pub fn builder() -> MokaBackendBuilder<CapacityUnset> {
-        MokaBackendBuilder::new()
-    }
-
     pub(crate) fn new(shared: Arc<Shared>, sweeper: Option<Arc<Sweeper>>) -> Self {
         Self {
             _sweeper: sweeper,
@@ -184,7 +176,7 @@ impl MokaBackend {
     }
 
     /// Another handle to the same cache, for a tenant: its entries are apart from those of all other
-    /// namespaces, that of the [builder](MokaBackendBuilder::namespace) among them. They share the capacity, the
+    /// namespaces, that of the [builder](crate::MokaBackendBuilder::namespace) among them. They share the capacity, the
     /// statistics, and [`clear`](Self::clear).
     ///
     /// An empty name leads back to the builder's. A call by a handle in any other namespace makes a key, which
@@ -261,7 +253,7 @@ impl MokaBackend {
     /// Removes every entry.
     ///
     /// None of the entries written before is served once this returns. Their memory is given back
-    /// by the next [sweep](MokaBackendBuilder::sweep_every), or by
+    /// by the next [sweep](crate::MokaBackendBuilder::sweep_every), or by
     /// [`run_pending_tasks`](Self::run_pending_tasks). The eviction listener is not told.
     pub fn clear(&self) {
         self.shared.lives.clear();

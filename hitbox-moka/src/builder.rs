@@ -64,6 +64,16 @@ struct Settings {
     sweep_every: Option<Duration>,
 }
 
+impl MokaBackend {
+    /// Settings for a new cache. A capacity must be chosen, by
+    /// [`max_entries`](MokaBackendBuilder::max_entries) or
+    /// [`max_bytes`](MokaBackendBuilder::max_bytes), before it can be built.
+    #[must_use]
+    pub fn builder() -> MokaBackendBuilder<CapacityUnset> {
+        MokaBackendBuilder::new()
+    }
+}
+
 impl MokaBackendBuilder<CapacityUnset> {
     pub(crate) fn new() -> Self {
         Self {
@@ -252,7 +262,10 @@ impl MokaBackendBuilder<Capacity> {
             rejections: Arc::default(),
             key_format: settings.key_format,
         });
-        let start = |every| Sweeper::start(every, Arc::clone(&shared)).map(Arc::new);
+        let start = |every| {
+            let shared = Arc::clone(&shared);
+            Sweeper::start(every, move |go_on| shared.sweep(go_on)).map(Arc::new)
+        };
         let sweeper = settings
             .sweep_every
             .map(start)

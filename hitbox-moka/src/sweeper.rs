@@ -5,8 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::backend::Shared;
-
 /// The thread sleeps this many times as long as it has worked: it takes a twentieth of a processor
 /// at most.
 const REST: u32 = 19;
@@ -27,7 +25,11 @@ struct Stop {
 }
 
 impl Sweeper {
-    pub(crate) fn start(every: Duration, shared: Arc<Shared>) -> io::Result<Self> {
+    /// Calls `sweep` every so often, which is to ask now and then whether to go on.
+    pub(crate) fn start(
+        every: Duration,
+        sweep: impl Fn(&dyn Fn() -> bool) + Send + 'static,
+    ) -> io::Result<Self> {
         let stop = Arc::new(Stop::default());
         let thread = thread::Builder::new()
             .name("hitbox-moka-sweep".to_owned())
@@ -37,7 +39,7 @@ impl Sweeper {
                     let mut pause = every;
                     while !stop.wait(pause) {
                         let began = Instant::now();
-                        shared.sweep(|| !*stop.lock());
+                        sweep(&|| !*stop.lock());
                         pause = every.max(began.elapsed() * REST);
                     }
                 }

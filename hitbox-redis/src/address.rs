@@ -9,9 +9,9 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionI
 #[cfg(feature = "cluster")]
 use crate::{cluster::Cluster, slots::NodeAddress};
 use crate::{
-    connection::Peer,
     exchange::Target,
     link::{End, Link, LinkSettings},
+    peer::Peer,
 };
 
 /// What the builder was told. Never shown as it is: the URLs and the password are secrets.

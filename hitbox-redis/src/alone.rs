@@ -5,50 +5,25 @@
 //! that connection breaks, too, it is due to this read, and nobody else is on it. Else it may be due to what
 //! was read with it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use redis::{Cmd, Value};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     commands,
     error::{Cause, Reply},
     learned::Share,
-    link::Link,
+    link::{Beside, Link},
     timer::done_by,
 };
 
-/// So many KiB of values may be on their way at a time, of those whose length is known. No server that is set
-/// up sensibly keeps fewer.
-const ROOM: u32 = 256;
+const ROOM: u32 = Beside::ROOM;
 const ROOM_BYTES: usize = (ROOM as usize) << 10;
 
-/// The connection beside the shared one.
-pub(crate) struct Beside {
-    room: Semaphore,
-    link: Mutex<Option<Link>>,
-}
-
-/// One that uses it. If it comes to no reply, what it leaves on the connection is nobody's.
+/// One that uses the connection beside the shared one. If it comes to no reply, what it leaves on the connection is nobody's.
 struct Use<'b> {
     beside: &'b Beside,
     link: Link,
     is_answered: bool,
-}
-
-impl Default for Beside {
-    fn default() -> Self {
-        Self {
-            room: Semaphore::new(ROOM as usize),
-            link: Mutex::default(),
-        }
-    }
-}
-
-impl Beside {
-    fn lock(&self) -> MutexGuard<'_, Option<Link>> {
-        self.link.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for Use<'_> {

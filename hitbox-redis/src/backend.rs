@@ -8,7 +8,7 @@ use hitbox_backend::{
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
 
 use crate::{
-    RedisBackendBuilder, Statistics,
+    Statistics,
     commands::{self, Keyed},
     encoder::Encoder,
     error::{Cause, Failure, Reply},
@@ -34,7 +34,7 @@ use crate::{
 /// - [`Throttled`](hitbox_backend::BackendErrorKind::Throttled): the server is loading its data, is otherwise busy,
 ///   or has no room for more clients.
 /// - [`TooLarge`](hitbox_backend::BackendErrorKind::TooLarge): a payload over
-///   [`largest_value`](RedisBackendBuilder::largest_value), or over what the server takes. The key is then
+///   [`largest_value`](crate::RedisBackendBuilder::largest_value), or over what the server takes. The key is then
 ///   absent; if it could not be removed, that error is returned instead. And any call for a key that is
 ///   itself longer than the server takes: nothing can be stored under it.
 /// - [`InvalidConfiguration`](hitbox_backend::BackendErrorKind::InvalidConfiguration): no tokio runtime, or one without
@@ -73,11 +73,6 @@ impl From<Inner> for RedisBackend {
 }
 
 impl RedisBackend {
-    /// A builder with the default settings.
-    pub fn builder() -> RedisBackendBuilder {
-        RedisBackendBuilder::new()
-    }
-
     /// What has happened since the backend was built. Does no I/O.
     #[must_use]
     pub fn statistics(&self) -> Statistics {

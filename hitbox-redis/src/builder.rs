@@ -47,6 +47,13 @@ pub struct RedisBackendBuilder {
     deadline: Duration,
 }
 
+impl RedisBackend {
+    /// A builder with the default settings.
+    pub fn builder() -> RedisBackendBuilder {
+        RedisBackendBuilder::new()
+    }
+}
+
 impl RedisBackendBuilder {
     /// The default of [`largest_value`](Self::largest_value): 64 MiB.
     pub const DEFAULT_LARGEST_VALUE: usize = 64 << 20;

@@ -15,9 +15,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     commands::Keyed,
-    connection::Peer,
     error::{Cause, Failure, Reply},
     link::{End, Link, LinkSettings},
+    peer::Peer,
     request::{Several, Single, doubted},
     send::in_turn,
     slots::{NodeAddress, SlotMap, slot_of},

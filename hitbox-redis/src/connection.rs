@@ -8,16 +8,14 @@ use std::{
 };
 
 use futures::future::join_all;
-use redis::{
-    AsyncConnectionConfig, Cmd, ConnectionInfo, RedisConnectionInfo, Value,
-    aio::MultiplexedConnection,
-};
+use redis::{AsyncConnectionConfig, Cmd, RedisConnectionInfo, Value, aio::MultiplexedConnection};
 use tokio::time::timeout;
 
 use crate::{
     commands,
     error::{Cause, Failure},
     incoming::Bounds,
+    peer::Peer,
     way::Way,
     words::{Step, not_connected, not_let_in},
 };
@@ -40,21 +38,6 @@ impl Limits {
     /// For a connection and a reply over it.
     pub(crate) fn longest(self) -> Duration {
         self.connect + self.attempt
-    }
-}
-
-/// Where a server is and how to log in there.
-#[derive(Clone)]
-pub(crate) struct Peer {
-    pub(crate) info: ConnectionInfo,
-    #[cfg(feature = "tls")]
-    pub(crate) tls: Option<tokio_rustls::TlsConnector>,
-}
-
-impl Peer {
-    /// The address, without credentials.
-    pub(crate) fn shown(&self) -> String {
-        self.info.addr().to_string()
     }
 }
 

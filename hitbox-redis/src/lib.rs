@@ -133,6 +133,7 @@ mod incoming;
 mod learned;
 mod link;
 mod parcel;
+mod peer;
 mod request;
 mod send;
 mod session;

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -10,17 +10,17 @@ use std::{
 
 use hitbox_core::BackendLabel;
 use tokio::{
-    sync::watch,
+    sync::{Semaphore, watch},
     time::{Instant, sleep},
 };
 
 use crate::{
-    alone::Beside,
     clock::Clocks,
-    connection::{Limits, Opened, Peer, connect},
+    connection::{Limits, Opened, connect},
     error::{Cause, Failure},
     home::{Home, caught},
     learned::Learned,
+    peer::Peer,
     session::Session,
     tidings::{Opening, Tidings},
     timer::{Late, done_by},
@@ -47,6 +47,31 @@ const YOUNG: Duration = Duration::from_millis(200);
 #[derive(Clone)]
 pub(crate) struct Link {
     shared: Arc<Shared>,
+}
+
+/// The connection beside a shared one, for reads that go alone.
+pub(crate) struct Beside {
+    pub(crate) room: Semaphore,
+    link: Mutex<Option<Link>>,
+}
+
+impl Beside {
+    /// So many KiB of values may be on their way at a time, of those whose length is known. No server that is
+    /// set up sensibly keeps fewer.
+    pub(crate) const ROOM: u32 = 256;
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Option<Link>> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Beside {
+    fn default() -> Self {
+        Self {
+            room: Semaphore::new(Self::ROOM as usize),
+            link: Mutex::default(),
+        }
+    }
 }
 
 /// What the links of a backend have in common.

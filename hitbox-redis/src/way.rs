@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use crate::{
-    connection::Peer,
     incoming::{Bounds, Incoming},
+    peer::Peer,
 };
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}

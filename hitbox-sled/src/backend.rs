@@ -1,4 +1,3 @@
-mod hand_over;
 mod maintenance;
 
 use std::{fmt, path::Path, sync::Arc};
@@ -13,8 +12,11 @@ use hitbox_core::{
     clock::{self, Moment},
 };
 
-use self::hand_over::{INLINE_KEYS, INLINE_WRITE, InPlace, live};
-use crate::{builder::SledBackendBuilder, inner::Inner, statistics::Statistics};
+use crate::{
+    hand_over::{INLINE_KEYS, INLINE_WRITE, InPlace, live},
+    inner::Inner,
+    statistics::Statistics,
+};
 
 /// A cache on local disk.
 ///
@@ -36,11 +38,6 @@ pub struct SledBackend {
 }
 
 impl SledBackend {
-    /// A builder with the default settings.
-    pub fn builder() -> SledBackendBuilder {
-        SledBackendBuilder::new()
-    }
-
     /// What is stored and what has happened since the backend was opened. Does no I/O.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
@@ -60,9 +57,9 @@ impl SledBackend {
 #[async_trait]
 impl Backend for SledBackend {
     async fn read(&self, key: &CacheKey) -> ReadOutcome {
-        match self.read_in_place(key, &Moment::default()) {
+        match self.inner.read_in_place(key, &Moment::default()) {
             InPlace::Done(outcome) => outcome,
-            InPlace::Found(found) => self.decode_off_thread(key, found).await,
+            InPlace::Found(found) => self.inner.decode_off_thread(key, found).await,
         }
     }
 
@@ -76,7 +73,7 @@ impl Backend for SledBackend {
         if moment.has_been_read() {
             return Attempt::WouldBlock(());
         }
-        match self.read_in_place(key, moment) {
+        match self.inner.read_in_place(key, moment) {
             InPlace::Done(outcome) => {
                 note_outcome_at(context, &outcome, || self.label(), moment);
                 Attempt::Ready(outcome)
@@ -84,7 +81,7 @@ impl Backend for SledBackend {
             InPlace::Found(found) => {
                 let mut context = context.clone();
                 Attempt::Pending(Box::pin(async move {
-                    let outcome = self.decode_off_thread(key, found).await;
+                    let outcome = self.inner.decode_off_thread(key, found).await;
                     note_outcome(&mut context, &outcome, || self.label());
                     (outcome, context)
                 }))
@@ -98,10 +95,11 @@ impl Backend for SledBackend {
             return self.inner.write(key, &value, now);
         }
         let key = key.clone();
-        self.off_thread(Operation::Write, move |inner| {
-            inner.write(&key, &value, now)
-        })
-        .await?
+        self.inner
+            .off_thread(Operation::Write, move |inner| {
+                inner.write(&key, &value, now)
+            })
+            .await?
     }
 
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
@@ -112,14 +110,15 @@ impl Backend for SledBackend {
         if keys.len() <= INLINE_KEYS {
             let mut outcomes = Vec::with_capacity(keys.len());
             for key in keys {
-                outcomes.push(match self.read_in_place(key, &Moment::default()) {
+                outcomes.push(match self.inner.read_in_place(key, &Moment::default()) {
                     InPlace::Done(outcome) => outcome,
-                    InPlace::Found(found) => self.decode_off_thread(key, found).await,
+                    InPlace::Found(found) => self.inner.decode_off_thread(key, found).await,
                 });
             }
             return outcomes;
         }
         let mut outcomes = self
+            .inner
             .bulk(keys.to_vec(), Operation::Read, |inner, key| {
                 match inner.find(&key)? {
                     Some(found) => inner.decode(&key, found),
@@ -145,10 +144,11 @@ impl Backend for SledBackend {
             return outcomes;
         }
         let now = clock::now();
-        self.bulk(entries, Operation::Write, move |inner, (key, value)| {
-            inner.write(&key, &value, now)
-        })
-        .await
+        self.inner
+            .bulk(entries, Operation::Write, move |inner, (key, value)| {
+                inner.write(&key, &value, now)
+            })
+            .await
     }
 
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
@@ -157,10 +157,11 @@ impl Backend for SledBackend {
         if keys.len() <= INLINE_KEYS {
             return keys.iter().map(|key| remove(&self.inner, key)).collect();
         }
-        self.bulk(keys.to_vec(), Operation::Remove, move |inner, key| {
-            remove(inner, &key)
-        })
-        .await
+        self.inner
+            .bulk(keys.to_vec(), Operation::Remove, move |inner, key| {
+                remove(inner, &key)
+            })
+            .await
     }
 
     fn label(&self) -> BackendLabel {

@@ -41,6 +41,13 @@ pub struct SledBackendBuilder {
     rebuild_above: Option<u64>,
 }
 
+impl SledBackend {
+    /// A builder with the default settings.
+    pub fn builder() -> SledBackendBuilder {
+        SledBackendBuilder::new()
+    }
+}
+
 impl SledBackendBuilder {
     /// The default of [`max_bytes`](Self::max_bytes): 1 GiB.
     pub const DEFAULT_MAX_BYTES: u64 = 1 << 30;

@@ -16,7 +16,6 @@ use crate::{
     directory::{self, Directory, LOCK_PATIENCE, LOCK_PAUSE},
     error,
     files::Files,
-    rebuild,
     store::{Store, most_on_disk},
 };
 
@@ -137,7 +136,7 @@ fn open_and_rebuild(directory: &Directory, settings: &OpenSettings) -> sled::Res
         .rebuild_above
         .unwrap_or(most_on_disk(settings.max_bytes));
     if store.size_on_disk()? > limit || has_blobs(directory) {
-        return rebuild::rebuild(store, directory, settings);
+        return rebuild(store, directory, settings);
     }
     Ok(store)
 }
@@ -147,18 +146,29 @@ fn has_blobs(directory: &Directory) -> bool {
     fs::read_dir(directory.data().join("blobs")).is_ok_and(|mut blobs| blobs.next().is_some())
 }
 
-pub(crate) fn open_files(directory: &Directory, settings: &OpenSettings) -> sled::Result<Store> {
+/// Copies the live entries of `store` into fresh files of sled's, which take the place of the old
+/// ones. Long values stay in the files that they are in.
+///
+/// Only while nobody else uses the store: sled's files cannot be replaced under an open database,
+/// and holding every caller up for the copy would be a stall of seconds.
+fn rebuild(store: Store, directory: &Directory, settings: &OpenSettings) -> sled::Result<Store> {
+    let rebuilt = open_store(&directory.rebuilt(), store.files(), settings)?;
+    store.copy_live_to(&rebuilt, clock::now())?;
+    // Both closed before their files move: sled opens further files by path.
+    drop(store);
+    drop(rebuilt);
+    directory.swap_in_rebuilt()?;
+    open_files(directory, settings)
+}
+
+fn open_files(directory: &Directory, settings: &OpenSettings) -> sled::Result<Store> {
     let (files, unclaimed) = Files::scan(&directory.values())?;
     let store = open_store(&directory.data(), Arc::new(files), settings)?;
     store.reconcile(unclaimed, clock::now())?;
     Ok(store)
 }
 
-pub(crate) fn open_store(
-    path: &Path,
-    files: Arc<Files>,
-    settings: &OpenSettings,
-) -> sled::Result<Store> {
+fn open_store(path: &Path, files: Arc<Files>, settings: &OpenSettings) -> sled::Result<Store> {
     let database = open_database(path, settings)?;
     Store::new(database, path, files, settings.max_bytes)
 }

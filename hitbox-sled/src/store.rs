@@ -34,9 +34,9 @@ use sled::{Db, IVec, Tree};
 use crate::{
     files::Files,
     index::{self, EvictionKey},
+    signal::Signal,
     slot::{self, FileRef},
     statistics::{EvictionCause, Gauges},
-    sweep::Signal,
 };
 
 const VALUES: &str = "values";

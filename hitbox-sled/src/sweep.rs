@@ -1,6 +1,6 @@
 use std::{
     io,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -8,7 +8,11 @@ use std::{
 use hitbox_backend::Operation;
 use hitbox_core::{BackendLabel, clock};
 
-use crate::{error, store::Store};
+use crate::{
+    error,
+    signal::{Signal, Wake},
+    store::Store,
+};
 
 /// The thread that deletes expired entries and makes room on disk, until it is dropped.
 ///
@@ -18,25 +22,6 @@ use crate::{error, store::Store};
 pub(crate) struct Sweeper {
     signal: Arc<Signal>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// How the thread is told what to do.
-#[derive(Debug, Default)]
-pub(crate) struct Signal {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    stopped: bool,
-    asked_for_room: bool,
-}
-
-enum Wake {
-    Stopped,
-    AskedForRoom,
-    TimeToSweep,
 }
 
 impl Sweeper {
@@ -74,7 +59,7 @@ impl Sweeper {
 }
 
 fn sweep(store: &Store, signal: &Signal, label: &BackendLabel) -> sled::Result<()> {
-    let deleted = store.sweep(clock::now(), || !signal.lock().stopped)?;
+    let deleted = store.sweep(clock::now(), || !signal.is_stopped())?;
     if deleted > 0 {
         tracing::debug!(backend = %label, deleted, "expired entries swept");
     }
@@ -84,41 +69,10 @@ fn sweep(store: &Store, signal: &Signal, label: &BackendLabel) -> sled::Result<(
 
 impl Drop for Sweeper {
     fn drop(&mut self) {
-        self.signal.change(|state| state.stopped = true);
+        self.signal.stop();
         // Joined, so that the directory is free again when the backend is gone.
         if let Some(Err(_panic)) = self.thread.take().map(JoinHandle::join) {
             tracing::error!("the sweep thread of a sled backend panicked");
-        }
-    }
-}
-
-impl Signal {
-    pub(crate) fn ask_for_room(&self) {
-        self.change(|state| state.asked_for_room = true);
-    }
-
-    fn change(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.lock());
-        self.changed.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait(&self, timeout: Duration) -> Wake {
-        let (mut state, _) = self
-            .changed
-            .wait_timeout_while(self.lock(), timeout, |state| {
-                !state.stopped && !state.asked_for_room
-            })
-            .unwrap_or_else(PoisonError::into_inner);
-        if state.stopped {
-            Wake::Stopped
-        } else if std::mem::take(&mut state.asked_for_room) {
-            Wake::AskedForRoom
-        } else {
-            Wake::TimeToSweep
         }
     }
 }

@@ -74,9 +74,10 @@ impl SledBackend {
         &self,
         work: impl FnOnce(&Store) -> sled::Result<T> + Send + 'static,
     ) -> BackendResult<T> {
-        self.off_thread(Operation::Maintain, move |inner| {
-            work(&inner.store).map_err(|cause| inner.failure(cause, Operation::Maintain))
-        })
-        .await?
+        self.inner
+            .off_thread(Operation::Maintain, move |inner| {
+                work(&inner.store).map_err(|cause| inner.failure(cause, Operation::Maintain))
+            })
+            .await?
     }
 }

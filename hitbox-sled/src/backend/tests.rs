@@ -4,7 +4,8 @@ use chrono::TimeDelta;
 use hitbox_backend::{BackendErrorKind, conformance::Subject};
 use hitbox_core::{CacheStatus, Stamp, clock::VirtualTime};
 
-use super::{hand_over::INLINE_READ, *};
+use super::*;
+use crate::hand_over::INLINE_READ;
 
 /// Here and not with the rest of the suite: only the crate itself can reach the stored bytes of
 /// an open backend.
