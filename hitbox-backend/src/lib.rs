@@ -47,6 +47,7 @@
 //! | `conformance` | [`conformance`]: the suite that every adapter must pass, and backends for tests |
 
 mod backend;
+mod cacheable;
 mod capabilities;
 #[cfg(feature = "chaos")]
 pub mod chaos;
@@ -61,6 +62,7 @@ mod forward;
 mod key_format;
 mod log;
 pub mod offload;
+mod outcome;
 mod rejection;
 mod repeated;
 mod report;
@@ -75,6 +77,7 @@ pub mod wrapper;
 pub use backend::{
     Attempt, Backend, ReadAttempt, ReadOutcome, WriteAttempt, note_outcome, note_outcome_at,
 };
+pub use cacheable::Cacheable;
 pub use capabilities::Capabilities;
 pub use composition::{
     AsksL2, Compose, CompositionBackend, CompositionLayer, CompositionPolicy,
@@ -96,7 +99,7 @@ pub use offload::{CloseReport, OffloadManager, OffloadManagerBuilder, OffloadSta
 pub use rejection::{Rejection, Rejections, trace_rejection};
 pub use repeated::Repeated;
 pub use report::Report;
-pub use typed::{CacheBackend, Cacheable, GetOutcome};
+pub use typed::{CacheBackend, GetOutcome};
 pub use wrapper::{
     BackendExt, CircuitBreaker, CircuitBreakerConfig, Deadline, FailureRate, Retry, RetryConfig,
 };

@@ -2,7 +2,7 @@
 
 use hitbox_core::{CacheValue, Raw};
 
-use crate::{BackendError, BackendResult, DeleteStatus};
+use crate::DeleteStatus;
 
 /// A change that was sent more than once, and that a later attempt has made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,31 +57,5 @@ impl Answer for Option<CacheValue<Raw>> {
 
     fn to_change(_: Repeated) -> Option<Self> {
         None
-    }
-}
-
-/// The outcome of a change as whoever does not care for late effects sees it: one that a repeated
-/// attempt has made is made.
-pub(crate) fn as_made<T: Answer>(outcome: BackendResult<T>) -> BackendResult<T> {
-    outcome.or_else(|error| made_by(&error).ok_or(error))
-}
-
-/// What a call answers that has failed so, if a repeated attempt has made the change.
-pub(crate) fn made_by<T: Answer>(error: &BackendError) -> Option<T> {
-    T::to_change(error.repeated()?)
-}
-
-/// What has been made by an attempt that was answered so, if the one that `failed` before it may yet
-/// take effect.
-pub(crate) fn change_in_doubt(failed: &BackendError, answer: &impl Answer) -> Option<Repeated> {
-    answer.change().filter(|_| !failed.is_definite())
-}
-
-/// Whether the change is made, be it by a repeated attempt.
-#[cfg(feature = "chaos")]
-pub(crate) fn is_made<T>(outcome: &BackendResult<T>) -> bool {
-    match outcome {
-        Ok(_) => true,
-        Err(error) => error.repeated().is_some(),
     }
 }

@@ -3,23 +3,16 @@ use std::{any::type_name, future::Future, sync::Arc};
 use hitbox_core::{
     BoxContext, CacheKey, CacheStatus, CacheValue, CompressorId, Raw, ResponseSource,
 };
-use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, Rejection,
+    Backend, BackendError, BackendErrorKind, BackendResult, Cacheable, DeleteStatus, Operation,
+    Rejection,
     backend::{read_through, write_through},
     compression::CompressionError,
     format,
-    repeated::as_made,
+    outcome::as_made,
     stamped::with_believable_stamp,
 };
-
-/// A type that can be cached: serde reads and writes it, and it may cross threads.
-///
-/// Implemented for every such type; a name for the bounds, nothing to implement.
-pub trait Cacheable: Serialize + DeserializeOwned + Send + Sync + 'static {}
-
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Cacheable for T {}
 
 /// The answer to a typed read: a live value, or `None` for a miss.
 pub type GetOutcome<T> = BackendResult<Option<CacheValue<Arc<T>>>>;

@@ -1,5 +1,7 @@
+mod escape;
 mod hash;
 mod namespace;
+mod part;
 mod text;
 
 use std::{
@@ -11,40 +13,11 @@ use std::{
 
 use smol_str::SmolStr;
 
+pub use escape::KeyParseError;
 pub use hash::{CacheKeyHash, CarriedHash};
 pub use namespace::Namespace;
-pub use text::KeyParseError;
-
-/// One named part of a [`CacheKey`], with or without a value.
-///
-/// An empty value and no value are different parts.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyPart {
-    name: SmolStr,
-    value: Option<SmolStr>,
-}
-
-impl KeyPart {
-    /// A part from its name and its value.
-    pub fn new(name: impl AsRef<str>, value: Option<impl AsRef<str>>) -> Self {
-        Self {
-            name: SmolStr::new(name),
-            value: value.map(SmolStr::new),
-        }
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The value, if the part has one.
-    #[must_use]
-    pub fn value(&self) -> Option<&str> {
-        self.value.as_deref()
-    }
-}
+pub use part::KeyPart;
+use text::Parsed;
 
 /// What a value is stored under: a prefix, a version and an ordered list of [parts](KeyPart).
 ///
@@ -159,7 +132,19 @@ impl CacheKey {
     ///
     /// [`KeyParseError`] for a text that [`as_text`](Self::as_text) never returns.
     pub fn parse(text: &str) -> Result<Self, KeyParseError> {
-        text::parse(text)
+        let Parsed {
+            namespace,
+            prefix,
+            version,
+            parts,
+        } = text::parse(text)?;
+        let key = Self::new(prefix, version, parts).in_namespace(&namespace);
+        // One comparison rejects every other spelling: needless or lower-case escapes, `v01`, `v+1`.
+        if key.as_text() == text && namespace.is_canonical()? {
+            Ok(key)
+        } else {
+            Err(KeyParseError::NotCanonical)
+        }
     }
 
     /// The namespace that it is in.
@@ -189,7 +174,15 @@ impl CacheKey {
     /// The text form. Computed on the first call and shared by all clones.
     #[must_use]
     pub fn as_text(&self) -> &str {
-        self.shared.text.get_or_init(|| text::write(self))
+        let Shared {
+            namespace,
+            prefix,
+            version,
+            parts,
+            hash: _,
+            text,
+        } = &*self.shared;
+        text.get_or_init(|| text::write(namespace, prefix, *version, parts))
     }
 
     /// An estimate of the memory this key takes, in bytes, its text form included.

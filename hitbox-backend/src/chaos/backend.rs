@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 
-use super::{ChaosBuilder, ChaosHandle, late::Put, state::Shared, target::Target};
+use super::{ChaosHandle, late::Put, state::Shared, target::Target};
 use crate::{
     Backend, BackendResult, DeleteStatus, ReadOutcome,
     wrapper::{always_wait, forward_properties},
@@ -18,11 +18,6 @@ pub struct ChaosBackend<B> {
 }
 
 impl<B: Backend> ChaosBackend<B> {
-    /// Settings for chaos around `inner`; at first nothing goes wrong.
-    pub fn builder(inner: B) -> ChaosBuilder<B> {
-        ChaosBuilder::new(inner)
-    }
-
     pub(super) fn new(inner: B, shared: Shared) -> Self {
         Self {
             inner,

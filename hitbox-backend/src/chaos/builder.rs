@@ -1,12 +1,11 @@
-use hitbox_core::BackendLabel;
-
 use super::{
     Chaos, ChaosBackend, Script,
+    invalid::invalid,
     script::Scripts,
     state::Shared,
     target::{PerTarget, Target},
 };
-use crate::{Backend, BackendError, BackendErrorKind, BackendResult, Operation};
+use crate::{Backend, BackendResult};
 
 /// The settings of a [`ChaosBackend`]: from [`ChaosBackend::builder`].
 #[derive(Debug)]
@@ -15,6 +14,13 @@ pub struct ChaosBuilder<B> {
     seed: u64,
     settings: PerTarget<Chaos>,
     scripts: Vec<Script>,
+}
+
+impl<B: Backend> ChaosBackend<B> {
+    /// Settings for chaos around `inner`; at first nothing goes wrong.
+    pub fn builder(inner: B) -> ChaosBuilder<B> {
+        ChaosBuilder::new(inner)
+    }
 }
 
 impl<B: Backend> ChaosBuilder<B> {
@@ -70,7 +76,7 @@ impl<B: Backend> ChaosBuilder<B> {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfiguration`](BackendErrorKind::InvalidConfiguration), naming the setting, if
+    /// [`InvalidConfiguration`](crate::BackendErrorKind::InvalidConfiguration), naming the setting, if
     ///
     /// - a probability is not between 0 and 1, or those of one operation add up to more than 1;
     /// - a range of delays is empty;
@@ -97,13 +103,4 @@ impl<B: Backend> ChaosBuilder<B> {
         let shared = Shared::new(label, seed, settings, waiting);
         Ok(ChaosBackend::new(inner, shared))
     }
-}
-
-pub(super) fn invalid(label: &BackendLabel, detail: &str) -> BackendError {
-    BackendError::new(
-        BackendErrorKind::InvalidConfiguration,
-        Operation::Open,
-        label.clone(),
-    )
-    .with_detail(format!("chaos: {detail}"))
 }

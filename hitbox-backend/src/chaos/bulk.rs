@@ -6,7 +6,7 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 use super::{ChaosBackend, late::Put, target::Target};
 use crate::{
     Backend, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome, note_outcome,
-    repeated::is_made,
+    outcome::is_made,
 };
 
 impl<B: Backend> ChaosBackend<B> {

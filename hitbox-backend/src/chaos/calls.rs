@@ -13,8 +13,7 @@ use super::{
 };
 use crate::{
     Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome,
-    note_outcome,
-    repeated::{Answer, is_made},
+    note_outcome, outcome::is_made, repeated::Answer,
 };
 
 impl<B: Backend> ChaosBackend<B> {

@@ -1,34 +1,18 @@
 use std::{fmt, sync::Arc};
 
-use hitbox_core::CacheKey;
-
 use super::{
-    Fault, FaultKind, Script,
-    builder::invalid,
+    FaultKind, Script,
+    injection::Injection,
+    invalid::invalid,
     state::{Mode, Shared},
 };
-use crate::{BackendResult, Operation};
+use crate::BackendResult;
 
 /// Controls a [`ChaosBackend`](super::ChaosBackend) while it is in use, and tells what it did.
 /// Clones control the same one.
 #[derive(Clone)]
 pub struct ChaosHandle {
     shared: Arc<Shared>,
-}
-
-/// A fault that a call has met.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Injection {
-    /// The operation: read, write or remove.
-    pub operation: Operation,
-    /// The key.
-    pub key: CacheKey,
-    /// Which call of this operation on this key it was, from 1. 0 while
-    /// [everything fails](ChaosHandle::fail_everything): those calls are not numbered.
-    pub call: u64,
-    /// What went wrong.
-    pub fault: Fault,
 }
 
 impl ChaosHandle {

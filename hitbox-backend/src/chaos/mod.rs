@@ -106,6 +106,8 @@ mod dice;
 mod fault;
 mod gate;
 mod handle;
+mod injection;
+mod invalid;
 mod late;
 mod script;
 mod settings;
@@ -115,7 +117,8 @@ mod target;
 pub use backend::ChaosBackend;
 pub use builder::ChaosBuilder;
 pub use fault::{Failure, Fault, FaultKind, Late};
-pub use handle::{ChaosHandle, Injection};
+pub use handle::ChaosHandle;
+pub use injection::Injection;
 pub use script::Script;
 pub use settings::Chaos;
 

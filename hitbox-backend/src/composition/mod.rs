@@ -32,6 +32,7 @@ mod backend;
 mod background;
 mod bulk;
 mod distrust;
+mod label;
 mod layers;
 mod ledger;
 mod member;
@@ -47,6 +48,7 @@ use std::{fmt, sync::Arc};
 use hitbox_core::{BackendLabel, CacheKey, Offload};
 
 use crate::Backend;
+use label::DEFAULT_LABEL;
 use layers::Layers;
 use read::SourcePaths;
 
@@ -59,8 +61,6 @@ pub use policy::{
     RaceWritePolicy, ReadDecision, ReadResult, ReadStep, RefillPolicy, RepairPace, RepairPolicy,
     SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy,
 };
-
-const DEFAULT_LABEL: BackendLabel = BackendLabel::new_static("composition");
 
 /// Two backends as one. Made by [`Compose`].
 ///

@@ -4,28 +4,10 @@ use futures::{FutureExt, future::BoxFuture};
 
 use super::{CheckOutcome, Subject, trial::Trial};
 
+pub(super) use super::verdict::{CheckResult, Stop, violation};
+
 /// Far longer than any check takes, so that it only ever ends one that hangs.
 pub(super) const DEADLINE: Duration = Duration::from_secs(120);
-
-/// What a check returns: nothing, or why it stopped.
-pub(super) type CheckResult = Result<(), Stop>;
-
-/// Why a check stopped.
-#[derive(Debug)]
-pub(super) enum Stop {
-    /// The backend does not do what the contract says.
-    Violation(String),
-    /// The subject has nothing that the check could look at.
-    NotCalledFor(&'static str),
-}
-
-/// A violation, from a message in the form of [`format!`].
-macro_rules! violation {
-    ($($message:tt)+) => {
-        $crate::conformance::check::Stop::Violation(format!($($message)+))
-    };
-}
-pub(super) use violation;
 
 /// One named check.
 pub(super) struct Check {

@@ -152,6 +152,7 @@ pub mod sample;
 mod subject;
 mod trial;
 mod typed;
+mod verdict;
 
 pub use faulty::{Fault, Faults, FaultyBackend, Switch};
 pub use history::{Event, History};
@@ -199,4 +200,23 @@ pub async fn run(subject: &Subject) -> Report {
     });
     let outcomes = futures::future::join_all(outcomes).await;
     Report::new(subject.backend().label(), outcomes)
+}
+
+impl Subject {
+    /// Runs the suite; the same as [`run`].
+    pub async fn run(&self) -> Report {
+        run(self).await
+    }
+
+    /// Runs the suite and prints the report.
+    ///
+    /// # Panics
+    ///
+    /// If a check fails, with the report: every failed check and what it saw. Also if
+    /// [`only`](Self::only) left no check that looked at anything.
+    pub async fn assert_conforms(&self) {
+        let report = run(self).await;
+        assert!(report.conforms(), "{report}");
+        println!("{report}");
+    }
 }

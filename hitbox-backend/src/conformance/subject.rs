@@ -3,7 +3,6 @@ use std::{fmt, future::Future, sync::Arc};
 use futures::{FutureExt, future::BoxFuture};
 use hitbox_core::CacheKey;
 
-use super::{Report, run};
 use crate::Backend;
 
 pub(super) type Corrupt = dyn Fn(CacheKey, Vec<u8>) -> BoxFuture<'static, ()> + Send + Sync;
@@ -68,23 +67,6 @@ impl Subject {
     pub fn only(mut self, part: impl Into<String>) -> Self {
         self.only = Some(part.into());
         self
-    }
-
-    /// Runs the suite; the same as [`run`].
-    pub async fn run(&self) -> Report {
-        run(self).await
-    }
-
-    /// Runs the suite and prints the report.
-    ///
-    /// # Panics
-    ///
-    /// If a check fails, with the report: every failed check and what it saw. Also if
-    /// [`only`](Self::only) left no check that looked at anything.
-    pub async fn assert_conforms(&self) {
-        let report = run(self).await;
-        assert!(report.conforms(), "{report}");
-        println!("{report}");
     }
 
     pub(super) fn backend(&self) -> &Arc<dyn Backend> {

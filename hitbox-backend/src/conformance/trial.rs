@@ -9,7 +9,7 @@ use hitbox_core::{CacheKey, CacheValue, CompressorId, KeyPart, Raw, clock};
 
 use super::{
     Subject,
-    check::{CheckResult, Stop, violation},
+    verdict::{CheckResult, Stop, violation},
 };
 use crate::{Backend, BackendResult, DeleteStatus};
 

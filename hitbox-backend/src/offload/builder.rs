@@ -26,6 +26,14 @@ impl Default for OffloadManagerBuilder {
     }
 }
 
+impl OffloadManager {
+    /// Starts a manager with the default bounds; see [`OffloadManagerBuilder`].
+    #[must_use]
+    pub fn builder() -> OffloadManagerBuilder {
+        OffloadManagerBuilder::default()
+    }
+}
+
 impl OffloadManagerBuilder {
     /// How many futures may run at once. Default: 1,024.
     #[must_use]

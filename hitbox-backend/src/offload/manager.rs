@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    CloseReport, OffloadManagerBuilder, OffloadStatistics,
+    CloseReport, OffloadStatistics,
     ledger::{Admission, Deferral, DeferredId, Ledger, Outcome, Refusal, Task, TaskId},
     losses::Losses,
 };
@@ -82,12 +82,6 @@ struct Shared {
 }
 
 impl OffloadManager {
-    /// Starts a manager with the default bounds; see [`OffloadManagerBuilder`].
-    #[must_use]
-    pub fn builder() -> OffloadManagerBuilder {
-        OffloadManagerBuilder::default()
-    }
-
     pub(super) fn new(limits: Limits, runtime: Handle) -> Self {
         Self {
             shared: Arc::new(Shared {

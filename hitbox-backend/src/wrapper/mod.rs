@@ -72,11 +72,13 @@
 mod circuit_breaker;
 mod deadline;
 mod forward;
+mod invalid;
 mod retry;
 
 use std::time::Duration;
 
-use crate::{Backend, BackendError, BackendErrorKind, BackendResult, Operation};
+use crate::{Backend, BackendResult};
+use invalid::invalid;
 
 pub(crate) use forward::{always_wait, forward_properties};
 
@@ -133,9 +135,3 @@ pub trait BackendExt: Backend + Sized {
 }
 
 impl<B: Backend> BackendExt for B {}
-
-/// A setting of a wrapper around `backend` that cannot work.
-fn invalid(backend: &impl Backend, detail: &str) -> BackendError {
-    let kind = BackendErrorKind::InvalidConfiguration;
-    BackendError::new(kind, Operation::Open, backend.label()).with_detail(detail)
-}

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use super::{KeyParseError, text};
+use super::escape::{KeyParseError, escape_into, unescape};
 
 /// What keeps the keys of one application or tenant apart from those of others in one store.
 ///
@@ -36,7 +36,7 @@ impl Namespace {
             return Self::NONE;
         }
         let mut text = String::with_capacity(name.len() + 2);
-        text::escape_into(&mut text, name);
+        escape_into(&mut text, name);
         text.push_str("::");
         Self {
             text: Some(text.into()),
@@ -101,7 +101,7 @@ impl Namespace {
         };
         for name in names.split("::") {
             let mut escaped = String::with_capacity(name.len());
-            text::escape_into(&mut escaped, &text::unescape(name)?);
+            escape_into(&mut escaped, &unescape(name)?);
             if escaped != name {
                 return Ok(false);
             }

@@ -5,33 +5,32 @@
 
 use std::fmt::Write as _;
 
-use super::{CacheKey, KeyPart, Namespace};
+use super::{
+    Namespace,
+    escape::{KeyParseError, escape_into, unescape},
+    part::KeyPart,
+};
 
-/// A text that no key has as its text form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyParseError {
-    /// Prefix and version are not both there, or there are more than three sections.
-    #[error("a key has the form prefix:vN or prefix:vN:parts")]
-    Sections,
-    /// The version is not `v` and a number below 2^32 without leading zeros.
-    #[error("the version of a key is written v0, v1, v2, ...")]
-    Version,
-    /// A `%` that does not begin an escape sequence, or one that does not decode to UTF-8.
-    #[error("a key has an escape sequence that does not decode")]
-    Escape,
-    /// The text decodes, but the key it decodes to is written differently.
-    #[error("the key is not in its canonical form")]
-    NotCanonical,
+/// What a key is made of.
+pub(super) struct Parsed {
+    pub(super) namespace: Namespace,
+    pub(super) prefix: String,
+    pub(super) version: u32,
+    pub(super) parts: Vec<KeyPart>,
 }
 
-pub(super) fn write(key: &CacheKey) -> Box<str> {
+pub(super) fn write(
+    namespace: &Namespace,
+    prefix: &str,
+    version: u32,
+    parts: &[KeyPart],
+) -> Box<str> {
     let mut text = String::with_capacity(64);
-    text.push_str(key.namespace().as_text());
-    escape_into(&mut text, key.prefix());
+    text.push_str(namespace.as_text());
+    escape_into(&mut text, prefix);
     // Writing to a String cannot fail.
-    let _ = write!(text, ":v{}", key.version());
-    for (index, part) in key.parts().iter().enumerate() {
+    let _ = write!(text, ":v{version}");
+    for (index, part) in parts.iter().enumerate() {
         text.push(if index == 0 { ':' } else { '&' });
         escape_into(&mut text, part.name());
         if let Some(value) = part.value() {
@@ -42,7 +41,8 @@ pub(super) fn write(key: &CacheKey) -> Box<str> {
     text.into_boxed_str()
 }
 
-pub(super) fn parse(text: &str) -> Result<CacheKey, KeyParseError> {
+/// Whether the text is canonical is to be looked at.
+pub(super) fn parse(text: &str) -> Result<Parsed, KeyParseError> {
     let (namespace, rest) = Namespace::split(text);
     let mut sections = rest.split(':');
     let (Some(prefix), Some(version)) = (sections.next(), sections.next()) else {
@@ -60,13 +60,12 @@ pub(super) fn parse(text: &str) -> Result<CacheKey, KeyParseError> {
         None => Vec::new(),
         Some(parts) => parts.split('&').map(parse_part).collect::<Result<_, _>>()?,
     };
-    let key = CacheKey::new(unescape(prefix)?, version, parts).in_namespace(&namespace);
-    // One comparison rejects every other spelling: needless or lower-case escapes, `v01`, `v+1`.
-    if key.as_text() == text && namespace.is_canonical()? {
-        Ok(key)
-    } else {
-        Err(KeyParseError::NotCanonical)
-    }
+    Ok(Parsed {
+        namespace,
+        prefix: unescape(prefix)?,
+        version,
+        parts,
+    })
 }
 
 fn parse_part(part: &str) -> Result<KeyPart, KeyParseError> {
@@ -76,52 +75,10 @@ fn parse_part(part: &str) -> Result<KeyPart, KeyParseError> {
     })
 }
 
-const fn must_be_escaped(byte: u8) -> bool {
-    matches!(byte, b'%' | b':' | b'&' | b'=' | b' ') || byte.is_ascii_control()
-}
-
-pub(super) fn escape_into(text: &mut String, raw: &str) {
-    let mut rest = raw;
-    while let Some(at) = rest.bytes().position(must_be_escaped) {
-        // Only ASCII is escaped, so `at` and `at + 1` are character boundaries.
-        text.push_str(&rest[..at]);
-        let _ = write!(text, "%{:02X}", rest.as_bytes()[at]);
-        rest = &rest[at + 1..];
-    }
-    text.push_str(rest);
-}
-
-pub(super) fn unescape(text: &str) -> Result<String, KeyParseError> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let (Some(digits), Some(tail)) = (rest.get(..2), rest.get(2..)) else {
-            return Err(KeyParseError::Escape);
-        };
-        bytes.push(hexadecimal(digits)?);
-        rest = tail;
-    }
-    String::from_utf8(bytes).map_err(|_| KeyParseError::Escape)
-}
-
-fn hexadecimal(digits: &[u8]) -> Result<u8, KeyParseError> {
-    digits.iter().try_fold(0, |number, digit| {
-        let digit = char::from(*digit)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-            .ok_or(KeyParseError::Escape)?;
-        Ok(number * 16 + digit)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::CacheKey;
 
     /// The key in these namespaces, from the outside in.
     fn within(names: &[&str], key: CacheKey) -> CacheKey {

@@ -1,9 +1,6 @@
 //! What an operation has done to a layer.
 
-use crate::{
-    BackendErrorKind, BackendResult,
-    repeated::{Answer, made_by},
-};
+use crate::{BackendErrorKind, BackendResult, outcome::made_by, repeated::Answer};
 
 /// What an operation has done to a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use super::{
     waiters::Waiter,
 };
 use crate::{
-    composition::{DEFAULT_LABEL, owed::Owed, policy::RepairPace},
+    composition::{label::DEFAULT_LABEL, owed::Owed, policy::RepairPace},
     log::Name,
     sync::{
         Mutex, MutexGuard,

@@ -1,5 +1,8 @@
 //! How a composition reads, writes and refills.
 
+mod asks_l2;
+mod observed;
+mod race_loser;
 mod read;
 mod read_decision;
 mod refill;
@@ -8,6 +11,8 @@ mod write;
 
 use std::{num::NonZeroUsize, time::Duration};
 
+pub use asks_l2::AsksL2;
+pub use race_loser::RaceLoserPolicy;
 pub use read::{
     CompositionReadPolicy, Observed, ParallelReadPolicy, RaceReadPolicy, ReadDecision, ReadResult,
     ReadStep, SequentialReadPolicy,
@@ -18,33 +23,6 @@ pub use write::{
     CompositionWritePolicy, OptimisticParallelWritePolicy, RaceWritePolicy, SequentialWritePolicy,
     StrictWritePolicy,
 };
-
-/// What becomes of the slower layer's operation in a race that the other layer has won.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RaceLoserPolicy {
-    /// It is handed to the background and runs to its end. (`DisabledOffload` drops it.)
-    #[default]
-    Offload,
-    /// It is dropped where it stands. After a write, the layer that lost is then bypassed for that
-    /// key, until a write, a refill or a repair reaches it.
-    Drop,
-}
-
-/// When a policy asks L2, where L1 has answered first.
-///
-/// Where that is known beforehand, a composition needs none of the futures by which a policy may wait for
-/// either layer, or leave one to the background.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AsksL2 {
-    /// Whatever L1 has answered, and then decides by both answers.
-    Always,
-    /// If L1's answer leaves it open: a read without a value, or a write that L1 has taken.
-    IfLeftOpen,
-    /// That is not known beforehand.
-    #[default]
-    Unforeseen,
-}
 
 /// How a composition reads, writes and refills: a value to build one with.
 ///

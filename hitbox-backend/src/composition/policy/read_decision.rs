@@ -4,41 +4,16 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Expiry, Offload};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload};
 
-use super::read::{CompositionReadPolicy, ReadResult};
+use super::{
+    observed::{Observed, ReadStep},
+    read::{CompositionReadPolicy, ReadResult},
+};
 use crate::composition::{
     CompositionLayer, RaceLoserPolicy,
     read::{Answer, Flight, Flights, Hit, ReadOp},
 };
-
-/// What a read knows of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Observed {
-    /// It was not asked.
-    NotAsked,
-    /// It was asked, and has not answered.
-    Pending,
-    /// It has a live value that expires then.
-    Hit(Expiry),
-    /// It has no live value.
-    Miss,
-    /// It failed.
-    Failed,
-}
-
-/// What a read does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadStep {
-    /// Asks a layer, and goes on without waiting for it.
-    Ask(CompositionLayer),
-    /// Waits until a layer that was asked has answered.
-    Wait,
-    /// Answers with this layer's value.
-    Answer(CompositionLayer),
-    /// Ends without a value: with a miss if a layer has answered, else with the error of the last layer.
-    NoHit,
-}
 
 /// A read policy as a pure function: what is known of the layers, and what the read does next.
 ///

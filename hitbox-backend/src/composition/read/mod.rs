@@ -17,6 +17,5 @@ pub(super) use answer::{answer, look_again, mark_miss};
 pub(super) use failures::{collect, note};
 pub(super) use flight::{Flight, Flights};
 pub(super) use op::{Answer, Hit, ReadOp};
-pub(super) use settle::{Ended, Settled};
-pub(super) use single::Noted;
+pub(super) use settle::{Ended, Noted, Settled};
 pub(super) use source::SourcePaths;

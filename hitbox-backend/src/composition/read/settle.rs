@@ -5,7 +5,7 @@ use hitbox_core::{
     BoxContext, CacheKey, CacheValue, Failures, Offload, OffloadKey, Raw, Stamp, clock::Moment,
 };
 
-use super::{Hit, ReadOp, answer, mark_miss, note, single::Noted};
+use super::{Hit, ReadOp, answer, mark_miss, note};
 use crate::{
     Attempt, Backend, BackendError, BackendResult, ReadOutcome,
     composition::{
@@ -17,6 +17,9 @@ use crate::{
         repair,
     },
 };
+
+/// The answer of a layer that was waited for, and what it noted.
+pub(in crate::composition) type Noted = (ReadOutcome, BoxContext);
 
 /// A read whose policy has decided.
 pub(in crate::composition) struct Ended {

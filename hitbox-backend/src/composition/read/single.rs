@@ -4,7 +4,9 @@ use futures::future::BoxFuture;
 use hitbox_core::{BoxContext, CacheKey, Failures, Offload, Raw, clock::Moment};
 
 use super::{
-    Answer, Ended, Flight, Flights, ReadOp, answer, collect, op::Decision, settle::Settled,
+    Answer, Ended, Flight, Flights, ReadOp, answer, collect,
+    op::Decision,
+    settle::{Noted, Settled},
 };
 use crate::{
     Attempt, Backend, BackendError, ReadAttempt, ReadOutcome,
@@ -13,9 +15,6 @@ use crate::{
         ReadStep, RefillPolicy, admission::guard, layers::Handle, ledger::Trust, refill::Seen,
     },
 };
-
-/// The answer of a layer that was waited for, and what it noted.
-pub(in crate::composition) type Noted = (ReadOutcome, BoxContext);
 
 /// What the layers have been asked for.
 struct Asked<'a> {

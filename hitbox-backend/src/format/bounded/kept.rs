@@ -2,6 +2,9 @@
 
 use std::cell::Cell;
 
+/// What a map may need for an entry beside key and value.
+pub(in crate::format) const ENTRY_OVERHEAD: usize = 16;
+
 /// A node of a linked list takes 16 bytes beside its element: with this, three times what is counted.
 const LEAST_OF_NODE: usize = 8;
 

@@ -26,16 +26,13 @@ use super::{
     shape::{NodeId, Tag},
 };
 use exact::{Exact, Float};
-pub(super) use kept::Kept;
+pub(super) use kept::{ENTRY_OVERHEAD, Kept};
 pub(super) use limits::{EMPTY_ELEMENTS, Limits};
 pub(super) use requests::Requests;
 use visitor::{BoundedVisitor, Length};
 
 /// How deep values may be nested, as in `serde_json`.
 pub(super) const MAX_DEPTH: u8 = 128;
-
-/// What a map may need for an entry beside key and value.
-pub(super) const ENTRY_OVERHEAD: usize = 16;
 
 pub(super) const DECODES_BY_LOOKING: &str = "it decodes by looking at what is there, which the format does not say \
      (serde_json::Value, and serde's untagged, tag and flatten do)";

@@ -10,9 +10,7 @@ mod variation;
 use std::any::TypeId;
 
 use super::tag::Tag;
-pub(super) use node::{Node, Request};
-
-pub(super) type NodeId = usize;
+pub(super) use node::{Node, NodeId, Request};
 
 /// How many requests a type may consist of.
 const MOST_NODES: usize = 4_096;

@@ -8,6 +8,7 @@
 
 mod access;
 mod canon;
+mod description;
 mod fnv;
 mod graph;
 mod memory;
@@ -22,98 +23,11 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
+pub(super) use description::{Aliased, Node, NodeId, Readable, Shape, Untraced, Why};
 pub(super) use fnv::Fnv;
 use graph::{Graph, ROOT};
 use probe::Probe;
 pub(super) use tag::Tag;
-
-pub(super) type NodeId = usize;
-
-/// Whom a format is for, which some types ask before they deserialize.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Readable {
-    ByMachines,
-    ByHumans,
-}
-
-impl Readable {
-    pub(super) fn of(is_human_readable: bool) -> Self {
-        if is_human_readable {
-            Self::ByHumans
-        } else {
-            Self::ByMachines
-        }
-    }
-}
-
-/// A request that a type makes, and where those for its parts are.
-#[derive(Debug)]
-pub(super) struct Node {
-    pub(super) tag: Tag,
-    /// Of fields or variants.
-    pub(super) names: &'static [&'static str],
-    /// How many of the names each field has; empty if each has one.
-    pub(super) names_of: Vec<usize>,
-    pub(super) parts: Vec<NodeId>,
-    /// How much memory the decoder accounts for when it decodes each part, in bytes.
-    pub(super) memory: Vec<usize>,
-    /// The same when it asks for an element behind the last one.
-    pub(super) memory_of_end: usize,
-}
-
-impl Node {
-    /// Whether this is a name of the field at this place.
-    pub(super) fn has_name(&self, place: usize, name: &str) -> bool {
-        let Some(number) = self.names_of.get(place) else {
-            return self.names_of.is_empty() && self.names.get(place).is_some_and(|at| *at == name);
-        };
-        let before: usize = self.names_of.iter().take(place).sum();
-        let mut names = self.names.iter().skip(before).take(*number);
-        names.any(|known| *known == name)
-    }
-}
-
-/// What a type asks for, to its end.
-#[derive(Debug)]
-pub(super) struct Shape {
-    pub(super) nodes: Vec<Node>,
-    pub(super) root: NodeId,
-    /// Never 0.
-    pub(super) fingerprint: u64,
-    /// How much memory the decoder accounts for before it comes to a part.
-    pub(super) memory: usize,
-    /// The most that it accounts for at once, for a part of any request; `None` if the type decodes by
-    /// looking, so that what it asks for is not known.
-    pub(super) most_memory: Option<usize>,
-}
-
-/// A type that could not be traced to its end.
-#[derive(Debug)]
-pub(super) struct Untraced {
-    pub(super) why: Why,
-    /// The structs that have been seen to have names more than fields.
-    #[cfg_attr(
-        not(feature = "json"),
-        expect(dead_code, reason = "what is noted stands beside JSON")
-    )]
-    pub(super) aliased: Vec<Aliased>,
-}
-
-/// The names of a struct, and how many fields it has.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Aliased {
-    pub(super) names: &'static [&'static str],
-    pub(super) fields: usize,
-}
-
-/// Why a type could not be traced to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
-    /// It decodes by looking at what is there.
-    DecodesByLooking,
-    /// It refuses the values that would show what follows, does not ask alike each time, or is too large.
-    Refuses,
-}
 
 /// More than any type needs: each pass finds something new.
 const MOST_PASSES: usize = 20_000;

@@ -1,10 +1,7 @@
 use std::mem;
 
 use super::series::Series;
-use crate::{
-    Backend, BackendResult,
-    repeated::{Answer, change_in_doubt},
-};
+use crate::{Backend, BackendResult, outcome::change_in_doubt, repeated::Answer};
 
 /// The attempts of a call for many keys: only those that failed are asked again.
 pub(super) struct Bulk<'r, B, T> {

@@ -123,6 +123,10 @@ impl<B: Backend> Retry<B> {
         self.inner
     }
 
+    fn series(&self, operation: Operation) -> Series<'_, B> {
+        Series::begin(&self.inner, &self.config, operation)
+    }
+
     /// Makes attempts until one says what the call returns.
     async fn one<T, F>(
         &self,
@@ -133,7 +137,7 @@ impl<B: Backend> Retry<B> {
         T: Answer + Send,
         F: Future<Output = BackendResult<T>> + Send,
     {
-        let mut attempts = Single::new(Series::begin(self, operation));
+        let mut attempts = Single::new(self.series(operation));
         loop {
             let outcome = attempts.series.attempt(attempt()).await;
             if let Some(outcome) = attempts.settle(outcome).await {
@@ -154,7 +158,7 @@ impl<B: Backend> Retry<B> {
         T: Answer + Send,
         F: Future<Output = Vec<BackendResult<T>>> + Send,
     {
-        let series = Series::begin(self, operation);
+        let series = self.series(operation);
         let outcomes = series.attempt_many(keys.len(), first).await;
         let mut bulk = Bulk::new(series, outcomes);
         while let Some(asked) = bulk.next().await {
@@ -170,7 +174,7 @@ impl<B: Backend> Retry<B> {
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
         form: Entries,
     ) -> Vec<BackendResult<()>> {
-        let series = Series::begin(self, Operation::Write);
+        let series = self.series(Operation::Write);
         let call = self.store_once(entries.clone(), form);
         let outcomes = series.attempt_many(entries.len(), call).await;
         let mut bulk = Bulk::new(series, outcomes);
@@ -232,7 +236,7 @@ impl<B: Backend> Backend for Retry<B> {
     }
 
     async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
-        let mut attempts = Single::new(Series::begin(self, Operation::Read));
+        let mut attempts = Single::new(self.series(Operation::Read));
         loop {
             let call = self.inner.read_with(key, context);
             let outcome = attempts.series.attempt(call).await;
@@ -262,7 +266,7 @@ impl<B: Backend> Backend for Retry<B> {
         keys: &[CacheKey],
         contexts: &mut [BoxContext],
     ) -> Vec<ReadOutcome> {
-        let series = Series::begin(self, Operation::Read);
+        let series = self.series(Operation::Read);
         let call = self.inner.read_many_with(keys, contexts);
         let first = series.attempt_many(keys.len(), call).await;
         let mut bulk = Bulk::new(series, first);

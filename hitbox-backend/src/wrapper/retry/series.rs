@@ -2,7 +2,7 @@ use std::{future::Future, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{Retry, WriteRetry};
+use super::config::{RetryConfig, WriteRetry};
 use crate::{
     Backend, BackendError, BackendErrorKind, BackendResult, Operation, wrapper::CircuitOpen,
 };
@@ -12,7 +12,8 @@ const TIMER_GRANULARITY: Duration = Duration::from_millis(1);
 
 /// The attempts of one call, under its deadline.
 pub(super) struct Series<'r, B> {
-    retry: &'r Retry<B>,
+    inner: &'r B,
+    config: &'r RetryConfig,
     operation: Operation,
     /// `None`: further off than clocks can count.
     deadline: Option<Instant>,
@@ -20,11 +21,12 @@ pub(super) struct Series<'r, B> {
 }
 
 impl<'r, B: Backend> Series<'r, B> {
-    pub(super) fn begin(retry: &'r Retry<B>, operation: Operation) -> Self {
+    pub(super) fn begin(inner: &'r B, config: &'r RetryConfig, operation: Operation) -> Self {
         Self {
-            retry,
+            inner,
+            config,
             operation,
-            deadline: Instant::now().checked_add(retry.config.within),
+            deadline: Instant::now().checked_add(config.within),
             failed: 0,
         }
     }
@@ -58,7 +60,7 @@ impl<'r, B: Backend> Series<'r, B> {
     }
 
     fn too_late(&self) -> BackendError {
-        let (label, within) = (self.retry.inner.label(), self.retry.config.within);
+        let (label, within) = (self.inner.label(), self.config.within);
         BackendError::new(BackendErrorKind::Timeout, self.operation, label)
             .with_detail(format!("not done within {within:?}, retries included"))
     }
@@ -72,12 +74,10 @@ impl<'r, B: Backend> Series<'r, B> {
         match self.operation {
             // A removal that comes late costs a miss.
             Operation::Read | Operation::Remove => true,
-            Operation::Write | Operation::Open | Operation::Maintain => {
-                match self.retry.config.writes {
-                    WriteRetry::Untouched => error.is_definite(),
-                    WriteRetry::Always => true,
-                }
-            }
+            Operation::Write | Operation::Open | Operation::Maintain => match self.config.writes {
+                WriteRetry::Untouched => error.is_definite(),
+                WriteRetry::Always => true,
+            },
         }
     }
 
@@ -95,7 +95,7 @@ impl<'r, B: Backend> Series<'r, B> {
     /// Waits before the next attempt. `false`, at once, if there is to be none: there have been
     /// enough, or the deadline would be over before it began.
     pub(super) async fn pause(&mut self) -> bool {
-        let config = &self.retry.config;
+        let config = self.config;
         if self.failed >= config.retries {
             return false;
         }
@@ -106,7 +106,7 @@ impl<'r, B: Backend> Series<'r, B> {
         if self.deadline.is_some_and(is_late) {
             return false;
         }
-        tracing::debug!(backend = %self.retry.inner.label(), failed = self.failed, ?pause, "trying again");
+        tracing::debug!(backend = %self.inner.label(), failed = self.failed, ?pause, "trying again");
         sleep(pause).await;
         true
     }

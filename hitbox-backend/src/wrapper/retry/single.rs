@@ -1,8 +1,5 @@
 use super::series::Series;
-use crate::{
-    Backend, BackendError, BackendResult,
-    repeated::{Answer, change_in_doubt},
-};
+use crate::{Backend, BackendError, BackendResult, outcome::change_in_doubt, repeated::Answer};
 
 /// The attempts of a call for one key.
 pub(super) struct Single<'r, B> {

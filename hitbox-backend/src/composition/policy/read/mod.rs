@@ -11,7 +11,10 @@ use hitbox_core::{BoxContext, CacheContext, CacheKey, CacheValue, Offload};
 
 use crate::composition::{CompositionLayer, RaceLoserPolicy};
 
-pub use super::read_decision::{Observed, ReadDecision, ReadStep};
+pub use super::{
+    observed::{Observed, ReadStep},
+    read_decision::ReadDecision,
+};
 pub use parallel::ParallelReadPolicy;
 pub use race::RaceReadPolicy;
 pub use sequential::SequentialReadPolicy;

@@ -2,8 +2,9 @@
 
 use std::any::TypeId;
 
-use super::NodeId;
 use crate::format::shape::tag::Tag;
+
+pub(in crate::format::shape) type NodeId = usize;
 
 /// A request, as far as it tells one from another.
 #[derive(Clone, Copy)]
