@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn steps_after_a_failure_are_run_only_when_asked() {
-        let before = ["passed", "passed", "passed", "not run", "FAILED"];
+        let before = ["passed", "passed", "passed", "passed", "not run", "FAILED"];
         let after = STEPS.len() - before.len();
         let stopped = [&before[..], &vec!["not reached"; after]].concat();
         assert_eq!(outcomes(OnFailure::Stop), stopped);

@@ -2,6 +2,7 @@
 
 mod bench;
 mod ci;
+mod circles;
 mod copy;
 mod drop_in;
 mod example;

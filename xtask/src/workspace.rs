@@ -23,6 +23,8 @@ pub struct Workspace {
 pub struct Library {
     /// The name of the crate.
     pub name: String,
+    /// Its `lib.rs`.
+    pub root: PathBuf,
     /// The names of its features.
     pub features: Vec<String>,
 }
@@ -124,14 +126,14 @@ fn root() -> PathBuf {
 
 fn libraries(metadata: &Value) -> Vec<Library> {
     let packages = metadata["packages"].as_array().into_iter().flatten();
-    let libraries = packages.filter(|package| is_published(package) && has_library(package));
-    libraries
-        .map(|package| Library {
-            name: package["name"].as_str().unwrap_or_default().to_owned(),
-            features: package["features"]
-                .as_object()
-                .map(|features| features.keys().cloned().collect())
-                .unwrap_or_default(),
+    let published = packages.filter(|package| is_published(package));
+    published
+        .filter_map(|package| {
+            Some(Library {
+                name: package["name"].as_str()?.to_owned(),
+                root: library_root(package)?,
+                features: package["features"].as_object()?.keys().cloned().collect(),
+            })
         })
         .collect()
 }
@@ -141,10 +143,13 @@ fn is_published(package: &Value) -> bool {
     package["publish"] != json!([])
 }
 
-fn has_library(package: &Value) -> bool {
-    let targets = package["targets"].as_array().into_iter().flatten();
-    let mut kinds = targets.flat_map(|target| target["kind"].as_array().into_iter().flatten());
-    kinds.any(|kind| kind == "lib" || kind == "proc-macro")
+fn library_root(package: &Value) -> Option<PathBuf> {
+    let mut targets = package["targets"].as_array()?.iter();
+    let library = targets.find(|target| {
+        let mut kinds = target["kind"].as_array().into_iter().flatten();
+        kinds.any(|kind| kind == "lib" || kind == "proc-macro")
+    })?;
+    library["src_path"].as_str().map(PathBuf::from)
 }
 
 #[cfg(test)]
@@ -157,13 +162,14 @@ mod tests {
             {
                 "name": "cache",
                 "features": { "default": ["json"], "json": [] },
-                "targets": [{ "kind": ["test"] }, { "kind": ["lib"] }],
+                "targets": [{ "kind": ["test"] }, { "kind": ["lib"], "src_path": "/cache/src/lib.rs" }],
             },
             { "name": "tool", "features": {}, "targets": [{ "kind": ["bin"] }] },
             { "name": "ours", "publish": [], "features": {}, "targets": [{ "kind": ["lib"] }] },
         ]});
         let expected = Library {
             name: "cache".into(),
+            root: "/cache/src/lib.rs".into(),
             features: vec!["default".into(), "json".into()],
         };
         assert_eq!(libraries(&metadata), [expected]);

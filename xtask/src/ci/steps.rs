@@ -1,3 +1,4 @@
+mod circles;
 mod deny;
 mod faults;
 mod features;
@@ -27,6 +28,11 @@ pub(super) const STEPS: &[Step] = &[
             let arguments = ["fmt", "--all", "--check"];
             command::run(&mut session.workspace.cargo(&arguments))
         },
+    },
+    Step {
+        name: "circles",
+        about: "no files of a published crate import each other",
+        run: circles::run,
     },
     Step {
         name: "clippy",

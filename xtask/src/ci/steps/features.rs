@@ -40,6 +40,7 @@ mod tests {
 
     fn selected(features: &[&str]) -> Vec<String> {
         let library = Library {
+            root: "lib.rs".into(),
             name: "cache".into(),
             features: features.iter().map(ToString::to_string).collect(),
         };

@@ -74,7 +74,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G7",
         mistake: "an ampersand in a key is not escaped",
-        file: "hitbox-core/src/key/text.rs",
+        file: "hitbox-core/src/key/escape.rs",
         right: "matches!(byte, b'%' | b':' | b'&' | b'=' | b' ')",
         wrong: "matches!(byte, b'%' | b':' | b'=' | b' ')",
         check: KEY_FORM,

@@ -20,7 +20,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G3",
         mistake: "the retry wrapper hides that an attempt before the last may take effect yet",
-        file: "hitbox-backend/src/repeated.rs",
+        file: "hitbox-backend/src/outcome.rs",
         right: "answer.change().filter(|_| !failed.is_definite())",
         wrong: "answer.change().filter(|_| failed.is_retryable() && failed.is_definite())",
         check: REPEATED,
