@@ -2,7 +2,7 @@
 //! waited for again and again.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{alloc::System, num::NonZeroUsize, sync::Mutex, time::Duration};
+use std::{alloc::System, num::NonZeroUsize, ops::Range, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -66,6 +66,31 @@ fn dropped_waiters_of_one_key_take_bounded_memory() {
         held < 500_000,
         "{held} bytes held by 100,000 dropped futures"
     );
+}
+
+#[test]
+fn forgotten_keys_take_bounded_memory() {
+    let _guard = ONE_AT_A_TIME.lock();
+    let (l1, faults) = FaultyBackend::new(MemoryBackend::new());
+    let policy = CompositionPolicy::new().record_capacity(NonZeroUsize::new(1_024).unwrap());
+    let cache = l1.compose_with(Forgetful, DisabledOffload, policy);
+    faults.writes().always(Fault::FailBeforeEffect);
+    let region = Region::new(ALLOCATOR);
+    let held_after = |numbers: Range<u32>| {
+        for number in numbers {
+            let key = CacheKey::from_pair("id", number.to_string());
+            cache.write(&key, value()).now_or_never().unwrap().unwrap();
+        }
+        let change = region.change();
+        change
+            .bytes_allocated
+            .saturating_sub(change.bytes_deallocated)
+    };
+    // Two times as many keys as the record holds, and a filter of 29 KiB.
+    let few = held_after(0..100_000);
+    assert!(few < 3_000_000, "{few} bytes held, record_capacity 1,024");
+    let many = held_after(100_000..200_000);
+    assert!(many < few + 250_000, "{few} bytes held, then {many}");
 }
 
 #[test]

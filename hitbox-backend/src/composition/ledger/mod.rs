@@ -15,6 +15,7 @@ mod counts;
 mod effect;
 mod forgotten;
 mod help;
+mod idle;
 mod key_state;
 mod layer_fence;
 mod pending;

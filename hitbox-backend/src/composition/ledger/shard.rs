@@ -13,6 +13,7 @@ use super::{
     effect::Effect,
     forgotten::Forgotten,
     help::SharedTask,
+    idle::Idle,
     key_state::{Asked, KeyState, Stamped},
     repairable::Repairable,
     waiters::{Offers, Place, Waiter, Waiters},
@@ -88,14 +89,9 @@ impl Entry {
 /// Some of the keys.
 pub(super) struct Shard {
     entries: HashMap<CacheKey, Entry, CacheKeyHash>,
-    /// Idle keys, the longest idle first, each with its count of ends when it came here.
-    idle: VecDeque<(CacheKey, u64)>,
-    idle_capacity: usize,
+    idle: Idle,
     /// Layers that something may still reach late, in the order in which that lapses.
     lapses: VecDeque<(Instant, CacheKey, CompositionLayer)>,
-    /// The newest remove, and the last end, among the keys that were let go.
-    forgotten_remove: Stamp,
-    forgotten_end: u64,
     /// Per layer: keys that were given up. What the layer's fence is about.
     given_up: [Forgotten; 2],
     last_id: u64,
@@ -105,11 +101,8 @@ impl Shard {
     pub(super) fn new(idle_capacity: usize) -> Self {
         Self {
             entries: HashMap::with_hasher(CacheKeyHash),
-            idle: VecDeque::new(),
-            idle_capacity,
+            idle: Idle::new(idle_capacity),
             lapses: VecDeque::new(),
-            forgotten_remove: Stamp::ZERO,
-            forgotten_end: 0,
             given_up: [(); 2].map(|()| Forgotten::new(idle_capacity)),
             last_id: 0,
         }
@@ -173,7 +166,7 @@ impl Shard {
             }
             Some(_) | None => {
                 if let (Stamped::Write(created), Origin::Load) = (operation, origin)
-                    && created <= self.forgotten_remove
+                    && self.idle.may_be_removed_since(created)
                 {
                     return Err(Refusal::Unprovable);
                 }
@@ -238,7 +231,7 @@ impl Shard {
             Some(entry) if entry.state.remembers() => {
                 entry.state.is_untouched_since(ends_when_read_began)
             }
-            Some(_) | None => self.forgotten_end <= ends_when_read_began,
+            Some(_) | None => self.idle.is_untouched_since(ends_when_read_began),
         };
         if !untouched || entry.is_some_and(|entry| entry.waiters.is_busy_in(layer)) {
             return None;
@@ -449,16 +442,13 @@ impl Shard {
         } else if entry.is_idle() && !entry.queued {
             entry.queued = true;
             let ended = entry.state.ended();
-            self.idle.push_back((key.clone(), ended));
+            self.idle.push(key.clone(), ended);
             self.forget_the_longest_idle();
         }
     }
 
     fn forget_the_longest_idle(&mut self) {
-        while self.idle.len() > self.idle_capacity {
-            let Some((key, ended)) = self.idle.pop_front() else {
-                return;
-            };
+        while let Some((key, ended)) = self.idle.pop_surplus() {
             let hash_map::Entry::Occupied(mut occupied) = self.entries.entry(key.clone()) else {
                 continue;
             };
@@ -468,11 +458,9 @@ impl Shard {
                 entry.queued = false;
             } else if entry.state.ended() != ended {
                 // Something was done to it since it came here.
-                self.idle.push_back((key, entry.state.ended()));
+                self.idle.push(key, entry.state.ended());
             } else {
-                let state = occupied.remove().state;
-                self.forgotten_remove = self.forgotten_remove.max(state.removed());
-                self.forgotten_end = self.forgotten_end.max(state.ended());
+                self.idle.forget(&occupied.remove().state);
             }
         }
     }
