@@ -102,7 +102,7 @@ impl MokaBackendBuilder<CapacityUnset> {
     ///
     /// An entry weighs what it takes: its key (with its text form), the payload, the decoded object
     /// beside it (estimated by the payload's length, or four times that if it is compressed), and
-    /// 500 bytes of bookkeeping (measured: `cargo test -p hitbox-moka --test memory -- --nocapture`).
+    /// 500 bytes of bookkeeping (measured: `cargo test -p hitbox-moka --test allocator -- --nocapture`).
     /// For a moment there can be a little more, a thirty-second of the capacity and a few
     /// entries: moka evicts after it has let a write in.
     #[must_use]

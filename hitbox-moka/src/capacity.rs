@@ -16,7 +16,7 @@ pub enum Capacity {
 /// its share of the hash table, reference counts, the decoded object's own frame.
 ///
 /// About 330 bytes are asked of the allocator for it, in a dozen small pieces; glibc's rounding and
-/// headers make that 500 of resident memory. `cargo test -p hitbox-moka --test memory -- --nocapture`
+/// headers make that 500 of resident memory. `cargo test -p hitbox-moka --test allocator -- --nocapture`
 /// prints both, and fails when the first has moved.
 const ENTRY_OVERHEAD: usize = 500;
 

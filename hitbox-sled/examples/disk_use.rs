@@ -6,7 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failing example panics")]
 
-#[path = "../tests/churn/mod.rs"]
+#[path = "../tests/it/churn.rs"]
 mod churn;
 
 use std::time::Instant;

@@ -24,47 +24,87 @@ Usage: cargo xtask repeat [OPTIONS]
 Options:
       --times N    How often to run each program; 50 if left out
       --busy N     How many threads to keep busy meanwhile; none if left out
-      --timing     Only the programs that hold real time against a limit
-      --only WORD  Only programs whose name (hitbox-redis/faults) contains it; may be given
+      --timing     Only the tests that hold real time against a limit
+      --only WORD  Only programs whose name (hitbox-redis/it) contains it; may be given
                    several times
       --skip WORD  No program whose name contains it; may be given several times
       --list       Print the names of the programs, and run none
   -h, --help       Print this
 ";
 
-/// The programs that hold real time against a limit.
-const TIMING: [&str; 30] = [
-    "hitbox-backend/offload",
-    "hitbox-backend/offload_close",
-    "hitbox-backend/offload_deferred",
-    "hitbox-dynamodb/batches",
-    "hitbox-dynamodb/composed_deadlines",
-    "hitbox-dynamodb/connections",
-    "hitbox-dynamodb/credentials",
-    "hitbox-dynamodb/faults",
-    "hitbox-dynamodb/outage",
-    "hitbox-dynamodb/replies",
-    "hitbox-moka/eviction",
-    "hitbox-moka/sweep",
-    "hitbox-redis/apart",
-    "hitbox-redis/batches",
-    "hitbox-redis/clocks",
-    "hitbox-redis/cluster",
-    "hitbox-redis/composed_deadlines",
-    "hitbox-redis/deadlines",
-    "hitbox-redis/errors",
-    "hitbox-redis/failover",
-    "hitbox-redis/faults",
-    "hitbox-redis/log",
-    "hitbox-redis/quiet",
-    "hitbox-redis/repeats",
-    "hitbox-redis/runtimes",
-    "hitbox-sled/directory",
-    "hitbox-sled/few_threads",
-    "hitbox-sled/threads",
-    "test-servers/proxy",
-    "test-servers/redis",
+/// All of them.
+const TIMING: &[Timing] = &[
+    Timing {
+        program: "hitbox-backend/offload",
+        modules: &[],
+    },
+    Timing {
+        program: "hitbox-backend/offload_close",
+        modules: &[],
+    },
+    Timing {
+        program: "hitbox-backend/offload_deferred",
+        modules: &[],
+    },
+    Timing {
+        program: "hitbox-dynamodb/it",
+        modules: &[
+            "batches",
+            "composed_deadlines",
+            "connections",
+            "credentials",
+            "faults",
+            "outage",
+            "replies",
+        ],
+    },
+    Timing {
+        program: "hitbox-moka/it",
+        modules: &["eviction", "sweep"],
+    },
+    Timing {
+        program: "hitbox-redis/it",
+        modules: &[
+            "apart",
+            "batches",
+            "cluster",
+            "composed_deadlines",
+            "deadlines",
+            "errors",
+            "failover",
+            "faults",
+            "repeats",
+            "runtimes",
+        ],
+    },
+    Timing {
+        program: "hitbox-redis/log",
+        modules: &[],
+    },
+    Timing {
+        program: "hitbox-sled/few_threads",
+        modules: &[],
+    },
+    Timing {
+        program: "hitbox-sled/it",
+        modules: &["directory", "threads"],
+    },
+    Timing {
+        program: "test-servers/proxy",
+        modules: &[],
+    },
+    Timing {
+        program: "test-servers/redis",
+        modules: &[],
+    },
 ];
+
+/// Tests that hold real time against a limit.
+struct Timing {
+    program: &'static str,
+    /// Where in the program they are; everywhere if empty.
+    modules: &'static [&'static str],
+}
 
 #[derive(Debug)]
 struct Options {
@@ -72,7 +112,15 @@ struct Options {
     busy: usize,
     only: Vec<String>,
     skip: Vec<String>,
+    tests: Tests,
     action: Action,
+}
+
+/// Which tests of the programs.
+#[derive(Clone, Copy, Debug)]
+enum Tests {
+    All,
+    Timing,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +164,7 @@ fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Error> {
         busy: 0,
         only: Vec::new(),
         skip: Vec::new(),
+        tests: Tests::All,
         action: Action::Run,
     };
     while let Some(argument) = arguments.next()? {
@@ -123,7 +172,7 @@ fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Error> {
             Arg::Short('h') | Arg::Long("help") => return Ok(None),
             Arg::Long("times") => options.times = arguments.value()?.parse()?,
             Arg::Long("busy") => options.busy = arguments.value()?.parse()?,
-            Arg::Long("timing") => options.only.extend(TIMING.map(str::to_owned)),
+            Arg::Long("timing") => options.tests = Tests::Timing,
             Arg::Long("only") => options.only.push(arguments.value()?.string()?),
             Arg::Long("skip") => options.skip.push(arguments.value()?.string()?),
             Arg::Long("list") => options.action = Action::List,
@@ -136,7 +185,20 @@ fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Error> {
 impl Options {
     fn wants(&self, name: &str) -> bool {
         let contains = |word: &String| name.contains(word.as_str());
-        (self.only.is_empty() || self.only.iter().any(contains)) && !self.skip.iter().any(contains)
+        (self.only.is_empty() || self.only.iter().any(contains))
+            && !self.skip.iter().any(contains)
+            && self.modules_of(name).is_some()
+    }
+
+    /// Where the tests are that are wanted of a program, everywhere if empty; `None` if none is wanted.
+    fn modules_of(&self, name: &str) -> Option<&'static [&'static str]> {
+        match self.tests {
+            Tests::All => Some(&[]),
+            Tests::Timing => {
+                let of_this = TIMING.iter().find(|timing| timing.program == name);
+                of_this.map(|timing| timing.modules)
+            }
+        }
     }
 }
 
@@ -149,7 +211,7 @@ fn repeat(programs: &[Program], options: &Options) -> Result<Verdict, Failure> {
     let mut failed = 0;
     beside_busy_threads(options.busy, || {
         for program in programs {
-            let tally = repeat_one(program, options.times)?;
+            let tally = repeat_one(program, options)?;
             failed += tally.failed;
             table.push([
                 name(program),
@@ -170,11 +232,15 @@ fn repeat(programs: &[Program], options: &Options) -> Result<Verdict, Failure> {
     })
 }
 
-fn repeat_one(program: &Program, times: u32) -> Result<Tally, Failure> {
+fn repeat_one(program: &Program, options: &Options) -> Result<Tally, Failure> {
+    let times = options.times;
+    let modules = options.modules_of(&name(program)).unwrap_or_default();
+    let filters: Vec<_> = modules.iter().map(|module| format!("{module}::")).collect();
+    let filters: Vec<_> = filters.iter().map(String::as_str).collect();
     let mut tally = Tally::default();
     for round in 1..=times {
         let began = Instant::now();
-        let output = program.command(&[]).stdin(Stdio::null()).output()?;
+        let output = program.command(&filters).stdin(Stdio::null()).output()?;
         tally.longest = tally.longest.max(began.elapsed());
         if !output.status.success() {
             tally.failed += 1;
@@ -219,6 +285,8 @@ fn beside_busy_threads<T>(threads: usize, work: impl FnOnce() -> T) -> T {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn parsed(words: &[&str]) -> Options {
@@ -230,22 +298,29 @@ mod tests {
     fn programs_are_chosen_by_parts_of_their_names() {
         let all = parsed(&[]);
         assert!(all.wants("hitbox-core/hitbox_core") && all.times == 50);
-        let some = parsed(&["--only", "redis/", "--skip", "faults", "--times", "3"]);
-        assert!(some.wants("hitbox-redis/deadlines") && some.times == 3);
-        assert!(!some.wants("hitbox-redis/faults") && !some.wants("hitbox-sled/bound"));
+        let some = parsed(&["--only", "redis/", "--skip", "log", "--times", "3"]);
+        assert!(some.wants("hitbox-redis/it") && some.times == 3);
+        assert!(!some.wants("hitbox-redis/log") && !some.wants("hitbox-sled/it"));
         let timing = parsed(&["--timing", "--busy", "2"]);
-        assert!(timing.wants("hitbox-moka/sweep") && timing.busy == 2);
-        assert!(!timing.wants("hitbox-backend/formats"));
+        assert!(timing.wants("hitbox-moka/it") && timing.busy == 2);
+        assert!(!timing.wants("hitbox-moka/allocator"));
+        assert_eq!(
+            timing.modules_of("hitbox-moka/it"),
+            Some(["eviction", "sweep"].as_slice())
+        );
     }
 
     #[test]
-    fn every_program_that_holds_real_time_against_a_limit_is_there() {
+    fn every_test_that_holds_real_time_against_a_limit_is_there() {
         let workspace = Workspace::load().unwrap();
-        for name in TIMING {
-            let (package, program) = name.split_once('/').unwrap();
-            let tests = workspace.root().join(package).join("tests");
-            let file = tests.join(program).with_extension("rs");
-            assert!(file.exists() || tests.join(program).exists(), "{name}");
+        let is_there = |path: &Path| path.with_extension("rs").exists() || path.is_dir();
+        for Timing { program, modules } in TIMING {
+            let (package, file) = program.split_once('/').unwrap();
+            let tests = workspace.root().join(package).join("tests").join(file);
+            assert!(is_there(&tests), "{program}");
+            for module in *modules {
+                assert!(is_there(&tests.join(module)), "{program}, {module}");
+            }
         }
     }
 

@@ -54,7 +54,7 @@ fn case(adapter: Adapter, program: &Program, test: &str) -> Case {
             read: NONE,
             write: NONE,
             mode: NONE,
-            scenario: format!("{}: {}", program.name, test.replace('_', " ")).into(),
+            scenario: test.replace("::", ": ").replace('_', " ").into(),
         },
         adapters: Vec::new(),
         run: Box::new(move |_| {

@@ -12,9 +12,9 @@ const INTERRUPTIONS: u32 = 3;
 pub(super) enum Check {
     /// A crate's own tests.
     UnitTests(&'static str),
-    /// A crate's file of tests.
+    /// A crate's program of tests.
     Tests(&'static str, &'static str),
-    /// One test of a crate's file.
+    /// Those tests of a crate's program whose names contain this.
     Test(&'static str, &'static str, &'static str),
     /// So many operations of the model for each pair of policies, over layers in memory, from this seed.
     Model { seed: u64, operations: u64 },
@@ -31,9 +31,11 @@ impl Check {
     pub(super) fn build(self, copy: &Copy) -> Result<Command, Failure> {
         match self {
             Self::UnitTests(package) => of_tests(copy, package, "--lib", &[]),
-            Self::Tests(package, file) => of_tests(copy, package, &format!("--test={file}"), &[]),
-            Self::Test(package, file, test) => {
-                of_tests(copy, package, &format!("--test={file}"), &[test])
+            Self::Tests(package, program) => {
+                of_tests(copy, package, &format!("--test={program}"), &[])
+            }
+            Self::Test(package, program, tests) => {
+                of_tests(copy, package, &format!("--test={program}"), &[tests])
             }
             Self::Model { seed, operations } => {
                 must_compile(&mut copy.cargo(&["build", "--quiet", "--package", "simulation"]))?;
@@ -91,8 +93,8 @@ impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnitTests(package) => write!(f, "{package}, unit tests"),
-            Self::Tests(package, file) => write!(f, "{package}/tests/{file}"),
-            Self::Test(package, file, test) => write!(f, "{package}/tests/{file}, {test}"),
+            Self::Tests(package, program) => write!(f, "{package}/tests/{program}"),
+            Self::Test(package, program, tests) => write!(f, "{package}/tests/{program}, {tests}"),
             Self::Model { seed, .. } => write!(f, "model, seed {seed}"),
             Self::Schedules(part) => write!(f, "schedules, {part}"),
         }

@@ -1,0 +1,22 @@
+//! The contract of `Backend`, with each kind of capacity.
+
+use std::sync::Arc;
+
+use hitbox_backend::conformance::Subject;
+use hitbox_moka::MokaBackend;
+
+#[tokio::test]
+async fn bounded_by_entries() {
+    let cache = MokaBackend::builder()
+        .max_entries(100_000)
+        .largest_value(1 << 20)
+        .build()
+        .unwrap();
+    Subject::new(Arc::new(cache)).assert_conforms().await;
+}
+
+#[tokio::test]
+async fn bounded_by_bytes() {
+    let cache = MokaBackend::builder().max_bytes(1 << 30).build().unwrap();
+    Subject::new(Arc::new(cache)).assert_conforms().await;
+}

@@ -1,0 +1,29 @@
+//! What the adapter promises, by its public interface.
+
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
+
+mod apart;
+mod batches;
+mod builder;
+#[cfg(feature = "cluster")]
+mod cluster;
+mod commands;
+mod composed;
+mod composed_deadlines;
+mod conformance;
+mod connections;
+mod deadlines;
+mod errors;
+mod failover;
+mod faults;
+mod gate;
+mod large_replies;
+mod namespaces;
+mod policies;
+mod repeats;
+mod runtimes;
+#[path = "../server/mod.rs"]
+mod server;
+#[cfg(feature = "tls")]
+mod tls;
+mod values;
