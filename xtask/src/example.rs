@@ -79,15 +79,6 @@ impl fmt::Display for Wanted {
     }
 }
 
-impl Example {
-    fn package(&self) -> &'static str {
-        match self.wants {
-            Wanted::Nothing => "hitbox-examples",
-            Wanted::Redis | Wanted::DynamoDb => "hitbox-server-examples",
-        }
-    }
-}
-
 enum Request {
     Help,
     List,
@@ -132,18 +123,23 @@ fn list(output: &mut impl Write) -> io::Result<()> {
 /// Builds the example and lets it take the place of this process, beside the server that it needs.
 fn execute(example: &Example, arguments: &[OsString]) -> Result<Verdict, Failure> {
     let workspace = Workspace::load()?;
-    let mut build = workspace.cargo(&["build", program::MESSAGES]);
-    build.args(["--package", example.package(), "--example", example.name]);
+    let mut build = workspace.cargo(&["build", program::MESSAGES, "--example", example.name]);
     let server = match example.wants {
         Wanted::Nothing => None,
         Wanted::Redis => Some("redis"),
         Wanted::DynamoDb => Some("dynamodb"),
     };
-    if server.is_some() {
-        // In one go, so that what both depend on is built once.
-        let program = TEST_SERVERS.name();
-        build.args(["--package", program, "--bin", program, "--all-features"]);
-    }
+    match server {
+        // Few of the workspace's features are needed for these, and none that needs a C compiler.
+        None => build.args(["--package", "hitbox-examples"]),
+        // As the tests of the workspace, so that nothing is built twice.
+        Some(_) => build.args([
+            "--workspace",
+            "--all-features",
+            "--bin",
+            TEST_SERVERS.name(),
+        ]),
+    };
     let programs = program::built_by(build)?;
     let program = program::named(&programs, example.name)?;
     let mut command = match server {
