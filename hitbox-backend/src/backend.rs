@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{convert, fmt};
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
@@ -41,6 +41,31 @@ pub type ReadAttempt<'a> = Attempt<'a, ReadOutcome, (ReadOutcome, BoxContext)>;
 /// Dropping a pending write leaves the old value or the new one. It is to be polled to its end, or dropped:
 /// until then, that of a composition keeps other changes of the key waiting.
 pub type WriteAttempt<'a> = Attempt<'a, BackendResult<()>, BackendResult<()>, CacheValue<Raw>>;
+
+/// A write that has begun.
+pub(crate) type BegunWrite<'a> =
+    Attempt<'a, BackendResult<()>, BackendResult<()>, convert::Infallible>;
+
+impl<'a> BegunWrite<'a> {
+    /// Waits for what is left.
+    pub(crate) async fn finish(self) -> BackendResult<()> {
+        match self {
+            Self::Ready(outcome) => outcome,
+            Self::Pending(rest) => rest.await,
+            Self::WouldBlock(never) => match never {},
+        }
+    }
+}
+
+impl<'a> From<BegunWrite<'a>> for WriteAttempt<'a> {
+    fn from(begun: BegunWrite<'a>) -> Self {
+        match begun {
+            Attempt::Ready(outcome) => Self::Ready(outcome),
+            Attempt::Pending(rest) => Self::Pending(rest),
+            Attempt::WouldBlock(never) => match never {},
+        }
+    }
+}
 
 /// Shows no values.
 impl<T, P, B> fmt::Debug for Attempt<'_, T, P, B> {

@@ -80,11 +80,11 @@ pub use backend::{
 pub use cacheable::Cacheable;
 pub use capabilities::Capabilities;
 pub use composition::{
-    AsksL2, Compose, CompositionBackend, CompositionLayer, CompositionPolicy,
-    CompositionReadPolicy, CompositionWritePolicy, Observed, OptimisticParallelWritePolicy, Owed,
-    OwedCause, ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy, ReadDecision,
-    ReadResult, ReadStep, RefillPolicy, RepairPace, RepairPolicy, SequentialReadPolicy,
-    SequentialWritePolicy, StillDistrusted, StrictWritePolicy,
+    Compose, CompositionBackend, CompositionLayer, CompositionPolicy, CompositionReadPolicy,
+    CompositionWritePolicy, Observed, OptimisticParallelWritePolicy, Owed, OwedCause,
+    ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy, ReadDecision, ReadResult,
+    ReadStep, RefillPolicy, RepairPace, RepairPolicy, SequentialReadPolicy, SequentialWritePolicy,
+    StillDistrusted, StrictWritePolicy, WriteDecision, WriteObserved, WriteStep,
 };
 pub use compression::Compressor;
 pub use delete_status::DeleteStatus;

@@ -12,10 +12,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt;
 use hitbox_backend::{
-    AsksL2, Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Compose,
-    CompositionBackend, CompositionLayer, CompositionPolicy, CompositionWritePolicy, DeleteStatus,
-    Operation, OptimisticParallelWritePolicy, ParallelReadPolicy, ReadOutcome, RefillPolicy,
-    RepairPolicy, SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy, WriteAttempt,
+    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Compose, CompositionBackend,
+    CompositionLayer, CompositionPolicy, CompositionWritePolicy, DeleteStatus, Operation,
+    OptimisticParallelWritePolicy, ParallelReadPolicy, ReadOutcome, RefillPolicy, RepairPolicy,
+    SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy, WriteAttempt,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
 use hitbox_core::{
@@ -223,43 +223,6 @@ async fn dropped_while_l2_is_waited_for_it_may_arrive_late() {
     composed.l2().inner.write(&key, dropped).await.unwrap();
     composed.l1().remove(&key).await.unwrap();
     assert_eq!(held(&composed), None);
-}
-
-/// Says when it asks L2, and leaves the decision to the futures all the same.
-struct Contradicts;
-
-#[async_trait]
-impl CompositionWritePolicy for Contradicts {
-    async fn execute_with<F1, F2, Fut1, Fut2, O>(
-        &self,
-        key: CacheKey,
-        write_l1: F1,
-        write_l2: F2,
-        offload: &O,
-    ) -> BackendResult<()>
-    where
-        F1: FnOnce(CacheKey) -> Fut1 + Send,
-        F2: FnOnce(CacheKey) -> Fut2 + Send,
-        Fut1: Future<Output = BackendResult<()>> + Send + 'static,
-        Fut2: Future<Output = BackendResult<()>> + Send + 'static,
-        O: Offload<'static>,
-    {
-        let strict = StrictWritePolicy::new();
-        strict.execute_with(key, write_l1, write_l2, offload).await
-    }
-
-    fn asks_l2(&self) -> AsksL2 {
-        AsksL2::Always
-    }
-}
-
-#[tokio::test]
-async fn a_policy_that_contradicts_itself_writes_all_the_same() {
-    let (composed, _faults) = written_by(Contradicts);
-    composed.write(&key(), value("new")).await.unwrap();
-    assert_eq!(held(composed.l1()).unwrap(), "new");
-    assert_eq!(held(&composed.l2().inner).unwrap(), "new");
-    assert_eq!(composed.owed_len(), 0);
 }
 
 #[tokio::test]

@@ -6,10 +6,10 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use hitbox_backend::{
-    AsksL2, BackendError, CompositionReadPolicy, CompositionWritePolicy, Observed,
+    BackendError, CompositionReadPolicy, CompositionWritePolicy, Observed,
     OptimisticParallelWritePolicy, ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy,
     RaceWritePolicy, ReadResult, ReadStep, SequentialReadPolicy, SequentialWritePolicy,
-    StrictWritePolicy,
+    StrictWritePolicy, WriteObserved, WriteStep,
 };
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload};
 
@@ -104,34 +104,21 @@ impl CompositionWritePolicy for WriteKind {
         }
     }
 
-    fn execute_at_once<F1, F2>(
-        &self,
-        key: &CacheKey,
-        write_l1: F1,
-        write_l2: F2,
-    ) -> Option<Result<(), BackendError>>
-    where
-        F1: FnOnce() -> Option<Result<(), BackendError>>,
-        F2: FnOnce() -> Option<Result<(), BackendError>>,
-    {
+    fn next_step(&self, l1: WriteObserved, l2: WriteObserved) -> Option<WriteStep> {
         match self {
-            Self::Sequential => {
-                SequentialWritePolicy::new().execute_at_once(key, write_l1, write_l2)
-            }
-            Self::OptimisticParallel => {
-                OptimisticParallelWritePolicy::new().execute_at_once(key, write_l1, write_l2)
-            }
-            Self::Race => RaceWritePolicy::new().execute_at_once(key, write_l1, write_l2),
-            Self::Strict => StrictWritePolicy::new().execute_at_once(key, write_l1, write_l2),
+            Self::Sequential => SequentialWritePolicy::new().next_step(l1, l2),
+            Self::OptimisticParallel => OptimisticParallelWritePolicy::new().next_step(l1, l2),
+            Self::Race => RaceWritePolicy::new().next_step(l1, l2),
+            Self::Strict => StrictWritePolicy::new().next_step(l1, l2),
         }
     }
 
-    fn asks_l2(&self) -> AsksL2 {
+    fn if_left_behind(&self) -> RaceLoserPolicy {
         match self {
-            Self::Sequential => SequentialWritePolicy::new().asks_l2(),
-            Self::OptimisticParallel => OptimisticParallelWritePolicy::new().asks_l2(),
-            Self::Race => RaceWritePolicy::new().asks_l2(),
-            Self::Strict => StrictWritePolicy::new().asks_l2(),
+            Self::Sequential => SequentialWritePolicy::new().if_left_behind(),
+            Self::OptimisticParallel => OptimisticParallelWritePolicy::new().if_left_behind(),
+            Self::Race => CompositionWritePolicy::if_left_behind(&RaceWritePolicy::new()),
+            Self::Strict => StrictWritePolicy::new().if_left_behind(),
         }
     }
 }

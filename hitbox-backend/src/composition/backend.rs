@@ -1,7 +1,5 @@
 //! A composition is a backend.
 
-mod write;
-
 use async_trait::async_trait;
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheValue, CompressorId, FormatId, Offload, Raw,
@@ -10,10 +8,8 @@ use hitbox_core::{
 
 use super::{
     CompositionBackend, CompositionReadPolicy, CompositionWritePolicy,
-    background::Background,
     layers::{First, Second},
     ledger::Origin,
-    mutate::{self, WritePath},
     read::Settled,
 };
 use crate::{
@@ -30,19 +26,6 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
 
     pub(super) fn second(&self) -> Second<L1, L2> {
         Second(self.layers.clone())
-    }
-
-    pub(super) fn write_path<'p>(
-        &'p self,
-        background: &'p Background<'p, O>,
-    ) -> WritePath<'p, W, O> {
-        WritePath {
-            policy: &self.write,
-            background,
-            label: self.paths.label(),
-            ledger: &self.layers.ledger,
-            rules: self.layers.rules,
-        }
     }
 }
 
@@ -64,11 +47,13 @@ where
     }
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        self.write_from(Origin::Load, key, value).await
+        self.begin_single_write(Origin::Load, key, value)
+            .finish()
+            .await
     }
 
     fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
-        self.write_at_once(Origin::Load, key, value)
+        self.begin_single_write(Origin::Load, key, value).into()
     }
 
     /// Not begun: a value that is too large for one of the layers has to be removed from the other,
@@ -82,12 +67,13 @@ where
     }
 
     async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        self.write_from(Origin::OtherLayer, key, value).await
+        self.begin_single_write(Origin::OtherLayer, key, value)
+            .finish()
+            .await
     }
 
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
-        let ledger = &self.layers.ledger;
-        mutate::remove(ledger, self.paths.label(), key, self.first(), self.second()).await
+        self.remove_one(key).await
     }
 
     async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
@@ -128,18 +114,18 @@ where
         &self,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
-        self.write_in_bulk(Origin::Load, entries).await
+        self.write_entries(Origin::Load, entries).await
     }
 
     async fn refill_many(
         &self,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
-        self.write_in_bulk(Origin::OtherLayer, entries).await
+        self.write_entries(Origin::OtherLayer, entries).await
     }
 
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
-        self.remove_in_bulk(keys).await
+        self.remove_keys(keys).await
     }
 
     fn label(&self) -> BackendLabel {

@@ -9,7 +9,7 @@ use super::CompositionLayer;
 use crate::{
     Attempt, Backend, BackendResult, DeleteStatus, Operation, ReadAttempt, ReadOutcome,
     WriteAttempt,
-    backend::{read_through, write_through},
+    backend::{BegunWrite, read_through, write_through},
     log::{Health, Name},
 };
 
@@ -112,16 +112,31 @@ impl<B: Backend> Member<B> {
         outcome
     }
 
-    pub(super) fn try_write<'a>(
+    /// Writes in place as far as that goes. What is left is to be waited for, and what comes of that to be
+    /// [noted](Self::note_write).
+    pub(super) fn begin_write<'a>(
         &'a self,
         key: &'a CacheKey,
         value: CacheValue<Raw>,
-    ) -> WriteAttempt<'a> {
+    ) -> BegunWrite<'a> {
         if !self.namespace.is_none() {
-            return Attempt::WouldBlock(value);
+            return Attempt::Pending(Box::pin(async move {
+                let own = key.in_namespace(&self.namespace);
+                write_through(&self.backend, &own, value).await
+            }));
         }
-        let note = |outcome: &_| self.health.note(Operation::Write, key, outcome);
-        noted(self.backend.try_write(key, value), note)
+        match self.backend.try_write(key, value) {
+            Attempt::Ready(outcome) => {
+                self.note_write(key, &outcome);
+                Attempt::Ready(outcome)
+            }
+            Attempt::Pending(rest) => Attempt::Pending(rest),
+            Attempt::WouldBlock(value) => Attempt::Pending(self.backend.write(key, value)),
+        }
+    }
+
+    pub(super) fn note_write(&self, key: &CacheKey, outcome: &BackendResult<()>) {
+        self.health.note(Operation::Write, key, outcome);
     }
 
     pub(super) fn try_refill<'a>(

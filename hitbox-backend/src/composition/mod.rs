@@ -30,18 +30,18 @@ mod adapter;
 mod admission;
 mod backend;
 mod background;
-mod bulk;
 mod distrust;
+mod flight;
 mod label;
 mod layers;
 mod ledger;
 mod member;
-mod mutate;
 mod owed;
 pub mod policy;
 mod read;
 mod refill;
 mod repair;
+mod write;
 
 use std::{fmt, sync::Arc};
 
@@ -56,10 +56,11 @@ pub use distrust::StillDistrusted;
 pub use hitbox_core::CompositionLayer;
 pub use owed::{Owed, OwedCause};
 pub use policy::{
-    AsksL2, CompositionPolicy, CompositionReadPolicy, CompositionWritePolicy, Observed,
+    CompositionPolicy, CompositionReadPolicy, CompositionWritePolicy, Observed,
     OptimisticParallelWritePolicy, ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy,
     RaceWritePolicy, ReadDecision, ReadResult, ReadStep, RefillPolicy, RepairPace, RepairPolicy,
-    SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy,
+    SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy, WriteDecision, WriteObserved,
+    WriteStep,
 };
 
 /// Two backends as one. Made by [`Compose`].

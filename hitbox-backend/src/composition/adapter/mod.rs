@@ -1,8 +1,9 @@
-//! Reads by policies that are one future.
+//! Reads and writes by policies that are one future.
 
 mod gather;
 mod many;
 mod read;
+mod write;
 
 pub(super) use gather::InBulk;
 pub(super) use many::drive;

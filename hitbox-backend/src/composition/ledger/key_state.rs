@@ -59,7 +59,7 @@ pub(super) struct KeyState<T> {
     removed: Stamp,
     /// Identifies the newest write or remove. Zero: none is remembered.
     newest: u64,
-    /// Writes and removes under way.
+    /// Shares of writes and removes under way.
     under_way: usize,
     /// The composition's count of ends when the last of them ended.
     ended: u64,
@@ -189,7 +189,12 @@ impl<T> KeyState<T> {
         }
     }
 
-    /// A write or remove has ended, as the one with this number.
+    /// One more share of a write or remove that is under way.
+    pub(super) const fn share(&mut self) {
+        self.under_way += 1;
+    }
+
+    /// A share of a write or remove has ended, as the one with this number.
     pub(super) fn end(&mut self, ends: u64) {
         self.under_way -= 1;
         // Ends of one key may reach the lock out of order.
@@ -225,11 +230,6 @@ impl<T: Copy + Ord> KeyState<T> {
     /// An operation on the layer sets out.
     pub(super) fn set_out(&mut self, layer: CompositionLayer) {
         self.layer_mut(layer).doubt_ended_beneath = false;
-    }
-
-    /// What the operation on the layer found out may be older than a doubt that has run out.
-    pub(super) fn set_out_before(&mut self, layer: CompositionLayer) {
-        self.layer_mut(layer).doubt_ended_beneath = true;
     }
 
     /// The layer has taken what the write or remove with this id asked for.
@@ -272,11 +272,6 @@ impl<T: Copy + Ord> KeyState<T> {
             state.sync = LayerSync::Unverified;
         }
         None
-    }
-
-    /// Whether something older than what the layer has confirmed may take effect, or has perhaps done so.
-    pub(super) fn is_unsure(&self, layer: CompositionLayer) -> bool {
-        self.is_in_doubt(layer) || self.layer(layer).sync == LayerSync::Unverified
     }
 
     pub(super) fn is_in_doubt(&self, layer: CompositionLayer) -> bool {

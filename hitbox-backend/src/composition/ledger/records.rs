@@ -13,11 +13,10 @@ use tokio::time::Duration;
 use super::{
     counts::{Count, CountDelta},
     help::SharedTask,
-    key_state::Stamped,
     layer_fence::{CannotLift, LayerFence, Lift},
     pending::{Job, Pending},
     repairable::Repairable,
-    shard::{Origin, Refusal, Shard, Turns},
+    shard::Shard,
     trust::Trust,
     waiters::Waiter,
 };
@@ -102,21 +101,6 @@ impl Ledger {
         // The background may have dropped what it was to do.
         self.pending.call_for_repairs();
         Trust { fences, ends }
-    }
-
-    /// Takes a write or remove on: it gets an id, and raises the fences.
-    pub(super) fn register(
-        &self,
-        shard: &mut Shard,
-        key: &CacheKey,
-        operation: Stamped,
-        origin: Origin,
-        turns: Turns,
-    ) -> Result<u64, Refusal> {
-        self.account(|delta| {
-            shard.settle_lapsed(delta);
-            shard.begin(key, operation, origin, turns, delta)
-        })
     }
 
     /// The number of a write or remove that ends now.

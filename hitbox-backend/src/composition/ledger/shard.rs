@@ -33,15 +33,6 @@ pub(in crate::composition) enum Origin {
     OtherLayer,
 }
 
-/// What a layer was like after an operation on it had ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::composition) enum Afterwards {
-    /// It held what it had confirmed, if anything.
-    Settled,
-    /// Something older could still take effect, or had perhaps done so.
-    Unsettled,
-}
-
 /// Why an operation was not taken on.
 pub(super) enum Refusal {
     Superseded,
@@ -50,11 +41,22 @@ pub(super) enum Refusal {
 
 /// Which turns a change has from the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turns {
+pub(in crate::composition) enum Turns {
     /// None: it asks for them.
     Later,
-    /// Those of both layers, which must be free.
-    OfBoth,
+    /// Those that are free.
+    IfFree,
+}
+
+/// Whether a change may touch a layer now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::composition) enum TryTurn {
+    /// It has the turn.
+    Held,
+    /// Another operation has it.
+    Busy,
+    /// Something newer has been done to the key: there is nothing to do.
+    Overtaken,
 }
 
 /// One key.
@@ -70,6 +72,15 @@ impl Entry {
     fn take(&mut self, layer: CompositionLayer) {
         self.waiters.take(layer);
         self.state.set_out(layer);
+    }
+
+    /// Takes the turn, if nobody has it.
+    fn take_if_free(&mut self, layer: CompositionLayer) -> bool {
+        let free = !self.waiters.is_busy_in(layer);
+        if free {
+            self.take(layer);
+        }
+        free
     }
 
     fn hand_on(&mut self, layer: CompositionLayer) -> Option<Waiter> {
@@ -136,20 +147,7 @@ impl Shard {
         self.state(key).is_some_and(|state| state.newest() == id)
     }
 
-    /// How what has ended so far leaves `layer`.
-    pub(super) fn afterwards(&self, key: &CacheKey, layer: CompositionLayer) -> Afterwards {
-        match self.state(key) {
-            Some(state) if state.is_unsure(layer) => Afterwards::Unsettled,
-            Some(_) | None => Afterwards::Settled,
-        }
-    }
-
-    /// Whether an operation on one of the layers is under way.
-    pub(super) fn is_busy(&self, key: &CacheKey) -> bool {
-        let entry = self.entries.get(key);
-        entry.is_some_and(|entry| entry.waiters.is_busy())
-    }
-
+    /// Registers a change. Returns its number, and by layer whether it has the turn.
     pub(super) fn begin(
         &mut self,
         key: &CacheKey,
@@ -157,7 +155,7 @@ impl Shard {
         origin: Origin,
         turns: Turns,
         delta: &mut CountDelta,
-    ) -> Result<u64, Refusal> {
+    ) -> Result<(u64, [bool; 2]), Refusal> {
         match self.state(key) {
             Some(state) if state.remembers() => {
                 if !state.admits(operation) {
@@ -174,23 +172,24 @@ impl Shard {
         }
         self.last_id += 1;
         let id = self.last_id;
+        let mut held = [false; 2];
         self.change(key, delta, |entry| {
             entry.state.begin(operation, id);
-            if turns == Turns::OfBoth {
-                for layer in CompositionLayer::BOTH {
-                    entry.take(layer);
-                }
+            if turns == Turns::IfFree {
+                held = CompositionLayer::BOTH.map(|layer| entry.take_if_free(layer));
             }
         });
-        Ok(id)
+        Ok((id, held))
     }
 
-    pub(super) fn end(&mut self, key: &CacheKey, ends: u64, delta: &mut CountDelta) {
-        self.change(key, delta, |entry| entry.state.end(ends));
+    /// Another share of a change that is under way.
+    pub(super) fn share(&mut self, key: &CacheKey) {
+        if let Some(state) = self.state_mut(key) {
+            state.share();
+        }
     }
 
-    /// The end of a change that had both turns, and what it did to the layers whose turns it still has.
-    /// Says who is next for each of them.
+    /// The end of a share, and what was done to the layers whose turns it has. Says who is next for each of them.
     pub(super) fn settle(
         &mut self,
         key: &CacheKey,
@@ -241,6 +240,18 @@ impl Shard {
         Some(entry.state.newest())
     }
 
+    /// Takes the turn for a change if it is free, and nothing newer has been done to the key.
+    pub(super) fn try_turn(&mut self, key: &CacheKey, layer: CompositionLayer, id: u64) -> TryTurn {
+        let entry = self.entries.entry(key.clone()).or_default();
+        if entry.state.newest() != id {
+            TryTurn::Overtaken
+        } else if entry.take_if_free(layer) {
+            TryTurn::Held
+        } else {
+            TryTurn::Busy
+        }
+    }
+
     /// Takes the turn if it is free, or a place in the queue for it.
     pub(super) fn take_turn_or_wait(
         &mut self,
@@ -248,11 +259,10 @@ impl Shard {
         layer: CompositionLayer,
     ) -> Option<Place> {
         let entry = self.entries.entry(key.clone()).or_default();
-        if entry.waiters.is_busy_in(layer) {
-            return Some(entry.waiters.wait(layer));
+        if entry.take_if_free(layer) {
+            return None;
         }
-        entry.take(layer);
-        None
+        Some(entry.waiters.wait(layer))
     }
 
     /// The layer has taken what the change with this id asked for.
@@ -264,17 +274,6 @@ impl Shard {
         delta: &mut CountDelta,
     ) {
         self.change(key, delta, |entry| entry.state.confirm(layer, id));
-    }
-
-    /// What the turn under way says of the layer was found out in an earlier one. What has ceased to be
-    /// able to arrive late since then may have arrived after it.
-    pub(super) fn note_hearsay(
-        &mut self,
-        key: &CacheKey,
-        layer: CompositionLayer,
-        delta: &mut CountDelta,
-    ) {
-        self.change(key, delta, |entry| entry.state.set_out_before(layer));
     }
 
     /// The layer has taken a copy of a value. `id` is that of the newest change when the refill

@@ -10,7 +10,6 @@ use super::{
     effect::Effect,
     help::{Help, help},
     records::Ledger,
-    shard::Afterwards,
     trust::Trust,
     waiters::Place,
 };
@@ -27,8 +26,8 @@ pub(in crate::composition) struct Turn {
     id: u64,
     /// The stamp of the value, if this is a refill's.
     refilled: Option<Stamp>,
-    /// What a drop means: nothing before the layer is touched, anything after.
-    if_dropped: Effect,
+    /// What a drop means: nothing before the layer is touched, anything after. `None`: another has the turn.
+    if_dropped: Option<Effect>,
 }
 
 impl Turn {
@@ -45,7 +44,7 @@ impl Turn {
             layer,
             id,
             refilled,
-            if_dropped: Effect::None,
+            if_dropped: Some(Effect::None),
         }
     }
 
@@ -95,22 +94,6 @@ impl Turn {
         outcome
     }
 
-    /// Settles by the effect of an operation that was carried out in an earlier turn.
-    ///
-    /// Where something older could still come in late `after` that turn, its success is not taken for
-    /// what the layer holds now: between the turns, nobody has looked.
-    pub(in crate::composition) fn count(self, effect: Effect, after: Afterwards) {
-        match after {
-            Afterwards::Unsettled => {
-                let mut shard = self.ledger.shard(&self.key);
-                self.ledger
-                    .account(|delta| shard.note_hearsay(&self.key, self.layer, delta));
-            }
-            Afterwards::Settled => {}
-        }
-        self.settle(effect);
-    }
-
     /// Tries an `operation` with `value` on the layer, and settles by its outcome. The turn and the value come
     /// back where nothing has been done.
     pub(in crate::composition) fn attempt<'a>(
@@ -126,7 +109,7 @@ impl Turn {
                 Attempt::Ready(())
             }
             Attempt::WouldBlock(value) => {
-                self.if_dropped = Effect::None;
+                self.if_dropped = Some(Effect::None);
                 Attempt::WouldBlock((self, value))
             }
             Attempt::Pending(rest) => Attempt::Pending(Box::pin(self.run(rest).map(drop))),
@@ -141,26 +124,34 @@ impl Turn {
     }
 
     fn touch(&mut self) {
-        self.if_dropped = Effect::Unknown;
+        self.if_dropped = Some(Effect::Unknown);
     }
 
     /// Gives the turn back.
     pub(in crate::composition) fn settle(mut self, effect: Effect) {
         // The drop does the rest.
-        self.if_dropped = effect;
+        self.if_dropped = Some(effect);
+    }
+
+    /// Leaves the turn to the share that waited for it, which gives it back.
+    pub(super) fn take_over(mut self) {
+        self.if_dropped = None;
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        let Some(effect) = self.if_dropped else {
+            return;
+        };
         let next = {
             let mut shard = self.ledger.shard(&self.key);
             self.ledger.account(|delta| {
                 let (key, layer) = (&self.key, self.layer);
-                if self.if_dropped.leaves_doubt() {
+                if effect.leaves_doubt() {
                     shard.note_unsettled(key, layer, delta);
                 }
-                match (self.if_dropped.confirms(), self.refilled) {
+                match (effect.confirms(), self.refilled) {
                     (true, None) => shard.note_confirmed(key, layer, self.id, delta),
                     (true, Some(created)) => {
                         shard.note_refilled(key, layer, self.id, created, delta);

@@ -1,6 +1,5 @@
 //! How a composition reads, writes and refills.
 
-mod asks_l2;
 mod observed;
 mod race_loser;
 mod read;
@@ -8,10 +7,10 @@ mod read_decision;
 mod refill;
 mod repair;
 mod write;
+mod write_decision;
 
 use std::{num::NonZeroUsize, time::Duration};
 
-pub use asks_l2::AsksL2;
 pub use race_loser::RaceLoserPolicy;
 pub use read::{
     CompositionReadPolicy, Observed, ParallelReadPolicy, RaceReadPolicy, ReadDecision, ReadResult,
@@ -21,7 +20,7 @@ pub use refill::RefillPolicy;
 pub use repair::{RepairPace, RepairPolicy};
 pub use write::{
     CompositionWritePolicy, OptimisticParallelWritePolicy, RaceWritePolicy, SequentialWritePolicy,
-    StrictWritePolicy,
+    StrictWritePolicy, WriteDecision, WriteObserved, WriteStep,
 };
 
 /// How a composition reads, writes and refills: a value to build one with.

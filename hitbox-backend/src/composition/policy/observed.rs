@@ -1,4 +1,4 @@
-//! What a read knows, and what it does next.
+//! What a read or a write knows, and what it does next.
 
 use hitbox_core::Expiry;
 
@@ -30,4 +30,30 @@ pub enum ReadStep {
     Answer(CompositionLayer),
     /// Ends without a value: with a miss if a layer has answered, else with the error of the last layer.
     NoHit,
+}
+
+/// What a write knows of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteObserved {
+    /// It was not asked.
+    NotAsked,
+    /// It was asked, and has not answered.
+    Pending,
+    /// It holds the value.
+    Written,
+    /// It failed.
+    Failed,
+}
+
+/// What a write does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteStep {
+    /// Writes a layer, and goes on without waiting for it.
+    Write(CompositionLayer),
+    /// Waits until a layer that was asked has answered.
+    Wait,
+    /// Ends: the write counts as done.
+    Done,
+    /// Ends with this layer's error.
+    Fail(CompositionLayer),
 }

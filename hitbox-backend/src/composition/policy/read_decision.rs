@@ -12,7 +12,8 @@ use super::{
 };
 use crate::composition::{
     CompositionLayer, RaceLoserPolicy,
-    read::{Answer, Flight, Flights, Hit, ReadOp},
+    flight::{Flight, Flights},
+    read::{Answer, Hit, ReadOp},
 };
 
 /// A read policy as a pure function: what is known of the layers, and what the read does next.

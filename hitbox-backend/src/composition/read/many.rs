@@ -13,7 +13,7 @@ use futures::{
 use hitbox_core::{BoxContext, CacheKey, Failures, Offload, Raw, clock::Moment};
 
 use super::{
-    Answer, Ended, Flight, ReadOp, answer, collect,
+    Answer, Ended, ReadOp, answer, collect,
     copies::{Copies, give, repair_many},
     look_again,
     op::Decision,
@@ -23,6 +23,7 @@ use crate::{
     composition::{
         CompositionBackend, CompositionLayer, CompositionReadPolicy, RaceLoserPolicy, RefillPolicy,
         admission::{admit, guard},
+        flight::Flight,
         layers::Handle,
         ledger::Trust,
         refill::{self, Lacking, Seen},

@@ -6,7 +6,6 @@
 mod answer;
 mod copies;
 mod failures;
-mod flight;
 mod many;
 mod op;
 mod settle;
@@ -15,7 +14,6 @@ mod source;
 
 pub(super) use answer::{answer, look_again, mark_miss};
 pub(super) use failures::{collect, note};
-pub(super) use flight::{Flight, Flights};
 pub(super) use op::{Answer, Hit, ReadOp};
 pub(super) use settle::{Ended, Noted, Settled};
 pub(super) use source::SourcePaths;

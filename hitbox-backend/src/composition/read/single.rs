@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use hitbox_core::{BoxContext, CacheKey, Failures, Offload, Raw, clock::Moment};
 
 use super::{
-    Answer, Ended, Flight, Flights, ReadOp, answer, collect,
+    Answer, Ended, ReadOp, answer, collect,
     op::Decision,
     settle::{Noted, Settled},
 };
@@ -12,7 +12,12 @@ use crate::{
     Attempt, Backend, BackendError, ReadAttempt, ReadOutcome,
     composition::{
         CompositionBackend, CompositionLayer, CompositionReadPolicy, Observed, RaceLoserPolicy,
-        ReadStep, RefillPolicy, admission::guard, layers::Handle, ledger::Trust, refill::Seen,
+        ReadStep, RefillPolicy,
+        admission::guard,
+        flight::{Flight, Flights},
+        layers::Handle,
+        ledger::Trust,
+        refill::Seen,
     },
 };
 

@@ -169,7 +169,6 @@ fn a_doubt_lowers_the_fence_to_what_is_confirmed_and_asks_for_a_look() {
         assert_eq!(key.is_in_doubt(L1), *in_doubt, "{events:?}");
         assert_eq!(key.is_repairable(L1), *repairable, "{events:?}");
         let unsure = *in_doubt || *repairable;
-        assert_eq!(key.is_unsure(L1), unsure, "{events:?}");
         assert_eq!(key.cause(L1), unsure.then_some(LateEffect), "{events:?}");
         assert!(!key.is_repairable(L2) && key.is_idle() != (unsure || key.is_in_doubt(L2)));
     }
@@ -181,7 +180,7 @@ fn a_doubt_lowers_the_fence_to_what_is_confirmed_and_asks_for_a_look() {
 #[test]
 fn a_key_that_is_not_remembered_has_nothing_to_look_at() {
     let key = after(&[Refill(L1, 0, at(5)), Doubt(L1, 60), Lapse(L1, 60)]);
-    assert!(key.is_idle() && !key.is_unsure(L1));
+    assert!(key.is_idle() && !key.is_in_doubt(L1) && !key.is_repairable(L1));
     let key = after(&[SetOut(L1), Doubt(L1, 60), Lapse(L1, 60), Confirm(L1, 0)]);
     assert!(!key.is_repairable(L1));
 }

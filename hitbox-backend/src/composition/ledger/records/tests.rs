@@ -9,13 +9,13 @@ const LAYER: CompositionLayer = CompositionLayer::L1;
 
 fn fail_a_remove(ledger: &Arc<Ledger>, key: usize, effect: Effect) {
     let key = CacheKey::from_pair("key", key.to_string());
-    let mutation = ledger.begin_remove(&key);
+    let mut share = ledger.begin_remove(&key);
     for (layer, effect) in CompositionLayer::BOTH
         .into_iter()
         .zip([effect, Effect::Confirmed])
     {
-        let turn = futures::executor::block_on(mutation.turn(layer));
-        turn.unwrap().settle(effect);
+        futures::executor::block_on(share.turn(layer));
+        share.give_back(layer, effect);
     }
 }
 

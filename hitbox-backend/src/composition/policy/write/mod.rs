@@ -10,9 +10,12 @@ use std::future::Future;
 use async_trait::async_trait;
 use hitbox_core::{CacheKey, Offload};
 
-use super::AsksL2;
-use crate::BackendError;
+use crate::{BackendError, composition::RaceLoserPolicy};
 
+pub use super::{
+    observed::{WriteObserved, WriteStep},
+    write_decision::WriteDecision,
+};
 pub use optimistic_parallel::OptimisticParallelWritePolicy;
 pub use race::RaceWritePolicy;
 pub use sequential::SequentialWritePolicy;
@@ -44,49 +47,19 @@ pub trait CompositionWritePolicy: Send + Sync {
         Fut2: Future<Output = Result<(), BackendError>> + Send + 'static,
         O: Offload<'static>;
 
-    /// What [`execute_with`](Self::execute_with) would come to, if that takes no waiting.
+    /// What a write does next, where the policy is a pure function of what is known of the layers.
     ///
-    /// Called where both layers are expected to write at once, and where both have been written by what
-    /// [`asks_l2`](Self::asks_l2) says. Each of `write_l1` and `write_l2`
-    /// writes its layer when called, and returns `None` if that has to wait. Where that leaves the
-    /// outcome open this returns `None`, and `execute_with` writes anew, but for a layer that has only
-    /// begun at once: that is ended first, and its outcome counts.
-    ///
-    /// Default: `None`, which is always correct.
-    fn execute_at_once<F1, F2>(
-        &self,
-        key: &CacheKey,
-        write_l1: F1,
-        write_l2: F2,
-    ) -> Option<Result<(), BackendError>>
-    where
-        F1: FnOnce() -> Option<Result<(), BackendError>>,
-        F2: FnOnce() -> Option<Result<(), BackendError>>,
-    {
-        let _ = (key, write_l1, write_l2);
+    /// A composition then writes the layers itself, in place where they answer without waiting, and does not call
+    /// [`execute_with`](Self::execute_with). Every [`WriteDecision`] overrides this. Default: `None`, for a
+    /// policy that is one future. It is `None` for all observations, or for none.
+    fn next_step(&self, l1: WriteObserved, l2: WriteObserved) -> Option<WriteStep> {
+        let _ = (l1, l2);
         None
     }
 
-    /// When this asks L2, if that is known beforehand.
-    ///
-    /// If it is, a write whose L1 takes it without waiting is made in L1 first, then in L2 if that is asked, and
-    /// [`execute_at_once`](Self::execute_at_once) decides by what both have answered. (If that decides
-    /// nothing, the write is made again by [`execute_with`](Self::execute_with).) Not for a policy whose write
-    /// of L1 depends on L2's.
-    ///
-    /// Default: [`AsksL2::Unforeseen`], which is always correct.
-    fn asks_l2(&self) -> AsksL2 {
-        AsksL2::Unforeseen
-    }
-}
-
-/// Both layers have answered, and one success is enough.
-fn one_is_enough(
-    l1: Result<(), BackendError>,
-    l2: Result<(), BackendError>,
-) -> Result<(), BackendError> {
-    match (l1, l2) {
-        (Ok(()), _) | (_, Ok(())) => Ok(()),
-        (Err(_), Err(l2_error)) => Err(l2_error),
+    /// What becomes of a write that is pending when [`next_step`](Self::next_step) has decided. Default: it is
+    /// dropped.
+    fn if_left_behind(&self) -> RaceLoserPolicy {
+        RaceLoserPolicy::Drop
     }
 }

@@ -1,19 +1,11 @@
-use std::future::Future;
+use super::{WriteDecision, WriteObserved, WriteStep};
+use crate::composition::{CompositionLayer, RaceLoserPolicy};
 
-use async_trait::async_trait;
-use futures::future::{Either, select};
-use hitbox_core::{CacheKey, Offload};
-
-use super::{CompositionWritePolicy, one_is_enough};
-use crate::{
-    BackendError,
-    composition::{CompositionLayer, RaceLoserPolicy},
-};
-
-/// Writes both layers at once and returns at the first success.
+/// Writes both layers concurrently and returns at the first success.
 ///
 /// The slower layer's write goes on in the background, or is dropped. Until it has confirmed, that
-/// layer is not trusted with the key.
+/// layer is not trusted with the key. Where the loser is dropped, an L1 that is written without waiting
+/// has won before L2 is asked.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RaceWritePolicy {
     loser: RaceLoserPolicy,
@@ -36,60 +28,23 @@ impl RaceWritePolicy {
     }
 }
 
-#[async_trait]
-impl CompositionWritePolicy for RaceWritePolicy {
-    async fn execute_with<F1, F2, Fut1, Fut2, O>(
-        &self,
-        key: CacheKey,
-        write_l1: F1,
-        write_l2: F2,
-        offload: &O,
-    ) -> Result<(), BackendError>
-    where
-        F1: FnOnce(CacheKey) -> Fut1 + Send,
-        F2: FnOnce(CacheKey) -> Fut2 + Send,
-        Fut1: Future<Output = Result<(), BackendError>> + Send + 'static,
-        Fut2: Future<Output = Result<(), BackendError>> + Send + 'static,
-        O: Offload<'static>,
-    {
+impl WriteDecision for RaceWritePolicy {
+    #[inline]
+    fn next(&self, l1: WriteObserved, l2: WriteObserved) -> WriteStep {
         use CompositionLayer::{L1, L2};
-
-        let l1 = Box::pin(write_l1(key.clone()));
-        let l2 = Box::pin(write_l2(key));
-        let (first, outcome, second) = match select(l1, l2).await {
-            Either::Left((outcome, l2)) => (L1, outcome, Either::Left(l2)),
-            Either::Right((outcome, l1)) => (L2, outcome, Either::Right(l1)),
-        };
-        match (outcome, self.loser) {
-            (Ok(()), RaceLoserPolicy::Drop) => Ok(()),
-            (Ok(()), RaceLoserPolicy::Offload) => {
-                // Not keyed by the cache key: a write must not be dropped as a duplicate of
-                // another write of the same key.
-                offload.register("race write", async move {
-                    let _of_no_consequence = second.await;
-                });
-                Ok(())
-            }
-            (Err(error), _) => match first {
-                L1 => one_is_enough(Err(error), second.await),
-                L2 => one_is_enough(second.await, Err(error)),
-            },
+        use WriteObserved::{Failed, NotAsked, Pending, Written};
+        match (l1, l2) {
+            (NotAsked, _) => WriteStep::Write(L1),
+            (Written, NotAsked) if self.loser == RaceLoserPolicy::Drop => WriteStep::Done,
+            (_, NotAsked) => WriteStep::Write(L2),
+            (Written, _) | (_, Written) => WriteStep::Done,
+            (Pending, _) | (_, Pending) => WriteStep::Wait,
+            (Failed, Failed) => WriteStep::Fail(L2),
         }
     }
-    fn execute_at_once<F1, F2>(
-        &self,
-        _key: &CacheKey,
-        write_l1: F1,
-        write_l2: F2,
-    ) -> Option<Result<(), BackendError>>
-    where
-        F1: FnOnce() -> Option<Result<(), BackendError>>,
-        F2: FnOnce() -> Option<Result<(), BackendError>>,
-    {
-        match (write_l1()?, self.loser) {
-            (Ok(()), RaceLoserPolicy::Drop) => Some(Ok(())),
-            // A loser that need not be waited for.
-            (outcome, _) => Some(one_is_enough(outcome, write_l2()?)),
-        }
+
+    #[inline]
+    fn if_left_behind(&self) -> RaceLoserPolicy {
+        self.loser
     }
 }

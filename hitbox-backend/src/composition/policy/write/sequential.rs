@@ -1,10 +1,5 @@
-use std::future::Future;
-
-use async_trait::async_trait;
-use hitbox_core::{CacheKey, Offload};
-
-use super::CompositionWritePolicy;
-use crate::{BackendError, composition::AsksL2};
+use super::{WriteDecision, WriteObserved, WriteStep};
+use crate::composition::CompositionLayer;
 
 /// Writes L1, then L2, and stops at the first failure.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,44 +13,18 @@ impl SequentialWritePolicy {
     }
 }
 
-#[async_trait]
-impl CompositionWritePolicy for SequentialWritePolicy {
-    async fn execute_with<F1, F2, Fut1, Fut2, O>(
-        &self,
-        key: CacheKey,
-        write_l1: F1,
-        write_l2: F2,
-        _offload: &O,
-    ) -> Result<(), BackendError>
-    where
-        F1: FnOnce(CacheKey) -> Fut1 + Send,
-        F2: FnOnce(CacheKey) -> Fut2 + Send,
-        Fut1: Future<Output = Result<(), BackendError>> + Send + 'static,
-        Fut2: Future<Output = Result<(), BackendError>> + Send + 'static,
-        O: Offload<'static>,
-    {
-        write_l1(key.clone()).await?;
-        write_l2(key).await
-    }
-
-    fn execute_at_once<F1, F2>(
-        &self,
-        key: &CacheKey,
-        write_l1: F1,
-        write_l2: F2,
-    ) -> Option<Result<(), BackendError>>
-    where
-        F1: FnOnce() -> Option<Result<(), BackendError>>,
-        F2: FnOnce() -> Option<Result<(), BackendError>>,
-    {
-        let _ = key;
-        match write_l1()? {
-            Ok(()) => write_l2(),
-            Err(error) => Some(Err(error)),
+impl WriteDecision for SequentialWritePolicy {
+    #[inline]
+    fn next(&self, l1: WriteObserved, l2: WriteObserved) -> WriteStep {
+        use CompositionLayer::{L1, L2};
+        use WriteObserved::{Failed, NotAsked, Pending, Written};
+        match (l1, l2) {
+            (NotAsked, _) => WriteStep::Write(L1),
+            (Pending, _) | (_, Pending) => WriteStep::Wait,
+            (Failed, _) => WriteStep::Fail(L1),
+            (Written, NotAsked) => WriteStep::Write(L2),
+            (Written, Written) => WriteStep::Done,
+            (Written, Failed) => WriteStep::Fail(L2),
         }
-    }
-
-    fn asks_l2(&self) -> AsksL2 {
-        AsksL2::IfLeftOpen
     }
 }

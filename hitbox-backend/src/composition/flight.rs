@@ -1,4 +1,4 @@
-//! Reads of layers that are waited for.
+//! Operations on layers that are waited for.
 
 use std::{
     pin::Pin,
@@ -12,7 +12,7 @@ use futures::{
 
 use crate::composition::CompositionLayer;
 
-/// A read of a layer under way.
+/// An operation on a layer under way.
 pub(in crate::composition) enum Flight<'a, T> {
     /// It cannot outlive the call that began it.
     Borrowed(BoxFuture<'a, T>),
@@ -41,7 +41,7 @@ impl<T> Future for Flight<'_, T> {
     }
 }
 
-/// The flights of one read: at most one to a layer.
+/// The flights of one operation: at most one to a layer.
 pub(in crate::composition) struct Flights<'a, T>([Option<Flight<'a, T>>; 2]);
 
 impl<'a, T> Flights<'a, T> {
@@ -52,6 +52,10 @@ impl<'a, T> Flights<'a, T> {
 
     pub(in crate::composition) fn begin(&mut self, layer: CompositionLayer, flight: Flight<'a, T>) {
         self.0[layer as usize] = Some(flight);
+    }
+
+    pub(in crate::composition) const fn is_under_way(&self, layer: CompositionLayer) -> bool {
+        self.0[layer as usize].is_some()
     }
 
     /// Waits for the first one to end. Of two that have ended it is L1's. At least one is under way.

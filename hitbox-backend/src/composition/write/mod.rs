@@ -1,0 +1,15 @@
+//! Writes and removes through a composition.
+//!
+//! A [`WriteOp`] runs the policy over what is known of the layers. `single` drives it for one key, `many` for
+//! many keys at a time. Both end in `settle`, as does the adapter for policies that are one future.
+
+mod in_layer;
+mod many;
+mod op;
+mod remove;
+mod settle;
+mod single;
+
+pub(super) use in_layer::write_in_turn;
+pub(super) use op::WriteOp;
+pub(super) use settle::Ended;

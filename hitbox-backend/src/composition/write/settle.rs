@@ -1,0 +1,105 @@
+//! The end of every write.
+
+use futures::future::BoxFuture;
+use hitbox_core::{CacheKey, Offload};
+
+use crate::{
+    Backend, BackendError, BackendErrorKind, BackendResult, composition::CompositionBackend,
+};
+
+/// What a write has come to, once its turns have been given back.
+pub(in crate::composition) enum Ended {
+    Done,
+    Failed(BackendError),
+    /// The key is to be absent from both layers. The error, if the write has failed.
+    Removes(Option<BackendError>),
+}
+
+impl From<BackendResult<()>> for Ended {
+    fn from(outcome: BackendResult<()>) -> Self {
+        match outcome {
+            Ok(()) => Self::Done,
+            // By contract the key is absent then, also from the layer that had room for it.
+            Err(error) if error.kind() == BackendErrorKind::TooLarge => Self::Removes(Some(error)),
+            Err(error) => Self::Failed(error),
+        }
+    }
+}
+
+impl Ended {
+    /// A write that is older than what was done to the key since.
+    pub(in crate::composition) fn superseded(key: &CacheKey) -> Self {
+        tracing::debug!(%key, "a write was older than what was done to the key since");
+        Self::Done
+    }
+
+    /// A write that may be older than a remove.
+    pub(in crate::composition) fn unprovable(key: &CacheKey) -> Self {
+        tracing::debug!(%key, "a write may be older than a remove: taken as a remove");
+        Self::Removes(None)
+    }
+}
+
+impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W>
+where
+    L1: Backend + 'static,
+    L2: Backend + 'static,
+    O: Offload<'static>,
+    R: Sync,
+    W: Sync,
+{
+    /// Ends the write of a key.
+    pub(in crate::composition) async fn settle_write(
+        &self,
+        key: &CacheKey,
+        ended: Ended,
+    ) -> BackendResult<()> {
+        match ended {
+            Ended::Done => Ok(()),
+            Ended::Failed(error) => Err(self.seen_from_outside(error)),
+            Ended::Removes(error) => {
+                self.remove_one(key).await?;
+                error.map_or(Ok(()), |error| Err(self.seen_from_outside(error)))
+            }
+        }
+    }
+
+    /// Ends the writes of many keys.
+    pub(in crate::composition) async fn settle_writes(
+        &self,
+        ended: Vec<(CacheKey, Ended)>,
+    ) -> Vec<BackendResult<()>> {
+        let mut removes = Vec::new();
+        let mut outcomes = Vec::with_capacity(ended.len());
+        for (place, (key, ended)) in ended.into_iter().enumerate() {
+            outcomes.push(match ended {
+                Ended::Done => Ok(()),
+                Ended::Failed(error) => Err(self.seen_from_outside(error)),
+                Ended::Removes(error) => {
+                    removes.push((place, key));
+                    error.map_or(Ok(()), |error| Err(self.seen_from_outside(error)))
+                }
+            });
+        }
+        if !removes.is_empty() {
+            let (places, keys): (Vec<_>, Vec<_>) = removes.into_iter().unzip();
+            for (place, removed) in places.into_iter().zip(self.remove_keys(&keys).await) {
+                if let Err(error) = removed {
+                    outcomes[place] = Err(error);
+                }
+            }
+        }
+        outcomes
+    }
+
+    pub(super) fn seen_from_outside(&self, error: BackendError) -> BackendError {
+        error.seen_through(self.paths.label())
+    }
+
+    /// Hands writes of layers that have lost races to the background.
+    pub(super) fn leave_writes_behind(&self, keys: Vec<CacheKey>, losers: BoxFuture<'static, ()>) {
+        let adopted = self.layers.ledger.adopt(keys, losers);
+        // Not keyed by the cache key: a write must not be dropped as a duplicate of another write of the same key.
+        self.offload.register("race write", adopted);
+    }
+}

@@ -1,0 +1,210 @@
+//! A write of one key: in place as far as it goes, then waiting.
+
+use futures::FutureExt;
+use hitbox_core::{CacheKey, CacheValue, Offload, Raw};
+
+use super::{Ended, WriteOp, op::Decision, write_in_turn};
+use crate::{
+    Attempt, Backend, BackendError, BackendResult,
+    backend::BegunWrite,
+    composition::{
+        CompositionBackend, CompositionLayer, CompositionWritePolicy, RaceLoserPolicy,
+        WriteObserved, WriteStep,
+        admission::for_layer,
+        flight::{Flight, Flights},
+        layers::Handle,
+        ledger::{Admission, Effect, Origin, Share, TryTurn, Turns},
+        member::Member,
+    },
+    stamped::with_believable_stamp,
+};
+
+/// A write that has been admitted, and how far it has got.
+struct Writing<'a> {
+    key: &'a CacheKey,
+    value: CacheValue<Raw>,
+    op: WriteOp<BackendError>,
+    // Dropped before the turns are given back.
+    flights: Flights<'a, BackendResult<()>>,
+    share: Share,
+}
+
+impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W>
+where
+    L1: Backend + 'static,
+    L2: Backend + 'static,
+    O: Offload<'static>,
+    R: Sync,
+    W: CompositionWritePolicy,
+{
+    /// Whether the policy is a pure function.
+    pub(super) fn writes_by_steps(&self) -> bool {
+        let (l1, l2) = (WriteObserved::NotAsked, WriteObserved::NotAsked);
+        self.write.next_step(l1, l2).is_some()
+    }
+
+    pub(super) fn next_write_step(&self, l1: WriteObserved, l2: WriteObserved) -> WriteStep {
+        self.write.next_step(l1, l2).unwrap_or(WriteStep::Done)
+    }
+
+    /// Writes a key as far as that goes without waiting.
+    pub(in crate::composition) fn begin_single_write<'a>(
+        &'a self,
+        origin: Origin,
+        key: &'a CacheKey,
+        value: CacheValue<Raw>,
+    ) -> BegunWrite<'a> {
+        if !self.writes_by_steps() {
+            return Attempt::Pending(Box::pin(self.write_by_future(origin, key, value)));
+        }
+        let value = with_believable_stamp(value);
+        let ledger = &self.layers.ledger;
+        let share = match ledger.begin_write(key, value.created(), origin, Turns::IfFree) {
+            Admission::Accepted(share) => share,
+            Admission::Superseded => return self.end_write(key, Ended::superseded(key)),
+            Admission::Unprovable => return self.end_write(key, Ended::unprovable(key)),
+        };
+        let mut writing = Writing {
+            key,
+            value,
+            op: WriteOp::new(),
+            flights: Flights::none(),
+            share,
+        };
+        let Some(decision) = self.advance_write(&mut writing) else {
+            // Others need not wait for what this does not need at the moment.
+            let Writing { share, flights, .. } = &mut writing;
+            share.give_back_but(|layer| flights.is_under_way(layer));
+            return Attempt::Pending(Box::pin(self.finish_write(writing)));
+        };
+        let ended = self.conclude_write(writing, decision);
+        self.end_write(key, ended)
+    }
+
+    /// Ends a write, without waiting if nothing has to be removed.
+    fn end_write<'a>(&'a self, key: &'a CacheKey, ended: Ended) -> BegunWrite<'a> {
+        match ended {
+            Ended::Done => Attempt::Ready(Ok(())),
+            Ended::Failed(error) => Attempt::Ready(Err(self.seen_from_outside(error))),
+            Ended::Removes(_) => Attempt::Pending(Box::pin(self.settle_write(key, ended))),
+        }
+    }
+
+    /// Waits for layers until the policy has decided.
+    async fn finish_write<'a>(&'a self, mut writing: Writing<'a>) -> BackendResult<()> {
+        let key = writing.key;
+        let decision = loop {
+            let (layer, outcome) = writing.flights.next().await;
+            self.land(&mut writing, layer, outcome);
+            if let Some(decision) = self.advance_write(&mut writing) {
+                break decision;
+            }
+        };
+        let ended = self.conclude_write(writing, decision);
+        self.settle_write(key, ended).await
+    }
+
+    /// Runs the policy until it waits (`None`) or has decided.
+    fn advance_write<'a>(&'a self, writing: &mut Writing<'a>) -> Option<Decision> {
+        let Writing {
+            key,
+            value,
+            op,
+            flights,
+            share,
+        } = writing;
+        let (layers, rules) = (&*self.layers, self.layers.rules);
+        op.advance(
+            |l1, l2| self.next_write_step(l1, l2),
+            |layer| {
+                let value = for_layer(layer, value.clone(), rules);
+                match layer {
+                    CompositionLayer::L1 => {
+                        self.begin_in(&layers.l1, || self.first(), (key, value), share, flights)
+                    }
+                    CompositionLayer::L2 => {
+                        self.begin_in(&layers.l2, || self.second(), (key, value), share, flights)
+                    }
+                }
+            },
+        )
+    }
+
+    /// Writes a layer. The answer if it is there; else the flight of the write has begun.
+    fn begin_in<'a, H: Handle>(
+        &self,
+        member: &'a Member<H::Backend>,
+        handle: impl FnOnce() -> H,
+        (key, value): (&'a CacheKey, CacheValue<Raw>),
+        share: &mut Share,
+        flights: &mut Flights<'a, BackendResult<()>>,
+    ) -> Option<BackendResult<()>> {
+        let layer = <H as Handle>::LAYER;
+        let may_be_left = self.write.if_left_behind() == RaceLoserPolicy::Offload;
+        let flight = if may_be_left && !member.is_non_blocking() {
+            let share = share.split(layer);
+            Flight::Owned(write_in_turn(handle(), key.clone(), value, share).boxed())
+        } else {
+            match share.try_turn(layer) {
+                // As if it had been written and replaced at once.
+                TryTurn::Overtaken => return Some(Ok(())),
+                TryTurn::Busy => {
+                    let share = share.split(layer);
+                    Flight::Owned(write_in_turn(handle(), key.clone(), value, share).boxed())
+                }
+                TryTurn::Held => {
+                    share.note(layer, Effect::Unknown);
+                    match member.begin_write(key, value) {
+                        Attempt::Ready(outcome) => {
+                            let (effect, outcome) = Effect::of(outcome);
+                            share.note(layer, effect);
+                            return Some(outcome.map_err(|error| error.in_layer(layer)));
+                        }
+                        Attempt::Pending(rest) => Flight::Borrowed(rest),
+                        Attempt::WouldBlock(never) => match never {},
+                    }
+                }
+            }
+        };
+        flights.begin(layer, flight);
+        None
+    }
+
+    /// Takes the answer of a layer that was waited for.
+    fn land(&self, writing: &mut Writing<'_>, layer: CompositionLayer, outcome: BackendResult<()>) {
+        let outcome = if writing.share.holds(layer) {
+            match layer {
+                CompositionLayer::L1 => self.layers.l1.note_write(writing.key, &outcome),
+                CompositionLayer::L2 => self.layers.l2.note_write(writing.key, &outcome),
+            }
+            let (effect, outcome) = Effect::of(outcome);
+            writing.share.give_back(layer, effect);
+            outcome.map_err(|error| error.in_layer(layer))
+        } else {
+            outcome
+        };
+        writing.op.note(layer, outcome);
+    }
+
+    /// Ends a write that is decided, and leaves the losers of a race to the background.
+    fn conclude_write(&self, writing: Writing<'_>, decision: Decision) -> Ended {
+        let Writing {
+            key,
+            op,
+            flights,
+            share,
+            ..
+        } = writing;
+        match self.write.if_left_behind() {
+            RaceLoserPolicy::Drop => drop(flights),
+            RaceLoserPolicy::Offload => {
+                for (_, loser) in flights.into_owned() {
+                    self.leave_writes_behind(vec![key.clone()], loser.map(drop).boxed());
+                }
+            }
+        }
+        // Before anything is made of the outcome: what has failed may have to be removed.
+        drop(share);
+        op.conclude(decision).into()
+    }
+}
