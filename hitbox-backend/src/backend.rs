@@ -188,9 +188,8 @@ pub trait Backend: Send + Sync {
     /// [`write`](Self::write) as far as it goes without waiting.
     ///
     /// Typed access and compositions call this first. A backend that overrides it overrides
-    /// [`is_non_blocking`](Self::is_non_blocking) too. [`Pending`](Attempt::Pending) is for the rare write that
-    /// turns out to have to wait: a composition ends it before it touches the other layer, whatever its write
-    /// policy. Default: [`WouldBlock`](Attempt::WouldBlock), for backends that have to wait.
+    /// [`is_non_blocking`](Self::is_non_blocking) too. A write that is [`Pending`](Attempt::Pending) has begun: a
+    /// composition keeps it and ends it. Default: [`WouldBlock`](Attempt::WouldBlock), for backends that have to wait.
     fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
         let _ = key;
         Attempt::WouldBlock(value)
@@ -207,9 +206,9 @@ pub trait Backend: Send + Sync {
 
     /// Whether [`try_write`](Self::try_write) can be expected to be ready. Default: no.
     ///
-    /// A composition decides a write without waiting only if both layers say so. If only its first does, that
-    /// is written without waiting, and then the other, where the policy says beforehand when it asks that. It
-    /// copies to its first layer without waiting if that one says so.
+    /// A composition says so if both layers do. It copies to its first layer without waiting if that one says so.
+    /// In a race whose loser goes to the background, a layer that does not say so is written by a future that may
+    /// outlive the call.
     fn is_non_blocking(&self) -> bool {
         false
     }

@@ -93,8 +93,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G8",
         mistake: "a dropped change counts as one without effect",
         file: "hitbox-backend/src/composition/ledger/turn.rs",
-        right: "self.if_dropped = Effect::Unknown;",
-        wrong: "self.if_dropped = Effect::None;",
+        right: "self.if_dropped = Some(Effect::Unknown);",
+        wrong: "self.if_dropped = Some(Effect::None);",
         check: MODEL,
     },
     Mutant {
@@ -103,7 +103,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "hitbox-backend/src/composition/ledger/turn.rs",
         right: "                shard.release(key, layer, delta)
 ",
-        wrong: "                if self.if_dropped == Effect::Unknown {
+        wrong: "                if effect == Effect::Unknown {
                     return None;
                 }
                 shard.release(key, layer, delta)

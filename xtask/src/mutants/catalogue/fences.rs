@@ -1,7 +1,7 @@
 //! Nothing older comes back.
 
 use super::{
-    AT_ONCE, BEGUN_IN_PLACE, FAILS_AGAIN, FORGOTTEN_KEYS, L1_FIRST, MODEL, REPEATED,
+    AT_ONCE, FAILS_AGAIN, FORGOTTEN_KEYS, INTERLEAVINGS, L1_FIRST, MODEL, REPEATED,
     SCHEDULED_FENCES, TRUST_AGAIN,
 };
 use crate::mutants::Mutant;
@@ -37,37 +37,45 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         guarantee: "G3",
-        mistake: "a write at once does not wait for the turn of others",
+        mistake: "a write does not wait for the turn of others",
         file: "hitbox-backend/src/composition/ledger/shard.rs",
-        right: "entry.is_some_and(|entry| entry.waiters.is_busy())",
-        wrong: "entry.is_some_and(Entry::is_empty)",
+        right: "        let free = !self.waiters.is_busy_in(layer);
+        if free {
+            self.take(layer);
+        }
+        free
+",
+        wrong: "        let free = true;
+        self.take(layer);
+        free
+",
         check: AT_ONCE,
     },
     Mutant {
         guarantee: "G3",
-        mistake: "what was begun in an earlier turn vouches for what came in since",
-        file: "hitbox-backend/src/composition/ledger/shard.rs",
-        right: "            Some(state) if state.is_unsure(layer) => Afterwards::Unsettled,",
-        wrong: "            Some(state) if state.is_unsure(layer) => Afterwards::Settled,",
-        check: BEGUN_IN_PLACE,
-    },
-    Mutant {
-        guarantee: "G3",
-        mistake: "L1, whose turn is given back before L2 has answered, counts as written though it failed",
-        file: "hitbox-backend/src/composition/mutate/l1_first.rs",
-        right: "write.give_back(CompositionLayer::L1, effect);",
-        wrong: "write.give_back(CompositionLayer::L1, Effect::Confirmed);",
+        mistake: "a layer that was waited for counts as written though it failed",
+        file: "hitbox-backend/src/composition/write/single.rs",
+        right: "writing.share.give_back(layer, effect);",
+        wrong: "let _ = effect;
+            writing.share.give_back(layer, Effect::Confirmed);",
         check: L1_FIRST,
     },
     Mutant {
         guarantee: "G3",
-        mistake: "L2 counts as untouched when a write is dropped that waits for it",
-        file: "hitbox-backend/src/composition/mutate/l1_first.rs",
-        right: "                write.note(CompositionLayer::L2, Effect::Unknown);
-                let (effect, outcome)",
-        wrong: "                write.note(CompositionLayer::L2, Effect::None);
-                let (effect, outcome)",
+        mistake: "a layer counts as untouched when a write is dropped that waits for it",
+        file: "hitbox-backend/src/composition/write/single.rs",
+        right: "                share.note(layer, Effect::Unknown);
+",
+        wrong: "",
         check: L1_FIRST,
+    },
+    Mutant {
+        guarantee: "G3",
+        mistake: "a write that has been overtaken touches the layer",
+        file: "hitbox-backend/src/composition/ledger/share.rs",
+        right: "if self.ledger.shard(&self.key).is_newest(&self.key, self.id) {",
+        wrong: "if self.ledger.shard(&self.key).is_newest(&self.key, self.id) || layer == CompositionLayer::L2 {",
+        check: INTERLEAVINGS,
     },
     Mutant {
         guarantee: "G3",
