@@ -225,7 +225,7 @@ where
             }
         });
         let losers = futures::future::join(rounds.for_each(async |_| ()), join_all(singles));
-        self.leave_writes_behind(keys, losers.map(drop).boxed());
+        self.leave_writes_behind("bulk", keys, losers.map(drop).boxed());
     }
 }
 

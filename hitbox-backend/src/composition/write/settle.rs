@@ -1,6 +1,6 @@
 //! The end of every write.
 
-use futures::future::BoxFuture;
+use futures::{FutureExt, future::BoxFuture};
 use hitbox_core::{CacheKey, Offload};
 
 use crate::{
@@ -96,10 +96,18 @@ where
         error.seen_through(self.paths.label())
     }
 
-    /// Hands writes of layers that have lost races to the background.
-    pub(super) fn leave_writes_behind(&self, keys: Vec<CacheKey>, losers: BoxFuture<'static, ()>) {
-        let adopted = self.layers.ledger.adopt(keys, losers);
-        // Not keyed by the cache key: a write must not be dropped as a duplicate of another write of the same key.
-        self.offload.register("race write", adopted);
+    /// Hands the losers of a race to the background, unless they end without waiting.
+    pub(super) fn leave_writes_behind(
+        &self,
+        name: &'static str,
+        keys: Vec<CacheKey>,
+        mut losers: BoxFuture<'static, ()>,
+    ) {
+        if (&mut losers).now_or_never().is_none() {
+            let adopted = self.layers.ledger.adopt(keys, losers);
+            // Not keyed by the cache key: a write must not be dropped as a duplicate of another write of the same
+            // key.
+            self.offload.register(name, adopted);
+        }
     }
 }

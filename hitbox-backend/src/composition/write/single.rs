@@ -199,7 +199,8 @@ where
             RaceLoserPolicy::Drop => drop(flights),
             RaceLoserPolicy::Offload => {
                 for (_, loser) in flights.into_owned() {
-                    self.leave_writes_behind(vec![key.clone()], loser.map(drop).boxed());
+                    let (keys, loser) = (vec![key.clone()], loser.map(drop).boxed());
+                    self.leave_writes_behind("race write", keys, loser);
                 }
             }
         }
