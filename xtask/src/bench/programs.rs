@@ -126,8 +126,7 @@ impl Programs {
         each: impl FnMut(Line),
     ) -> Result<(), Failure> {
         eprintln!("measuring: {}", question.name);
-        let program = self.program(question.name, &[question])?;
-        read(program, arguments, each)
+        self.read(question.name, &[question], arguments, each)
     }
 
     /// The counts of all cases of these questions that have any.
@@ -143,11 +142,29 @@ impl Programs {
         let mut lines = Vec::new();
         for program in COUNTING {
             eprintln!("counting: {program}");
-            read(self.program(program, questions)?, &arguments, |line| {
-                lines.push(line);
-            })?;
+            self.read(program, questions, &arguments, |line| lines.push(line))?;
         }
         Ok(lines)
+    }
+
+    /// Runs the program of this name, and hands over each line of it.
+    fn read(
+        &self,
+        name: &str,
+        questions: &[&Question],
+        arguments: &[&str],
+        mut each: impl FnMut(Line),
+    ) -> Result<(), Failure> {
+        let mut program = self.program(name, questions)?;
+        let mut child = program.args(arguments).stdout(Stdio::piped()).spawn()?;
+        for line in child.stdout.take().into_iter().flat_map(lines) {
+            each(parsed(&line?)?);
+        }
+        let status = child.wait()?;
+        if !status.success() {
+            return Err(format!("{name} ended with {status}").into());
+        }
+        Ok(())
     }
 
     /// The program of this name, beside the servers that these questions want.
@@ -175,23 +192,6 @@ impl Programs {
     }
 }
 
-/// Runs a program, and hands over each line of it.
-fn read(
-    mut program: Command,
-    arguments: &[&str],
-    mut each: impl FnMut(Line),
-) -> Result<(), Failure> {
-    let mut child = program.args(arguments).stdout(Stdio::piped()).spawn()?;
-    for line in child.stdout.take().into_iter().flat_map(lines) {
-        each(parsed(&line?)?);
-    }
-    let status = child.wait()?;
-    if !status.success() {
-        return Err(format!("it ended with {status}").into());
-    }
-    Ok(())
-}
-
 fn lines(output: impl io::Read) -> impl Iterator<Item = io::Result<String>> {
     BufReader::new(output).lines()
 }
@@ -204,4 +204,38 @@ fn parsed(line: &str) -> Result<Line, Failure> {
         case: case.to_owned(),
         figures,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+    use crate::bench::question::selected;
+
+    #[test]
+    fn only_a_program_that_wants_a_server_is_run_beside_one() {
+        let path = |name: &str| (name.to_owned(), PathBuf::from("/t").join(name));
+        let programs = Programs {
+            paths: ["hit", "bulk", "profile"].map(path).into(),
+            servers: Some("/t/test-servers".into()),
+        };
+        let words = |name: &str, questions: &[&str]| {
+            let filters: Vec<_> = questions.iter().map(ToString::to_string).collect();
+            let command = programs.program(name, &selected(&filters)).unwrap();
+            let words = std::iter::once(command.get_program()).chain(command.get_args());
+            let setting = |word: &&OsStr| !word.to_string_lossy().contains('=');
+            let words = words.filter(setting).map(OsStr::to_string_lossy);
+            words.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(words("hit", &["hit"]), "env /t/hit");
+        let beside_redis = "/t/test-servers redis -- env /t/bulk";
+        assert_eq!(words("bulk", &["bulk"]), beside_redis);
+        let beside_both = "/t/test-servers dynamodb redis -- env /t/profile";
+        assert_eq!(
+            words("profile", &["bulk", "redis", "dynamodb", "hit"]),
+            beside_both
+        );
+        assert!(programs.program("refill", &[]).is_err());
+    }
 }
