@@ -1,6 +1,6 @@
 //! What does the client compute for a read of a DynamoDB table?
 //!
-//! The server is the one that `DYNAMODB_ENDPOINT` names; `cargo xtask bench` starts one in its own
+//! The server is the one that `DYNAMODB_ENDPOINT` names; `cargo xtask bench` starts one in another
 //! process. Here everything happens on one thread, whose CPU time is therefore the client's: what it
 //! waits, and what the server does meanwhile, is not in it.
 
