@@ -35,16 +35,8 @@ Options:
 /// All of them.
 const TIMING: &[Timing] = &[
     Timing {
-        program: "hitbox-backend/offload",
-        modules: &[],
-    },
-    Timing {
-        program: "hitbox-backend/offload_close",
-        modules: &[],
-    },
-    Timing {
-        program: "hitbox-backend/offload_deferred",
-        modules: &[],
+        program: "hitbox-backend/it",
+        modules: &["offload"],
     },
     Timing {
         program: "hitbox-dynamodb/it",

@@ -4,7 +4,7 @@
 //! Run by `cargo xtask schedules`, which compiles the unit tests with loom's types in the place of
 //! std's (`crate::sync`). Loom runs a scenario once for each order of what its threads do that can
 //! make a difference, and lets every load see each value that the memory model allows.
-//! `tests/interleavings` explores what is above that: the order in which operations reach the layers.
+//! `tests/it/composition/interleavings` explores what is above that: the order in which operations reach the layers.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -11,7 +11,7 @@
     reason = "clippy's exception for tests does not reach the functions they share"
 )]
 
-#[path = "../byte_store/mod.rs"]
+#[path = "../it/byte_store.rs"]
 mod byte_store;
 
 #[macro_use]

@@ -2,6 +2,7 @@
 //! wants an event, so all tests in it have to want every one.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod chaos;
 mod discretion;
 mod full_record;
 mod page;

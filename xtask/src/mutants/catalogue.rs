@@ -16,24 +16,24 @@ const MODEL: Check = Check::Model {
 /// All schedules of what the model meets rarely: an operation at the one moment that matters.
 const FAILS_AGAIN: Check = Check::Test(
     "hitbox-backend",
-    "interleavings",
+    "it",
     "the_layer_fails_again_while_it_is_repaired",
 );
-const FENCES: Check = Check::Tests("hitbox-backend", "fences");
-const AT_ONCE: Check = Check::Tests("hitbox-backend", "at_once");
-const BEGUN_IN_PLACE: Check = Check::Tests("hitbox-backend", "begun_in_place");
-const L1_FIRST: Check = Check::Tests("hitbox-backend", "l1_first");
-const LATE_EFFECTS: Check = Check::Tests("hitbox-backend", "late_effects");
-const REPEATED: Check = Check::Tests("hitbox-backend", "repeated");
-const FORGOTTEN_KEYS: Check = Check::Tests("hitbox-backend", "forgotten_keys");
-const TRUST_AGAIN: Check = Check::Tests("hitbox-backend", "trust_again");
-const WRAPPERS: Check = Check::Tests("hitbox-backend", "wrappers");
-const STORED_FORM: Check = Check::Tests("hitbox-backend", "stored_form");
-const OFFLOAD_CLOSE: Check = Check::Tests("hitbox-backend", "offload_close");
+const FENCES: Check = Check::Test("hitbox-backend", "it", "composition::fences::");
+const AT_ONCE: Check = Check::Test("hitbox-backend", "it", "composition::at_once::");
+const BEGUN_IN_PLACE: Check = Check::Test("hitbox-backend", "it", "composition::begun_in_place::");
+const L1_FIRST: Check = Check::Test("hitbox-backend", "it", "composition::l1_first::");
+const LATE_EFFECTS: Check = Check::Test("hitbox-backend", "it", "composition::late_effects::");
+const REPEATED: Check = Check::Test("hitbox-backend", "it", "composition::repeated::");
+const FORGOTTEN_KEYS: Check = Check::Test("hitbox-backend", "it", "composition::forgotten_keys::");
+const TRUST_AGAIN: Check = Check::Test("hitbox-backend", "it", "composition::trust_again::");
+const WRAPPERS: Check = Check::Test("hitbox-backend", "it", "wrapper::");
+const STORED_FORM: Check = Check::Test("hitbox-backend", "it", "stored_form::");
+const OFFLOAD_CLOSE: Check = Check::Test("hitbox-backend", "it", "offload::close::");
 const KEY_FORM: Check = Check::Test("hitbox-core", "it", "key_form::");
-const HOSTILE: Check = Check::Tests("hitbox-backend", "hostile_payloads");
-const INTERLEAVINGS: Check = Check::Tests("hitbox-backend", "interleavings");
-const OFFLOAD_DEFERRED: Check = Check::Tests("hitbox-backend", "offload_deferred");
+const HOSTILE: Check = Check::Test("hitbox-backend", "allocator", "hostile_payloads::");
+const INTERLEAVINGS: Check = Check::Test("hitbox-backend", "it", "composition::interleavings::");
+const OFFLOAD_DEFERRED: Check = Check::Test("hitbox-backend", "it", "offload::deferred::");
 /// What depends on the order of single steps at locks and atomics.
 const SCHEDULED_FENCES: Check = Check::Schedules("fences");
 const SCHEDULED_REPAIRS: Check = Check::Schedules("repairs");

@@ -1,0 +1,15 @@
+//! What the crate promises, by its public interface. In folders like those of `src`.
+
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
+
+mod byte_store;
+mod chaos;
+mod composition;
+mod compression;
+mod conformance;
+mod format;
+mod forwarding;
+mod glob_import;
+mod offload;
+mod stored_form;
+mod wrapper;

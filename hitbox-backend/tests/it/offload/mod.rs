@@ -1,0 +1,5 @@
+//! Background work, within bounds.
+
+mod close;
+mod deferred;
+mod manager;
