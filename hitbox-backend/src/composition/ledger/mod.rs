@@ -12,6 +12,7 @@
 
 mod counts;
 mod effect;
+mod entry;
 mod forgotten;
 mod help;
 mod idle;
@@ -28,11 +29,11 @@ mod verifying;
 mod waiters;
 
 pub(super) use effect::Effect;
+pub(super) use entry::{Origin, TryTurn, Turns};
 pub(super) use key_state::Asked;
 pub(super) use layer_fence::CannotLift;
 pub(super) use pending::{Job, JobLease};
 pub(super) use records::Ledger;
-pub(super) use shard::{Origin, TryTurn, Turns};
 pub(super) use share::{Admission, Share};
 pub(super) use trust::Trust;
 pub(super) use turn::Turn;

@@ -11,91 +11,19 @@ use tokio::time::{Duration, Instant};
 use super::{
     counts::CountDelta,
     effect::Effect,
+    entry::{Entry, Origin, Refusal, TryTurn, Turns},
     forgotten::Forgotten,
     help::SharedTask,
     idle::Idle,
     key_state::{Asked, KeyState, Stamped},
     repairable::Repairable,
-    waiters::{Offers, Place, Waiter, Waiters},
+    waiters::{Offers, Place, Waiter},
 };
 use crate::composition::owed::Owed;
 
 /// How long an operation that ended without an answer may still take effect: 60 seconds. Servers
 /// and connections give up earlier.
 const LATE_EFFECT: Duration = Duration::from_secs(60);
-
-/// Where a value that is written comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::composition) enum Origin {
-    /// From the source of truth, loaded at some time that its stamp tells.
-    Load,
-    /// From another cache that vouches for it.
-    OtherLayer,
-}
-
-/// Why an operation was not taken on.
-pub(super) enum Refusal {
-    Superseded,
-    Unprovable,
-}
-
-/// Which turns a change has from the beginning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::composition) enum Turns {
-    /// None: it asks for them.
-    Later,
-    /// Those that are free.
-    IfFree,
-}
-
-/// Whether a change may touch a layer now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::composition) enum TryTurn {
-    /// It has the turn.
-    Held,
-    /// Another operation has it.
-    Busy,
-    /// Something newer has been done to the key: there is nothing to do.
-    Overtaken,
-}
-
-/// One key.
-#[derive(Default)]
-struct Entry {
-    state: KeyState<Instant>,
-    waiters: Waiters,
-    /// It stands in the shard's queue of idle keys.
-    queued: bool,
-}
-
-impl Entry {
-    fn take(&mut self, layer: CompositionLayer) {
-        self.waiters.take(layer);
-        self.state.set_out(layer);
-    }
-
-    /// Takes the turn, if nobody has it.
-    fn take_if_free(&mut self, layer: CompositionLayer) -> bool {
-        let free = !self.waiters.is_busy_in(layer);
-        if free {
-            self.take(layer);
-        }
-        free
-    }
-
-    fn hand_on(&mut self, layer: CompositionLayer) -> Option<Waiter> {
-        self.state.set_out(layer);
-        self.waiters.hand_on(layer)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.state.is_idle() && !self.waiters.is_busy()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.state.is_empty() && !self.waiters.is_busy()
-    }
-}
 
 /// Some of the keys.
 pub(super) struct Shard {

@@ -6,9 +6,9 @@ use hitbox_core::{CacheKey, CompositionLayer, Stamp};
 
 use super::{
     effect::Effect,
+    entry::{Origin, Refusal, TryTurn, Turns},
     key_state::Stamped,
     records::Ledger,
-    shard::{Origin, Refusal, TryTurn, Turns},
     turn::Turn,
 };
 

@@ -38,7 +38,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G3",
         mistake: "a write does not wait for the turn of others",
-        file: "hitbox-backend/src/composition/ledger/shard.rs",
+        file: "hitbox-backend/src/composition/ledger/entry.rs",
         right: "        let free = !self.waiters.is_busy_in(layer);
         if free {
             self.take(layer);
@@ -118,10 +118,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G3",
         mistake: "two changes of a key go on in a layer at the same time",
         file: "hitbox-backend/src/composition/ledger/shard.rs",
-        right: "        if entry.waiters.is_busy_in(layer) {
-            return Some(",
-        wrong: "        if entry.waiters.is_busy_in(layer) && id == 0 {
-            return Some(",
+        right: "        if entry.take_if_free(layer) {
+            return None;
+        }
+        Some(",
+        wrong: "        if entry.take_if_free(layer) || entry.state.remembers() {
+            return None;
+        }
+        Some(",
         check: MODEL,
     },
     Mutant {

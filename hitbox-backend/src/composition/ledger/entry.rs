@@ -1,0 +1,82 @@
+//! One key of a shard: what is known of it, and who changes it.
+
+use hitbox_core::CompositionLayer;
+use tokio::time::Instant;
+
+use super::{
+    key_state::KeyState,
+    waiters::{Waiter, Waiters},
+};
+
+/// Where a value that is written comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::composition) enum Origin {
+    /// From the source of truth, loaded at some time that its stamp tells.
+    Load,
+    /// From another cache that vouches for it.
+    OtherLayer,
+}
+
+/// Why an operation was not taken on.
+pub(super) enum Refusal {
+    Superseded,
+    Unprovable,
+}
+
+/// Which turns a change has from the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::composition) enum Turns {
+    /// None: it asks for them.
+    Later,
+    /// Those that are free.
+    IfFree,
+}
+
+/// Whether a change may touch a layer now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::composition) enum TryTurn {
+    /// It has the turn.
+    Held,
+    /// Another operation has it.
+    Busy,
+    /// Something newer has been done to the key: there is nothing to do.
+    Overtaken,
+}
+
+/// One key.
+#[derive(Default)]
+pub(super) struct Entry {
+    pub(super) state: KeyState<Instant>,
+    pub(super) waiters: Waiters,
+    /// It stands in the shard's queue of idle keys.
+    pub(super) queued: bool,
+}
+
+impl Entry {
+    pub(super) fn take(&mut self, layer: CompositionLayer) {
+        self.waiters.take(layer);
+        self.state.set_out(layer);
+    }
+
+    /// Takes the turn, if nobody has it.
+    pub(super) fn take_if_free(&mut self, layer: CompositionLayer) -> bool {
+        let free = !self.waiters.is_busy_in(layer);
+        if free {
+            self.take(layer);
+        }
+        free
+    }
+
+    pub(super) fn hand_on(&mut self, layer: CompositionLayer) -> Option<Waiter> {
+        self.state.set_out(layer);
+        self.waiters.hand_on(layer)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.state.is_idle() && !self.waiters.is_busy()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.state.is_empty() && !self.waiters.is_busy()
+    }
+}
