@@ -154,7 +154,8 @@ pub trait Backend: Send + Sync {
 
     /// [`read`](Self::read), noting in `context` how it was answered and from where.
     ///
-    /// Wrappers and compositions override this one, so that the source path is true at any depth.
+    /// Wrappers and compositions override this one, so that the source path is true at any depth, and pass
+    /// `context` or a copy of it on: it says what the reader [wants](BoxContext::wants).
     async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
         let outcome = self.read(key).await;
         note_outcome(context, &outcome, || self.label());
@@ -300,7 +301,8 @@ pub trait Backend: Send + Sync {
     }
 
     /// The format with this id, as far as this backend knows it: its own, or one that is compiled
-    /// into hitbox. Compositions ask their layers.
+    /// into hitbox. What a backend answers with is decoded by what it finds here. A composition, which decodes
+    /// for a reader who wants an object, asks its layers for those who decode by themselves.
     fn find_format(&self, id: FormatId) -> Option<&dyn Format> {
         let own = self.value_format();
         if own.id() == id || id == FormatId::OPAQUE {
@@ -310,7 +312,7 @@ pub trait Backend: Send + Sync {
     }
 
     /// The compressor with this id, as far as this backend knows it: its own, or one that is
-    /// compiled into hitbox. Compositions ask their layers.
+    /// compiled into hitbox. See [`find_format`](Self::find_format).
     fn find_compressor(&self, id: CompressorId) -> Option<&dyn Compressor> {
         let own = self.compressor();
         if own.id() == id {
@@ -319,7 +321,8 @@ pub trait Backend: Send + Sync {
         compression::built_in(id)
     }
 
-    /// Takes note that bytes found under `key` were not served. Default: an event at DEBUG. Adapters keep
+    /// Takes note that bytes found under `key` were not served: they were no stored form, or a reader could not
+    /// decode them. A composition tells the layer that held them, and no other. Default: an event at DEBUG. Adapters keep
     /// [`Rejections`](crate::Rejections), which count them and tell of them at WARN, a line a second at the
     /// most.
     fn reject(&self, key: &CacheKey, rejection: Rejection) {
@@ -333,7 +336,19 @@ pub(crate) async fn read_through<B: Backend + ?Sized>(
     key: &CacheKey,
     context: &mut BoxContext,
 ) -> ReadOutcome {
-    let rest = match backend.try_read(key, context, &Moment::default()) {
+    let attempt = backend.try_read(key, context, &Moment::default());
+    end_read(backend, key, context, attempt).await
+}
+
+/// Ends a read that [`Backend::try_read`] has begun.
+#[inline]
+pub(crate) async fn end_read<B: Backend + ?Sized>(
+    backend: &B,
+    key: &CacheKey,
+    context: &mut BoxContext,
+    attempt: ReadAttempt<'_>,
+) -> ReadOutcome {
+    let rest = match attempt {
         Attempt::Ready(outcome) => return outcome,
         Attempt::Pending(rest) => rest,
         Attempt::WouldBlock(()) => return backend.read_with(key, context).await,

@@ -154,8 +154,13 @@ impl BackendError {
     /// The same failure as seen through the backend `outer`: its label is put in front.
     #[must_use]
     pub fn seen_through(mut self, outer: &BackendLabel) -> Self {
-        self.inner.label = outer.join(&self.inner.label);
+        self.pass_label(outer);
         self
+    }
+
+    /// Puts the label of the backend `outer` in front.
+    pub(crate) fn pass_label(&mut self, outer: &BackendLabel) {
+        self.inner.label = outer.join(&self.inner.label);
     }
 
     /// The same failure as that of this layer of a composition.

@@ -55,6 +55,7 @@ pub mod composition;
 pub mod compression;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod decode;
 mod delete_status;
 mod error;
 pub mod format;
@@ -108,6 +109,6 @@ pub use wrapper::{
 #[doc(no_inline)]
 pub use hitbox_core::{
     BackendErrorKind, BackendLabel, BoxContext, CacheContext, CacheKey, CacheState, CacheStatus,
-    CacheValue, Context, DisabledOffload, Expiry, Failures, KeyPart, LayerFailure, Namespace,
-    Offload, OffloadKey, Raw, ResponseSource, Stamp,
+    CacheValue, Context, DisabledOffload, Expiry, Failures, Freshness, KeyPart, LayerFailure,
+    Namespace, Offload, OffloadKey, Raw, ResponseSource, Stamp,
 };

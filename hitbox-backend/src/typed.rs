@@ -1,14 +1,14 @@
 use std::{any::type_name, future::Future, sync::Arc};
 
 use hitbox_core::{
-    BoxContext, CacheKey, CacheStatus, CacheValue, CompressorId, Raw, ResponseSource,
+    BoxContext, CacheKey, CacheStatus, CacheValue, Raw, ResponseSource, WantedType, clock::Moment,
 };
 
 use crate::{
-    Backend, BackendError, BackendErrorKind, BackendResult, Cacheable, DeleteStatus, Operation,
-    Rejection,
-    backend::{read_through, write_through},
-    compression::CompressionError,
+    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Cacheable, DeleteStatus,
+    Operation, ReadOutcome,
+    backend::{end_read, write_through},
+    decode::{object_of, wanted},
     format,
     outcome::as_made,
     stamped::with_believable_stamp,
@@ -50,7 +50,8 @@ pub type GetOutcome<T> = BackendResult<Option<CacheValue<Arc<T>>>>;
 pub trait CacheBackend: Backend {
     /// The live value under `key`, or `None`.
     ///
-    /// What is stored under the key but cannot be read as a `T` is a miss.
+    /// What is stored under the key but cannot be read as a `T` is a miss, in a composition one of the layer that
+    /// holds it: the other layer may have a value that can.
     ///
     /// A layer that keeps objects in process answers with the object that was set; one that keeps bytes,
     /// with what `T`'s `Deserialize` makes of them. Where the two differ, the answers of a composition do:
@@ -67,7 +68,10 @@ pub trait CacheBackend: Backend {
         }
     }
 
-    /// [`get`](Self::get). `context` tells afterwards whether it was a hit, and whose.
+    /// [`get`](Self::get). `context` tells afterwards whether it was a hit, and whose. One that is
+    /// [`fresh_only`](BoxContext::fresh_only) has a composition look further where a layer's value is stale.
+    ///
+    /// That the reader wants a `T` is said in the context for the time of the read, which is how layers know.
     ///
     /// # Errors
     ///
@@ -78,10 +82,17 @@ pub trait CacheBackend: Backend {
         context: &mut BoxContext,
     ) -> impl Future<Output = GetOutcome<T>> + Send {
         async move {
-            let_others_run(1).await;
+            tokio::task::consume_budget().await;
             context.clear_failures();
-            let outcome = read_through(self, key, context).await;
-            typed_outcome(self, key, context, outcome)
+            let wanting = Wanting::an_object_of::<T>(context);
+            // In place: a future around a hit costs about a thirtieth of it.
+            let outcome = match self.try_read(key, wanting.0, &Moment::default()) {
+                Attempt::Ready(outcome) => outcome,
+                begun @ (Attempt::Pending(_) | Attempt::WouldBlock(())) => {
+                    end_read(self, key, wanting.0, begun).await
+                }
+            };
+            typed_outcome(self, key, wanting.0, outcome)
         }
     }
 
@@ -119,7 +130,7 @@ pub trait CacheBackend: Backend {
         value: CacheValue<Arc<T>>,
     ) -> impl Future<Output = BackendResult<()>> + Send {
         async move {
-            let_others_run(1).await;
+            tokio::task::consume_budget().await;
             match encode(self, value) {
                 Ok(raw) => as_made(write_through(self, key, raw).await),
                 Err(error) => {
@@ -139,7 +150,7 @@ pub trait CacheBackend: Backend {
     /// What [`Backend::remove`] returns.
     fn delete(&self, key: &CacheKey) -> impl Future<Output = BackendResult<DeleteStatus>> + Send {
         async move {
-            let_others_run(1).await;
+            tokio::task::consume_budget().await;
             as_made(self.remove(key).await)
         }
     }
@@ -161,15 +172,17 @@ pub trait CacheBackend: Backend {
     ) -> impl Future<Output = Vec<GetOutcome<T>>> + Send {
         async move {
             let_others_run(keys.len()).await;
-            contexts.iter_mut().for_each(BoxContext::clear_failures);
-            let outcomes = self.read_many_with(keys, contexts).await;
-            let mut nobodys = BoxContext::default();
-            let mut typed = Vec::with_capacity(outcomes.len());
-            for (index, (key, outcome)) in keys.iter().zip(outcomes).enumerate() {
-                let context = contexts.get_mut(index).unwrap_or(&mut nobodys);
-                typed.push(typed_outcome(self, key, context, outcome));
+            if let Some(contexts) = contexts.get_mut(..keys.len()) {
+                return typed_outcomes(self, keys, contexts).await;
             }
-            typed
+            // What is wanted of the keys beyond their end has to be said, too.
+            let mut all = contexts.to_vec();
+            all.resize_with(keys.len(), BoxContext::default);
+            let outcomes = typed_outcomes(self, keys, &mut all).await;
+            for (context, noted) in contexts.iter_mut().zip(all) {
+                *context = noted;
+            }
+            outcomes
         }
     }
 
@@ -227,7 +240,7 @@ impl<B: Backend + ?Sized> CacheBackend for B {}
 const KEYS_OF_AN_OPERATION: usize = 16;
 
 /// Uses up what an operation on so many keys costs of the budget that tokio gives to a task, and lets others
-/// run when it is gone. An operation that is done in place would else never do so, and a loop of them would
+/// run when it is gone, as one operation does by itself. An operation that is done in place would else never do so, and a loop of them would
 /// have the thread to itself: no limit of time around it would take effect.
 ///
 /// Before the operation: a value must be handed over in the moment in which it was found to be live. Outside
@@ -308,18 +321,71 @@ fn refused<B: Backend + ?Sized, T>(
         .with_source(error)
 }
 
+/// Reads many keys, with a context for each.
+async fn typed_outcomes<B: Backend + ?Sized, T: Cacheable>(
+    backend: &B,
+    keys: &[CacheKey],
+    contexts: &mut [BoxContext],
+) -> Vec<GetOutcome<T>> {
+    contexts.iter_mut().for_each(BoxContext::clear_failures);
+    let wanting = Wanting::an_object_of::<T>(contexts);
+    let outcomes = backend.read_many_with(keys, wanting.0).await;
+    let of_keys = keys.iter().zip(&mut *wanting.0).zip(outcomes);
+    of_keys
+        .map(|((key, context), outcome)| typed_outcome(backend, key, context, outcome))
+        .collect()
+}
+
+/// The context of one read, or those of many.
+trait Contexts {
+    fn want(&mut self, wanted: Option<&'static WantedType>);
+}
+
+impl Contexts for BoxContext {
+    fn want(&mut self, wanted: Option<&'static WantedType>) {
+        self.set_wanted_type(wanted);
+    }
+}
+
+impl Contexts for [BoxContext] {
+    fn want(&mut self, wanted: Option<&'static WantedType>) {
+        self.iter_mut().for_each(|context| context.want(wanted));
+    }
+}
+
+/// Contexts that say which type a read wants, for as long as it lasts.
+struct Wanting<'c, C: Contexts + ?Sized>(&'c mut C);
+
+impl<'c, C: Contexts + ?Sized> Wanting<'c, C> {
+    fn an_object_of<T: Cacheable>(contexts: &'c mut C) -> Self {
+        contexts.want(Some(wanted::<T>()));
+        Self(contexts)
+    }
+}
+
+/// Also when the read is dropped: a context may be used again, for another type or for bytes.
+impl<C: Contexts + ?Sized> Drop for Wanting<'_, C> {
+    fn drop(&mut self) {
+        self.0.want(None);
+    }
+}
+
 /// The typed form of what a backend answered; a miss, noted in the context, if it cannot be read
-/// as a `T`.
+/// as a `T`. A composition has decoded what it answers with already.
+#[inline]
 fn typed_outcome<B: Backend + ?Sized, T: Cacheable>(
     backend: &B,
     key: &CacheKey,
     context: &mut BoxContext,
-    outcome: BackendResult<Option<CacheValue<Raw>>>,
+    outcome: ReadOutcome,
 ) -> GetOutcome<T> {
     let Some(value) = outcome? else {
         return Ok(None);
     };
-    match object_of(backend, value.data()) {
+    if let Some(object) = value.data().decoded::<T>() {
+        return Ok(Some(value.map(|_| object)));
+    }
+    match object_of(&backend, value.data()) {
         Ok(object) => Ok(Some(value.map(|_| object))),
         Err(rejection) => {
             backend.reject(key, rejection);
@@ -328,42 +394,4 @@ fn typed_outcome<B: Backend + ?Sized, T: Cacheable>(
             Ok(None)
         }
     }
-}
-
-fn object_of<B: Backend + ?Sized, T: Cacheable>(
-    backend: &B,
-    raw: &Raw,
-) -> Result<Arc<T>, Rejection> {
-    if let Some(object) = raw.decoded::<T>() {
-        return Ok(object);
-    }
-    let object = Arc::new(decode::<B, T>(backend, raw)?);
-    // A byte store keeps none of it: nobody would look.
-    if raw.is_shared() {
-        raw.remember(Arc::clone(&object));
-    }
-    Ok(object)
-}
-
-fn decode<B: Backend + ?Sized, T: Cacheable>(backend: &B, raw: &Raw) -> Result<T, Rejection> {
-    let encoding = raw.encoding();
-    let limit = backend.capabilities().largest_decoded;
-    let format = backend
-        .find_format(encoding.format)
-        .ok_or(Rejection::Format)?;
-    if encoding.compressor == CompressorId::NONE {
-        if raw.payload().len() > limit {
-            return Err(Rejection::TooLarge);
-        }
-        return format::decode(format, raw.payload(), encoding, limit);
-    }
-    let payload = backend
-        .find_compressor(encoding.compressor)
-        .ok_or(Rejection::Compression)?
-        .decompress(raw.payload(), limit)
-        .map_err(|error| match error {
-            CompressionError::OverLimit { .. } => Rejection::TooLarge,
-            CompressionError::Codec(_) => Rejection::Compression,
-        })?;
-    format::decode(format, &payload, encoding, limit)
 }

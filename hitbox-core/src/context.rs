@@ -3,7 +3,7 @@ use std::{
     ops::{Deref, DerefMut},
 };
 
-use crate::{BackendLabel, Failures, LayerFailure};
+use crate::{BackendLabel, Failures, Freshness, LayerFailure, WantedType, Wants};
 
 /// How a read was answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -110,7 +110,10 @@ impl CacheContext {
     /// This context as the type that operations take. Does not allocate.
     #[must_use]
     pub const fn boxed(self) -> BoxContext {
-        BoxContext(Repr::Inline(self))
+        BoxContext {
+            repr: Repr::Inline(self),
+            wants: Wants::NOTHING,
+        }
     }
 }
 
@@ -152,8 +155,20 @@ impl Context for CacheContext {
 ///
 /// It derefs to the context within. The methods that every read calls are its own besides, so
 /// that the usual context costs no call through a table.
+///
+/// Besides what a read notes, it carries what the reader wants, whatever the context within:
+///
+/// ```
+/// use hitbox_core::{CacheContext, Freshness};
+///
+/// let context = CacheContext::default().boxed().fresh_only();
+/// assert_eq!(context.wants().freshness, Freshness::FreshOnly);
+/// ```
 #[derive(Debug)]
-pub struct BoxContext(Repr);
+pub struct BoxContext {
+    repr: Repr,
+    wants: Wants,
+}
 
 #[derive(Debug)]
 enum Repr {
@@ -164,14 +179,50 @@ enum Repr {
 impl BoxContext {
     /// Boxes a context of another type than [`CacheContext`].
     pub fn new(context: impl Context + 'static) -> Self {
-        Self(Repr::Boxed(Box::new(context)))
+        Self {
+            repr: Repr::Boxed(Box::new(context)),
+            wants: Wants::NOTHING,
+        }
+    }
+
+    /// What the reader wants.
+    #[inline]
+    #[must_use]
+    pub const fn wants(&self) -> Wants {
+        self.wants
+    }
+
+    /// The same context, for reads that take a stale value only where no layer has a fresh one:
+    /// [`Freshness::FreshOnly`].
+    #[must_use]
+    pub const fn fresh_only(mut self) -> Self {
+        self.wants.freshness = Freshness::FreshOnly;
+        self
+    }
+
+    /// From now on, reads with this context want values of this freshness.
+    pub const fn set_freshness(&mut self, freshness: Freshness) {
+        self.wants.freshness = freshness;
+    }
+
+    /// From now on, reads with this context want an object of this type, or bytes. Typed access says so for the
+    /// time of one read.
+    #[inline]
+    pub const fn set_wanted_type(&mut self, wanted: Option<&'static WantedType>) {
+        self.wants.object = wanted;
+    }
+
+    /// Takes over what a read has noted in another context. What the reader wants stays.
+    #[inline]
+    pub fn take_notes_of(&mut self, noted: Self) {
+        self.repr = noted.repr;
     }
 
     /// [`Context::status`].
     #[inline]
     #[must_use]
     pub fn status(&self) -> CacheStatus {
-        match &self.0 {
+        match &self.repr {
             Repr::Inline(context) => context.status,
             Repr::Boxed(context) => context.status(),
         }
@@ -180,7 +231,7 @@ impl BoxContext {
     /// [`Context::set_status`].
     #[inline]
     pub fn set_status(&mut self, status: CacheStatus) {
-        match &mut self.0 {
+        match &mut self.repr {
             Repr::Inline(context) => context.status = status,
             Repr::Boxed(context) => context.set_status(status),
         }
@@ -190,7 +241,7 @@ impl BoxContext {
     #[inline]
     #[must_use]
     pub fn source(&self) -> &ResponseSource {
-        match &self.0 {
+        match &self.repr {
             Repr::Inline(context) => &context.source,
             Repr::Boxed(context) => context.source(),
         }
@@ -199,7 +250,7 @@ impl BoxContext {
     /// [`Context::set_source`].
     #[inline]
     pub fn set_source(&mut self, source: ResponseSource) {
-        match &mut self.0 {
+        match &mut self.repr {
             Repr::Inline(context) => context.source = source,
             Repr::Boxed(context) => context.set_source(source),
         }
@@ -209,20 +260,24 @@ impl BoxContext {
     #[inline]
     #[must_use]
     pub fn has_failures(&self) -> bool {
-        match &self.0 {
+        match &self.repr {
             Repr::Inline(context) => !context.failures.is_empty(),
             Repr::Boxed(context) => !context.failures().is_empty(),
         }
     }
 
-    /// A context for the read of another layer. It has nothing of what one layer has noted already, unless it is
-    /// of another type than [`CacheContext`]: then it is a copy.
+    /// A context for the read of another layer, which wants the same. It has nothing of what one layer has noted
+    /// already, unless it is of another type than [`CacheContext`]: then it is a copy.
     #[inline]
     #[must_use]
     pub fn for_other_layer(&self) -> Self {
-        match &self.0 {
-            Repr::Inline(_) => Self::default(),
-            Repr::Boxed(_) => self.clone(),
+        let repr = match &self.repr {
+            Repr::Inline(_) => Repr::Inline(CacheContext::default()),
+            Repr::Boxed(context) => Repr::Boxed(context.clone_box()),
+        };
+        Self {
+            repr,
+            wants: self.wants,
         }
     }
 
@@ -245,10 +300,14 @@ impl Default for BoxContext {
 impl Clone for BoxContext {
     #[inline]
     fn clone(&self) -> Self {
-        Self(match &self.0 {
+        let repr = match &self.repr {
             Repr::Inline(context) => Repr::Inline(context.clone()),
             Repr::Boxed(context) => Repr::Boxed(context.clone_box()),
-        })
+        };
+        Self {
+            repr,
+            wants: self.wants,
+        }
     }
 }
 
@@ -263,7 +322,7 @@ impl Deref for BoxContext {
 
     #[inline]
     fn deref(&self) -> &Self::Target {
-        match &self.0 {
+        match &self.repr {
             Repr::Inline(context) => context,
             Repr::Boxed(context) => &**context,
         }
@@ -273,7 +332,7 @@ impl Deref for BoxContext {
 impl DerefMut for BoxContext {
     #[inline]
     fn deref_mut(&mut self) -> &mut Self::Target {
-        match &mut self.0 {
+        match &mut self.repr {
             Repr::Inline(context) => context,
             Repr::Boxed(context) => &mut **context,
         }
@@ -340,6 +399,25 @@ mod tests {
         let mut other = BoxContext::new(Tagged::default());
         other.set_failures(Failures::from_iter([failure]));
         assert!(!other.has_failures() && other.take_failures().is_empty());
+    }
+
+    #[test]
+    fn what_the_reader_wants_is_kept_whatever_the_context() {
+        static WANTED: WantedType = WantedType::of::<u32, _>(&"its maker");
+        for context in [BoxContext::default(), BoxContext::new(Tagged::default())] {
+            let mut context = context.fresh_only();
+            context.set_wanted_type(Some(&WANTED));
+            context.clear_failures();
+            context.take_notes_of(BoxContext::default());
+            for kept in [&context, &context.clone(), &context.for_other_layer()] {
+                assert_eq!(kept.wants().freshness, Freshness::FreshOnly);
+                assert!(kept.wants().object.is_some());
+            }
+            context.set_wanted_type(None);
+            context.set_freshness(Freshness::Any);
+            assert_eq!(context.wants().freshness, Freshness::Any);
+            assert!(context.wants().object.is_none());
+        }
     }
 
     #[test]

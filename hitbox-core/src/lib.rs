@@ -32,6 +32,8 @@ mod offload;
 mod raw;
 mod stamp;
 mod value;
+mod wanted_type;
+mod wants;
 
 pub use context::{BoxContext, CacheContext, CacheStatus, Context, ResponseSource};
 pub use error_kind::BackendErrorKind;
@@ -43,3 +45,5 @@ pub use offload::{DisabledOffload, Offload, OffloadKey};
 pub use raw::{CompressorId, Encoding, FormatId, Raw};
 pub use stamp::Stamp;
 pub use value::{CacheState, CacheValue, Expiry};
+pub use wanted_type::WantedType;
+pub use wants::{Freshness, Wants};

@@ -6,6 +6,8 @@ use std::{
 
 use bytes::Bytes;
 
+use crate::WantedType;
+
 /// Names the format that a payload is encoded with.
 ///
 /// 0 is [`OPAQUE`](Self::OPAQUE), 1 to 127 belong to hitbox, 128 to 255 are for
@@ -172,6 +174,25 @@ impl Raw {
         Arc::clone(self.shared.decoded.get()?).downcast().ok()
     }
 
+    /// Whether the slot holds an object of this type.
+    #[inline]
+    #[must_use]
+    pub fn holds(&self, wanted: &WantedType) -> bool {
+        let object = self.shared.decoded.get();
+        object.is_some_and(|object| wanted.is((**object).type_id()))
+    }
+
+    /// The same payload with this object: in the slot, if that is empty or holds one of its type already, which
+    /// then stays; else apart from the other clones.
+    #[must_use]
+    pub fn holding<T: Send + Sync + 'static>(&self, object: Arc<T>) -> Self {
+        self.remember(Arc::clone(&object));
+        match self.decoded::<T>() {
+            Some(_) => self.clone(),
+            None => Self::with_decoded(self.payload().clone(), self.encoding(), object),
+        }
+    }
+
     /// Puts the decoded object into the slot; does nothing if the slot is filled.
     pub fn remember<T: Send + Sync + 'static>(&self, object: Arc<T>) {
         let _already_filled = self.shared.decoded.set(object);
@@ -258,6 +279,22 @@ mod tests {
         assert!(raw.is_shared());
         drop(clone);
         assert!(!raw.is_shared());
+    }
+
+    #[test]
+    fn an_object_of_another_type_is_held_apart() {
+        static WANTED: WantedType = WantedType::of::<u32, _>(&());
+        let raw = Raw::from(vec![1]);
+        assert!(!raw.holds(&WANTED));
+        let first = raw.holding(Arc::new(7_u32));
+        let second = raw.holding(Arc::new(8_u32));
+        assert!(raw.holds(&WANTED));
+        assert_eq!(first.decoded::<u32>().as_deref(), Some(&7));
+        assert_eq!(second.decoded::<u32>().as_deref(), Some(&7));
+        let other = raw.holding(Arc::new("other"));
+        assert!(raw.holds(&WANTED) && !other.holds(&WANTED));
+        assert_eq!(other.decoded::<&str>().as_deref(), Some(&"other"));
+        assert_eq!(other, raw);
     }
 
     #[test]

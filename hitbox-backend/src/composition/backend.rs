@@ -17,6 +17,7 @@ use crate::{
     ReadOutcome, Rejection, WriteAttempt,
     compression::{Compressor, NoCompression},
     format::Format,
+    trace_rejection,
 };
 
 impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
@@ -161,12 +162,9 @@ where
         l2.find_compressor(id).or_else(|| l1.find_compressor(id))
     }
 
-    /// Told to both layers: which of them held the bytes is not known here.
+    /// Told to neither layer: which of them held the bytes is not known here. A read that says what it wants
+    /// tells the one at fault.
     fn reject(&self, key: &CacheKey, rejection: Rejection) {
-        self.layers
-            .l1
-            .backend
-            .reject(&self.layers.l1.own(key), rejection);
-        self.layers.l2.backend.reject(key, rejection);
+        trace_rejection(self.paths.label(), key, rejection);
     }
 }

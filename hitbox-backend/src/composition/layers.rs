@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Namespace, Raw};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Namespace, Raw, Wants};
 
 use super::{CompositionLayer, ledger::Ledger, member::Member, policy::Rules};
 use crate::{Backend, BackendResult, DeleteStatus, ReadOutcome};
@@ -24,6 +24,21 @@ impl<L1: Backend, L2: Backend> Layers<L1, L2> {
             l2: Member::new(name, CompositionLayer::L2, l2, Namespace::NONE),
             ledger,
             rules,
+        }
+    }
+
+    /// Puts the object that the reader wants into a value of this layer: [`Member::provide`].
+    #[inline]
+    pub(super) fn provide(
+        &self,
+        layer: CompositionLayer,
+        key: &CacheKey,
+        value: &mut CacheValue<Raw>,
+        wants: Wants,
+    ) -> bool {
+        match layer {
+            CompositionLayer::L1 => self.l1.provide(key, value, wants),
+            CompositionLayer::L2 => self.l2.provide(key, value, wants),
         }
     }
 

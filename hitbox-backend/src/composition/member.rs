@@ -3,13 +3,16 @@
 use std::{borrow::Cow, sync::Arc};
 
 use futures::FutureExt;
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Namespace, Raw, clock::Moment};
+use hitbox_core::{
+    BoxContext, CacheKey, CacheValue, Namespace, Raw, WantedType, Wants, clock::Moment,
+};
 
 use super::CompositionLayer;
 use crate::{
     Attempt, Backend, BackendResult, DeleteStatus, Operation, ReadAttempt, ReadOutcome,
     WriteAttempt,
     backend::{BegunWrite, read_through, write_through},
+    decode::decode_as,
     log::{Health, Name},
 };
 
@@ -110,6 +113,35 @@ impl<B: Backend> Member<B> {
         let outcome = read_through(&self.backend, &own, context).await;
         self.health.note(Operation::Read, key, &outcome);
         outcome
+    }
+
+    /// Puts the object that the reader wants into a value that the backend has answered with. Whether it has
+    /// one now; if not, the backend is told that the reader cannot use what it has.
+    #[inline]
+    pub(super) fn provide(
+        &self,
+        key: &CacheKey,
+        value: &mut CacheValue<Raw>,
+        wants: Wants,
+    ) -> bool {
+        match wants.object {
+            Some(wanted) if !value.data().holds(wanted) => self.decode(key, value, wanted),
+            Some(_) | None => true,
+        }
+    }
+
+    #[inline(never)]
+    fn decode(&self, key: &CacheKey, value: &mut CacheValue<Raw>, wanted: &WantedType) -> bool {
+        match decode_as(wanted, &self.backend, value.data()) {
+            Ok(decoded) => {
+                *value = value.clone().map(|_| decoded);
+                true
+            }
+            Err(rejection) => {
+                self.backend.reject(&self.own(key), rejection);
+                false
+            }
+        }
     }
 
     /// Writes in place as far as that goes. What is left is to be waited for, and what comes of that to be

@@ -22,6 +22,36 @@
 //! can be told from a miss. What a race leaves to the background is not waited for, and not named. A write has no
 //! context: what failed of one that is `Ok` is in [`owed`](CompositionBackend::owed).
 //!
+//! A read carries what the reader wants. Typed access wants an object: of what the policy chooses, the composition
+//! decodes the value with that layer's formats, compressors and limits, before it copies it. One that cannot be
+//! decoded is a miss of its layer, which is [told](crate::Backend::reject) so, and the policy is asked again. A
+//! reader with [`fresh_only`](hitbox_core::BoxContext::fresh_only) in the context gets a stale value only where no
+//! layer has a fresh one:
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! use std::{sync::Arc, time::Duration};
+//! use hitbox_backend::{
+//!     CacheBackend, CacheContext, CacheKey, CacheValue, Compose, DisabledOffload, Stamp,
+//!     conformance::MemoryBackend,
+//! };
+//!
+//! let (l1, l2) = (MemoryBackend::new(), MemoryBackend::new());
+//! let key = CacheKey::from_pair("price", "42");
+//! let old = CacheValue::loaded(Arc::new(100_u32), Stamp::now()).stale_after(Duration::ZERO);
+//! l1.set(&key, old).await?;
+//! // Another process has refreshed it in the layer that both share.
+//! l2.set(&key, CacheValue::loaded(Arc::new(120_u32), Stamp::now())).await?;
+//! let cache = l1.compose(l2, DisabledOffload);
+//!
+//! assert_eq!(**cache.get::<u32>(&key).await?.unwrap().data(), 100);
+//! let mut context = CacheContext::default().boxed().fresh_only();
+//! let fresh = cache.get_with::<u32>(&key, &mut context).await?;
+//! assert_eq!(**fresh.unwrap().data(), 120);
+//! # Ok::<(), hitbox_backend::BackendError>(())
+//! # }).unwrap();
+//! ```
+//!
 //! A value counts as older by its [`created`](hitbox_core::CacheValue::created) stamp. So a value
 //! that was made before its key was removed is not put back by a later write: make a new
 //! [`CacheValue`](hitbox_core::CacheValue), or stamp it anew, to write the same data again.

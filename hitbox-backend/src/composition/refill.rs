@@ -27,6 +27,10 @@ pub(super) async fn copy<A: LayerAccess>(
 pub(super) enum Seen {
     Nothing,
     Value(CacheValue<Raw>),
+    /// A stale value, which the reader did not want.
+    LastResort(CacheValue<Raw>),
+    /// A value that the reader could not use.
+    Rejected,
     Failure,
 }
 
@@ -46,19 +50,27 @@ pub(super) type Lacking = (CompositionLayer, CacheValue<Raw>);
 /// The layer that lacks the newest value that was seen, if both were seen.
 pub(super) fn lacking(seen: &[Option<Seen>; 2]) -> Option<Lacking> {
     use CompositionLayer::{L1, L2};
+    use Seen::{Failure, LastResort, Nothing, Rejected, Value};
     let [Some(in_l1), Some(in_l2)] = seen else {
         return None;
     };
     match (in_l1, in_l2) {
-        (Seen::Nothing, Seen::Value(value)) => Some((L1, value.clone())),
-        (Seen::Value(value), Seen::Nothing) => Some((L2, value.clone())),
-        (Seen::Value(one), Seen::Value(two)) => match one.created().cmp(&two.created()) {
+        (Nothing | Rejected, Value(value)) => Some((L1, value.clone())),
+        (Value(value), Nothing) => Some((L2, value.clone())),
+        (Value(one), Value(two)) => match one.created().cmp(&two.created()) {
             Ordering::Less => Some((L1, two.clone())),
             Ordering::Greater => Some((L2, one.clone())),
             Ordering::Equal => None,
         },
+        (LastResort(one), Value(two)) if two.created() > one.created() => Some((L1, two.clone())),
+        (Value(one), LastResort(two)) if one.created() > two.created() => Some((L2, one.clone())),
+        // A last resort is copied nowhere.
+        (LastResort(_), _) | (_, LastResort(_)) => None,
+        // Whoever shares L2 may be able to use what this reader cannot.
+        (Value(_), Rejected) => None,
         // A layer that failed says nothing about what it holds.
-        (Seen::Failure, _) | (_, Seen::Failure) | (Seen::Nothing, Seen::Nothing) => None,
+        (Failure, _) | (_, Failure) => None,
+        (Nothing | Rejected, Nothing | Rejected) => None,
     }
 }
 

@@ -40,7 +40,7 @@ where
         let scratch = BoxContext::default();
         let singles = join_all(keys.iter().enumerate().map(|(place, key)| {
             let context = contexts.get(place).unwrap_or(&scratch);
-            self.decide(key, context, (l1.clone(), l2.clone()), &background)
+            self.decide_by_future(key, context, (l1.clone(), l2.clone()), &background)
         }));
         let (ended, bulks) = drive(singles, &l1, &l2, &background).await;
         background.hand_over_bulk(&self.layers.ledger, bulks).await;

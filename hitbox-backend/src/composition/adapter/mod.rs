@@ -3,6 +3,7 @@
 mod gather;
 mod many;
 mod read;
+mod watched;
 mod write;
 
 pub(super) use gather::InBulk;

@@ -1,75 +1,17 @@
 //! A read of one key by a policy that is one future.
 
-use std::{
-    mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Offload, Raw, Wants, clock::Moment};
 
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Failures, Offload, Raw, clock::Moment};
-
+use super::watched::{Record, Watched};
 use crate::{
-    Backend, ReadOutcome,
+    Backend,
     composition::{
-        CompositionBackend, CompositionLayer, CompositionReadPolicy, ReadResult, RefillPolicy,
-        admission::guard,
+        CompositionBackend, CompositionLayer, CompositionReadPolicy, RefillPolicy,
         background::Background,
-        layers::{LayerAccess, Layers},
-        ledger::Trust,
-        read::{Ended, Hit, Noted, Settled, collect},
-        refill::{self, Seen},
+        layers::LayerAccess,
+        read::{Ended, Hit, Noted, Settled},
     },
 };
-
-/// What the reads of the layers tell, and their policy does not.
-#[derive(Default)]
-struct Told {
-    failures: Failures,
-    seen: [Option<Seen>; 2],
-    /// Whether the policy has answered.
-    phase: Phase,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Phase {
-    #[default]
-    Deciding,
-    Decided,
-}
-
-impl Told {
-    /// The live value that a layer has answered with.
-    fn value(&self, layer: CompositionLayer) -> Option<&CacheValue<Raw>> {
-        match &self.seen[layer as usize] {
-            Some(Seen::Value(value)) => Some(value),
-            Some(Seen::Nothing | Seen::Failure) | None => None,
-        }
-    }
-
-    /// What the policy has chosen, as the layer has answered it: a policy may have changed the life times of the
-    /// value in its hands.
-    fn hit_of(&self, result: ReadResult<Raw>) -> Option<Hit<Raw>> {
-        result.value?;
-        let layers = [result.source, result.source.other()];
-        let chosen = layers
-            .into_iter()
-            .find_map(|layer| Some((layer, self.value(layer)?.clone())));
-        chosen.map(|(layer, value)| Hit {
-            layer,
-            value,
-            context: Some(result.context),
-        })
-    }
-}
-
-/// Shared, because the reads of layers may go on when the policy has answered.
-#[derive(Clone, Default)]
-struct Record(Arc<Mutex<Told>>);
-
-impl Record {
-    fn lock(&self) -> MutexGuard<'_, Told> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W>
 where
@@ -86,7 +28,9 @@ where
     ) -> Noted {
         let background = Background::new(&*self.offload);
         let layers = (self.first(), self.second());
-        let ended = self.decide(key, &context, layers, &background).await;
+        let ended = self
+            .decide_by_future(key, &context, layers, &background)
+            .await;
         background.hand_over(&self.layers.ledger);
         let moment = Moment::default();
         match self.settle_one(key, ended, &mut context, &moment) {
@@ -96,24 +40,24 @@ where
     }
 
     /// Runs the policy to its end.
-    pub(super) async fn decide<A: LayerAccess, B: LayerAccess>(
+    pub(super) async fn decide_by_future<A: LayerAccess, B: LayerAccess>(
         &self,
         key: &CacheKey,
         context: &BoxContext,
         (l1, l2): (A, B),
         background: &Background<'_, O>,
     ) -> Ended {
-        let trust = self.layers.ledger.trust(key);
+        let (trust, wants) = (self.layers.ledger.trust(key), context.wants());
         let record = Record::default();
+        let watched_l1 = Watched::new(l1, &self.layers, trust, wants, &record);
+        let watched_l2 = Watched::new(l2, &self.layers, trust, wants, &record);
         // The key that a policy passes on is not looked at: what is known of the layers is known of this one.
         let read_l1 = {
-            let (key, context) = (key.clone(), context.clone());
-            let watched = self.watched(l1, trust, &record);
+            let (key, context, watched) = (key.clone(), context.clone(), watched_l1.clone());
             move |_| watched.read(key, context)
         };
         let read_l2 = {
-            let (key, context) = (key.clone(), context.clone());
-            let watched = self.watched(l2, trust, &record);
+            let (key, context, watched) = (key.clone(), context.clone(), watched_l2.clone());
             move |_| watched.read(key, context)
         };
         let background = background.of(key);
@@ -121,66 +65,79 @@ where
         let result = policy
             .execute_with(key.clone(), read_l1, read_l2, &background)
             .await;
+        let found = match result {
+            Ok(result) => {
+                let chosen = record.lock().hit_of(result);
+                let layers = (&watched_l1, &watched_l2);
+                Ok(self.usable(key, context, chosen, layers, &record).await)
+            }
+            Err(error) => Err(error),
+        };
+        let found = match found {
+            Ok(Some(hit)) => Ok(Some(hit)),
+            nothing => match self.last_resort(key, wants, &record) {
+                Some(hit) => Ok(Some(hit)),
+                None => nothing,
+            },
+        };
         let mut told = record.lock();
-        told.phase = Phase::Decided;
         let repairs = self.layers.rules.refill == RefillPolicy::Repair;
         Ended {
-            found: result.map(|result| told.hit_of(result)),
+            found,
             in_l1: told.value(CompositionLayer::L1).map(CacheValue::created),
-            // What fails from here on has no part in the answer.
-            failures: mem::take(&mut told.failures),
+            failures: told.decided(),
             trust,
-            seen: if repairs {
-                told.seen.clone()
-            } else {
-                [None, None]
-            },
+            seen: if repairs { told.seen() } else { [None, None] },
         }
     }
 
-    fn watched<A: LayerAccess>(
+    /// What the policy has chosen, if the reader can use it; else what the other layer has.
+    async fn usable<A: LayerAccess, B: LayerAccess>(
         &self,
-        layer: A,
-        trust: Trust,
+        key: &CacheKey,
+        context: &BoxContext,
+        chosen: Option<Hit<Raw>>,
+        (l1, l2): (&Watched<A, L1, L2>, &Watched<B, L1, L2>),
         record: &Record,
-    ) -> Watched<A, L1, L2> {
-        Watched {
-            layer,
-            trust,
-            record: record.clone(),
-            layers: Arc::clone(&self.layers),
+    ) -> Option<Hit<Raw>> {
+        let chosen = chosen?;
+        let other = chosen.layer.other();
+        let usable = self.provide(key, chosen, context.wants(), record);
+        if usable.is_some() {
+            return usable;
         }
-    }
-}
-
-/// A layer as policies get to see it: without values that are expired or overtaken.
-struct Watched<A, L1, L2> {
-    layer: A,
-    trust: Trust,
-    record: Record,
-    layers: Arc<Layers<L1, L2>>,
-}
-
-impl<A: LayerAccess, L1: Backend + 'static, L2: Backend + 'static> Watched<A, L1, L2> {
-    async fn read(self, key: CacheKey, context: BoxContext) -> Noted {
-        let (mut outcome, mut context) = self.layer.read(&key, context).await;
-        let moment = Moment::default();
-        guard(A::LAYER, &mut outcome, &mut context, &self.trust, &moment);
-        if let Some(seen) = self.note(&outcome, &mut context)
-            && let Some(lacking) = refill::lacking(&seen)
-        {
-            refill::repair(self.layers, key, self.trust, lacking).await;
+        let has_answered = record.lock().has_answered(other);
+        if !has_answered {
+            let (key, context) = (key.clone(), context.clone());
+            let _noted_in_the_record = match other {
+                CompositionLayer::L1 => l1.clone().read(key, context).await,
+                CompositionLayer::L2 => l2.clone().read(key, context).await,
+            };
         }
-        (outcome, context)
+        let others = record.lock().hit_in(other)?;
+        self.provide(key, others, context.wants(), record)
     }
 
-    /// Notes what the layer has answered. Where the policy has answered before, and reads repair: what is known
-    /// of both layers now.
-    fn note(&self, outcome: &ReadOutcome, context: &mut BoxContext) -> Option<[Option<Seen>; 2]> {
-        let repairs = self.layers.rules.refill == RefillPolicy::Repair;
-        let mut told = self.record.lock();
-        collect(&mut told.failures, A::LAYER, outcome, context);
-        told.seen[A::LAYER as usize] = Some(Seen::from(outcome));
-        (repairs && told.phase == Phase::Decided).then(|| told.seen.clone())
+    /// The newest value that is a last resort, if the reader can use it; else the other one.
+    fn last_resort(&self, key: &CacheKey, wants: Wants, record: &Record) -> Option<Hit<Raw>> {
+        let resorts = record.lock().last_resorts();
+        resorts
+            .into_iter()
+            .find_map(|hit| self.provide(key, hit, wants, record))
+    }
+
+    /// The hit with the object that the reader wants, if that can be had.
+    fn provide(
+        &self,
+        key: &CacheKey,
+        mut hit: Hit<Raw>,
+        wants: Wants,
+        record: &Record,
+    ) -> Option<Hit<Raw>> {
+        if self.layers.provide(hit.layer, key, &mut hit.value, wants) {
+            return Some(hit);
+        }
+        record.lock().reject(hit.layer);
+        None
     }
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::composition::{
     CompositionLayer, RaceLoserPolicy,
     flight::{Flight, Flights},
-    read::{Answer, Hit, ReadOp},
+    read::{Answer, Hit, Next, ReadOp, Standing},
 };
 
 /// A read policy as a pure function: what is known of the layers, and what the read does next.
@@ -75,23 +75,27 @@ impl<P: ReadDecision> CompositionReadPolicy for P {
         let (mut read_l1, mut read_l2) = (Some(read_l1), Some(read_l2));
         let (mut op, mut flights) = (ReadOp::new(), Flights::none());
         let decision = loop {
-            let decided = op.advance(
-                |l1, l2| self.next(l1, l2),
-                |layer| {
+            match op.next(|l1, l2| self.next(l1, l2)) {
+                Next::Ask(layer) => {
                     let flight = match layer {
-                        CompositionLayer::L1 => read_l1.take()?(key.clone()).boxed(),
-                        CompositionLayer::L2 => read_l2.take()?(key.clone()).boxed(),
+                        CompositionLayer::L1 => {
+                            read_l1.take().map(|read| read(key.clone()).boxed())
+                        }
+                        CompositionLayer::L2 => {
+                            read_l2.take().map(|read| read(key.clone()).boxed())
+                        }
                     };
-                    flights.begin(layer, Flight::Owned(flight));
-                    None
-                },
-            );
-            if let Some(decision) = decided {
-                break decision;
+                    if let Some(flight) = flight {
+                        flights.begin(layer, Flight::Owned(flight));
+                    }
+                    op.wait_for(layer);
+                }
+                Next::Wait => {
+                    let (layer, (outcome, context)) = flights.next().await;
+                    op.note(layer, Answer::noted_in(context, outcome, Standing::Full));
+                }
+                Next::Decided(decision) => break decision,
             }
-            let (layer, (outcome, context)) = flights.next().await;
-            let context = Some(context);
-            op.note(layer, Answer { outcome, context });
         };
         match self.if_left_behind() {
             RaceLoserPolicy::Offload => {

@@ -3,19 +3,24 @@
 use hitbox_core::{BoxContext, CacheStatus, CacheValue, Raw, ResponseSource, clock::Moment};
 
 use super::SourcePaths;
+use crate::ReadOutcome;
 
-/// What the caller gets to see of a value, if it is still live. `context` is that of the layer that
-/// answered.
+/// Makes an outcome what the caller gets to see of it: a value, if that is still live. `context` is that of the
+/// layer that answered.
 #[inline]
 pub(in crate::composition) fn answer(
     paths: &SourcePaths,
     context: &mut BoxContext,
-    value: Option<CacheValue<Raw>>,
+    outcome: &mut ReadOutcome,
     moment: &Moment,
-) -> Option<CacheValue<Raw>> {
-    let Some(live) = value.as_ref().filter(|value| !value.is_expired_at(moment)) else {
+) {
+    let Ok(found) = outcome else {
+        return;
+    };
+    let Some(live) = found.as_ref().filter(|value| !value.is_expired_at(moment)) else {
         mark_miss(context);
-        return None;
+        *found = None;
+        return;
     };
     let source = match context.source() {
         ResponseSource::Backend(layer) => paths.to(layer),
@@ -24,7 +29,6 @@ pub(in crate::composition) fn answer(
     };
     context.set_source(ResponseSource::Backend(source));
     context.set_status(status_of(live, moment));
-    value
 }
 
 /// Brings an answer up to date that others have been waited for since: what has expired is a miss.

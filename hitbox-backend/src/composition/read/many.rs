@@ -10,10 +10,10 @@ use futures::{
     FutureExt,
     future::{join_all, poll_fn},
 };
-use hitbox_core::{BoxContext, CacheKey, Failures, Offload, Raw, clock::Moment};
+use hitbox_core::{BoxContext, CacheKey, Failures, Offload, Raw, Wants, clock::Moment};
 
 use super::{
-    Answer, Ended, ReadOp, answer, collect,
+    Answer, Ended, ReadOp, Standing, answer, collect,
     copies::{Copies, give, repair_many},
     look_again,
     op::Decision,
@@ -36,6 +36,7 @@ struct One {
     failures: Failures,
     /// Taken before a layer was asked.
     trust: Trust,
+    wants: Wants,
     decision: Option<Decision>,
 }
 
@@ -81,10 +82,14 @@ where
     async fn read_in_rounds(&self, keys: &[CacheKey], contexts: &mut [BoxContext]) -> Vec<Ended> {
         let mut reads: Vec<_> = keys
             .iter()
-            .map(|key| One {
+            .enumerate()
+            .map(|(place, key)| One {
                 op: ReadOp::new(),
                 failures: Failures::none(),
                 trust: self.layers.ledger.trust(key),
+                wants: contexts
+                    .get(place)
+                    .map_or(Wants::NOTHING, BoxContext::wants),
                 decision: None,
             })
             .collect();
@@ -93,10 +98,10 @@ where
             let mut asked: [Vec<usize>; 2] = Default::default();
             for (place, one) in reads.iter_mut().enumerate() {
                 if one.decision.is_none() {
-                    let next = |l1, l2| self.next_step(l1, l2);
-                    one.decision = one.op.advance(next, |layer| {
+                    let (key, wants) = (&keys[place], one.wants);
+                    one.decision = self.decide(key, &mut one.op, wants, |op, layer| {
                         asked[layer as usize].push(place);
-                        None
+                        op.wait_for(layer);
                     });
                 }
             }
@@ -193,14 +198,15 @@ where
         let mut repairs = Vec::new();
         let mut limited = Vec::new();
         let mut outcomes = Vec::with_capacity(keys.len());
-        for (place, (key, ended)) in keys.iter().zip(ended).enumerate() {
+        for (place, (key, mut ended)) in keys.iter().zip(ended).enumerate() {
             let context = contexts.get_mut(place).unwrap_or(&mut scratch);
             let trust = ended.trust;
             if trust.is_limited() {
                 limited.push(key);
             }
-            let found = self.tell(ended.found, ended.failures, context);
-            if let Ok(Some((CompositionLayer::L2, value))) = &found
+            self.tell(&mut ended.found, &mut ended.failures, context);
+            if let Ok(Some(hit)) = &ended.found
+                && let Some(value) = hit.for_l1()
                 && let Some((turn, copy)) = self.claim_refill(key, value, ended.in_l1, &trust)
             {
                 refills.push(turn, key, copy);
@@ -208,10 +214,9 @@ where
             if let Some(lacking) = refill::lacking(&ended.seen) {
                 repairs.push((key.clone(), trust, lacking));
             }
-            outcomes.push(found.map(|found| {
-                let value = found.map(|(_, value)| value);
-                answer(&self.paths, context, value, &moment)
-            }));
+            let mut outcome = ended.found.map(|hit| hit.map(|hit| hit.value));
+            answer(&self.paths, context, &mut outcome, &moment);
+            outcomes.push(outcome);
         }
         self.refill_many_in_l1(refills).await;
         self.repair_many_in_background(repairs);
@@ -309,10 +314,14 @@ fn note_round(reads: &mut [One], round: Round) {
         let in_context = context.as_mut().unwrap_or(&mut scratch);
         guard(layer, &mut outcome, in_context, &one.trust, &moment);
         collect(&mut one.failures, layer, &outcome, in_context);
-        one.op.note(layer, Answer { outcome, context });
+        let answer = Answer {
+            context,
+            ..Answer::noted(outcome, Standing::Full)
+        };
+        one.op.note(layer, answer);
     }
     for one in reads.iter_mut().filter(|one| one.decision.is_none()) {
-        one.op.expire(&moment);
+        one.op.age(one.wants.freshness, &moment);
     }
 }
 

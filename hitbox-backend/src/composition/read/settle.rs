@@ -5,12 +5,11 @@ use hitbox_core::{
     BoxContext, CacheKey, CacheValue, Failures, Offload, OffloadKey, Raw, Stamp, clock::Moment,
 };
 
-use super::{Hit, ReadOp, answer, mark_miss, note};
+use super::{Answer, Hit, ReadOp, Standing, answer, mark_miss, note};
 use crate::{
     Attempt, Backend, BackendError, BackendResult, ReadOutcome,
     composition::{
-        CompositionBackend, CompositionLayer, CompositionReadPolicy, Observed, RefillPolicy,
-        RepairPolicy,
+        CompositionBackend, CompositionLayer, CompositionReadPolicy, RefillPolicy, RepairPolicy,
         admission::{for_layer, guard},
         ledger::{Trust, Turn},
         refill::{self, Lacking, Seen},
@@ -33,9 +32,6 @@ pub(in crate::composition) struct Ended {
     pub(in crate::composition) seen: [Option<Seen>; 2],
 }
 
-/// What a read has found: the layer, and its value.
-pub(super) type Found = Option<(CompositionLayer, CacheValue<Raw>)>;
-
 /// A read whose end has begun.
 pub(in crate::composition) enum Settled<'a> {
     Ready(ReadOutcome),
@@ -46,12 +42,17 @@ pub(in crate::composition) enum Settled<'a> {
 impl ReadOp<Raw, BackendError> {
     /// What the layers have answered, for repairs.
     pub(super) fn seen(&self) -> [Option<Seen>; 2] {
-        CompositionLayer::BOTH.map(|layer| match (self.observed(layer), self.value(layer)) {
-            (_, Some(value)) => Some(Seen::Value(value.clone())),
-            (Observed::Failed, None) => Some(Seen::Failure),
-            (Observed::NotAsked | Observed::Pending, None) => None,
-            (Observed::Miss | Observed::Hit(_), None) => Some(Seen::Nothing),
-        })
+        CompositionLayer::BOTH.map(|layer| self.answer(layer).map(Seen::from))
+    }
+}
+
+impl From<&Answer<Raw, BackendError>> for Seen {
+    fn from(answer: &Answer<Raw, BackendError>) -> Self {
+        match (answer.standing, Self::from(&answer.outcome)) {
+            (Standing::LastResort, Self::Value(value)) => Self::LastResort(value),
+            (Standing::Rejected, _) => Self::Rejected,
+            (Standing::Full | Standing::LastResort, seen) => seen,
+        }
     }
 }
 
@@ -68,44 +69,41 @@ where
     pub(in crate::composition) fn settle_one<'a>(
         &'a self,
         key: &'a CacheKey,
-        ended: Ended,
+        mut ended: Ended,
         context: &mut BoxContext,
         moment: &Moment,
     ) -> Settled<'a> {
-        let Ended {
-            found,
-            in_l1,
-            failures,
-            trust,
-            seen,
-        } = ended;
-        let found = match self.tell(found, failures, context) {
-            Ok(found) => found,
-            Err(error) => return Settled::Ready(Err(error)),
-        };
+        self.tell(&mut ended.found, &mut ended.failures, context);
+        let trust = ended.trust;
         let after_refill = Moment::default();
-        let (refill, moment) = match &found {
-            // The copy may take as long as a write.
-            Some((CompositionLayer::L2, value)) => {
-                (self.refill_l1(key, value, in_l1, &trust), &after_refill)
-            }
-            Some((CompositionLayer::L1, _)) | None => (None, moment),
+        let (refill, moment) = match &ended.found {
+            Ok(hit) => match hit.as_ref().and_then(Hit::for_l1) {
+                // The copy may take as long as a write.
+                Some(value) => (
+                    self.refill_l1(key, value, ended.in_l1, &trust),
+                    &after_refill,
+                ),
+                None => (None, moment),
+            },
+            Err(_) => return Settled::Ready(ended.found.map(|_| None)),
         };
-        if let Some(lacking) = refill::lacking(&seen) {
+        if let Some(lacking) = refill::lacking(&ended.seen) {
             self.repair_in_background(key, trust, lacking);
         }
         let repair = self.has_to_repair(&trust).then(|| self.repair_both(key));
-        let value = found.map(|(_, value)| value);
+        // Where it stood until now: a hit is large, and to move it would cost more than the rest of this.
+        let mut outcome = ended.found.map(|hit| hit.map(|hit| hit.value));
         if refill.is_none() && repair.is_none() {
-            return Settled::Ready(Ok(answer(&self.paths, context, value, moment)));
+            answer(&self.paths, context, &mut outcome, moment);
+            return Settled::Ready(outcome);
         }
         let mut context = context.clone();
         Settled::Pending(Box::pin(async move {
             for rest in [refill, repair].into_iter().flatten() {
                 rest.await;
             }
-            let value = answer(&self.paths, &mut context, value, &Moment::default());
-            (Ok(value), context)
+            answer(&self.paths, &mut context, &mut outcome, &Moment::default());
+            (outcome, context)
         }))
     }
 
@@ -113,33 +111,33 @@ where
     #[inline]
     pub(super) fn seen_in_l1(&self, op: &ReadOp<Raw, BackendError>) -> Option<Stamp> {
         self.layers.rules.l1_ttl?;
-        op.value(CompositionLayer::L1).map(CacheValue::created)
+        let answer = op.answer(CompositionLayer::L1)?;
+        let value = answer.outcome.as_ref().ok()?.as_ref();
+        let value = value.filter(|_| answer.standing == Standing::Full);
+        value.map(CacheValue::created)
     }
 
     /// Tells the context of a read what has failed, and takes over the notes of the layer that has answered.
     #[inline]
     pub(super) fn tell(
         &self,
-        found: BackendResult<Option<Hit<Raw>>>,
-        mut failures: Failures,
+        found: &mut BackendResult<Option<Hit<Raw>>>,
+        failures: &mut Failures,
         context: &mut BoxContext,
-    ) -> BackendResult<Found> {
-        let label = self.paths.label();
-        let found = match found {
+    ) {
+        match found {
             Ok(Some(hit)) => {
-                if let Some(noted) = hit.context {
-                    *context = noted;
+                if let Some(noted) = hit.context.take() {
+                    context.take_notes_of(noted);
                 }
-                Ok(Some((hit.layer, hit.value)))
             }
-            Ok(None) => Ok(None),
+            Ok(None) => {}
             Err(error) => {
                 mark_miss(context);
-                Err(error.seen_through(label))
+                error.pass_label(self.paths.label());
             }
-        };
-        note(&mut failures, label, context);
-        found
+        }
+        note(failures, self.paths.label(), context);
     }
 
     /// The right to copy L2's value to L1, and the copy, if L1 is to have one.

@@ -1,10 +1,12 @@
 //! A read of one key: in place as far as it goes, then waiting.
 
+use std::mem;
+
 use futures::future::BoxFuture;
-use hitbox_core::{BoxContext, CacheKey, Failures, Offload, Raw, clock::Moment};
+use hitbox_core::{BoxContext, CacheKey, Failures, Freshness, Offload, Raw, clock::Moment};
 
 use super::{
-    Answer, Ended, ReadOp, answer, collect,
+    Answer, Ended, ReadOp, Standing, answer, collect,
     op::Decision,
     settle::{Noted, Settled},
 };
@@ -61,25 +63,29 @@ where
             return Settled::Pending(Box::pin(self.read_by_future(key, context.clone())));
         }
         let trust = self.layers.ledger.trust(key);
+        let nobody_asked = self.next_step(Observed::NotAsked, Observed::NotAsked);
+        let mut in_l1 = None;
+        if nobody_asked == ReadStep::Ask(CompositionLayer::L1) {
+            let mut attempt = self.layers.l1.try_read(key, context, moment);
+            if let Attempt::Ready(outcome) = &mut attempt {
+                guard(CompositionLayer::L1, outcome, context, &trust, moment);
+                // Most reads end here. The value stays where it is: moving it into a slot and out of it costs
+                // about a tenth of the hit.
+                if self.ends_with(outcome, &trust, context, moment) {
+                    answer(&self.paths, context, outcome, moment);
+                    return Settled::Ready(mem::replace(outcome, Ok(None)));
+                }
+            }
+            in_l1 = Some(attempt);
+        }
         let mut op = ReadOp::new();
         let mut asked = Asked {
             flights: Flights::none(),
             failures: Failures::none(),
             trust,
         };
-        if self.next_step(Observed::NotAsked, Observed::NotAsked)
-            == ReadStep::Ask(CompositionLayer::L1)
-        {
-            match self.ask_l1(key, &mut asked, context, moment) {
-                // Most reads end here. The value stays a local: moving it into a slot and out of it costs
-                // about a tenth of the hit.
-                Some(outcome) if self.ends_with(&outcome, &asked) => {
-                    let value = outcome.map(|value| answer(&self.paths, context, value, moment));
-                    return Settled::Ready(value);
-                }
-                Some(outcome) => op.note(CompositionLayer::L1, Answer::noted(outcome)),
-                None => op.wait_for(CompositionLayer::L1),
-            }
+        if let Some(attempt) = in_l1 {
+            self.note_l1(key, &mut op, &mut asked, attempt, (context, moment));
         }
         let Some(decision) = self.advance(key, &mut op, &mut asked, context, moment) else {
             return Settled::Pending(Box::pin(self.finish(key, op, asked, context.clone())));
@@ -93,14 +99,23 @@ where
         self.settle(key, &mut op, asked, decision, context, moment)
     }
 
-    /// Whether a read ends with this outcome of L1, and leaves nothing to note or to repair.
+    /// Whether a read ends with this outcome of L1, and leaves nothing to decode, to note or to repair.
     #[inline]
-    fn ends_with(&self, outcome: &ReadOutcome, asked: &Asked<'_>) -> bool {
-        let in_l1 = Observed::from(outcome);
-        matches!(in_l1, Observed::Hit(_))
+    fn ends_with(
+        &self,
+        outcome: &ReadOutcome,
+        trust: &Trust,
+        context: &BoxContext,
+        moment: &Moment,
+    ) -> bool {
+        let Ok(Some(value)) = outcome else {
+            return false;
+        };
+        let in_l1 = Observed::Hit(value.expiry());
+        context.wants().are_met_by(value, moment)
             && self.next_step(in_l1, Observed::NotAsked) == ReadStep::Answer(CompositionLayer::L1)
-            && asked.failures.is_empty()
-            && !self.has_to_repair(&asked.trust)
+            && !context.has_failures()
+            && !self.has_to_repair(trust)
             && !self.asks_losers()
     }
 
@@ -124,8 +139,8 @@ where
             let moment = Moment::default();
             guard(layer, &mut outcome, &mut noted, &asked.trust, &moment);
             collect(&mut asked.failures, layer, &outcome, &mut noted);
-            op.note(layer, Answer::noted_in(noted, outcome));
-            op.expire(&moment);
+            op.note(layer, Answer::noted_in(noted, outcome, Standing::Full));
+            op.age(context.wants().freshness, &moment);
             let decided = self.advance(key, &mut op, &mut asked, &mut context, &moment);
             let Some(decision) = decided else {
                 continue;
@@ -137,7 +152,7 @@ where
         }
     }
 
-    /// Runs the policy until it waits or has decided.
+    /// Runs the policy until it waits or has chosen a value that the reader can use.
     #[inline]
     fn advance<'a>(
         &'a self,
@@ -147,31 +162,45 @@ where
         context: &mut BoxContext,
         moment: &Moment,
     ) -> Option<Decision> {
-        op.advance(
-            |l1, l2| self.next_step(l1, l2),
-            |layer| match layer {
-                CompositionLayer::L1 => {
-                    let outcome = self.ask_l1(key, asked, context, moment)?;
-                    Some(Answer::noted(outcome))
+        let wants = context.wants();
+        self.decide(key, op, wants, |op, layer| match layer {
+            CompositionLayer::L1 => {
+                let mut attempt = self.layers.l1.try_read(key, context, moment);
+                if let Attempt::Ready(outcome) = &mut attempt {
+                    guard(layer, outcome, context, &asked.trust, moment);
                 }
-                CompositionLayer::L2 => self.ask_l2(key, asked, context, moment),
-            },
-        )
+                self.note_l1(key, op, asked, attempt, (context, moment));
+            }
+            CompositionLayer::L2 => self.ask_l2(key, op, asked, context, moment),
+        })
     }
 
-    /// Asks L1, which notes in the context of the read: it answers most of them. `None` if it has to be waited
-    /// for.
+    /// Takes L1's answer, guarded, if it is there, noted in the context of the read: it answers most of them.
     #[inline]
-    fn ask_l1<'a>(
+    fn note_l1<'a>(
         &'a self,
         key: &'a CacheKey,
+        op: &mut ReadOp<Raw, BackendError>,
         asked: &mut Asked<'a>,
-        context: &mut BoxContext,
-        moment: &Moment,
-    ) -> Option<ReadOutcome> {
-        let attempt = self.layers.l1.try_read(key, context, moment);
-        let handle = || self.first();
-        self.begin(attempt, handle, (key, asked, context, moment))
+        attempt: ReadAttempt<'a>,
+        (context, moment): (&mut BoxContext, &Moment),
+    ) {
+        let layer = CompositionLayer::L1;
+        match attempt {
+            Attempt::Ready(outcome) => {
+                if let Some(answer) = op.room_for(layer, None) {
+                    answer.outcome = outcome;
+                    collect(&mut asked.failures, layer, &answer.outcome, context);
+                    let freshness = context.wants().freshness;
+                    answer.standing = Standing::of(&answer.outcome, freshness, moment);
+                }
+            }
+            begun @ (Attempt::Pending(_) | Attempt::WouldBlock(())) => {
+                op.wait_for(layer);
+                let flight = self.flight(begun, || self.first(), key, context);
+                asked.flights.begin(layer, flight);
+            }
+        }
     }
 
     /// Asks L2, which notes in a context of its own.
@@ -179,39 +208,52 @@ where
     fn ask_l2<'a>(
         &'a self,
         key: &'a CacheKey,
+        op: &mut ReadOp<Raw, BackendError>,
         asked: &mut Asked<'a>,
         context: &BoxContext,
         moment: &Moment,
-    ) -> Option<Answer<Raw, BackendError>> {
-        let mut noted = context.for_other_layer();
-        let attempt = self.layers.l2.try_read(key, &mut noted, moment);
-        let handle = || self.second();
-        let outcome = self.begin(attempt, handle, (key, asked, &mut noted, moment))?;
-        Some(Answer::noted_in(noted, outcome))
+    ) {
+        let layer = CompositionLayer::L2;
+        // Where it stays: to move an answer costs much of what it costs to have one.
+        let Some(Answer {
+            outcome,
+            context: Some(noted),
+            standing,
+        }) = op.room_for(layer, Some(context.for_other_layer()))
+        else {
+            return;
+        };
+        match self.layers.l2.try_read(key, noted, moment) {
+            Attempt::Ready(answered) => {
+                *outcome = answered;
+                guard(layer, outcome, noted, &asked.trust, moment);
+                collect(&mut asked.failures, layer, outcome, noted);
+                *standing = Standing::of(outcome, context.wants().freshness, moment);
+            }
+            begun @ (Attempt::Pending(_) | Attempt::WouldBlock(())) => {
+                let flight = self.flight(begun, || self.second(), key, noted);
+                asked.flights.begin(layer, flight);
+                op.wait_for(layer);
+            }
+        }
     }
 
-    /// The answer of a layer if it is there; else its flight has begun.
-    #[inline]
-    fn begin<'a, H: Handle>(
+    /// The rest of a read of a layer that has to be waited for.
+    fn flight<'a, H: Handle>(
         &self,
-        attempt: ReadAttempt<'a>,
+        begun: ReadAttempt<'a>,
         handle: impl FnOnce() -> H,
-        (key, asked, context, moment): (&CacheKey, &mut Asked<'a>, &mut BoxContext, &Moment),
-    ) -> Option<ReadOutcome> {
-        let flight = match (attempt, self.read.if_left_behind()) {
-            (Attempt::Ready(mut outcome), _) => {
-                guard(H::LAYER, &mut outcome, context, &asked.trust, moment);
-                collect(&mut asked.failures, H::LAYER, &outcome, context);
-                return Some(outcome);
-            }
+        key: &CacheKey,
+        context: &BoxContext,
+    ) -> Flight<'a, Noted> {
+        match (begun, self.read.if_left_behind()) {
             (Attempt::Pending(rest), RaceLoserPolicy::Drop) => Flight::Borrowed(rest),
             // What has begun borrows from this call, which a loser outlives: it is begun anew.
-            (Attempt::Pending(_), RaceLoserPolicy::Offload) | (Attempt::WouldBlock(()), _) => {
+            (Attempt::Pending(_), RaceLoserPolicy::Offload)
+            | (Attempt::WouldBlock(()) | Attempt::Ready(_), _) => {
                 Flight::Owned(read_owned(handle(), key.clone(), context.clone()))
             }
-        };
-        asked.flights.begin(H::LAYER, flight);
-        None
+        }
     }
 
     /// Reads, in the background, the layer that has lost a race before it was asked: repairs want to know what it
@@ -226,7 +268,10 @@ where
     ) {
         for layer in CompositionLayer::BOTH {
             if op.observed(layer) == Observed::NotAsked {
-                let (key_of_read, context) = (key.clone(), context.clone());
+                let (key_of_read, mut context) = (key.clone(), context.clone());
+                // Others may be able to use what the reader cannot.
+                context.set_wanted_type(None);
+                context.set_freshness(Freshness::Any);
                 let read = match layer {
                     CompositionLayer::L1 => read_owned(self.first(), key_of_read, context),
                     CompositionLayer::L2 => read_owned(self.second(), key_of_read, context),

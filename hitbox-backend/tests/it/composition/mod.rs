@@ -22,4 +22,5 @@ mod repair_limits;
 mod repeated;
 mod settings;
 mod trust_again;
+mod wants;
 mod write_policies;

@@ -45,7 +45,7 @@ impl<T> ReadResult<T> {
 /// Decides which layers are asked, in which order, and whose answer counts.
 ///
 /// A policy sees live values only: an expired value, and one that a later write or remove has
-/// overtaken, reach it as a miss. Whether an answer is copied to the other layer is not its
+/// overtaken, reach it as a miss, and so does a stale one if the reader wants a fresh one. Whether an answer is copied to the other layer is not its
 /// business but the [`RefillPolicy`](crate::RefillPolicy)'s.
 ///
 /// Implementations are cancel safe if they only await the futures they are given: dropping those
