@@ -149,13 +149,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     cache.set(&key, ada).await?;
     println!(
         "written, while the far layer hangs; owed: {}",
-        cache.owed().len()
+        cache.pending_repairs().len()
     );
     ask().await?;
 
     far_faults.heal();
     offload.drain().await;
-    println!("the far layer is back; owed: {}", cache.owed().len());
+    println!(
+        "the far layer is back; owed: {}",
+        cache.pending_repairs().len()
+    );
     near_faults.reads().always(Fault::HangBeforeEffect);
     println!("now the near layer hangs:");
     ask().await?;

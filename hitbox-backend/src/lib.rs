@@ -69,7 +69,7 @@ mod repeated;
 mod report;
 #[cfg(all(test, hitbox_schedules))]
 mod schedules;
-mod stamped;
+mod skew;
 pub mod stored_form;
 mod sync;
 mod typed;
@@ -82,10 +82,11 @@ pub use cacheable::Cacheable;
 pub use capabilities::Capabilities;
 pub use composition::{
     Compose, CompositionBackend, CompositionLayer, CompositionPolicy, CompositionReadPolicy,
-    CompositionWritePolicy, Observed, OptimisticParallelWritePolicy, Owed, OwedCause,
-    ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy, ReadDecision, ReadResult,
-    ReadStep, RefillPolicy, RepairPace, RepairPolicy, SequentialReadPolicy, SequentialWritePolicy,
-    StillDistrusted, StrictWritePolicy, WriteDecision, WriteObserved, WriteStep,
+    CompositionWritePolicy, FenceStays, Observed, OptimisticParallelWritePolicy,
+    ParallelReadPolicy, PendingRepair, RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy,
+    ReadDecision, ReadResult, ReadStep, RefillPolicy, RepairBackoff, RepairCause, RepairPolicy,
+    SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy, WriteDecision, WriteObserved,
+    WriteStep,
 };
 pub use compression::Compressor;
 pub use delete_status::DeleteStatus;

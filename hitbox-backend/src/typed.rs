@@ -11,7 +11,7 @@ use crate::{
     decode::{object_of, wanted},
     format,
     outcome::as_made,
-    stamped::with_believable_stamp,
+    skew::restamp_if_skewed,
 };
 
 /// The answer to a typed read: a live value, or `None` for a miss.
@@ -291,7 +291,7 @@ fn encode<B: Backend + ?Sized, T: Cacheable>(
     backend: &B,
     value: CacheValue<Arc<T>>,
 ) -> BackendResult<CacheValue<Raw>> {
-    let value = with_believable_stamp(value);
+    let value = restamp_if_skewed(value);
     let limit = backend.capabilities().largest_decoded;
     let (payload, encoding) = format::encode(backend.value_format(), &**value.data(), limit)
         .map_err(|error| refused::<_, T>(backend, limit, error))?;

@@ -49,12 +49,12 @@ impl Stamp {
 
     /// Makes sure that every later [`Stamp::now`] of this process is later than `self`.
     ///
-    /// A stamp that is not [plausible](Self::is_plausible) is ignored: one machine with a broken
+    /// A stamp that is not [plausible](Self::is_within_drift) is ignored: one machine with a broken
     /// clock must not drag the others along.
     #[inline]
     pub fn observe(self) {
         // The common case is a value written earlier: one load, no write to a shared line.
-        if self.0 > LAST.load(Ordering::Acquire) && self.is_plausible() {
+        if self.0 > LAST.load(Ordering::Acquire) && self.is_within_drift() {
             LAST.fetch_max(self.0, Ordering::AcqRel);
         }
     }
@@ -62,7 +62,7 @@ impl Stamp {
     /// False for a stamp more than [`MAX_DRIFT_MICROS`](Self::MAX_DRIFT_MICROS) ahead of this
     /// process's wall clock, unless this process has made a later one itself.
     #[must_use]
-    pub fn is_plausible(self) -> bool {
+    pub fn is_within_drift(self) -> bool {
         if self.0 <= LAST.load(Ordering::Acquire) {
             return true;
         }
@@ -137,7 +137,7 @@ mod tests {
         assert!(Stamp::now() > ahead);
 
         let absurd = Stamp(Stamp::now().0 + 2 * Stamp::MAX_DRIFT_MICROS);
-        assert!(!absurd.is_plausible());
+        assert!(!absurd.is_within_drift());
         absurd.observe();
         assert!(Stamp::now() < absurd);
     }

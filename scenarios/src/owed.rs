@@ -267,7 +267,7 @@ async fn too_much_is_owed(bench: &Bench) -> Outcome {
             );
         }
         removes.heal();
-        let owed = stage.composed.cache.owed().len();
+        let owed = stage.composed.cache.pending_repairs().len();
         ensure!(owed <= 4, "{owed} keys are remembered, and room is for 4");
         for key in &keys {
             let when = "after more removes failed than can be remembered";

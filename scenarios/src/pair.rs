@@ -3,7 +3,7 @@ use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use hitbox_backend::{
     Backend, Compose, CompositionBackend, CompositionLayer, CompositionPolicy,
-    CompositionReadPolicy, CompositionWritePolicy, OffloadManager, Owed, RefillPolicy,
+    CompositionReadPolicy, CompositionWritePolicy, OffloadManager, PendingRepair, RefillPolicy,
     RepairPolicy, conformance::MemoryBackend,
 };
 use hitbox_core::{CacheKey, Namespace};
@@ -84,7 +84,7 @@ pub(super) struct Settings {
 
 /// A composition whose types are not known any more.
 pub(super) trait Composition: Backend {
-    fn owed(&self) -> Vec<Owed>;
+    fn pending_repairs(&self) -> Vec<PendingRepair>;
 
     /// Typed access on the composition as what it is, not as a `dyn Backend`.
     fn typed_round_trip<'c>(&'c self, key: &'c CacheKey) -> BoxFuture<'c, Outcome>;
@@ -97,8 +97,8 @@ where
     R: CompositionReadPolicy,
     W: CompositionWritePolicy,
 {
-    fn owed(&self) -> Vec<Owed> {
-        self.owed()
+    fn pending_repairs(&self) -> Vec<PendingRepair> {
+        self.pending_repairs()
     }
 
     fn typed_round_trip<'c>(&'c self, key: &'c CacheKey) -> BoxFuture<'c, Outcome> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hitbox_backend::{
     CompositionLayer::{self, L1, L2},
-    OwedCause, RefillPolicy, RepairPace, RepairPolicy,
+    RefillPolicy, RepairBackoff, RepairCause, RepairPolicy,
     conformance::{Fault, sample::lasting},
 };
 use hitbox_core::{CacheKey, CacheValue, Raw};
@@ -30,9 +30,9 @@ scenarios! { "repair":
 }
 
 fn soon() -> RepairPolicy {
-    let pace = RepairPace::new()
-        .first_pause(Duration::from_millis(1))
-        .longest_pause(Duration::from_millis(5));
+    let pace = RepairBackoff::new()
+        .initial(Duration::from_millis(1))
+        .max(Duration::from_millis(5));
     RepairPolicy::Background(pace)
 }
 
@@ -56,8 +56,8 @@ async fn until_repaired(stage: &Stage, key: &CacheKey) -> Outcome {
 }
 
 fn owes(stage: &Stage, key: &CacheKey) -> bool {
-    let owed = stage.composed.cache.owed();
-    let settled = |cause| cause == OwedCause::LateEffect;
+    let owed = stage.composed.cache.pending_repairs();
+    let settled = |cause| cause == RepairCause::InDoubt;
     owed.iter()
         .any(|owed| owed.key == *key && !settled(owed.cause))
 }
@@ -66,7 +66,7 @@ fn owes(stage: &Stage, key: &CacheKey) -> bool {
 async fn until_tried(stage: &Stage, key: &CacheKey) -> Outcome {
     let tried = async {
         loop {
-            let owed = stage.composed.cache.owed();
+            let owed = stage.composed.cache.pending_repairs();
             if owed
                 .iter()
                 .any(|owed| owed.key == *key && owed.attempts > 0)

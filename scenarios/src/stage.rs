@@ -5,7 +5,7 @@ use std::{
 
 use chrono::TimeDelta;
 use hitbox_backend::{
-    BackendResult, CompositionLayer, DeleteStatus, OffloadManager, OwedCause, ReadOutcome,
+    BackendResult, CompositionLayer, DeleteStatus, OffloadManager, ReadOutcome, RepairCause,
     conformance::sample::{expiring, from_now},
 };
 use hitbox_core::{
@@ -254,9 +254,9 @@ impl Stage {
         expected: &[CompositionLayer],
         when: &str,
     ) -> Outcome {
-        let owed = self.composed.cache.owed();
+        let owed = self.composed.cache.pending_repairs();
         let of_key = owed.iter().filter(|owed| owed.key == *key);
-        let unconfirmed = of_key.filter(|owed| owed.cause == OwedCause::Unconfirmed);
+        let unconfirmed = of_key.filter(|owed| owed.cause == RepairCause::Unconfirmed);
         let layers: Vec<_> = unconfirmed.map(|owed| owed.layer).collect();
         if layers == expected {
             Ok(())

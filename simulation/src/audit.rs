@@ -7,7 +7,7 @@ use std::{collections::HashSet, time::Duration};
 
 use hitbox_backend::{
     CompositionLayer::{self, L1, L2},
-    Owed, OwedCause, RefillPolicy,
+    PendingRepair, RefillPolicy, RepairCause,
 };
 use hitbox_core::Stamp;
 
@@ -77,11 +77,11 @@ impl Execution {
         else {
             return Ok(());
         };
-        let owed = composition.owed();
-        if let Some(owed) = owed.iter().find(|owed| owed.cause == OwedCause::UnderWay) {
+        let owed = composition.pending_repairs();
+        if let Some(owed) = owed.iter().find(|owed| owed.cause == RepairCause::InFlight) {
             return Err(format!("nothing is under way, but on record is {owed:?}"));
         }
-        let number = |owed: &Owed| self.scene.world.number_of(&owed.key);
+        let number = |owed: &PendingRepair| self.scene.world.number_of(&owed.key);
         let keys: HashSet<_> = owed.iter().map(number).collect();
         match rules.memory {
             Memory::OwesFew(capacity) if keys.len() > capacity.get() => {
@@ -125,9 +125,12 @@ impl Execution {
         key: usize,
         created: Stamp,
     ) -> bool {
-        let coarse = self.distrusted_until(level, layer);
+        let coarse = self.layer_fence(level, layer);
         coarse.is_some_and(|fence| created <= fence)
-            || self.owed(level, key).iter().any(|owed| owed.layer == layer)
+            || self
+                .pending_repairs(level, key)
+                .iter()
+                .any(|owed| owed.layer == layer)
     }
 
     /// A call that nothing disturbs, made and judged.
@@ -144,7 +147,7 @@ impl Execution {
     /// A read that nothing disturbs serves what the layers hold, and refills and repairs as it should.
     fn check_a_read(&mut self, key: usize) -> Result<(), Violation> {
         let before = self.held(Level::Outer, key)?;
-        let owed = self.owed(Level::Outer, key);
+        let owed = self.pending_repairs(Level::Outer, key);
         self.call_alone(Act::Read { key })?;
         let found = self.scene.reference().last_found(key);
         let after = self.held(Level::Outer, key)?;
@@ -185,7 +188,7 @@ impl Execution {
     fn check_repairs_of_a_read(
         &self,
         key: usize,
-        owed: &[Owed],
+        owed: &[PendingRepair],
         before: &Held,
         after: &Held,
     ) -> Result<(), Violation> {
@@ -195,11 +198,12 @@ impl Execution {
         let foreseen = Foreseen::from(before, owed, &self.plan.setting.outer);
         for owed in owed {
             let layer = owed.layer;
-            if owed.cause != OwedCause::Unconfirmed {
+            if owed.cause != RepairCause::Unconfirmed {
                 continue;
             }
-            let owes = self.owed(Level::Outer, key).into_iter();
-            let still = |now: &Owed| now.layer == layer && now.cause == OwedCause::Unconfirmed;
+            let owes = self.pending_repairs(Level::Outer, key).into_iter();
+            let still =
+                |now: &PendingRepair| now.layer == layer && now.cause == RepairCause::Unconfirmed;
             let is_repaired =
                 self.came_true(&foreseen, layer, after) || self.was_refilled(layer, before, after);
             if owes.into_iter().any(|now| still(&now)) || !is_repaired {
@@ -275,7 +279,7 @@ impl Execution {
     /// Reads have repaired whatever was owed, late effects included.
     fn check_nothing_is_owed(&self) -> Result<(), Violation> {
         for key in 0..self.plan.setting.keys {
-            let owed = self.owed(Level::Outer, key);
+            let owed = self.pending_repairs(Level::Outer, key);
             if !owed.is_empty() {
                 return Err(format!("k{key} was read, and is still owed: {owed:?}"));
             }
@@ -304,7 +308,7 @@ impl Execution {
             .into_iter()
             .filter(|layer| held.stamp(*layer) != written && !self.cannot_tell(*layer, &held))
             .count();
-        let owed = self.owed(Level::Outer, key).len();
+        let owed = self.pending_repairs(Level::Outer, key).len();
         let allowed = match self.plan.setting.outer.writes_both_layers() {
             true => 0,
             false => 1,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use hitbox_backend::{
     Backend, CompositionBackend, CompositionLayer, CompositionPolicy, CompositionReadPolicy,
-    CompositionWritePolicy, Owed, RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy,
+    CompositionWritePolicy, PendingRepair, RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy,
 };
 use hitbox_core::{BackendLabel, Offload, OffloadKey, Stamp};
 use hitbox_scenarios::{ReadKind, WriteKind};
@@ -63,9 +63,9 @@ impl Offload<'static> for Background {
 
 /// A composition whose policies are not part of its type.
 pub(super) trait Composed: Backend {
-    fn owed(&self) -> Vec<Owed>;
-    fn owed_len(&self) -> usize;
-    fn distrusted_until(&self, layer: CompositionLayer) -> Option<Stamp>;
+    fn pending_repairs(&self) -> Vec<PendingRepair>;
+    fn pending_repair_count(&self) -> usize;
+    fn layer_fence(&self, layer: CompositionLayer) -> Option<Stamp>;
 }
 
 type Layer = Arc<dyn Backend>;
@@ -75,16 +75,16 @@ where
     R: CompositionReadPolicy,
     W: CompositionWritePolicy,
 {
-    fn owed(&self) -> Vec<Owed> {
-        self.owed()
+    fn pending_repairs(&self) -> Vec<PendingRepair> {
+        self.pending_repairs()
     }
 
-    fn owed_len(&self) -> usize {
-        self.owed_len()
+    fn pending_repair_count(&self) -> usize {
+        self.pending_repair_count()
     }
 
-    fn distrusted_until(&self, layer: CompositionLayer) -> Option<Stamp> {
-        self.distrusted_until(layer)
+    fn layer_fence(&self, layer: CompositionLayer) -> Option<Stamp> {
+        self.layer_fence(layer)
     }
 }
 

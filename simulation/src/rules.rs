@@ -3,7 +3,9 @@
 use std::{fmt, num::NonZeroUsize, time::Duration};
 
 use fastrand::Rng;
-use hitbox_backend::{CompositionLayer, RaceLoserPolicy, RefillPolicy, RepairPace, RepairPolicy};
+use hitbox_backend::{
+    CompositionLayer, RaceLoserPolicy, RefillPolicy, RepairBackoff, RepairPolicy,
+};
 use hitbox_scenarios::{ReadKind, WriteKind};
 
 /// A read policy and a write policy.
@@ -157,7 +159,7 @@ pub(super) struct Rules {
     pub(super) refill: RefillPolicy,
     pub(super) l1_ttl: Option<Duration>,
     pub(super) repair: RepairKind,
-    pub(super) pace: RepairPace,
+    pub(super) pace: RepairBackoff,
     pub(super) background: BackgroundKind,
     pub(super) memory: Memory,
 }
@@ -229,11 +231,11 @@ impl Rules {
 
 /// Pauses from so short that a repair meets the operations of the same moment, and limits both shorter
 /// and longer than time passes at once. Whole seconds for a limit: see `Setting::granularity`.
-fn draw_pace(random: &mut Rng) -> RepairPace {
+fn draw_pace(random: &mut Rng) -> RepairBackoff {
     let mut one_of = |choices: [u64; 3]| choices[random.usize(0..choices.len())];
-    RepairPace::new()
-        .first_pause(Duration::from_millis(one_of([2, 100, 2_000])))
-        .longest_pause(Duration::from_secs(one_of([1, 5, 30])))
+    RepairBackoff::new()
+        .initial(Duration::from_millis(one_of([2, 100, 2_000])))
+        .max(Duration::from_secs(one_of([1, 5, 30])))
         .attempt_timeout(Duration::from_secs(one_of([1, 5, 50])))
 }
 

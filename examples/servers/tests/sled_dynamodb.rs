@@ -87,7 +87,7 @@ impl Outcome {
     }
 
     /// How many routes the worker says the table is owed.
-    fn owed(&self) -> i32 {
+    fn pending_repairs(&self) -> i32 {
         let (_, owed) = self.said.split_once("the table is owed ").unwrap();
         match owed.split_whitespace().next().unwrap() {
             "nothing" => 0,
@@ -108,7 +108,7 @@ async fn a_restarted_worker_has_its_routes_and_a_new_one_has_them_too() {
     let machine = Machine::new(&server);
     let first = machine.run();
     assert!(first.computed > 0);
-    assert_eq!(first.owed(), 0);
+    assert_eq!(first.pending_repairs(), 0);
 
     let again = machine.run();
     assert_eq!(again.from_sled, JOBS, "{}", again.said);
@@ -128,7 +128,7 @@ async fn what_was_done_without_the_table_is_brought_by_the_next_run() {
     let without = machine.run();
     assert!(without.said.starts_with("going on without the table: "));
     assert!(without.said.contains("the table cannot be used: "));
-    let routes = without.owed();
+    let routes = without.pending_repairs();
     assert!(routes > 0);
 
     let again = machine.run();
@@ -138,7 +138,7 @@ async fn what_was_done_without_the_table_is_brought_by_the_next_run() {
     server.restart().await.unwrap();
     let with = machine.run();
     assert_eq!(with.from_sled, JOBS, "{}", with.said);
-    assert_eq!(with.owed(), 0);
+    assert_eq!(with.pending_repairs(), 0);
     assert_eq!(stored(&server).await, routes);
 }
 
@@ -154,7 +154,7 @@ async fn a_table_that_comes_back_meanwhile_is_brought_up_to_date() {
     let (status, said) = worker.interrupt();
     assert!(status.success(), "{said}");
     let outcome = Outcome::of(said);
-    assert_eq!(outcome.owed(), 0, "{}", outcome.said);
+    assert_eq!(outcome.pending_repairs(), 0, "{}", outcome.said);
     assert!(stored(&server).await > 0);
 }
 
@@ -164,7 +164,7 @@ async fn a_stream_that_sled_answers_brings_the_table_up_to_date_and_can_be_ended
     server.stop().unwrap();
     let machine = Machine::new(&server);
     // Enough jobs for every route there is.
-    let routes = machine.run_jobs(2_000).owed();
+    let routes = machine.run_jobs(2_000).pending_repairs();
     server.restart().await.unwrap();
     let worker = Running::start(&mut machine.command(u64::MAX));
     let began = Instant::now();

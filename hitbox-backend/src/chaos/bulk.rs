@@ -16,12 +16,12 @@ impl<B: Backend> ChaosBackend<B> {
         contexts: &mut [BoxContext],
     ) -> Vec<ReadOutcome> {
         let bulk = self.shared.draw_many(Target::Reads, keys.iter());
-        let mut nobodys = BoxContext::default();
+        let mut scratch = BoxContext::default();
         if bulk.is_undisturbed() {
             self.carry_out_due().await;
             let mut outcomes = self.inner.read_many_with(keys, contexts).await;
             for (index, (key, outcome)) in keys.iter().zip(&mut outcomes).enumerate() {
-                let context = contexts.get_mut(index).unwrap_or(&mut nobodys);
+                let context = contexts.get_mut(index).unwrap_or(&mut scratch);
                 let found = std::mem::replace(outcome, Ok(None));
                 *outcome = self.as_stored(key, context, found);
             }
@@ -30,7 +30,7 @@ impl<B: Backend> ChaosBackend<B> {
         }
         let mut outcomes = Vec::with_capacity(keys.len());
         for (index, (key, drawn)) in keys.iter().zip(bulk.drawn).enumerate() {
-            let context = contexts.get_mut(index).unwrap_or(&mut nobodys);
+            let context = contexts.get_mut(index).unwrap_or(&mut scratch);
             outcomes.push(self.read_drawn(key, context, drawn).await);
         }
         if bulk.breaks_off {

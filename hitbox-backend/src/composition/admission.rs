@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use hitbox_core::{BoxContext, CacheValue, Raw, clock::Moment};
 
-use super::{CompositionLayer, ledger::Trust, policy::Rules, read::mark_miss};
+use super::{CompositionLayer, fences::FenceSnapshot, policy::Rules, read::mark_miss};
 use crate::ReadOutcome;
 
 /// Takes from what a layer returned a value that is expired or overtaken.
@@ -12,10 +12,10 @@ pub(super) fn guard(
     layer: CompositionLayer,
     outcome: &mut ReadOutcome,
     context: &mut BoxContext,
-    trust: &Trust,
+    snapshot: &FenceSnapshot,
     moment: &Moment,
 ) {
-    if !admit(layer, outcome, trust, moment) {
+    if !admit(layer, outcome, snapshot, moment) {
         mark_miss(context);
     }
 }
@@ -25,11 +25,11 @@ pub(super) fn guard(
 pub(super) fn admit(
     layer: CompositionLayer,
     outcome: &mut ReadOutcome,
-    trust: &Trust,
+    snapshot: &FenceSnapshot,
     moment: &Moment,
 ) -> bool {
     match outcome {
-        Ok(Some(value)) if is_usable(layer, value, trust, moment) => return true,
+        Ok(Some(value)) if is_usable(layer, value, snapshot, moment) => return true,
         Ok(Some(_)) => *outcome = Ok(None),
         Ok(None) => {}
         Err(error) => error.pass_layer(layer),
@@ -41,12 +41,12 @@ pub(super) fn admit(
 pub(super) fn is_usable(
     layer: CompositionLayer,
     value: &CacheValue<Raw>,
-    trust: &Trust,
+    snapshot: &FenceSnapshot,
     moment: &Moment,
 ) -> bool {
     // What happens after this value was seen must also be stamped after it.
     value.created().observe();
-    !value.is_expired_at(moment) && trust.covers(layer, value.created())
+    !value.is_expired_at(moment) && snapshot.allows(layer, value.created())
 }
 
 /// The value as `layer` may keep it: L1 by its cap on life times.

@@ -8,8 +8,8 @@ use hitbox_core::{
 
 use super::{
     CompositionBackend, CompositionReadPolicy, CompositionWritePolicy,
+    fences::Origin,
     layers::{First, Second},
-    ledger::Origin,
     read::Settled,
 };
 use crate::{

@@ -1,8 +1,8 @@
 //! What an operation leaves for the background.
 //!
 //! Policies and refills register with a [`Background`], which passes everything on when the
-//! operation ends: as work that others can drive along, since it may hold turns
-//! (`Ledger::adopt`), and for a bulk operation as one piece of work,
+//! operation ends: as work that others can drive along, since it may hold permits
+//! (`Fences::share_task`), and for a bulk operation as one piece of work,
 //! since its parts wait for each other.
 
 use std::{
@@ -17,7 +17,7 @@ use futures::{
 };
 use hitbox_core::{CacheKey, Offload, OffloadKey};
 
-use super::ledger::Ledger;
+use super::fences::Fences;
 
 pub(super) struct Background<'a, O> {
     offload: &'a O,
@@ -49,9 +49,10 @@ impl<'a, O: Offload<'static>> Background<'a, O> {
     }
 
     /// Hands over what a single operation has left.
-    pub(super) fn hand_over(self, ledger: &Arc<Ledger>) {
+    pub(super) fn hand_over(self, fences: &Arc<Fences>) {
         for Left { key, name, work } in self.take() {
-            self.offload.register(name, ledger.adopt(vec![key], work));
+            self.offload
+                .register(name, fences.share_task(vec![key], work));
         }
     }
 
@@ -59,7 +60,7 @@ impl<'a, O: Offload<'static>> Background<'a, O> {
     /// for.
     pub(super) async fn hand_over_bulk(
         self,
-        ledger: &Arc<Ledger>,
+        fences: &Arc<Fences>,
         bulks: impl Future<Output = ()> + Send + 'static,
     ) {
         let (keys, works): (Vec<_>, Vec<_>) = self
@@ -70,7 +71,8 @@ impl<'a, O: Offload<'static>> Background<'a, O> {
         let mut together = join(bulks, join_all(works)).map(drop).boxed();
         // Layers that never wait are done with it at once. Only then it is for others to drive.
         if futures::poll!(&mut together).is_pending() {
-            self.offload.register("bulk", ledger.adopt(keys, together));
+            self.offload
+                .register("bulk", fences.share_task(keys, together));
         }
     }
 

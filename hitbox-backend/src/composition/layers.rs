@@ -4,25 +4,25 @@ use std::{future::Future, sync::Arc};
 
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Namespace, Raw, Wants};
 
-use super::{CompositionLayer, ledger::Ledger, member::Member, policy::Rules};
+use super::{CompositionLayer, fences::Fences, member::Member, policy::Rules};
 use crate::{Backend, BackendResult, DeleteStatus, ReadOutcome};
 
 pub(super) struct Layers<L1, L2> {
     pub(super) l1: Member<L1>,
     pub(super) l2: Member<L2>,
-    pub(super) ledger: Arc<Ledger>,
+    pub(super) fences: Arc<Fences>,
     pub(super) rules: Rules,
 }
 
 impl<L1: Backend, L2: Backend> Layers<L1, L2> {
     pub(super) fn new(l1: L1, l2: L2, rules: Rules) -> Self {
         let for_l1 = l2.key_format().for_layer(l1.key_format());
-        let ledger = Ledger::new(rules.record_capacity);
-        let name = ledger.name();
+        let fences = Fences::new(rules.record_capacity);
+        let name = fences.name();
         Self {
             l1: Member::new(name, CompositionLayer::L1, l1, for_l1),
             l2: Member::new(name, CompositionLayer::L2, l2, Namespace::NONE),
-            ledger,
+            fences,
             rules,
         }
     }

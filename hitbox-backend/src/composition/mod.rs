@@ -20,7 +20,7 @@
 //! says so: [`Context::failures`](hitbox_core::Context::failures) names each layer that failed, through nested
 //! compositions too, and the kind of its failure. So a miss beside a failure, where the value may well be there,
 //! can be told from a miss. What a race leaves to the background is not waited for, and not named. A write has no
-//! context: what failed of one that is `Ok` is in [`owed`](CompositionBackend::owed).
+//! context: what failed of one that is `Ok` is in [`owed`](CompositionBackend::pending_repairs).
 //!
 //! A read carries what the reader wants. Typed access wants an object: of what the policy chooses, the composition
 //! decodes the value with that layer's formats, compressors and limits, before it copies it. One that cannot be
@@ -60,13 +60,13 @@ mod adapter;
 mod admission;
 mod backend;
 mod background;
-mod distrust;
+mod fences;
 mod flight;
 mod label;
+mod layer_fence;
 mod layers;
-mod ledger;
 mod member;
-mod owed;
+mod pending_repair;
 pub mod policy;
 mod read;
 mod refill;
@@ -82,13 +82,13 @@ use label::DEFAULT_LABEL;
 use layers::Layers;
 use read::SourcePaths;
 
-pub use distrust::StillDistrusted;
 pub use hitbox_core::CompositionLayer;
-pub use owed::{Owed, OwedCause};
+pub use layer_fence::FenceStays;
+pub use pending_repair::{PendingRepair, RepairCause};
 pub use policy::{
     CompositionPolicy, CompositionReadPolicy, CompositionWritePolicy, Observed,
     OptimisticParallelWritePolicy, ParallelReadPolicy, RaceLoserPolicy, RaceReadPolicy,
-    RaceWritePolicy, ReadDecision, ReadResult, ReadStep, RefillPolicy, RepairPace, RepairPolicy,
+    RaceWritePolicy, ReadDecision, ReadResult, ReadStep, RefillPolicy, RepairBackoff, RepairPolicy,
     SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy, WriteDecision, WriteObserved,
     WriteStep,
 };
@@ -149,7 +149,7 @@ where
     /// has the same layers.
     #[must_use]
     pub fn with_label(mut self, label: BackendLabel) -> Self {
-        self.layers.ledger.name().replace(label.clone());
+        self.layers.fences.name().replace(label.clone());
         self.paths = Arc::new(SourcePaths::new(label));
         self
     }
@@ -183,14 +183,14 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
     /// What the layers owe: the writes and removes that a layer has not confirmed, and for which it
     /// is bypassed until a newer one takes their place or a [repair](RepairPolicy) succeeds. Looks through the whole record: for monitoring, not for every request.
     #[must_use]
-    pub fn owed(&self) -> Vec<Owed> {
-        self.layers.ledger.owed()
+    pub fn pending_repairs(&self) -> Vec<PendingRepair> {
+        self.layers.fences.pending_repairs()
     }
 
     /// For how many keys a layer is bypassed with no operation under way. Cheap.
     #[must_use]
-    pub fn owed_len(&self) -> usize {
-        self.layers.ledger.owed_len()
+    pub fn pending_repair_count(&self) -> usize {
+        self.layers.fences.pending_repair_count()
     }
 }
 

@@ -7,19 +7,19 @@ use hitbox_core::{CacheKey, CacheValue, Raw};
 use super::{
     CompositionLayer,
     admission::for_layer,
+    fences::{FenceSnapshot, Permit},
     layers::{First, LayerAccess, Layers, Second},
-    ledger::{Trust, Turn},
 };
 use crate::{Backend, ReadOutcome};
 
 /// Copies a value to a layer. A failure is of no consequence, but that the layer tells the log.
 pub(super) async fn copy<A: LayerAccess>(
-    turn: Turn,
+    permit: Permit,
     key: CacheKey,
     value: CacheValue<Raw>,
     layer: A,
 ) {
-    let _of_no_consequence = turn.run(layer.refill(&key, value)).await;
+    let _of_no_consequence = permit.run(layer.refill(&key, value)).await;
 }
 
 /// What a read of one layer saw, for repairs.
@@ -78,31 +78,31 @@ pub(super) fn lacking(seen: &[Option<Seen>; 2]) -> Option<Lacking> {
 pub(super) fn claim_repair<L1, L2>(
     layers: &Layers<L1, L2>,
     key: &CacheKey,
-    trust: &Trust,
+    snapshot: &FenceSnapshot,
     (layer, value): Lacking,
-) -> Option<(Turn, CacheValue<Raw>)> {
+) -> Option<(Permit, CacheValue<Raw>)> {
     if layer == CompositionLayer::L2 && layers.rules.l1_ttl.is_some() {
         // L1's copy has a shorter life than the value was written with.
         return None;
     }
-    let turn = Turn::for_refill(&layers.ledger, key, layer, value.created(), trust)?;
-    Some((turn, for_layer(layer, value, layers.rules)))
+    let permit = Permit::for_refill(&layers.fences, key, layer, value.created(), snapshot)?;
+    Some((permit, for_layer(layer, value, layers.rules)))
 }
 
 /// Gives a layer the value that it lacks.
 pub(super) async fn repair<L1: Backend + 'static, L2: Backend + 'static>(
     layers: Arc<Layers<L1, L2>>,
     key: CacheKey,
-    trust: Trust,
+    snapshot: FenceSnapshot,
     lacking: Lacking,
 ) {
     let layer = lacking.0;
-    // Only now: work that waits for its place in the background must not hold the turn.
-    let Some((turn, value)) = claim_repair(&layers, &key, &trust, lacking) else {
+    // Only now: work that waits for its place in the background must not hold the permit.
+    let Some((permit, value)) = claim_repair(&layers, &key, &snapshot, lacking) else {
         return;
     };
     match layer {
-        CompositionLayer::L1 => copy(turn, key, value, First(layers)).await,
-        CompositionLayer::L2 => copy(turn, key, value, Second(layers)).await,
+        CompositionLayer::L1 => copy(permit, key, value, First(layers)).await,
+        CompositionLayer::L2 => copy(permit, key, value, Second(layers)).await,
     }
 }

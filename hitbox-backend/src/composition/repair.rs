@@ -1,6 +1,6 @@
 //! Bringing a layer up to date that owes something.
 //!
-//! A repair reads both layers as any read would, and takes the turn only then, under the terms of a
+//! A repair reads both layers as any read would, and takes the permit only then, under the terms of a
 //! refill: not if a write or remove of the key is under way or has ended since it began. So it brings
 //! nothing back that is older than what has settled, it keeps nobody waiting while it reads, and
 //! whatever begins meanwhile overtakes it.
@@ -14,8 +14,8 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, clock::Moment};
 use super::{
     CompositionLayer,
     admission::{for_layer, is_usable},
+    fences::{Asked, Effect, FenceSnapshot, Fences, Verifying},
     layers::LayerAccess,
-    ledger::{Asked, Effect, Ledger, Trust, Verifying},
     policy::Rules,
 };
 use crate::{BackendError, BackendErrorKind, BackendResult};
@@ -40,76 +40,76 @@ enum Remedy {
     Remove,
 }
 
-/// Repairs `key` in `owing`.
+/// Repairs `key` in `dirty`.
 pub(super) async fn attempt<A: LayerAccess, B: LayerAccess>(
-    ledger: &Arc<Ledger>,
+    fences: &Arc<Fences>,
     key: &CacheKey,
-    owing: &A,
+    dirty: &A,
     other: &B,
     rules: Rules,
 ) -> Attempt {
-    let Some(pending) = Verifying::begin(ledger, key, A::LAYER) else {
+    let Some(pending) = Verifying::begin(fences, key, A::LAYER) else {
         return Attempt::Passed;
     };
     let looks = futures::join!(
-        look(owing, key, &pending.trust),
-        look_for_copy(pending.asked, other, key, &pending.trust, rules),
+        verify(dirty, key, &pending.snapshot),
+        find_copy(pending.asked, other, key, &pending.snapshot, rules),
     );
     let remedy = match looks {
         (Ok(Some(_newer)), _) => Remedy::Leave,
         (Ok(None), Ok(Some(value))) => Remedy::Copy(value),
         (Ok(None), Ok(None)) => Remedy::Remove,
         (Err(error), _) | (Ok(None), Err(error)) => {
-            return fail(ledger, key, A::LAYER, &error);
+            return fail(fences, key, A::LAYER, &error);
         }
     };
     let refilled = match &remedy {
         Remedy::Copy(value) => Some(value.created()),
         Remedy::Leave | Remedy::Remove => None,
     };
-    let Some(turn) = pending.turn(refilled) else {
+    let Some(permit) = pending.permit(refilled) else {
         return Attempt::Passed;
     };
     let outcome = match remedy {
         Remedy::Leave => {
-            turn.settle(Effect::Confirmed);
+            permit.settle(Effect::Confirmed);
             Ok(())
         }
         Remedy::Copy(value) => {
             let value = for_layer(A::LAYER, value, rules);
-            turn.run(copy_or_remove(owing, key, value)).await
+            permit.run(copy_or_remove(dirty, key, value)).await
         }
-        Remedy::Remove => turn.run(remove(owing, key)).await,
+        Remedy::Remove => permit.run(remove(dirty, key)).await,
     };
     match outcome {
         Ok(()) => Attempt::Succeeded,
-        Err(error) => fail(ledger, key, A::LAYER, &error),
+        Err(error) => fail(fences, key, A::LAYER, &error),
     }
 }
 
 /// What a layer holds that is trusted.
-async fn look<A: LayerAccess>(
+async fn verify<A: LayerAccess>(
     layer: &A,
     key: &CacheKey,
-    trust: &Trust,
+    snapshot: &FenceSnapshot,
 ) -> BackendResult<Option<CacheValue<Raw>>> {
     let (found, _context) = layer.read(key, BoxContext::default()).await;
     let moment = Moment::default();
-    Ok(found?.filter(|value| is_usable(A::LAYER, value, trust, &moment)))
+    Ok(found?.filter(|value| is_usable(A::LAYER, value, snapshot, &moment)))
 }
 
 /// The value that the other layer can be given, if it is to be given one.
-async fn look_for_copy<B: LayerAccess>(
+async fn find_copy<B: LayerAccess>(
     asked: Asked,
     source: &B,
     key: &CacheKey,
-    trust: &Trust,
+    snapshot: &FenceSnapshot,
     rules: Rules,
 ) -> BackendResult<Option<CacheValue<Raw>>> {
     match (asked, B::LAYER, rules.l1_ttl) {
         // L1's copy has a shorter life than the value was written with.
         (Asked::Value, CompositionLayer::L1, Some(_)) | (Asked::Nothing, _, _) => Ok(None),
-        (Asked::Value, _, _) => look(source, key, trust).await,
+        (Asked::Value, _, _) => verify(source, key, snapshot).await,
     }
 }
 
@@ -132,9 +132,9 @@ async fn remove<A: LayerAccess>(layer: &A, key: &CacheKey) -> BackendResult<()> 
     layer.remove(key).await.map(drop)
 }
 
-fn fail(ledger: &Ledger, key: &CacheKey, layer: CompositionLayer, error: &BackendError) -> Attempt {
-    let composition = ledger.name();
+fn fail(fences: &Fences, key: &CacheKey, layer: CompositionLayer, error: &BackendError) -> Attempt {
+    let composition = fences.name();
     tracing::debug!(%composition, %layer, %key, %error, "a repair failed");
-    ledger.note_failed_repair(key, layer);
+    fences.note_failed_repair(key, layer);
     Attempt::Failed
 }

@@ -424,9 +424,9 @@ impl<B: Backend> Backend for FaultyBackend<B> {
         contexts: &mut [BoxContext],
     ) -> Vec<ReadOutcome> {
         let mut outcomes = Vec::with_capacity(keys.len());
-        let mut nobodys = BoxContext::default();
+        let mut scratch = BoxContext::default();
         for (index, key) in keys.iter().enumerate() {
-            let context = contexts.get_mut(index).unwrap_or(&mut nobodys);
+            let context = contexts.get_mut(index).unwrap_or(&mut scratch);
             outcomes.push(self.read_with(key, context).await);
         }
         outcomes

@@ -240,7 +240,7 @@ fn a_record_that_is_full_lets_nothing_through() {
         assert_eq!(cache.read(), None);
         remover.join().unwrap();
         let l2 = CompositionLayer::L2;
-        assert!(cache.composed.distrusted_until(l2).is_some());
+        assert!(cache.composed.layer_fence(l2).is_some());
         assert_eq!(cache.read(), None);
     });
 }

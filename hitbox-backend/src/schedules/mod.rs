@@ -17,6 +17,6 @@ mod fences;
 mod layer;
 pub(crate) mod notify;
 mod offload;
+mod permits;
 mod repairs;
 pub(crate) mod tasks;
-mod turns;

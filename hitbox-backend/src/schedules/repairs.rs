@@ -34,7 +34,7 @@ fn what_comes_to_be_owed_as_a_repair_ends_is_repaired() {
         let _either = cache.remove();
         worker.join().unwrap();
         background.run();
-        assert_eq!(cache.composed.owed_len(), 0);
+        assert_eq!(cache.composed.pending_repair_count(), 0);
         assert_eq!(cache.held(), [None, None]);
     });
 }
@@ -106,8 +106,8 @@ fn reads_that_repair_together_leave_nothing_owed() {
         let reader = thread(move || assert_eq!(beside.read(), None));
         assert_eq!(cache.read(), None);
         reader.join().unwrap();
-        assert_eq!(cache.composed.owed_len(), 0);
-        assert!(cache.composed.owed().is_empty());
+        assert_eq!(cache.composed.pending_repair_count(), 0);
+        assert!(cache.composed.pending_repairs().is_empty());
         assert_eq!(cache.held(), [None, None]);
     });
 }

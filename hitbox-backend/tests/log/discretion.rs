@@ -70,7 +70,7 @@ async fn of_a_layer_that_fails() {
     sleep(60 * SECOND).await;
     l1_faults.heal();
     sleep(60 * SECOND).await;
-    assert_eq!(cache.owed(), []);
+    assert_eq!(cache.pending_repairs(), []);
 
     l1_faults.reads().always(Fault::FailBeforeEffect);
     l1_faults.writes().always(Fault::FailBeforeEffect);
@@ -84,7 +84,7 @@ async fn of_a_layer_that_fails() {
     assert_error_discreet(cache.read(&key(0)).await);
     assert_error_discreet(cache.write(&key(0), marked()).await);
     assert_error_discreet(cache.remove(&key(0)).await);
-    assert_discreet(&format!("{:?} {cache:?}", cache.owed()));
+    assert_discreet(&format!("{:?} {cache:?}", cache.pending_repairs()));
     offload.close(SECOND).await;
 
     assert_all_discreet(

@@ -35,7 +35,7 @@ async fn a_record_that_is_full_is_one_warning() {
     };
     for part in [
         "WARN",
-        "a layer owes more keys than can be remembered: nothing older than now of these keys in it is trusted",
+        "a layer has more pending repairs than the record holds: nothing older than now of these keys in it is trusted",
         "layer=L1",
         "capacity=4",
     ] {
@@ -43,7 +43,7 @@ async fn a_record_that_is_full_is_one_warning() {
     }
 
     tokio::time::advance(Duration::from_secs(60)).await;
-    let emptied = cache.trust_again(CompositionLayer::L1, async || Ok::<_, Infallible>(()));
+    let emptied = cache.clear_layer_fence(CompositionLayer::L1, async || Ok::<_, Infallible>(()));
     emptied.await.unwrap();
     let lines = recorder.take();
     let [line] = &lines[..] else {

@@ -6,7 +6,7 @@ use std::{convert::Infallible, num::NonZeroUsize, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use hitbox_backend::{
     Backend, BackendResult, CacheKeyFormat, Compose, CompositionLayer, CompositionPolicy,
-    DeleteStatus, OffloadManager, ReadOutcome, RepairPace, RepairPolicy,
+    DeleteStatus, OffloadManager, ReadOutcome, RepairBackoff, RepairPolicy,
     conformance::{Fault, FaultyBackend, MemoryBackend},
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, DisabledOffload, Raw, Stamp};
@@ -31,7 +31,7 @@ async fn every_line_about_a_layer_names_its_composition() {
     for label in ["sessions", "prices"] {
         let (l1, faults) = FaultyBackend::new(MemoryBackend::new());
         let offload = OffloadManager::builder().build().unwrap();
-        let pace = RepairPace::new().attempt_timeout(Duration::from_secs(1));
+        let pace = RepairBackoff::new().attempt_timeout(Duration::from_secs(1));
         let policy = CompositionPolicy::new()
             .record_capacity(NonZeroUsize::new(2).unwrap())
             .repair(RepairPolicy::Background(pace));
@@ -51,7 +51,8 @@ async fn every_line_about_a_layer_names_its_composition() {
         faults.heal();
         sleep(2 * MINUTE).await;
         cache.write(&key(0), value()).await.unwrap();
-        let emptied = cache.trust_again(CompositionLayer::L1, async || Ok::<_, Infallible>(()));
+        let emptied =
+            cache.clear_layer_fence(CompositionLayer::L1, async || Ok::<_, Infallible>(()));
         emptied.await.unwrap();
         faults.writes().next(1, Fault::FailBeforeEffect);
         offload.close(MINUTE).await;
@@ -77,7 +78,7 @@ async fn every_line_about_a_layer_names_its_composition() {
         "a layer answers again ",
         "an operation on a layer failed ",
         "a layer owes more keys than can be remembered",
-        "a layer owed more keys than can be remembered, again",
+        "a layer had more pending repairs than the record holds, again",
         "a layer that was emptied is trusted again",
         "a repair failed ",
         "a repair took too long ",

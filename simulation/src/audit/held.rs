@@ -2,7 +2,7 @@
 
 use hitbox_backend::{
     CompositionLayer::{self, L1, L2},
-    Owed,
+    PendingRepair,
 };
 use hitbox_core::{CacheValue, Raw, Stamp};
 use hitbox_scenarios::ReadKind;
@@ -102,19 +102,19 @@ impl Execution {
     }
 
     /// What the composition has on record of a key.
-    pub(super) fn owed(&self, level: Level, key: usize) -> Vec<Owed> {
+    pub(super) fn pending_repairs(&self, level: Level, key: usize) -> Vec<PendingRepair> {
         let composition = self.scene.composition(level);
-        let mut owed = composition.map_or_else(Vec::new, Composed::owed);
+        let mut owed = composition.map_or_else(Vec::new, Composed::pending_repairs);
         owed.retain(|owed| owed.key == self.scene.world.keys[key]);
         owed
     }
 
-    pub(super) fn distrusted_until(&self, level: Level, layer: CompositionLayer) -> Option<Stamp> {
-        self.scene.composition(level)?.distrusted_until(layer)
+    pub(super) fn layer_fence(&self, level: Level, layer: CompositionLayer) -> Option<Stamp> {
+        self.scene.composition(level)?.layer_fence(layer)
     }
 
     pub(super) fn held(&self, level: Level, key: usize) -> Result<Held, Violation> {
-        let owed = self.owed(level, key);
+        let owed = self.pending_repairs(level, key);
         let mut held = Held {
             layers: [None, None],
             trusted: [Trusted::Yes; 2],
@@ -122,7 +122,7 @@ impl Execution {
         for layer in CompositionLayer::BOTH {
             let (value, certain) = self.content(level, layer, key)?;
             let owed = owed.iter().find(|owed| owed.layer == layer);
-            let coarse = self.distrusted_until(level, layer);
+            let coarse = self.layer_fence(level, layer);
             held.trusted[layer as usize] = match value.as_ref().map(CacheValue::created) {
                 _ if !certain => Trusted::Unknown,
                 Some(created) if owed.is_some_and(|owed| created <= owed.fence) => Trusted::No,

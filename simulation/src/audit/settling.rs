@@ -2,7 +2,7 @@
 
 use hitbox_backend::{
     CompositionLayer::{self, L1, L2},
-    Owed,
+    PendingRepair,
 };
 use hitbox_core::{CacheValue, Raw};
 use tokio::time::Instant;
@@ -39,7 +39,7 @@ impl Prospect {
 impl Foreseen {
     /// A layer that owes nothing is left as it is. One that owes keeps what it is trusted with, else is
     /// given what the other is trusted with, and else loses the key.
-    pub(super) fn from(held: &Held, owed: &[Owed], rules: &Rules) -> Self {
+    pub(super) fn from(held: &Held, owed: &[PendingRepair], rules: &Rules) -> Self {
         let layers = CompositionLayer::BOTH.map(|layer| {
             let owes = owed.iter().any(|owed| owed.layer == layer);
             if !owes {
@@ -176,7 +176,7 @@ impl Execution {
     fn foresee(&self) -> Result<Vec<Option<Foreseen>>, Violation> {
         let of_key = |key| {
             let held = self.held(Level::Outer, key)?;
-            let owed = self.owed(Level::Outer, key);
+            let owed = self.pending_repairs(Level::Outer, key);
             let foreseen = Foreseen::from(&held, &owed, &self.plan.setting.outer);
             Ok(Some(foreseen).filter(|_| !held.is_uncertain()))
         };
@@ -203,8 +203,8 @@ impl Execution {
         let Some(composition) = self.scene.composition(level) else {
             return Ok(());
         };
-        let owed = composition.owed();
-        if composition.owed_len() > 0 || !owed.is_empty() {
+        let owed = composition.pending_repairs();
+        if composition.pending_repair_count() > 0 || !owed.is_empty() {
             return Err(format!(
                 "nobody repairs what the {level:?} composition still owes: {owed:?}"
             ));

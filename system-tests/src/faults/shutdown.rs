@@ -154,7 +154,7 @@ impl Service {
         );
         let owed: BTreeSet<String> = self
             .composed
-            .owed()
+            .pending_repairs()
             .into_iter()
             .map(|owed| owed.key.as_text().to_owned())
             .collect();

@@ -81,10 +81,10 @@ mod tests {
     fn code_belongs_to_the_library_it_is_from() {
         let std = "/rustc/abc/library/core/src/option.rs";
         let moka = "/c/registry/src/index-1/moka-0.12.16/src/future/cache.rs";
-        let ours = "/w/hitbox-backend/src/composition/ledger/shard.rs";
+        let ours = "/w/hitbox-backend/src/composition/fences/shard.rs";
         assert_eq!(of(&place(ours, moka)), "moka");
         assert_eq!(of(&place(moka, std)), "moka");
-        assert_eq!(of(&place(moka, ours)), "hitbox-backend: composition/ledger");
+        assert_eq!(of(&place(moka, ours)), "hitbox-backend: composition/fences");
         assert_eq!(of(&place(std, std)), "standard library");
         let alone = "/w/hitbox-moka/src/backend.rs";
         assert_eq!(of(&place(alone, alone)), "hitbox-moka: backend");

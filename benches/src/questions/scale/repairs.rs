@@ -54,7 +54,7 @@ fn hits_in_outage(runtime: &Rc<Runtime>, others: usize) -> Result<Runner, Failur
     fill::<Text>(runtime, &cache, keys::HOT, Size::ONE_KB)?;
     l2.switch_off();
     write_others(runtime, &cache, others)?;
-    check(cache.owed_len(), others)?;
+    check(cache.pending_repair_count(), others)?;
     let (keys, order) = (keys::keys(keys::HOT), Order::even(keys::HOT));
     Ok(hits::<Text>(runtime, cache, keys, order))
 }
@@ -68,7 +68,7 @@ fn hits_of_owed(runtime: &Rc<Runtime>, others: usize) -> Result<Runner, Failure>
     l2.switch_off();
     let cache = moka(ROOM)?.compose_with(l2, DisabledOffload, policy);
     write_others(runtime, &cache, others)?;
-    check(cache.owed_len(), others)?;
+    check(cache.pending_repair_count(), others)?;
     typed_hits::<Text>(runtime, cache, Size::ONE_KB)
 }
 

@@ -64,7 +64,7 @@ struct Background {
 async fn status(State(reports): State<Arc<Reports>>) -> Json<Status> {
     let background = reports.offload.statistics();
     Json(Status {
-        owed_to_redis: reports.cache.owed().len(),
+        owed_to_redis: reports.cache.pending_repairs().len(),
         background: Background {
             unfinished: background.pending + background.running,
             completed: background.completed,

@@ -138,7 +138,7 @@ async fn settle(cache: &Cache, offload: &OffloadManager) {
     for unfinished in &closed.unfinished {
         println!("not done within {PATIENCE:?}: {unfinished}");
     }
-    match cache.owed().len() {
+    match cache.pending_repairs().len() {
         0 if usable.is_ok() => println!("the table is owed nothing"),
         // What earlier runs left behind is not known while the table cannot be asked.
         0 => {}
@@ -150,7 +150,7 @@ async fn settle(cache: &Cache, offload: &OffloadManager) {
 
 /// Asks once more for what the table is owed: what a read finds in sled alone, it copies over.
 async fn bring_over(cache: &Cache) {
-    for owed in cache.owed() {
+    for owed in cache.pending_repairs() {
         let mut context = CacheContext::default().boxed();
         if let Err(error) = cache.get_with::<Route>(&owed.key, &mut context).await {
             eprintln!("sled_dynamodb: {error}");

@@ -189,7 +189,7 @@ impl<H: Handle> LayerAccess for InBulk<H> {
         let question = (key.clone(), value.clone());
         match self.gathering.writes.ask(question).await {
             Some(answer) => answer,
-            // Also if a bulk operation with it was dropped, and may have taken effect: the turn is
+            // Also if a bulk operation with it was dropped, and may have taken effect: the permit is
             // still held, and writing it again changes nothing.
             None => LayerAccess::write(&self.handle, key, value).await,
         }

@@ -43,7 +43,7 @@ where
             self.decide_by_future(key, context, (l1.clone(), l2.clone()), &background)
         }));
         let (ended, bulks) = drive(singles, &l1, &l2, &background).await;
-        background.hand_over_bulk(&self.layers.ledger, bulks).await;
+        background.hand_over_bulk(&self.layers.fences, bulks).await;
         ended
     }
 
@@ -51,23 +51,23 @@ where
     pub(in crate::composition) async fn repair_many(&self, keys: &[&CacheKey]) {
         let (l1, l2) = (InBulk::new(self.first()), InBulk::new(self.second()));
         let background = Background::new(&*self.offload);
-        let (ledger, rules) = (&self.layers.ledger, self.layers.rules);
+        let (fences, rules) = (&self.layers.fences, self.layers.rules);
         let singles = join_all(keys.iter().map(|key| {
             let (l1, l2, background) = (&l1, &l2, background.of(key));
             async move {
-                let (ledger, key) = (ledger.clone(), (*key).clone());
+                let (fences, key) = (fences.clone(), (*key).clone());
                 let (l1, l2) = (l1.clone(), l2.clone());
                 let repair = async move {
                     let _whatever_comes_of_it =
-                        repair::attempt(&ledger, &key, &l1, &l2, rules).await;
+                        repair::attempt(&fences, &key, &l1, &l2, rules).await;
                     let _whatever_comes_of_it =
-                        repair::attempt(&ledger, &key, &l2, &l1, rules).await;
+                        repair::attempt(&fences, &key, &l2, &l1, rules).await;
                 };
                 background.run_without_waiting("repair", repair).await;
             }
         }));
         let (_, bulks) = drive(singles, &l1, &l2, &background).await;
-        background.hand_over_bulk(ledger, bulks).await;
+        background.hand_over_bulk(fences, bulks).await;
     }
 }
 

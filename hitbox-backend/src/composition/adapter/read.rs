@@ -31,7 +31,7 @@ where
         let ended = self
             .decide_by_future(key, &context, layers, &background)
             .await;
-        background.hand_over(&self.layers.ledger);
+        background.hand_over(&self.layers.fences);
         let moment = Moment::default();
         match self.settle_one(key, ended, &mut context, &moment) {
             Settled::Ready(outcome) => (outcome, context),
@@ -47,10 +47,10 @@ where
         (l1, l2): (A, B),
         background: &Background<'_, O>,
     ) -> Ended {
-        let (trust, wants) = (self.layers.ledger.trust(key), context.wants());
+        let (snapshot, wants) = (self.layers.fences.snapshot(key), context.wants());
         let record = Record::default();
-        let watched_l1 = Watched::new(l1, &self.layers, trust, wants, &record);
-        let watched_l2 = Watched::new(l2, &self.layers, trust, wants, &record);
+        let watched_l1 = Watched::new(l1, &self.layers, snapshot, wants, &record);
+        let watched_l2 = Watched::new(l2, &self.layers, snapshot, wants, &record);
         // The key that a policy passes on is not looked at: what is known of the layers is known of this one.
         let read_l1 = {
             let (key, context, watched) = (key.clone(), context.clone(), watched_l1.clone());
@@ -86,7 +86,7 @@ where
             found,
             in_l1: told.value(CompositionLayer::L1).map(CacheValue::created),
             failures: told.decided(),
-            trust,
+            snapshot,
             seen: if repairs { told.seen() } else { [None, None] },
         }
     }

@@ -12,8 +12,8 @@ use crate::{
     composition::{
         CompositionLayer, ReadResult, RefillPolicy,
         admission::guard,
+        fences::FenceSnapshot,
         layers::{LayerAccess, Layers},
-        ledger::Trust,
         read::{Answer, Hit, Noted, Standing, collect, mark_miss},
         refill::{self, Seen},
     },
@@ -124,7 +124,7 @@ impl Record {
 /// resort.
 pub(super) struct Watched<A, L1, L2> {
     layer: A,
-    trust: Trust,
+    snapshot: FenceSnapshot,
     wants: Wants,
     record: Record,
     layers: Arc<Layers<L1, L2>>,
@@ -134,7 +134,7 @@ impl<A: Clone, L1, L2> Clone for Watched<A, L1, L2> {
     fn clone(&self) -> Self {
         Self {
             layer: self.layer.clone(),
-            trust: self.trust,
+            snapshot: self.snapshot,
             wants: self.wants,
             record: self.record.clone(),
             layers: Arc::clone(&self.layers),
@@ -146,13 +146,13 @@ impl<A: LayerAccess, L1: Backend + 'static, L2: Backend + 'static> Watched<A, L1
     pub(super) fn new(
         layer: A,
         layers: &Arc<Layers<L1, L2>>,
-        trust: Trust,
+        snapshot: FenceSnapshot,
         wants: Wants,
         record: &Record,
     ) -> Self {
         Self {
             layer,
-            trust,
+            snapshot,
             wants,
             record: record.clone(),
             layers: Arc::clone(layers),
@@ -162,13 +162,19 @@ impl<A: LayerAccess, L1: Backend + 'static, L2: Backend + 'static> Watched<A, L1
     pub(super) async fn read(self, key: CacheKey, context: BoxContext) -> Noted {
         let (mut outcome, mut context) = self.layer.read(&key, context).await;
         let moment = Moment::default();
-        guard(A::LAYER, &mut outcome, &mut context, &self.trust, &moment);
+        guard(
+            A::LAYER,
+            &mut outcome,
+            &mut context,
+            &self.snapshot,
+            &moment,
+        );
         let standing = Standing::of(&outcome, self.wants.freshness, &moment);
         let answer = Answer::noted(outcome, standing);
         if let Some(seen) = self.note(&answer, &mut context)
             && let Some(lacking) = refill::lacking(&seen)
         {
-            refill::repair(self.layers, key, self.trust, lacking).await;
+            refill::repair(self.layers, key, self.snapshot, lacking).await;
         }
         match answer.standing {
             Standing::Full => (answer.outcome, context),

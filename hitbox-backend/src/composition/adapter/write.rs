@@ -10,11 +10,11 @@ use crate::{
         CompositionBackend, CompositionLayer, CompositionWritePolicy,
         admission::for_layer,
         background::Background,
+        fences::{Accept, Origin, Permits},
         layers::LayerAccess,
-        ledger::{Admission, Origin, Turns},
-        write::{Ended, write_in_turn},
+        write::{Ended, write_with_permit},
     },
-    stamped::with_believable_stamp,
+    skew::restamp_if_skewed,
 };
 
 impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W>
@@ -36,7 +36,7 @@ where
         let ended = self
             .write_by_policy(origin, key, value, layers, &background)
             .await;
-        background.hand_over(&self.layers.ledger);
+        background.hand_over(&self.layers.fences);
         self.settle_write(key, ended).await
     }
 
@@ -57,7 +57,7 @@ where
             }
         }));
         let (ended, bulks) = drive(singles, &l1, &l2, &background).await;
-        background.hand_over_bulk(&self.layers.ledger, bulks).await;
+        background.hand_over_bulk(&self.layers.fences, bulks).await;
         self.settle_writes(ended).await
     }
 
@@ -70,23 +70,23 @@ where
         (l1, l2): (A, B),
         background: &Background<'_, O>,
     ) -> Ended {
-        let value = with_believable_stamp(value);
-        let (ledger, rules) = (&self.layers.ledger, self.layers.rules);
-        let mut in_l1 = match ledger.begin_write(key, value.created(), origin, Turns::Later) {
-            Admission::Accepted(share) => share,
-            Admission::Superseded => return Ended::superseded(key),
-            Admission::Unprovable => return Ended::unprovable(key),
+        let value = restamp_if_skewed(value);
+        let (fences, rules) = (&self.layers.fences, self.layers.rules);
+        let mut in_l1 = match fences.begin_write(key, value.created(), origin, Permits::Later) {
+            Accept::Apply(share) => share,
+            Accept::Superseded => return Ended::superseded(key),
+            Accept::Indeterminate => return Ended::indeterminate(key),
         };
         let in_l2 = in_l1.split(CompositionLayer::L2);
-        // The key that a policy passes on is not looked at: the turns are for this one. The write goes on as long
+        // The key that a policy passes on is not looked at: the permits are for this one. The write goes on as long
         // as the operations on the layers do.
         let write_l1 = {
             let (key, value) = (key.clone(), value.clone());
-            move |_| write_in_turn(l1, key, for_layer(A::LAYER, value, rules), in_l1)
+            move |_| write_with_permit(l1, key, for_layer(A::LAYER, value, rules), in_l1)
         };
         let write_l2 = {
             let key = key.clone();
-            move |_| write_in_turn(l2, key, for_layer(B::LAYER, value, rules), in_l2)
+            move |_| write_with_permit(l2, key, for_layer(B::LAYER, value, rules), in_l2)
         };
         let background = background.of(key);
         let outcome = self

@@ -17,7 +17,7 @@ pub use read::{
     ReadStep, SequentialReadPolicy,
 };
 pub use refill::RefillPolicy;
-pub use repair::{RepairPace, RepairPolicy};
+pub use repair::{RepairBackoff, RepairPolicy};
 pub use write::{
     CompositionWritePolicy, OptimisticParallelWritePolicy, RaceWritePolicy, SequentialWritePolicy,
     StrictWritePolicy, WriteDecision, WriteObserved, WriteStep,
@@ -62,7 +62,7 @@ impl CompositionPolicy {
             write: OptimisticParallelWritePolicy::new(),
             rules: Rules {
                 refill: RefillPolicy::Always,
-                repair: RepairPolicy::Background(RepairPace::new()),
+                repair: RepairPolicy::Background(RepairBackoff::new()),
                 l1_ttl: None,
                 record_capacity: DEFAULT_RECORD_CAPACITY,
             },
@@ -134,8 +134,8 @@ impl<R, W> CompositionPolicy<R, W> {
     /// written or refilled, never a stale answer. A layer's filter of forgotten keys takes 29 bytes for each key
     /// of `keys` (460 KiB by default), from the first time on that the layer owes too much. It takes one other key
     /// in 1,000 for a forgotten one when 16 times as many as `keys` are forgotten, and all of them in the end.
-    /// [`CompositionBackend::distrusted_until`](crate::CompositionBackend::distrusted_until) tells, and
-    /// [`trust_again`](crate::CompositionBackend::trust_again) ends it.
+    /// [`CompositionBackend::layer_fence`](crate::CompositionBackend::layer_fence) tells, and
+    /// [`clear_layer_fence`](crate::CompositionBackend::clear_layer_fence) ends it.
     #[must_use]
     pub fn record_capacity(mut self, keys: NonZeroUsize) -> Self {
         self.rules.record_capacity = keys;

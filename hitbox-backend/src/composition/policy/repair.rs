@@ -12,7 +12,7 @@ const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 /// Until then the layer is bypassed for the key, whatever the policy. A repair copies the value from
 /// the other layer if that is trusted with one, and else removes the key: a layer that holds nothing
 /// owes nothing. A newer write or remove takes its place. See
-/// [`CompositionBackend::owed`](crate::CompositionBackend::owed) for what is pending.
+/// [`CompositionBackend::pending_repairs`](crate::CompositionBackend::pending_repairs) for what is pending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RepairPolicy {
@@ -20,7 +20,7 @@ pub enum RepairPolicy {
     ///
     /// Where the [`Offload`](hitbox_core::Offload) is disabled or closed, or has no clock, this is
     /// [`OnNextOperation`](Self::OnNextOperation).
-    Background(RepairPace),
+    Background(RepairBackoff),
     /// A read of a key repairs the layers that owe it. If they do not answer at once, the caller does
     /// not wait: the rest happens in the background (with `DisabledOffload` the caller waits).
     OnNextOperation,
@@ -31,7 +31,7 @@ pub enum RepairPolicy {
 impl Default for RepairPolicy {
     /// In the background, at the default pace.
     fn default() -> Self {
-        Self::Background(RepairPace::new())
+        Self::Background(RepairBackoff::new())
     }
 }
 
@@ -43,44 +43,44 @@ impl Default for RepairPolicy {
 ///
 /// ```
 /// use std::time::Duration;
-/// use hitbox_backend::{CompositionPolicy, RepairPace, RepairPolicy};
+/// use hitbox_backend::{CompositionPolicy, RepairBackoff, RepairPolicy};
 ///
-/// let pace = RepairPace::new().longest_pause(Duration::from_secs(5));
+/// let pace = RepairBackoff::new().max(Duration::from_secs(5));
 /// let policy = CompositionPolicy::new().repair(RepairPolicy::Background(pace));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RepairPace {
-    first_pause: Duration,
-    longest_pause: Duration,
+pub struct RepairBackoff {
+    initial: Duration,
+    max: Duration,
     attempt_timeout: Duration,
 }
 
-impl RepairPace {
+impl RepairBackoff {
     /// Pauses of 100 milliseconds to 30 seconds, 5 seconds for one repair.
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            first_pause: Duration::from_millis(100),
-            longest_pause: Duration::from_secs(30),
+            initial: Duration::from_millis(100),
+            max: Duration::from_secs(30),
             attempt_timeout: Duration::from_secs(5),
         }
     }
 
     /// How long after a failure the first repair is tried. Zero: without any pause, also after more
-    /// failures, so that a layer that is down is asked without end. If it is longer than the [`longest_pause`](Self::longest_pause), that becomes as long. Default: 100
+    /// failures, so that a layer that is down is asked without end. If it is longer than the [`max`](Self::max), that becomes as long. Default: 100
     /// milliseconds.
     #[must_use]
-    pub const fn first_pause(mut self, pause: Duration) -> Self {
-        self.first_pause = pause;
-        self.longest_pause = longer(self.longest_pause, pause);
+    pub const fn initial(mut self, pause: Duration) -> Self {
+        self.initial = pause;
+        self.max = longer(self.max, pause);
         self
     }
 
-    /// What pauses grow to while repairs fail. If it is shorter than the [`first_pause`](Self::first_pause), that becomes as short. Default: 30 seconds.
+    /// What pauses grow to while repairs fail. If it is shorter than the [`initial`](Self::initial), that becomes as short. Default: 30 seconds.
     #[must_use]
-    pub const fn longest_pause(mut self, pause: Duration) -> Self {
-        self.longest_pause = pause;
-        self.first_pause = shorter(self.first_pause, pause);
+    pub const fn max(mut self, pause: Duration) -> Self {
+        self.max = pause;
+        self.initial = shorter(self.initial, pause);
         self
     }
 
@@ -100,10 +100,8 @@ impl RepairPace {
 
     /// The pause after so many failures in a row.
     pub(in crate::composition) fn pause(self, failures: u32) -> Duration {
-        let doubled = self
-            .first_pause
-            .saturating_mul(2_u32.saturating_pow(failures));
-        let longest = self.longest_pause.min(FOR_EVER);
+        let doubled = self.initial.saturating_mul(2_u32.saturating_pow(failures));
+        let longest = self.max.min(FOR_EVER);
         doubled.min(longest).mul_f64(1.0 - fastrand::f64() / 2.0)
     }
 }
@@ -125,7 +123,7 @@ const fn shorter(one: Duration, other: Duration) -> Duration {
     }
 }
 
-impl Default for RepairPace {
+impl Default for RepairBackoff {
     fn default() -> Self {
         Self::new()
     }
@@ -137,7 +135,7 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_the_longest_and_are_shortened_by_half_at_most() {
-        let pace = RepairPace::new();
+        let pace = RepairBackoff::new();
         for (failures, longest) in [
             (0, 100),
             (1, 200),
@@ -156,23 +154,17 @@ mod tests {
     #[test]
     fn of_two_pauses_that_contradict_each_other_the_later_setting_counts() {
         let (short, long) = (Duration::from_millis(1), Duration::from_secs(60));
-        let pace = RepairPace::new();
-        assert_eq!(
-            pace.first_pause(long),
-            pace.longest_pause(long).first_pause(long)
-        );
-        assert_eq!(
-            pace.longest_pause(short),
-            pace.first_pause(short).longest_pause(short)
-        );
-        assert!((0..100).all(|_| pace.longest_pause(short).pause(9) <= short));
-        assert!((0..100).all(|_| pace.first_pause(long).pause(0) >= long / 2));
+        let pace = RepairBackoff::new();
+        assert_eq!(pace.initial(long), pace.max(long).initial(long));
+        assert_eq!(pace.max(short), pace.initial(short).max(short));
+        assert!((0..100).all(|_| pace.max(short).pause(9) <= short));
+        assert!((0..100).all(|_| pace.initial(long).pause(0) >= long / 2));
     }
 
     #[test]
     fn a_repair_has_a_millisecond_at_least() {
         let (zero, least) = (Duration::ZERO, Duration::from_millis(1));
-        let pace = RepairPace::new();
+        let pace = RepairBackoff::new();
         assert_eq!(pace.attempt_timeout(zero), pace.attempt_timeout(least));
     }
 }

@@ -32,7 +32,7 @@ pub(in crate::composition) fn answer(
 }
 
 /// Brings an answer up to date that others have been waited for since: what has expired is a miss.
-pub(in crate::composition) fn look_again(
+pub(in crate::composition) fn recheck(
     found: &mut Option<CacheValue<Raw>>,
     context: Option<&mut BoxContext>,
     moment: &Moment,

@@ -8,8 +8,8 @@ use crate::{
     Backend,
     composition::{
         CompositionLayer,
+        fences::{Effect, FenceSnapshot, Permit},
         layers::{First, Handle, Layers, Second},
-        ledger::{Effect, Trust, Turn},
         refill::{self, Lacking},
     },
 };
@@ -17,30 +17,33 @@ use crate::{
 /// Copies of values that a layer is to be given together.
 #[derive(Default)]
 pub(super) struct Copies {
-    turns: Vec<Turn>,
-    /// One for each turn.
+    permits: Vec<Permit>,
+    /// One for each permit.
     entries: Vec<(CacheKey, CacheValue<Raw>)>,
 }
 
 impl Copies {
     /// The copies that layers are to have of what they lack.
-    fn claim<L1, L2>(layers: &Layers<L1, L2>, repairs: Vec<(CacheKey, Trust, Lacking)>) -> Self {
+    fn claim<L1, L2>(
+        layers: &Layers<L1, L2>,
+        repairs: Vec<(CacheKey, FenceSnapshot, Lacking)>,
+    ) -> Self {
         let mut copies = Self::default();
-        for (key, trust, lacking) in repairs {
-            if let Some((turn, copy)) = refill::claim_repair(layers, &key, &trust, lacking) {
-                copies.push(turn, &key, copy);
+        for (key, snapshot, lacking) in repairs {
+            if let Some((permit, copy)) = refill::claim_repair(layers, &key, &snapshot, lacking) {
+                copies.push(permit, &key, copy);
             }
         }
         copies
     }
 
-    pub(super) fn push(&mut self, turn: Turn, key: &CacheKey, copy: CacheValue<Raw>) {
-        self.turns.push(turn);
+    pub(super) fn push(&mut self, permit: Permit, key: &CacheKey, copy: CacheValue<Raw>) {
+        self.permits.push(permit);
         self.entries.push((key.clone(), copy));
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.turns.is_empty()
+        self.permits.is_empty()
     }
 
     pub(super) fn keys(&self) -> Vec<CacheKey> {
@@ -54,23 +57,23 @@ pub(super) async fn give<H: Handle>(layer: H, copies: Copies) {
         return;
     }
     // Should this be dropped, or the layer answer for fewer, the others may yet take effect.
-    let turns: Vec<_> = copies.turns.into_iter().map(Turn::touching).collect();
+    let permits: Vec<_> = copies.permits.into_iter().map(Permit::touching).collect();
     let outcomes = layer.member().refill_many(copies.entries).await;
-    for (turn, outcome) in turns.into_iter().zip(outcomes) {
+    for (permit, outcome) in permits.into_iter().zip(outcomes) {
         let (effect, _of_no_consequence) = Effect::of(outcome);
-        turn.settle(effect);
+        permit.settle(effect);
     }
 }
 
 /// Gives layers the values that they lack.
 pub(super) async fn repair_many<L1: Backend + 'static, L2: Backend + 'static>(
     layers: Arc<Layers<L1, L2>>,
-    repairs: Vec<(CacheKey, Trust, Lacking)>,
+    repairs: Vec<(CacheKey, FenceSnapshot, Lacking)>,
 ) {
     let (of_l1, of_l2): (Vec<_>, Vec<_>) = repairs
         .into_iter()
         .partition(|(_, _, lacking)| lacking.0 == CompositionLayer::L1);
-    // Only now, and a layer at a time: work that waits must not hold turns that it does not use.
+    // Only now, and a layer at a time: work that waits must not hold permits that it does not use.
     let copies = Copies::claim(&layers, of_l1);
     give(First(Arc::clone(&layers)), copies).await;
     let copies = Copies::claim(&layers, of_l2);

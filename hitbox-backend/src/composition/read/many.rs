@@ -15,17 +15,17 @@ use hitbox_core::{BoxContext, CacheKey, Failures, Offload, Raw, Wants, clock::Mo
 use super::{
     Answer, Ended, ReadOp, Standing, answer, collect,
     copies::{Copies, give, repair_many},
-    look_again,
     op::Decision,
+    recheck,
 };
 use crate::{
     Backend, BackendError, ReadOutcome,
     composition::{
         CompositionBackend, CompositionLayer, CompositionReadPolicy, RaceLoserPolicy, RefillPolicy,
         admission::{admit, guard},
+        fences::FenceSnapshot,
         flight::Flight,
         layers::Handle,
-        ledger::Trust,
         refill::{self, Lacking, Seen},
     },
 };
@@ -35,7 +35,7 @@ struct One {
     op: ReadOp<Raw, BackendError>,
     failures: Failures,
     /// Taken before a layer was asked.
-    trust: Trust,
+    snapshot: FenceSnapshot,
     wants: Wants,
     decision: Option<Decision>,
 }
@@ -75,7 +75,7 @@ where
         };
         let mut outcomes = self.settle_many(keys, ended, contexts).await;
         // The last key may have been waited for since the others were answered.
-        look_again_at_all(&mut outcomes, contexts);
+        recheck_all(&mut outcomes, contexts);
         outcomes
     }
 
@@ -86,7 +86,7 @@ where
             .map(|(place, key)| One {
                 op: ReadOp::new(),
                 failures: Failures::none(),
-                trust: self.layers.ledger.trust(key),
+                snapshot: self.layers.fences.snapshot(key),
                 wants: contexts
                     .get(place)
                     .map_or(Wants::NOTHING, BoxContext::wants),
@@ -122,7 +122,7 @@ where
             seen: if repairs { one.op.seen() } else { [None, None] },
             found: one.op.conclude(one.decision.unwrap_or(Decision::NoHit)),
             failures: one.failures,
-            trust: one.trust,
+            snapshot: one.snapshot,
         });
         ended.collect()
     }
@@ -173,7 +173,10 @@ where
             return;
         }
         let winners: Vec<_> = match self.layers.rules.refill {
-            RefillPolicy::Repair => reads.iter().map(|one| (one.op.seen(), one.trust)).collect(),
+            RefillPolicy::Repair => reads
+                .iter()
+                .map(|one| (one.op.seen(), one.snapshot))
+                .collect(),
             RefillPolicy::Always | RefillPolicy::Never => Vec::new(),
         };
         let (layers, keys_of_winners) = (Arc::clone(&self.layers), keys.to_vec());
@@ -182,7 +185,7 @@ where
             let repairs = lacking_after(rounds, &winners, &keys_of_winners);
             repair_many(layers, repairs).await;
         };
-        let adopted = self.layers.ledger.adopt(keys.to_vec(), work.boxed());
+        let adopted = self.layers.fences.share_task(keys.to_vec(), work.boxed());
         self.offload.register("bulk", adopted);
     }
 
@@ -200,19 +203,19 @@ where
         let mut outcomes = Vec::with_capacity(keys.len());
         for (place, (key, mut ended)) in keys.iter().zip(ended).enumerate() {
             let context = contexts.get_mut(place).unwrap_or(&mut scratch);
-            let trust = ended.trust;
-            if trust.is_limited() {
+            let snapshot = ended.snapshot;
+            if snapshot.is_fenced() {
                 limited.push(key);
             }
             self.tell(&mut ended.found, &mut ended.failures, context);
             if let Ok(Some(hit)) = &ended.found
                 && let Some(value) = hit.for_l1()
-                && let Some((turn, copy)) = self.claim_refill(key, value, ended.in_l1, &trust)
+                && let Some((permit, copy)) = self.claim_refill(key, value, ended.in_l1, &snapshot)
             {
-                refills.push(turn, key, copy);
+                refills.push(permit, key, copy);
             }
             if let Some(lacking) = refill::lacking(&ended.seen) {
-                repairs.push((key.clone(), trust, lacking));
+                repairs.push((key.clone(), snapshot, lacking));
             }
             let mut outcome = ended.found.map(|hit| hit.map(|hit| hit.value));
             answer(&self.paths, context, &mut outcome, &moment);
@@ -220,7 +223,7 @@ where
         }
         self.refill_many_in_l1(refills).await;
         self.repair_many_in_background(repairs);
-        if self.layers.ledger.owed_len() > 0 && self.reads_repair() {
+        if self.layers.fences.pending_repair_count() > 0 && self.reads_repair() {
             self.repair_many(&limited).await;
         }
         outcomes
@@ -238,13 +241,13 @@ where
     }
 
     /// Gives layers the values that they lack.
-    fn repair_many_in_background(&self, repairs: Vec<(CacheKey, Trust, Lacking)>) {
+    fn repair_many_in_background(&self, repairs: Vec<(CacheKey, FenceSnapshot, Lacking)>) {
         if repairs.is_empty() {
             return;
         }
         let keys = repairs.iter().map(|(key, ..)| key.clone()).collect();
         let repair = repair_many(Arc::clone(&self.layers), repairs);
-        let adopted = self.layers.ledger.adopt(keys, repair.boxed());
+        let adopted = self.layers.fences.share_task(keys, repair.boxed());
         self.offload.register("bulk", adopted);
     }
 }
@@ -252,21 +255,21 @@ where
 /// What layers lack of what was seen in the others, once the losers of races have ended.
 fn lacking_after(
     rounds: Vec<Round>,
-    winners: &[([Option<Seen>; 2], Trust)],
+    winners: &[([Option<Seen>; 2], FenceSnapshot)],
     keys: &[CacheKey],
-) -> Vec<(CacheKey, Trust, Lacking)> {
+) -> Vec<(CacheKey, FenceSnapshot, Lacking)> {
     let moment = Moment::default();
     let mut repairs = Vec::new();
     for round in rounds {
         for (place, mut outcome) in round.places.into_iter().zip(round.outcomes) {
-            let Some((seen, trust)) = winners.get(place) else {
+            let Some((seen, snapshot)) = winners.get(place) else {
                 continue;
             };
-            admit(round.layer, &mut outcome, trust, &moment);
+            admit(round.layer, &mut outcome, snapshot, &moment);
             let mut seen = seen.clone();
             seen[round.layer as usize] = Some(Seen::from(&outcome));
             let lacking = refill::lacking(&seen);
-            repairs.extend(lacking.map(|lacking| (keys[place].clone(), *trust, lacking)));
+            repairs.extend(lacking.map(|lacking| (keys[place].clone(), *snapshot, lacking)));
         }
     }
     repairs
@@ -312,7 +315,7 @@ fn note_round(reads: &mut [One], round: Round) {
         let mut context = noted.next();
         let mut scratch = BoxContext::default();
         let in_context = context.as_mut().unwrap_or(&mut scratch);
-        guard(layer, &mut outcome, in_context, &one.trust, &moment);
+        guard(layer, &mut outcome, in_context, &one.snapshot, &moment);
         collect(&mut one.failures, layer, &outcome, in_context);
         let answer = Answer {
             context,
@@ -328,14 +331,14 @@ fn note_round(reads: &mut [One], round: Round) {
 /// So many answers are looked at by one reading of the clock: some microseconds' work.
 const BY_ONE_MOMENT: usize = 64;
 
-fn look_again_at_all(outcomes: &mut [ReadOutcome], contexts: &mut [BoxContext]) {
+fn recheck_all(outcomes: &mut [ReadOutcome], contexts: &mut [BoxContext]) {
     let mut contexts = contexts.iter_mut();
     for outcomes in outcomes.chunks_mut(BY_ONE_MOMENT) {
         let moment = Moment::default();
         for outcome in outcomes {
             let context = contexts.next();
             if let Ok(found) = outcome {
-                look_again(found, context, &moment);
+                recheck(found, context, &moment);
             }
         }
     }

@@ -14,7 +14,7 @@ mod single;
 mod source;
 mod usable;
 
-pub(super) use answer::{answer, look_again, mark_miss};
+pub(super) use answer::{answer, mark_miss, recheck};
 pub(super) use failures::{collect, note};
 pub(super) use op::{Answer, Hit, Next, ReadOp, Standing};
 pub(super) use settle::{Ended, Noted, Settled};

@@ -11,7 +11,7 @@ use crate::{
     composition::{
         CompositionBackend, CompositionLayer, CompositionReadPolicy, RefillPolicy, RepairPolicy,
         admission::{for_layer, guard},
-        ledger::{Trust, Turn},
+        fences::{FenceSnapshot, Permit},
         refill::{self, Lacking, Seen},
         repair,
     },
@@ -27,7 +27,7 @@ pub(in crate::composition) struct Ended {
     pub(in crate::composition) in_l1: Option<Stamp>,
     pub(in crate::composition) failures: Failures,
     /// Taken before a layer was asked.
-    pub(in crate::composition) trust: Trust,
+    pub(in crate::composition) snapshot: FenceSnapshot,
     /// What is known of the layers, where reads repair them.
     pub(in crate::composition) seen: [Option<Seen>; 2],
 }
@@ -74,13 +74,13 @@ where
         moment: &Moment,
     ) -> Settled<'a> {
         self.tell(&mut ended.found, &mut ended.failures, context);
-        let trust = ended.trust;
+        let snapshot = ended.snapshot;
         let after_refill = Moment::default();
         let (refill, moment) = match &ended.found {
             Ok(hit) => match hit.as_ref().and_then(Hit::for_l1) {
                 // The copy may take as long as a write.
                 Some(value) => (
-                    self.refill_l1(key, value, ended.in_l1, &trust),
+                    self.refill_l1(key, value, ended.in_l1, &snapshot),
                     &after_refill,
                 ),
                 None => (None, moment),
@@ -88,9 +88,9 @@ where
             Err(_) => return Settled::Ready(ended.found.map(|_| None)),
         };
         if let Some(lacking) = refill::lacking(&ended.seen) {
-            self.repair_in_background(key, trust, lacking);
+            self.repair_in_background(key, snapshot, lacking);
         }
-        let repair = self.has_to_repair(&trust).then(|| self.repair_both(key));
+        let repair = self.has_to_repair(&snapshot).then(|| self.repair_both(key));
         // Where it stood until now: a hit is large, and to move it would cost more than the rest of this.
         let mut outcome = ended.found.map(|hit| hit.map(|hit| hit.value));
         if refill.is_none() && repair.is_none() {
@@ -146,8 +146,8 @@ where
         key: &CacheKey,
         value: &CacheValue<Raw>,
         in_l1: Option<Stamp>,
-        trust: &Trust,
-    ) -> Option<(Turn, CacheValue<Raw>)> {
+        snapshot: &FenceSnapshot,
+    ) -> Option<(Permit, CacheValue<Raw>)> {
         let (layer, rules) = (CompositionLayer::L1, self.layers.rules);
         match rules.refill {
             RefillPolicy::Always => {}
@@ -157,9 +157,9 @@ where
         if rules.l1_ttl.is_some() && in_l1 == Some(value.created()) {
             return None;
         }
-        let ledger = &self.layers.ledger;
-        let turn = Turn::for_refill(ledger, key, layer, value.created(), trust)?;
-        Some((turn, for_layer(layer, value.clone(), rules)))
+        let fences = &self.layers.fences;
+        let permit = Permit::for_refill(fences, key, layer, value.created(), snapshot)?;
+        Some((permit, for_layer(layer, value.clone(), rules)))
     }
 
     /// Copies to L1 what L2 has answered. What is left is to be waited for.
@@ -168,20 +168,20 @@ where
         key: &'a CacheKey,
         value: &CacheValue<Raw>,
         in_l1: Option<Stamp>,
-        trust: &Trust,
+        snapshot: &FenceSnapshot,
     ) -> Option<BoxFuture<'a, ()>> {
-        let (turn, copy) = self.claim_refill(key, value, in_l1, trust)?;
+        let (permit, copy) = self.claim_refill(key, value, in_l1, snapshot)?;
         let l1 = &self.layers.l1;
-        let (turn, copy) = if l1.is_non_blocking() {
-            match turn.attempt(copy, |copy| l1.try_refill(key, copy)) {
+        let (permit, copy) = if l1.is_non_blocking() {
+            match permit.attempt(copy, |copy| l1.try_refill(key, copy)) {
                 Attempt::Ready(()) => return None,
                 Attempt::Pending(rest) => return Some(rest),
                 Attempt::WouldBlock(unused) => unused,
             }
         } else {
-            (turn, copy)
+            (permit, copy)
         };
-        let refill = refill::copy(turn, key.clone(), copy, self.first());
+        let refill = refill::copy(permit, key.clone(), copy, self.first());
         self.begin_or_leave("refill".into(), || vec![key.clone()], refill.boxed())
     }
 
@@ -199,15 +199,18 @@ where
         if !self.offload.is_enabled() {
             return Some(work);
         }
-        let adopted = self.layers.ledger.adopt(keys(), work);
+        let adopted = self.layers.fences.share_task(keys(), work);
         self.offload.register(name, adopted);
         None
     }
 
     /// Gives the layer that lacks the newest value that was seen that value.
-    fn repair_in_background(&self, key: &CacheKey, trust: Trust, lacking: Lacking) {
-        let repair = refill::repair(self.layers.clone(), key.clone(), trust, lacking);
-        let adopted = self.layers.ledger.adopt(vec![key.clone()], repair.boxed());
+    fn repair_in_background(&self, key: &CacheKey, snapshot: FenceSnapshot, lacking: Lacking) {
+        let repair = refill::repair(self.layers.clone(), key.clone(), snapshot, lacking);
+        let adopted = self
+            .layers
+            .fences
+            .share_task(vec![key.clone()], repair.boxed());
         self.offload.register((key.clone(), "repair"), adopted);
     }
 
@@ -216,7 +219,7 @@ where
     pub(super) fn leave_behind(
         &self,
         key: &CacheKey,
-        trust: Trust,
+        snapshot: FenceSnapshot,
         (layer, loser): (CompositionLayer, BoxFuture<'static, Noted>),
         seen: &[Option<Seen>; 2],
     ) {
@@ -228,15 +231,18 @@ where
                 layer,
                 &mut outcome,
                 &mut context,
-                &trust,
+                &snapshot,
                 &Moment::default(),
             );
             seen[layer as usize] = Some(Seen::from(&outcome));
             if let Some(lacking) = refill::lacking(&seen) {
-                refill::repair(layers, own_key, trust, lacking).await;
+                refill::repair(layers, own_key, snapshot, lacking).await;
             }
         };
-        let adopted = self.layers.ledger.adopt(vec![key.clone()], work.boxed());
+        let adopted = self
+            .layers
+            .fences
+            .share_task(vec![key.clone()], work.boxed());
         self.offload.register((key.clone(), "race read"), adopted);
     }
 
@@ -251,8 +257,8 @@ where
 
     /// Whether layers have missed changes of a key that this read has to repair.
     #[inline]
-    pub(super) fn has_to_repair(&self, trust: &Trust) -> bool {
-        trust.is_limited() && self.layers.ledger.owed_len() > 0 && self.reads_repair()
+    pub(super) fn has_to_repair(&self, snapshot: &FenceSnapshot) -> bool {
+        snapshot.is_fenced() && self.layers.fences.pending_repair_count() > 0 && self.reads_repair()
     }
 
     fn repair_both<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, ()> {
@@ -262,13 +268,13 @@ where
                 let (layers, key_of_repair) = (self.layers.clone(), key.clone());
                 let (l1, l2) = (l1.clone(), l2.clone());
                 let repair = async move {
-                    let (ledger, rules) = (&layers.ledger, layers.rules);
+                    let (fences, rules) = (&layers.fences, layers.rules);
                     let _whatever_comes_of_it = match layer {
                         CompositionLayer::L1 => {
-                            repair::attempt(ledger, &key_of_repair, &l1, &l2, rules).await
+                            repair::attempt(fences, &key_of_repair, &l1, &l2, rules).await
                         }
                         CompositionLayer::L2 => {
-                            repair::attempt(ledger, &key_of_repair, &l2, &l1, rules).await
+                            repair::attempt(fences, &key_of_repair, &l2, &l1, rules).await
                         }
                     };
                 };

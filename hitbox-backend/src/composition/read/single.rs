@@ -16,9 +16,9 @@ use crate::{
         CompositionBackend, CompositionLayer, CompositionReadPolicy, Observed, RaceLoserPolicy,
         ReadStep, RefillPolicy,
         admission::guard,
+        fences::FenceSnapshot,
         flight::{Flight, Flights},
         layers::Handle,
-        ledger::Trust,
         refill::Seen,
     },
 };
@@ -28,7 +28,7 @@ struct Asked<'a> {
     flights: Flights<'a, Noted>,
     failures: Failures,
     /// Taken before a layer was asked.
-    trust: Trust,
+    snapshot: FenceSnapshot,
 }
 
 impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W>
@@ -62,16 +62,16 @@ where
         if !self.reads_by_steps() {
             return Settled::Pending(Box::pin(self.read_by_future(key, context.clone())));
         }
-        let trust = self.layers.ledger.trust(key);
+        let snapshot = self.layers.fences.snapshot(key);
         let nobody_asked = self.next_step(Observed::NotAsked, Observed::NotAsked);
         let mut in_l1 = None;
         if nobody_asked == ReadStep::Ask(CompositionLayer::L1) {
             let mut attempt = self.layers.l1.try_read(key, context, moment);
             if let Attempt::Ready(outcome) = &mut attempt {
-                guard(CompositionLayer::L1, outcome, context, &trust, moment);
+                guard(CompositionLayer::L1, outcome, context, &snapshot, moment);
                 // Most reads end here. The value stays where it is: moving it into a slot and out of it costs
                 // about a tenth of the hit.
-                if self.ends_with(outcome, &trust, context, moment) {
+                if self.ends_with(outcome, &snapshot, context, moment) {
                     answer(&self.paths, context, outcome, moment);
                     return Settled::Ready(mem::replace(outcome, Ok(None)));
                 }
@@ -82,7 +82,7 @@ where
         let mut asked = Asked {
             flights: Flights::none(),
             failures: Failures::none(),
-            trust,
+            snapshot,
         };
         if let Some(attempt) = in_l1 {
             self.note_l1(key, &mut op, &mut asked, attempt, (context, moment));
@@ -104,7 +104,7 @@ where
     fn ends_with(
         &self,
         outcome: &ReadOutcome,
-        trust: &Trust,
+        snapshot: &FenceSnapshot,
         context: &BoxContext,
         moment: &Moment,
     ) -> bool {
@@ -115,7 +115,7 @@ where
         context.wants().are_met_by(value, moment)
             && self.next_step(in_l1, Observed::NotAsked) == ReadStep::Answer(CompositionLayer::L1)
             && !context.has_failures()
-            && !self.has_to_repair(trust)
+            && !self.has_to_repair(snapshot)
             && !self.asks_losers()
     }
 
@@ -137,7 +137,7 @@ where
         loop {
             let (layer, (mut outcome, mut noted)) = asked.flights.next().await;
             let moment = Moment::default();
-            guard(layer, &mut outcome, &mut noted, &asked.trust, &moment);
+            guard(layer, &mut outcome, &mut noted, &asked.snapshot, &moment);
             collect(&mut asked.failures, layer, &outcome, &mut noted);
             op.note(layer, Answer::noted_in(noted, outcome, Standing::Full));
             op.age(context.wants().freshness, &moment);
@@ -167,7 +167,7 @@ where
             CompositionLayer::L1 => {
                 let mut attempt = self.layers.l1.try_read(key, context, moment);
                 if let Attempt::Ready(outcome) = &mut attempt {
-                    guard(layer, outcome, context, &asked.trust, moment);
+                    guard(layer, outcome, context, &asked.snapshot, moment);
                 }
                 self.note_l1(key, op, asked, attempt, (context, moment));
             }
@@ -226,7 +226,7 @@ where
         match self.layers.l2.try_read(key, noted, moment) {
             Attempt::Ready(answered) => {
                 *outcome = answered;
-                guard(layer, outcome, noted, &asked.trust, moment);
+                guard(layer, outcome, noted, &asked.snapshot, moment);
                 collect(&mut asked.failures, layer, outcome, noted);
                 *standing = Standing::of(outcome, context.wants().freshness, moment);
             }
@@ -262,7 +262,7 @@ where
         &self,
         key: &CacheKey,
         op: &ReadOp<Raw, BackendError>,
-        trust: Trust,
+        snapshot: FenceSnapshot,
         context: &BoxContext,
         seen: &[Option<Seen>; 2],
     ) {
@@ -276,7 +276,7 @@ where
                     CompositionLayer::L1 => read_owned(self.first(), key_of_read, context),
                     CompositionLayer::L2 => read_owned(self.second(), key_of_read, context),
                 };
-                self.leave_behind(key, trust, (layer, read), seen);
+                self.leave_behind(key, snapshot, (layer, read), seen);
             }
         }
     }
@@ -294,23 +294,23 @@ where
         let Asked {
             flights,
             failures,
-            trust,
+            snapshot,
         } = asked;
         let repairs = self.layers.rules.refill == RefillPolicy::Repair;
         let seen = if repairs { op.seen() } else { [None, None] };
         if self.read.if_left_behind() == RaceLoserPolicy::Offload {
             for (layer, loser) in flights.into_owned() {
-                self.leave_behind(key, trust, (layer, loser), &seen);
+                self.leave_behind(key, snapshot, (layer, loser), &seen);
             }
             if self.asks_losers() {
-                self.ask_the_other(key, op, trust, context, &seen);
+                self.ask_the_other(key, op, snapshot, context, &seen);
             }
         }
         let ended = Ended {
             in_l1: self.seen_in_l1(op),
             found: op.conclude(decision),
             failures,
-            trust,
+            snapshot,
             seen,
         };
         self.settle_one(key, ended, context, moment)

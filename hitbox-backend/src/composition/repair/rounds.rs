@@ -20,9 +20,9 @@ use super::{Attempt, attempt};
 use crate::{
     Backend,
     composition::{
-        CompositionLayer, RepairPace,
+        CompositionLayer, RepairBackoff,
+        fences::{Fences, Job, JobLease},
         layers::{First, LayerAccess, Layers, Second},
-        ledger::{Job, JobLease, Ledger},
     },
 };
 
@@ -39,9 +39,9 @@ const MOST_IN_A_ROUND: usize = 1_024;
 /// or because a layer has panicked, these repairs count as failed: else the next round would come at
 /// once, and begin with the same keys.
 struct UnderWay<'a> {
-    ledger: &'a Ledger,
+    fences: &'a Fences,
     layer: CompositionLayer,
-    pace: RepairPace,
+    pace: RepairBackoff,
     keys: Vec<CacheKey>,
 }
 
@@ -51,36 +51,36 @@ impl Drop for UnderWay<'_> {
             return;
         }
         for key in &self.keys {
-            self.ledger.note_failed_repair(key, self.layer);
+            self.fences.note_failed_repair(key, self.layer);
         }
-        self.ledger.pending().slow_down(self.layer, self.pace);
+        self.fences.pending().slow_down(self.layer, self.pace);
     }
 }
 
 struct Repairer<L1, L2, O> {
     layers: Weak<Layers<L1, L2>>,
     offload: Arc<O>,
-    pace: RepairPace,
+    pace: RepairBackoff,
 }
 
 /// From now on, whatever the layers come to owe is repaired in the background.
 pub(in crate::composition) fn in_background<L1, L2, O>(
     layers: &Arc<Layers<L1, L2>>,
     offload: &Arc<O>,
-    pace: RepairPace,
+    pace: RepairBackoff,
 ) where
     L1: Backend + 'static,
     L2: Backend + 'static,
     O: Offload<'static> + 'static,
 {
     let repairer = Arc::new(Repairer {
-        // The ledger that keeps this belongs to the layers.
+        // The fences that keeps this belongs to the layers.
         layers: Arc::downgrade(layers),
         offload: Arc::clone(offload),
         pace,
     });
     layers
-        .ledger
+        .fences
         .pending()
         .on_pending(move || Repairer::start(&repairer));
 }
@@ -98,8 +98,8 @@ where
         if !self.offload.has_clock() || !self.offload.is_enabled() {
             return;
         }
-        for lease in layers.ledger.pending().lease() {
-            let delay = layers.ledger.delay(lease.job(), self.pace);
+        for lease in layers.fences.pending().lease() {
+            let delay = layers.fences.delay(lease.job(), self.pace);
             self.register(lease, delay);
         }
     }
@@ -123,102 +123,102 @@ where
             let Some(layers) = self.layers.upgrade() else {
                 return;
             };
-            if !layers.ledger.pending().is_due(job) {
+            if !layers.fences.pending().is_due(job) {
                 match job {
-                    Job::Repair(layer) => layers.ledger.pending().forget_failures(layer),
+                    Job::Repair(layer) => layers.fences.pending().forget_failures(layer),
                     Job::Lapses => {}
                 }
                 return;
             }
             if !self.offload.is_enabled() {
                 match job {
-                    Job::Repair(layer) => tracing::warn!(composition = %layers.ledger.name(), %layer, owed = layers.ledger.owed_len(),
-                        "the background is closed: what the layer still owes is repaired as keys are read"),
+                    Job::Repair(layer) => tracing::warn!(composition = %layers.fences.name(), %layer, owed = layers.fences.pending_repair_count(),
+                        "the background is closed: reads make the repairs that are still pending"),
                     Job::Lapses => {}
                 }
                 return;
             }
             lease.pause();
-            self.register(lease, layers.ledger.delay(job, self.pace));
+            self.register(lease, layers.fences.delay(job, self.pace));
         }
         .boxed()
     }
 
     fn look_at_lapses(&self) {
         if let Some(layers) = self.layers.upgrade() {
-            layers.ledger.settle_lapsed();
+            layers.fences.end_lapsed_doubts();
         }
     }
 
     /// Repairs `A` until nothing is owed, something fails, or time is up.
     async fn repair<A: LayerAccess, B: LayerAccess>(
         &self,
-        owing: impl Fn(Arc<Layers<L1, L2>>) -> A,
+        dirty: impl Fn(Arc<Layers<L1, L2>>) -> A,
         other: impl Fn(Arc<Layers<L1, L2>>) -> B,
     ) {
         let until = Instant::now() + ROUND;
         let Some(layers) = self.layers.upgrade() else {
             return;
         };
-        let ledger = &layers.ledger;
-        let keys = ledger.repairable(A::LAYER, MOST_IN_A_ROUND);
+        let fences = &layers.fences;
+        let keys = fences.repairable(A::LAYER, MOST_IN_A_ROUND);
         let mut keys = keys.into_iter().peekable();
         // The first one finds out whether the layer is back.
         let mut at_once = 1;
         while keys.peek().is_some() && Instant::now() < until {
             let mut under_way = UnderWay {
-                ledger,
+                fences,
                 layer: A::LAYER,
                 pace: self.pace,
                 keys: keys.by_ref().take(at_once).collect(),
             };
             let batch = under_way.keys.iter().cloned().map(|key| {
-                let (owing, other) = (owing(Arc::clone(&layers)), other(Arc::clone(&layers)));
-                self.attempt_within_time(&layers, key, owing, other)
+                let (dirty, other) = (dirty(Arc::clone(&layers)), other(Arc::clone(&layers)));
+                self.attempt_within_time(&layers, key, dirty, other)
             });
             let outcomes = join_all(batch).await;
             under_way.keys.clear();
             if outcomes.contains(&Attempt::Failed) {
-                ledger.pending().slow_down(A::LAYER, self.pace);
+                fences.pending().slow_down(A::LAYER, self.pace);
                 return;
             }
             if outcomes.contains(&Attempt::Succeeded) {
-                ledger.pending().forget_failures(A::LAYER);
+                fences.pending().forget_failures(A::LAYER);
                 at_once = (2 * at_once).min(MOST_AT_ONCE);
             }
         }
     }
 
-    /// Repairs one key. Whoever comes to wait for the turn meanwhile drives it along.
+    /// Repairs one key. Whoever comes to wait for the permit meanwhile drives it along.
     async fn attempt_within_time<A: LayerAccess, B: LayerAccess>(
         &self,
         layers: &Layers<L1, L2>,
         key: CacheKey,
-        owing: A,
+        dirty: A,
         other: B,
     ) -> Attempt {
-        let (ledger, rules) = (Arc::clone(&layers.ledger), layers.rules);
+        let (fences, rules) = (Arc::clone(&layers.fences), layers.rules);
         let timeout = self.pace.timeout();
         let (tell, told) = oneshot::channel();
         let keys = vec![key.clone()];
         let attempt = {
-            let (ledger, key) = (Arc::clone(&ledger), key.clone());
-            async move { attempt(&ledger, &key, &owing, &other, rules).await }
+            let (fences, key) = (Arc::clone(&fences), key.clone());
+            async move { attempt(&fences, &key, &dirty, &other, rules).await }
         };
         // Made here, inside the runtime of the background: whoever drives the work along need not be
         // in any.
         let attempt = tokio::time::timeout(timeout, attempt);
         let work = async move {
             let outcome = attempt.await.unwrap_or_else(|_elapsed| {
-                let (composition, layer) = (ledger.name(), A::LAYER);
+                let (composition, layer) = (fences.name(), A::LAYER);
                 tracing::debug!(%composition, %layer, %key, ?timeout, "a repair took too long");
-                ledger.note_failed_repair(&key, A::LAYER);
+                fences.note_failed_repair(&key, A::LAYER);
                 Attempt::Failed
             });
             // The round may have been dropped.
             let _ = tell.send(outcome);
         };
-        layers.ledger.adopt(keys, work.boxed()).await;
+        layers.fences.share_task(keys, work.boxed()).await;
         told.await.unwrap_or(Attempt::Failed)
     }
 }

@@ -1,23 +1,23 @@
-//! The write of one layer by itself: in its turn, and only if still due.
+//! The write of one layer by itself: in its permit, and only if still due.
 
 use hitbox_core::{CacheKey, CacheValue, Raw};
 
 use crate::{
     BackendResult,
     composition::{
+        fences::{Effect, Share},
         layers::LayerAccess,
-        ledger::{Effect, Share},
     },
 };
 
-/// Writes a layer in the turn of `share`, which is waited for if need be.
-pub(in crate::composition) async fn write_in_turn<A: LayerAccess>(
+/// Writes a layer in the permit of `share`, which is waited for if need be.
+pub(in crate::composition) async fn write_with_permit<A: LayerAccess>(
     layer: A,
     key: CacheKey,
     value: CacheValue<Raw>,
     mut share: Share,
 ) -> BackendResult<()> {
-    share.turn(A::LAYER).await;
+    share.permit(A::LAYER).await;
     if !share.holds(A::LAYER) {
         // Overtaken: as if it had been written and replaced at once.
         return Ok(());

@@ -1,8 +1,8 @@
 //! A write of many keys, in rounds: the policy decides key by key, the layers are written in bulk.
 //!
 //! In each round the policy of every undecided key goes on until it waits. What it has asked of a layer
-//! meanwhile, and has the turn for, goes there as one bulk write. Keys whose turn is taken follow as soon as they
-//! get it. A turn is taken only for what is sent at once: two bulk writes over common keys would else wait for
+//! meanwhile, and has the permit for, goes there as one bulk write. Keys whose permit is taken follow as soon as they
+//! get it. A permit is taken only for what is sent at once: two bulk writes over common keys would else wait for
 //! each other.
 
 use std::task::{Context, Poll};
@@ -14,16 +14,16 @@ use futures::{
 };
 use hitbox_core::{CacheKey, CacheValue, Offload, Raw};
 
-use super::{Ended, WriteOp, op::Decision, write_in_turn};
+use super::{Ended, WriteOp, op::Decision, write_with_permit};
 use crate::{
     Backend, BackendError, BackendResult,
     composition::{
         CompositionBackend, CompositionLayer, CompositionWritePolicy, RaceLoserPolicy,
         admission::for_layer,
+        fences::{Accept, Effect, Origin, Permits, Share, TryPermit},
         layers::Handle,
-        ledger::{Admission, Effect, Origin, Share, TryTurn, Turns},
     },
-    stamped::with_believable_stamp,
+    skew::restamp_if_skewed,
 };
 
 /// The write of one key among many.
@@ -49,7 +49,7 @@ struct Round {
     outcomes: Vec<BackendResult<()>>,
 }
 
-/// A key whose turn has been waited for.
+/// A key whose permit has been waited for.
 struct Waited {
     layer: CompositionLayer,
     place: usize,
@@ -60,7 +60,7 @@ struct Waited {
 #[derive(Default)]
 struct UnderWay {
     rounds: FuturesUnordered<BoxFuture<'static, Round>>,
-    turns: FuturesUnordered<BoxFuture<'static, Waited>>,
+    permits: FuturesUnordered<BoxFuture<'static, Waited>>,
 }
 
 /// What goes to a layer in one bulk write.
@@ -113,12 +113,12 @@ where
     }
 
     fn begin_one(&self, origin: Origin, key: CacheKey, value: CacheValue<Raw>) -> One {
-        let value = with_believable_stamp(value);
-        let ledger = &self.layers.ledger;
-        let progress = match ledger.begin_write(&key, value.created(), origin, Turns::Later) {
-            Admission::Accepted(share) => Progress::Open(share),
-            Admission::Superseded => Progress::Refused(Ended::superseded(&key)),
-            Admission::Unprovable => Progress::Refused(Ended::unprovable(&key)),
+        let value = restamp_if_skewed(value);
+        let fences = &self.layers.fences;
+        let progress = match fences.begin_write(&key, value.created(), origin, Permits::Later) {
+            Accept::Apply(share) => Progress::Open(share),
+            Accept::Superseded => Progress::Refused(Ended::superseded(&key)),
+            Accept::Indeterminate => Progress::Refused(Ended::indeterminate(&key)),
         };
         One {
             key,
@@ -140,11 +140,11 @@ where
                 |l1, l2| self.next_write_step(l1, l2),
                 |layer| {
                     let mut share = share.split(layer);
-                    match share.try_turn(layer) {
-                        TryTurn::Held => batches[layer as usize].push(place, share),
-                        TryTurn::Busy => under_way.wait_for_turn(layer, place, share),
+                    match share.try_permit(layer) {
+                        TryPermit::Held => batches[layer as usize].push(place, share),
+                        TryPermit::Busy => under_way.wait_for_permit(layer, place, share),
                         // As if it had been written and replaced at once.
-                        TryTurn::Overtaken => return Some(Ok(())),
+                        TryPermit::Overtaken => return Some(Ok(())),
                     }
                     None
                 },
@@ -160,7 +160,7 @@ where
         open
     }
 
-    /// Sends what has got its turn.
+    /// Sends what has got its permit.
     fn send_waited(&self, writes: &mut [One], under_way: &UnderWay, waited: Vec<Waited>) {
         let mut batches: [Batch; 2] = Default::default();
         for Waited {
@@ -199,9 +199,9 @@ where
 
     /// Leaves the losers of races to the background.
     fn leave_bulk_behind(&self, writes: &[One], under_way: UnderWay) {
-        let UnderWay { rounds, turns } = under_way;
+        let UnderWay { rounds, permits } = under_way;
         if self.write.if_left_behind() == RaceLoserPolicy::Drop
-            || rounds.is_empty() && turns.is_empty()
+            || rounds.is_empty() && permits.is_empty()
         {
             return;
         }
@@ -212,15 +212,15 @@ where
             .map(|one| (one.key.clone(), one.value.clone()))
             .collect();
         let keys = entries.iter().map(|(key, _)| key.clone()).collect();
-        let singles = turns.into_iter().map(move |turn| {
+        let singles = permits.into_iter().map(move |permit| {
             let (l1, l2, entries) = (l1.clone(), l2.clone(), entries.clone());
             async move {
-                let waited = turn.await;
+                let waited = permit.await;
                 let (key, value) = entries[waited.place].clone();
                 let value = for_layer(waited.layer, value, rules);
                 let _of_no_consequence = match waited.layer {
-                    CompositionLayer::L1 => write_in_turn(l1, key, value, waited.share).await,
-                    CompositionLayer::L2 => write_in_turn(l2, key, value, waited.share).await,
+                    CompositionLayer::L1 => write_with_permit(l1, key, value, waited.share).await,
+                    CompositionLayer::L2 => write_with_permit(l2, key, value, waited.share).await,
                 };
             }
         });
@@ -237,16 +237,16 @@ impl Batch {
 }
 
 impl UnderWay {
-    fn wait_for_turn(&self, layer: CompositionLayer, place: usize, mut share: Share) {
+    fn wait_for_permit(&self, layer: CompositionLayer, place: usize, mut share: Share) {
         let waited = async move {
-            share.turn(layer).await;
+            share.permit(layer).await;
             Waited {
                 layer,
                 place,
                 share,
             }
         };
-        self.turns.push(waited.boxed());
+        self.permits.push(waited.boxed());
     }
 
     /// Waits for something to end, and returns all that has.
@@ -254,7 +254,7 @@ impl UnderWay {
         let (mut rounds, mut waited) = (Vec::new(), Vec::new());
         poll_fn(|context| {
             take_ready(&mut self.rounds, context, &mut rounds);
-            take_ready(&mut self.turns, context, &mut waited);
+            take_ready(&mut self.permits, context, &mut waited);
             if rounds.is_empty() && waited.is_empty() {
                 Poll::Pending
             } else {

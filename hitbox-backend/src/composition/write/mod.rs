@@ -10,6 +10,6 @@ mod remove;
 mod settle;
 mod single;
 
-pub(super) use in_layer::write_in_turn;
+pub(super) use in_layer::write_with_permit;
 pub(super) use op::WriteOp;
 pub(super) use settle::Ended;

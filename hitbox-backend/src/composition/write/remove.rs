@@ -9,8 +9,8 @@ use crate::{
         CompositionBackend, CompositionLayer,
         adapter::{InBulk, drive},
         background::Background,
+        fences::{Effect, Share},
         layers::LayerAccess,
-        ledger::{Effect, Share},
     },
 };
 
@@ -50,11 +50,11 @@ where
         l1: A,
         l2: B,
     ) -> BackendResult<DeleteStatus> {
-        let mut share = self.layers.ledger.begin_remove(key);
+        let mut share = self.layers.fences.begin_remove(key);
         let of_l2 = share.split(CompositionLayer::L2);
         let outcomes = futures::join!(
-            remove_in_turn(&l1, key, share),
-            remove_in_turn(&l2, key, of_l2)
+            remove_with_permit(&l1, key, share),
+            remove_with_permit(&l2, key, of_l2)
         );
         match outcomes {
             (Ok(one), Ok(two)) => Ok(one.combine(two)),
@@ -63,13 +63,13 @@ where
     }
 }
 
-/// Removes a key from a layer in the turn of `share`, which is waited for if need be.
-async fn remove_in_turn<A: LayerAccess>(
+/// Removes a key from a layer in the permit of `share`, which is waited for if need be.
+async fn remove_with_permit<A: LayerAccess>(
     layer: &A,
     key: &CacheKey,
     mut share: Share,
 ) -> BackendResult<DeleteStatus> {
-    share.turn(A::LAYER).await;
+    share.permit(A::LAYER).await;
     if !share.holds(A::LAYER) {
         return Ok(DeleteStatus::Missing);
     }

@@ -7,7 +7,7 @@ use crate::{
     Backend, BackendError, BackendErrorKind, BackendResult, composition::CompositionBackend,
 };
 
-/// What a write has come to, once its turns have been given back.
+/// What a write has come to, once its permits have been given back.
 pub(in crate::composition) enum Ended {
     Done,
     Failed(BackendError),
@@ -34,7 +34,7 @@ impl Ended {
     }
 
     /// A write that may be older than a remove.
-    pub(in crate::composition) fn unprovable(key: &CacheKey) -> Self {
+    pub(in crate::composition) fn indeterminate(key: &CacheKey) -> Self {
         tracing::debug!(%key, "a write may be older than a remove: taken as a remove");
         Self::Removes(None)
     }
@@ -104,7 +104,7 @@ where
         mut losers: BoxFuture<'static, ()>,
     ) {
         if (&mut losers).now_or_never().is_none() {
-            let adopted = self.layers.ledger.adopt(keys, losers);
+            let adopted = self.layers.fences.share_task(keys, losers);
             // Not keyed by the cache key: a write must not be dropped as a duplicate of another write of the same
             // key.
             self.offload.register(name, adopted);

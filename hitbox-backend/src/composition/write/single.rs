@@ -3,7 +3,7 @@
 use futures::FutureExt;
 use hitbox_core::{CacheKey, CacheValue, Offload, Raw};
 
-use super::{Ended, WriteOp, op::Decision, write_in_turn};
+use super::{Ended, WriteOp, op::Decision, write_with_permit};
 use crate::{
     Attempt, Backend, BackendError, BackendResult,
     backend::BegunWrite,
@@ -11,12 +11,12 @@ use crate::{
         CompositionBackend, CompositionLayer, CompositionWritePolicy, RaceLoserPolicy,
         WriteObserved, WriteStep,
         admission::for_layer,
+        fences::{Accept, Effect, Origin, Permits, Share, TryPermit},
         flight::{Flight, Flights},
         layers::Handle,
-        ledger::{Admission, Effect, Origin, Share, TryTurn, Turns},
         member::Member,
     },
-    stamped::with_believable_stamp,
+    skew::restamp_if_skewed,
 };
 
 /// A write that has been admitted, and how far it has got.
@@ -24,7 +24,7 @@ struct Writing<'a> {
     key: &'a CacheKey,
     value: CacheValue<Raw>,
     op: WriteOp<BackendError>,
-    // Dropped before the turns are given back.
+    // Dropped before the permits are given back.
     flights: Flights<'a, BackendResult<()>>,
     share: Share,
 }
@@ -57,12 +57,12 @@ where
         if !self.writes_by_steps() {
             return Attempt::Pending(Box::pin(self.write_by_future(origin, key, value)));
         }
-        let value = with_believable_stamp(value);
-        let ledger = &self.layers.ledger;
-        let share = match ledger.begin_write(key, value.created(), origin, Turns::IfFree) {
-            Admission::Accepted(share) => share,
-            Admission::Superseded => return self.end_write(key, Ended::superseded(key)),
-            Admission::Unprovable => return self.end_write(key, Ended::unprovable(key)),
+        let value = restamp_if_skewed(value);
+        let fences = &self.layers.fences;
+        let share = match fences.begin_write(key, value.created(), origin, Permits::IfFree) {
+            Accept::Apply(share) => share,
+            Accept::Superseded => return self.end_write(key, Ended::superseded(key)),
+            Accept::Indeterminate => return self.end_write(key, Ended::indeterminate(key)),
         };
         let mut writing = Writing {
             key,
@@ -143,16 +143,16 @@ where
         let may_be_left = self.write.if_left_behind() == RaceLoserPolicy::Offload;
         let flight = if may_be_left && !member.is_non_blocking() {
             let share = share.split(layer);
-            Flight::Owned(write_in_turn(handle(), key.clone(), value, share).boxed())
+            Flight::Owned(write_with_permit(handle(), key.clone(), value, share).boxed())
         } else {
-            match share.try_turn(layer) {
+            match share.try_permit(layer) {
                 // As if it had been written and replaced at once.
-                TryTurn::Overtaken => return Some(Ok(())),
-                TryTurn::Busy => {
+                TryPermit::Overtaken => return Some(Ok(())),
+                TryPermit::Busy => {
                     let share = share.split(layer);
-                    Flight::Owned(write_in_turn(handle(), key.clone(), value, share).boxed())
+                    Flight::Owned(write_with_permit(handle(), key.clone(), value, share).boxed())
                 }
-                TryTurn::Held => {
+                TryPermit::Held => {
                     share.note(layer, Effect::Unknown);
                     match member.begin_write(key, value) {
                         Attempt::Ready(outcome) => {

@@ -22,8 +22,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone, Debug)]
 pub struct RetryConfig {
     pub(super) retries: u32,
-    pub(super) first_pause: Duration,
-    pub(super) longest_pause: Duration,
+    pub(super) initial: Duration,
+    pub(super) max: Duration,
     pub(super) within: Duration,
     pub(super) writes: WriteRetry,
 }
@@ -32,8 +32,8 @@ impl Default for RetryConfig {
     fn default() -> Self {
         Self {
             retries: 2,
-            first_pause: Duration::from_millis(10),
-            longest_pause: Duration::from_millis(200),
+            initial: Duration::from_millis(10),
+            max: Duration::from_millis(200),
             within: Duration::from_secs(2),
             writes: WriteRetry::default(),
         }
@@ -61,8 +61,8 @@ impl RetryConfig {
     /// milliseconds.
     #[must_use]
     pub const fn pauses(mut self, first: Duration, longest: Duration) -> Self {
-        self.first_pause = first;
-        self.longest_pause = longest;
+        self.initial = first;
+        self.max = longest;
         self
     }
 
@@ -87,15 +87,15 @@ impl RetryConfig {
                 "within is 0, nothing would ever be done in time: use a millisecond or more",
             );
         }
-        if self.first_pause.is_zero() {
+        if self.initial.is_zero() {
             return Some(
                 "pauses: the first is 0, a busy layer would get no rest: use a millisecond or more",
             );
         }
-        if self.longest_pause < self.first_pause {
+        if self.max < self.initial {
             return Some("pauses: the longest is below the first one: use at least as much");
         }
-        if self.longest_pause > LONGEST_PAUSE {
+        if self.max > LONGEST_PAUSE {
             return Some("pauses: the longest is over a day: use a day or less");
         }
         None
@@ -104,8 +104,8 @@ impl RetryConfig {
     /// How long to wait after so many attempts have failed. `chance` is from 0 to 1.
     pub(super) fn pause(&self, failed: u32, chance: f64) -> Duration {
         let doubled = 2_u32.saturating_pow(failed.saturating_sub(1));
-        let most = self.first_pause.saturating_mul(doubled);
-        most.min(self.longest_pause).mul_f64(chance)
+        let most = self.initial.saturating_mul(doubled);
+        most.min(self.max).mul_f64(chance)
     }
 }
 

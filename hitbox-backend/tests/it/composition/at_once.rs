@@ -18,8 +18,8 @@ use futures::FutureExt;
 use hitbox_backend::{
     Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Compose, CompositionBackend,
     CompositionLayer, CompositionPolicy, CompositionWritePolicy, DeleteStatus, Operation,
-    OptimisticParallelWritePolicy, OwedCause, RaceLoserPolicy, RaceWritePolicy, ReadAttempt,
-    ReadOutcome, RefillPolicy, RepairPolicy, SequentialReadPolicy, SequentialWritePolicy,
+    OptimisticParallelWritePolicy, RaceLoserPolicy, RaceWritePolicy, ReadAttempt, ReadOutcome,
+    RefillPolicy, RepairCause, RepairPolicy, SequentialReadPolicy, SequentialWritePolicy,
     StrictWritePolicy, WriteAttempt,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
@@ -67,7 +67,11 @@ fn composed<W: CompositionWritePolicy>(write: W) -> (Composed<W>, [Faults; 2]) {
 
 /// The layers that owe something.
 fn owing<W: CompositionWritePolicy>(composed: &Composed<W>) -> Vec<CompositionLayer> {
-    composed.owed().iter().map(|owed| owed.layer).collect()
+    composed
+        .pending_repairs()
+        .iter()
+        .map(|owed| owed.layer)
+        .collect()
 }
 
 #[test]
@@ -78,7 +82,7 @@ fn both_layers_hold_what_was_written_and_owe_nothing() {
         assert_eq!(held(composed.l1()).unwrap(), text);
         assert_eq!(held(composed.l2()).unwrap(), text);
         assert_eq!(held(&composed).unwrap(), text);
-        assert_eq!(composed.owed_len(), 0);
+        assert_eq!(composed.pending_repair_count(), 0);
     }
 }
 
@@ -167,7 +171,7 @@ async fn a_turn_that_is_taken_is_waited_for() {
     removed.unwrap();
     written.unwrap();
     assert_eq!(held(composed.l2()).unwrap(), "new");
-    assert_eq!(composed.owed_len(), 0);
+    assert_eq!(composed.pending_repair_count(), 0);
 }
 
 /// What a layer that says it writes at once does instead.
@@ -250,7 +254,7 @@ async fn a_write_that_has_to_wait_after_all_is_made() {
             composed.write(&key(), value("new")).await.unwrap();
             assert_eq!(held(composed.l1()).unwrap(), "new", "{instead:?}");
             assert_eq!(held(composed.l2()).unwrap(), "new", "{instead:?}");
-            assert_eq!(composed.owed_len(), 0, "{instead:?}");
+            assert_eq!(composed.pending_repair_count(), 0, "{instead:?}");
             // What it has begun is not done again.
             assert_eq!(writes.load(Ordering::Relaxed), 1, "{instead:?}");
         }
@@ -268,7 +272,7 @@ async fn a_write_that_is_on_record_is_begun() {
         other @ (Attempt::Ready(_) | Attempt::WouldBlock(_)) => panic!("not begun: {other:?}"),
     }
     assert_eq!(held(&composed).unwrap(), "new");
-    assert_eq!(composed.owed_len(), 0);
+    assert_eq!(composed.pending_repair_count(), 0);
 }
 
 #[tokio::test]
@@ -281,7 +285,7 @@ async fn a_write_that_is_dropped_midway_is_on_record() {
         Attempt::Pending(rest) => drop(rest),
         other @ (Attempt::Ready(_) | Attempt::WouldBlock(_)) => panic!("not begun: {other:?}"),
     }
-    let owed = composed.owed();
+    let owed = composed.pending_repairs();
     assert!(owed.iter().any(|owed| owed.layer == CompositionLayer::L2));
     // L1 has it, or neither: never what L2 holds.
     assert_eq!(held(&composed).unwrap(), "new");
@@ -298,7 +302,7 @@ async fn a_panic_gives_the_turns_back() {
         let _ = composed.try_write(&key(), value("new"));
     }));
     assert!(written.is_err());
-    let owed = composed.owed();
+    let owed = composed.pending_repairs();
     assert!(owed.iter().any(|owed| owed.layer == CompositionLayer::L2));
     let removed = tokio::time::timeout(Duration::from_secs(10), composed.remove(&key())).await;
     removed.unwrap().unwrap();
@@ -329,7 +333,7 @@ async fn what_is_too_large_for_one_layer_is_in_neither() {
     let error = nested.write(&key(), value("new")).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::TooLarge);
     assert_eq!([held(nested.l1()), held(nested.l2())], [None, None]);
-    assert_eq!(nested.owed_len(), 0);
+    assert_eq!(nested.pending_repair_count(), 0);
 }
 
 /// A policy that knows nothing of layers that answer at once.
@@ -363,7 +367,7 @@ async fn a_policy_of_ones_own_need_not_know_of_it() {
     let Attempt::Pending(write) = composed.try_write(&key, value("new")) else {
         panic!("the policy is a future");
     };
-    assert_eq!(composed.owed_len(), 0);
+    assert_eq!(composed.pending_repair_count(), 0);
     write.await.unwrap();
     assert_eq!(held(composed.l1()).unwrap(), "new");
     assert_eq!(faults.map(|faults| faults.writes().calls()), [1, 1]);
@@ -486,9 +490,9 @@ async fn a_refill_that_fails_is_not_the_readers_failure() {
     l1.writes().next(1, Fault::FailAfterEffect);
     assert_eq!(held(&composed).unwrap(), "new");
     // What has taken effect may yet do so again.
-    let owed = composed.owed();
+    let owed = composed.pending_repairs();
     let owed: Vec<_> = owed.iter().map(|owed| (owed.layer, owed.cause)).collect();
-    assert_eq!(owed, [(CompositionLayer::L1, OwedCause::LateEffect)]);
+    assert_eq!(owed, [(CompositionLayer::L1, RepairCause::InDoubt)]);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use chrono::{TimeDelta, Utc};
 use futures::{FutureExt, future::poll_immediate, join};
 use hitbox_backend::{
     Backend, Compose, CompositionBackend, CompositionLayer, CompositionPolicy, OffloadManager,
-    OwedCause, RefillPolicy,
+    RefillPolicy, RepairCause,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
 use hitbox_core::{
@@ -104,13 +104,13 @@ async fn a_copy_that_is_dropped_midway_may_yet_take_effect() {
     memory[1].write(&keys[0], value("v")).await.unwrap();
     l1.writes().always(Fault::HangAfterEffect);
     assert!(poll_immediate(cache.read_many(&keys)).await.is_none());
-    let owed = cache.owed();
+    let owed = cache.pending_repairs();
     assert_eq!(owed.len(), 1);
     assert_eq!(
         (&owed[0].key, owed[0].layer),
         (&keys[0], CompositionLayer::L1)
     );
-    assert_eq!(owed[0].cause, OwedCause::LateEffect);
+    assert_eq!(owed[0].cause, RepairCause::InDoubt);
     // The turns are free again.
     l1.heal();
     assert!(cache.remove(&keys[0]).now_or_never().unwrap().is_ok());

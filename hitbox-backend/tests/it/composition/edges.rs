@@ -101,7 +101,7 @@ async fn bulk_read_refills_do_not_deadlock_the_default_offload_manager() {
         removed.is_ok(),
         began.elapsed(),
         offload.statistics(),
-        cache.owed().len()
+        cache.pending_repairs().len()
     );
 }
 
@@ -124,7 +124,7 @@ async fn bulk_race_writes_do_not_deadlock_the_default_offload_manager() {
         (missing, offload.statistics().timed_out),
         (0, 0),
         "owed {}",
-        cache.owed().len()
+        cache.pending_repairs().len()
     );
 }
 
@@ -319,7 +319,7 @@ async fn refills_without_an_answer_are_bounded_by_the_record_capacity() {
         }
         took.push(began.elapsed().as_millis());
     }
-    let owed = cache.owed().len();
+    let owed = cache.pending_repairs().len();
     assert!(
         owed <= 65,
         "{owed} records at capacity 64; ms for each 1,000 reads: {took:?}"
@@ -337,7 +337,7 @@ async fn after_a_coarse_fence_l1_serves_again_what_it_is_refilled_with() {
         cache.write(&key(n), value("v")).await.unwrap();
     }
     faults.heal();
-    assert!(cache.distrusted_until(CompositionLayer::L1).is_some());
+    assert!(cache.layer_fence(CompositionLayer::L1).is_some());
     let before = faults.writes().calls();
     for _ in 0..100 {
         assert_eq!(text(&cache.read(&key(1_000)).await.unwrap()), Some("warm"));
@@ -479,7 +479,12 @@ async fn an_operation_that_reaches_a_layer_as_the_bulk_call_ends_is_not_lost() {
         tokio::task::yield_now().await;
     }
     let found = cache.l2().get_ref().read(&key(1)).await.unwrap();
-    assert_eq!(text(&found), Some("b"), "owed: {:?}", cache.owed());
+    assert_eq!(
+        text(&found),
+        Some("b"),
+        "owed: {:?}",
+        cache.pending_repairs()
+    );
 }
 
 #[tokio::test]

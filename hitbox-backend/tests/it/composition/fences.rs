@@ -6,7 +6,7 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures::FutureExt;
 use hitbox_backend::{
-    Backend, Compose, CompositionBackend, CompositionLayer, CompositionPolicy, OwedCause,
+    Backend, Compose, CompositionBackend, CompositionLayer, CompositionPolicy, RepairCause,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
 use hitbox_core::{CacheKey, CacheValue, DisabledOffload, Raw, Stamp};
@@ -57,10 +57,10 @@ async fn a_full_record_becomes_one_coarse_fence() {
     l1.writes().always(Fault::FailBeforeEffect);
     for number in 0..KEYS {
         cache.write(&key(number), value("new")).await.unwrap();
-        assert!(cache.owed().len() <= CAPACITY + 1);
+        assert!(cache.pending_repairs().len() <= CAPACITY + 1);
     }
-    assert!(cache.distrusted_until(CompositionLayer::L1).is_some());
-    assert_eq!(cache.distrusted_until(CompositionLayer::L2), None);
+    assert!(cache.layer_fence(CompositionLayer::L1).is_some());
+    assert_eq!(cache.layer_fence(CompositionLayer::L2), None);
 
     // Every L1 still holds "old" for every key, and none of it is served, L2 up or down.
     l1.writes().heal();
@@ -93,7 +93,7 @@ async fn owed_removes_are_bounded_too() {
     for number in 0..2 * CAPACITY {
         assert!(cache.remove(&key(number)).await.is_err());
     }
-    assert!(cache.distrusted_until(CompositionLayer::L1).is_some());
+    assert!(cache.layer_fence(CompositionLayer::L1).is_some());
     for number in 0..2 * CAPACITY {
         assert_eq!(text(&cache.read(&key(number)).await.unwrap()), None);
     }
@@ -144,15 +144,15 @@ async fn a_refill_of_a_key_whose_remove_is_forgotten_is_skipped() {
 async fn the_wait_for_late_effects_passes() {
     let Stage { cache, l1, l2: _ } = stage(8);
     let causes = || {
-        let owed = cache.owed();
+        let owed = cache.pending_repairs();
         owed.into_iter().map(|owed| owed.cause).collect::<Vec<_>>()
     };
     l1.writes().next(1, Fault::FailAfterEffect);
     cache.write(&key(0), value("one")).await.unwrap();
-    assert_eq!(causes(), [OwedCause::Unconfirmed]);
+    assert_eq!(causes(), [RepairCause::Unconfirmed]);
 
     cache.write(&key(0), value("two")).await.unwrap();
-    assert_eq!(causes(), [OwedCause::LateEffect]);
+    assert_eq!(causes(), [RepairCause::InDoubt]);
     // The late effect: the lost write reaches L1 after the newer one.
     let late = value("one").created_at(Stamp::from_micros(1));
     cache.l1().get_ref().write(&key(0), late).await.unwrap();
@@ -178,7 +178,7 @@ async fn what_arrived_late_is_not_served_when_the_wait_is_over() {
     assert_eq!(text(&cache.read(&key(0)).await.unwrap()), None);
     l2.reads().heal();
     assert_eq!(text(&cache.read(&key(0)).await.unwrap()), Some("two"));
-    assert_eq!(cache.owed(), []);
+    assert_eq!(cache.pending_repairs(), []);
 }
 
 #[tokio::test]
@@ -252,7 +252,7 @@ async fn many_tasks_on_few_keys_end_with_both_layers_alike() {
     for task in tasks {
         task.await.unwrap();
     }
-    assert_eq!(cache.owed(), []);
+    assert_eq!(cache.pending_repairs(), []);
     for number in 0..4 {
         let l1 = cache.l1().get_ref().read(&key(number)).await.unwrap();
         let l2 = cache.l2().get_ref().read(&key(number)).await.unwrap();

@@ -89,7 +89,7 @@ async fn an_outage_costs_the_keys_that_were_written_in_it() {
         cache.write(&written, value("new")).await.unwrap();
         memory[0].remove(&written).await.unwrap();
     }
-    assert!(cache.distrusted_until(L2).is_some());
+    assert!(cache.layer_fence(L2).is_some());
     faults[1].heal();
     advance(Duration::from_secs(30)).await;
 
@@ -185,7 +185,7 @@ impl Run {
             50..60 => _ = self.stage.memory[0].remove(&key).await.unwrap(),
             60..68 => self.take_effect_late().await,
             68..71 => advance(Duration::from_secs(self.random.u64(..30))).await,
-            71..73 => self.trust_again().await,
+            71..73 => self.clear_layer_fence().await,
             _ => self.read(number, &key).await,
         }
     }
@@ -226,10 +226,10 @@ impl Run {
         }
     }
 
-    async fn trust_again(&mut self) {
+    async fn clear_layer_fence(&mut self) {
         let layer = [L1, L2][self.random.usize(..2)];
         let memory = &self.stage.memory[layer as usize];
-        let emptied = self.stage.cache.trust_again(layer, async || {
+        let emptied = self.stage.cache.clear_layer_fence(layer, async || {
             for number in 0..KEYS {
                 memory.remove(&key("number", number)).await?;
             }

@@ -98,7 +98,11 @@ fn read_in_parallel() -> (
 fn owing<O: Offload<'static>, R, W>(
     composed: &CompositionBackend<Faulty, Remote, O, R, W>,
 ) -> Vec<CompositionLayer> {
-    composed.owed().iter().map(|owed| owed.layer).collect()
+    composed
+        .pending_repairs()
+        .iter()
+        .map(|owed| owed.layer)
+        .collect()
 }
 
 #[tokio::test]
@@ -158,7 +162,7 @@ async fn while_l2_hangs_l1_has_the_value_and_takes_the_next() {
     second.unwrap();
     assert_eq!(held(composed.l1()).unwrap(), "second");
     assert_eq!(held(&composed.l2().inner).unwrap(), "second");
-    assert_eq!(composed.owed_len(), 0);
+    assert_eq!(composed.pending_repair_count(), 0);
 }
 
 #[tokio::test]
@@ -232,7 +236,7 @@ async fn what_is_too_large_for_l2_is_in_neither() {
     let error = composed.write(&key(), value("new")).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::TooLarge);
     assert_eq!(held(composed.l1()), None);
-    assert_eq!(composed.owed_len(), 0);
+    assert_eq!(composed.pending_repair_count(), 0);
 }
 
 /// Does nothing in place.
@@ -296,7 +300,7 @@ async fn a_layer_that_panics_leaves_nothing_behind() {
     let key = key();
     let write = composed.write(&key, value("new"));
     assert!(AssertUnwindSafe(write).catch_unwind().await.is_err());
-    assert_eq!(composed.owed().len(), 2);
+    assert_eq!(composed.pending_repairs().len(), 2);
     composed.remove(&key).now_or_never().unwrap().unwrap();
 }
 
@@ -309,7 +313,7 @@ async fn what_is_too_large_for_l1_is_in_neither() {
     assert_eq!(error.kind(), BackendErrorKind::TooLarge);
     assert_eq!(composed.l2().writes.load(Ordering::Relaxed), 1);
     assert_eq!(held(&composed.l2().inner), None);
-    assert_eq!(composed.owed_len(), 0);
+    assert_eq!(composed.pending_repair_count(), 0);
 }
 
 #[tokio::test]

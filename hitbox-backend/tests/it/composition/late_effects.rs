@@ -44,16 +44,16 @@ async fn refills_of_what_was_never_written_here_leave_nothing_owed() {
 
     faults.writes().next(1, Fault::FailBeforeEffect);
     cache.read(&key).await.unwrap();
-    assert_eq!(cache.owed().len(), 1, "it may still arrive");
+    assert_eq!(cache.pending_repairs().len(), 1, "it may still arrive");
 
     tokio::time::advance(Duration::from_secs(59)).await;
     faults.writes().next(1, Fault::HangBeforeEffect);
     let mut read = cache.read(&key);
     assert!(futures::poll!(&mut read).is_pending());
     tokio::time::advance(Duration::from_secs(2)).await;
-    assert_eq!(cache.owed(), []);
+    assert_eq!(cache.pending_repairs(), []);
     faults.writes().heal();
     assert_eq!(read.await.unwrap(), Some(value));
-    assert_eq!(cache.owed(), []);
-    assert_eq!(cache.owed_len(), 0);
+    assert_eq!(cache.pending_repairs(), []);
+    assert_eq!(cache.pending_repair_count(), 0);
 }

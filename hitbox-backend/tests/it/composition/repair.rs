@@ -13,8 +13,8 @@ use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use hitbox_backend::{
     Backend, BackendError, BackendErrorKind, BackendResult, Compose, CompositionBackend,
-    CompositionLayer, CompositionPolicy, DeleteStatus, OffloadManager, Operation, OwedCause,
-    ReadOutcome, RefillPolicy,
+    CompositionLayer, CompositionPolicy, DeleteStatus, OffloadManager, Operation, ReadOutcome,
+    RefillPolicy, RepairCause,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
 use hitbox_core::{
@@ -80,24 +80,27 @@ async fn repairs_slow_down_while_they_fail_and_end_when_nothing_is_owed() {
     l1.writes().always(Fault::FailBeforeEffect);
     cache.write(&key(0), value("new")).await.unwrap();
     sleep(Duration::from_millis(101)).await;
-    assert_eq!(cache.owed()[0].attempts, 1);
+    assert_eq!(cache.pending_repairs()[0].attempts, 1);
     sleep(HOUR).await;
     // Every 15 to 30 seconds, once the pauses have grown.
-    let attempts = cache.owed()[0].attempts;
+    let attempts = cache.pending_repairs()[0].attempts;
     assert!((120..260).contains(&attempts), "{attempts} in an hour");
-    let retry_in = cache.owed()[0].retry_in.unwrap();
+    let retry_in = cache.pending_repairs()[0].retry_in.unwrap();
     assert!(retry_in <= Duration::from_secs(30), "{retry_in:?}");
 
     l1.heal();
     // The next attempt comes within 30 seconds of the last one, which is in doubt for 60.
     let mut waited = 0;
-    while cache.owed()[0].cause != OwedCause::LateEffect {
+    while cache.pending_repairs()[0].cause != RepairCause::InDoubt {
         assert!(waited < 31, "no attempt in {waited} seconds");
         sleep(Duration::from_secs(1)).await;
         waited += 1;
     }
     sleep(Duration::from_secs(62)).await;
-    assert_eq!((cache.owed(), cache.owed_len()), (Vec::new(), 0));
+    assert_eq!(
+        (cache.pending_repairs(), cache.pending_repair_count()),
+        (Vec::new(), 0)
+    );
     let before = offload.statistics();
     assert_eq!((before.deferred, before.running), (0, 0));
     sleep(HOUR).await;
@@ -171,7 +174,7 @@ async fn without_a_background_the_next_read_repairs() {
     assert_eq!(text(&cache.read(&key(1)).await.unwrap()), Some("new"));
     assert_eq!(held(&memory[0], 0).await, None);
     assert_eq!(text(&held(&memory[1], 1).await), Some("new"));
-    assert_eq!(cache.owed(), []);
+    assert_eq!(cache.pending_repairs(), []);
 }
 
 #[tokio::test]
@@ -192,8 +195,13 @@ async fn a_bulk_read_repairs_with_the_background_disabled() {
     for key in &keys {
         assert_eq!(cache.l1().get_ref().read(key).await.unwrap(), None);
     }
-    let unconfirmed = |cause| cause == OwedCause::Unconfirmed;
-    assert!(!cache.owed().iter().any(|owed| unconfirmed(owed.cause)));
+    let unconfirmed = |cause| cause == RepairCause::Unconfirmed;
+    assert!(
+        !cache
+            .pending_repairs()
+            .iter()
+            .any(|owed| unconfirmed(owed.cause))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -323,8 +331,13 @@ async fn what_others_have_written_since_is_left_alone() {
     for number in [0, 1] {
         assert_eq!(text(&held(&memory[1], number).await), Some("theirs"));
     }
-    let unconfirmed = |cause| cause == OwedCause::Unconfirmed;
-    assert!(!cache.owed().iter().any(|owed| unconfirmed(owed.cause)));
+    let unconfirmed = |cause| cause == RepairCause::Unconfirmed;
+    assert!(
+        !cache
+            .pending_repairs()
+            .iter()
+            .any(|owed| unconfirmed(owed.cause))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -375,9 +388,9 @@ async fn a_layer_that_will_never_take_the_value_loses_the_old_one() {
     cache.write(&key(0), value("old")).await.unwrap();
     cache.l2().refuses.store(true, Ordering::SeqCst);
     cache.write(&key(0), value("new")).await.unwrap();
-    assert_eq!(cache.owed_len(), 1);
+    assert_eq!(cache.pending_repair_count(), 1);
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(cache.owed(), []);
+    assert_eq!(cache.pending_repairs(), []);
     assert_eq!(text(&held(&cache.l2().memory, 0).await), None);
     assert_eq!(text(&cache.read(&key(0)).await.unwrap()), Some("new"));
 }
@@ -394,7 +407,7 @@ async fn what_arrived_late_is_put_right_though_nobody_reads() {
     memory[0].write(&key(0), late).await.unwrap();
     sleep(Duration::from_secs(62)).await;
     assert_eq!(text(&held(&memory[0], 0).await), Some("new"));
-    assert_eq!(cache.owed(), []);
+    assert_eq!(cache.pending_repairs(), []);
 }
 
 #[tokio::test(start_paused = true)]
@@ -408,12 +421,21 @@ async fn levels_repair_each_other() {
     assert!(outer.remove(&key(0)).await.is_err());
     sleep(Duration::from_secs(90)).await;
     assert_eq!(outer.read(&key(0)).await.unwrap(), None);
-    assert_eq!((outer.owed_len(), outer.l2().owed_len()), (1, 1));
+    assert_eq!(
+        (
+            outer.pending_repair_count(),
+            outer.l2().pending_repair_count()
+        ),
+        (1, 1)
+    );
     faults.heal();
     sleep(Duration::from_secs(150)).await;
-    assert_eq!((outer.owed(), outer.l2().owed()), (Vec::new(), Vec::new()));
+    assert_eq!(
+        (outer.pending_repairs(), outer.l2().pending_repairs()),
+        (Vec::new(), Vec::new())
+    );
     assert_eq!(offload.statistics().deferred, 0);
     let bottom = outer.l2().l2().get_ref();
     assert_eq!(bottom.read(&key(0)).await.unwrap(), None);
-    assert_eq!(outer.distrusted_until(CompositionLayer::L2), None);
+    assert_eq!(outer.layer_fence(CompositionLayer::L2), None);
 }

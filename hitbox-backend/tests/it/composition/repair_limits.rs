@@ -14,8 +14,8 @@ use bytes::Bytes;
 use hitbox_backend::{
     Backend, BackendError, BackendErrorKind, BackendResult, Compose, CompositionBackend,
     CompositionPolicy, CompositionReadPolicy, DeleteStatus, OffloadManager, Operation,
-    OptimisticParallelWritePolicy, OwedCause, RaceReadPolicy, ReadOutcome, RefillPolicy,
-    RepairPace, RepairPolicy,
+    OptimisticParallelWritePolicy, RaceReadPolicy, ReadOutcome, RefillPolicy, RepairBackoff,
+    RepairCause, RepairPolicy,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Offload, Raw, Stamp};
@@ -104,7 +104,7 @@ async fn a_round_that_the_background_drops_has_failed() {
     sleep(HOUR).await;
     let rounds = offload.statistics().timed_out;
     assert!((120..260).contains(&rounds), "{rounds} rounds in an hour");
-    for owed in cache.owed() {
+    for owed in cache.pending_repairs() {
         assert!(owed.attempts >= 30, "{owed:?}");
     }
     l1.heal();
@@ -145,7 +145,7 @@ async fn a_repair_that_panics_has_failed() {
     sleep(600 * SECOND).await;
     let panicked = offload.statistics().panicked;
     assert!((20..60).contains(&panicked), "{panicked} in ten minutes");
-    assert_eq!(u64::from(cache.owed()[0].attempts), panicked);
+    assert_eq!(u64::from(cache.pending_repairs()[0].attempts), panicked);
     assert!(cache.read(&key(0)).await.unwrap().is_some());
 }
 
@@ -161,7 +161,7 @@ async fn an_outage_that_ended_otherwise_does_not_slow_down_the_next_repairs() {
     // Takes the place of what was owed: no repair has succeeded.
     cache.write(&key(0), value()).await.unwrap();
     sleep(HOUR).await;
-    assert_eq!(cache.owed(), []);
+    assert_eq!(cache.pending_repairs(), []);
 
     l1.writes().next(1, Fault::FailBeforeEffect);
     l1.reads().next(1, Fault::FailBeforeEffect);
@@ -169,16 +169,16 @@ async fn an_outage_that_ended_otherwise_does_not_slow_down_the_next_repairs() {
     cache.write(&key(0), value()).await.unwrap();
     sleep(SECOND / 2).await;
     assert!(holds(&memory, 0).await);
-    assert_eq!(cache.owed()[0].cause, OwedCause::LateEffect);
+    assert_eq!(cache.pending_repairs()[0].cause, RepairCause::InDoubt);
 }
 
 #[tokio::test(start_paused = true)]
 async fn pauses_may_be_as_long_as_anyone_likes() {
     for pace in [
-        RepairPace::new().first_pause(Duration::MAX),
-        RepairPace::new()
-            .first_pause(HOUR)
-            .longest_pause(Duration::MAX)
+        RepairBackoff::new().initial(Duration::MAX),
+        RepairBackoff::new()
+            .initial(HOUR)
+            .max(Duration::MAX)
             .attempt_timeout(Duration::MAX),
     ] {
         let offload = OffloadManager::builder().build().unwrap();
@@ -188,7 +188,7 @@ async fn pauses_may_be_as_long_as_anyone_likes() {
         cache.write(&key(0), value()).await.unwrap();
         let report = offload.close(SECOND).await;
         assert!(report.is_complete(), "{report:?}");
-        assert_eq!(cache.owed()[0].attempts, 1);
+        assert_eq!(cache.pending_repairs()[0].attempts, 1);
     }
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use hitbox_backend::{
     Backend, BackendExt, BackendResult, CacheBackend, Compose, CompositionBackend,
-    CompositionLayer, CompositionPolicy, DeleteStatus, OwedCause, RefillPolicy, Repeated,
+    CompositionLayer, CompositionPolicy, DeleteStatus, RefillPolicy, RepairCause, Repeated,
     RetryConfig,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
     wrapper::WriteRetry,
@@ -86,8 +86,8 @@ impl Stage {
         &self.memory[layer as usize]
     }
 
-    fn causes(&self) -> Vec<(CompositionLayer, OwedCause)> {
-        let owed = self.cache.owed().into_iter();
+    fn causes(&self) -> Vec<(CompositionLayer, RepairCause)> {
+        let owed = self.cache.pending_repairs().into_iter();
         let of_key = owed.filter(|owed| owed.key == key());
         of_key.map(|owed| (owed.layer, owed.cause)).collect()
     }
@@ -114,7 +114,7 @@ async fn the_first_attempt_of_a_write_does_not_undo_a_newer_one() {
         let (old, new) = (value(1), value(2));
         stage.faults[layer as usize].writes().next(1, Fault::Repeat);
         stage.write(&old).await.unwrap();
-        assert_eq!(stage.causes(), [(layer, OwedCause::LateEffect)], "{case}");
+        assert_eq!(stage.causes(), [(layer, RepairCause::InDoubt)], "{case}");
         stage.memory(layer.other()).remove(&key()).await.unwrap();
         assert_eq!(stage.read().await, Some(old.clone()), "{case}: it is there");
 
@@ -182,7 +182,7 @@ async fn a_repeated_remove_is_made_and_what_it_undoes_late_is_made_good() {
             DeleteStatus::Deleted(2),
             "{case}"
         );
-        assert_eq!(stage.causes(), [(layer, OwedCause::LateEffect)], "{case}");
+        assert_eq!(stage.causes(), [(layer, RepairCause::InDoubt)], "{case}");
         let new = value(2);
         stage.write(&new).await.unwrap();
         stage.memory(layer).remove(&key()).await.unwrap();
@@ -232,10 +232,14 @@ async fn the_first_attempt_of_a_repair_does_not_undo_a_write() {
         stage.write(&old).await.unwrap();
         // Of the write that failed nothing can arrive any more: what is in doubt is the repair.
         tokio::time::advance(Duration::from_secs(61)).await;
-        assert_eq!(stage.causes(), [(layer, OwedCause::Unconfirmed)], "{case}");
+        assert_eq!(
+            stage.causes(),
+            [(layer, RepairCause::Unconfirmed)],
+            "{case}"
+        );
         stage.faults[layer as usize].writes().next(1, Fault::Repeat);
         assert_eq!(stage.read().await, Some(old.clone()), "{case}");
-        assert_eq!(stage.causes(), [(layer, OwedCause::LateEffect)], "{case}");
+        assert_eq!(stage.causes(), [(layer, RepairCause::InDoubt)], "{case}");
 
         stage.write(&new).await.unwrap();
         stage.memory(layer).write(&key(), old).await.unwrap();
@@ -255,8 +259,8 @@ async fn a_composition_answers_for_its_layers() {
     let (old, new) = (value(1), value(2));
     faults.writes().next(1, Fault::Repeat);
     outer.write(&key(), old.clone()).await.unwrap();
-    assert_eq!(outer.owed(), []);
-    assert_eq!(outer.l2().owed().len(), 1);
+    assert_eq!(outer.pending_repairs(), []);
+    assert_eq!(outer.l2().pending_repairs().len(), 1);
 
     outer.write(&key(), new).await.unwrap();
     memory[0].write(&key(), old).await.unwrap();

@@ -4,7 +4,8 @@ use std::{fmt::Debug, num::NonZeroUsize, time::Duration};
 
 use hitbox_backend::{
     Backend, BackendErrorKind, BackendExt, BackendResult, CacheKeyFormat, CircuitBreakerConfig,
-    Compose, CompositionPolicy, FailureRate, OffloadManager, RepairPace, RepairPolicy, RetryConfig,
+    Compose, CompositionPolicy, FailureRate, OffloadManager, RepairBackoff, RepairPolicy,
+    RetryConfig,
     chaos::{Chaos, ChaosBackend, Fault, Late, Script},
     conformance::{Fault as Scripted, FaultyBackend, MemoryBackend},
 };
@@ -189,18 +190,17 @@ async fn offload_managers() {
 /// They are infallible, so every value has to mean something.
 #[tokio::test(start_paused = true)]
 async fn compositions() {
-    let pace = RepairPace::new();
+    let pace = RepairBackoff::new();
     let mut policies = Vec::new();
     for time in DURATIONS {
         policies.push(CompositionPolicy::new().l1_ttl(time));
         // With no pause at all, repairs would be tried without end while this test waits.
         if !time.is_zero() {
             policies.push(
-                CompositionPolicy::new().repair(RepairPolicy::Background(pace.first_pause(time))),
+                CompositionPolicy::new().repair(RepairPolicy::Background(pace.initial(time))),
             );
-            policies.push(
-                CompositionPolicy::new().repair(RepairPolicy::Background(pace.longest_pause(time))),
-            );
+            policies
+                .push(CompositionPolicy::new().repair(RepairPolicy::Background(pace.max(time))));
         }
         policies.push(
             CompositionPolicy::new().repair(RepairPolicy::Background(pace.attempt_timeout(time))),

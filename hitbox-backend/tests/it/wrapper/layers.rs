@@ -8,8 +8,8 @@ use std::{
 use async_trait::async_trait;
 use hitbox_backend::{
     Backend, BackendError, BackendErrorKind, BackendExt, BackendResult, CircuitBreakerConfig,
-    Compose, CompositionPolicy, DeleteStatus, Operation, OwedCause, ParallelReadPolicy,
-    ReadOutcome, RefillPolicy, RepairPolicy, RetryConfig, StrictWritePolicy,
+    Compose, CompositionPolicy, DeleteStatus, Operation, ParallelReadPolicy, ReadOutcome,
+    RefillPolicy, RepairCause, RepairPolicy, RetryConfig, StrictWritePolicy,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, DisabledOffload, Raw};
@@ -82,10 +82,10 @@ async fn a_write_or_remove_that_was_skipped_is_owed_and_what_it_missed_is_not_se
     assert_eq!(faults.writes().calls() + faults.removes().calls(), sent);
 
     // Nothing was sent, so nothing can arrive late: only that it is not confirmed stands.
-    let owed = cache.owed();
+    let owed = cache.pending_repairs();
     assert_eq!(owed.len(), 2);
     assert!(
-        owed.iter().all(|one| one.cause == OwedCause::Unconfirmed),
+        owed.iter().all(|one| one.cause == RepairCause::Unconfirmed),
         "{owed:?}"
     );
 
@@ -104,7 +104,11 @@ async fn a_write_or_remove_that_was_skipped_is_owed_and_what_it_missed_is_not_se
     );
     cache.write(&changed, value(3)).await.unwrap();
     assert_eq!(payload(cache.read(&changed).await), Some(3));
-    let still_owed: Vec<_> = cache.owed().into_iter().map(|one| one.key).collect();
+    let still_owed: Vec<_> = cache
+        .pending_repairs()
+        .into_iter()
+        .map(|one| one.key)
+        .collect();
     assert_eq!(
         still_owed,
         [removed],
@@ -221,5 +225,5 @@ async fn a_write_that_is_being_repeated_does_not_overtake_a_newer_one() {
     older.unwrap();
     newer.unwrap();
     assert_eq!(payload(l2.read(&key).await), Some(2));
-    assert_eq!(cache.owed().len(), 0);
+    assert_eq!(cache.pending_repairs().len(), 0);
 }

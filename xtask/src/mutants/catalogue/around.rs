@@ -21,8 +21,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G5",
         mistake: "a half-open circuit lets a second probe through",
         file: "hitbox-backend/src/wrapper/circuit_breaker/machine.rs",
-        right: "} => Admission::Refused(CircuitOpen::while_probed(now - since)),",
-        wrong: "} => Admission::Probe(self.begin_probe(since), None),",
+        right: "} => Accept::Refused(CircuitOpen::while_probed(now - since)),",
+        wrong: "} => Accept::Probe(self.begin_probe(since), None),",
         check: WRAPPERS,
     },
     Mutant {
@@ -41,8 +41,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         guarantee: "G5",
-        mistake: "work that a waiter gives back is not offered to the others who wait for its turn",
-        file: "hitbox-backend/src/composition/ledger/help.rs",
+        mistake: "work that a waiter gives back is not offered to the others who wait for its permit",
+        file: "hitbox-backend/src/composition/fences/help.rs",
         right: "            Progress::Open => (self.task.offer)(&self.task),",
         wrong: "            Progress::Open => {}",
         check: SCHEDULED_TURNS,
@@ -92,15 +92,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G8",
         mistake: "a dropped change counts as one without effect",
-        file: "hitbox-backend/src/composition/ledger/turn.rs",
+        file: "hitbox-backend/src/composition/fences/permit.rs",
         right: "self.if_dropped = Some(Effect::Unknown);",
         wrong: "self.if_dropped = Some(Effect::None);",
         check: MODEL,
     },
     Mutant {
         guarantee: "G8",
-        mistake: "a dropped change keeps its turn",
-        file: "hitbox-backend/src/composition/ledger/turn.rs",
+        mistake: "a dropped change keeps its permit",
+        file: "hitbox-backend/src/composition/fences/permit.rs",
         right: "                shard.release(key, layer, delta)
 ",
         wrong: "                if effect == Effect::Unknown {

@@ -1,8 +1,8 @@
 //! Nothing older comes back.
 
 use super::{
-    AT_ONCE, FAILS_AGAIN, FORGOTTEN_KEYS, INTERLEAVINGS, L1_FIRST, MODEL, REPEATED,
-    SCHEDULED_FENCES, TRUST_AGAIN,
+    AT_ONCE, FAILS_AGAIN, FORGOTTEN_KEYS, INTERLEAVINGS, L1_FIRST, LAYER_FENCES, MODEL, REPEATED,
+    SCHEDULED_FENCES,
 };
 use crate::mutants::Mutant;
 
@@ -10,7 +10,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G3",
         mistake: "a change that was made by a second attempt is out of doubt",
-        file: "hitbox-backend/src/composition/ledger/effect.rs",
+        file: "hitbox-backend/src/composition/fences/effect.rs",
         right: "            Self::Repeated | Self::Unknown => true,
             Self::Confirmed | Self::None => false,",
         wrong: "            Self::Unknown => true,
@@ -28,7 +28,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G3",
         mistake: "a write at once that fails counts as one that was taken",
-        file: "hitbox-backend/src/composition/ledger/shard.rs",
+        file: "hitbox-backend/src/composition/fences/shard.rs",
         right: "                if effect.confirms() {
 ",
         wrong: "                if effect.confirms() || effect.leaves_doubt() {
@@ -37,8 +37,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         guarantee: "G3",
-        mistake: "a write does not wait for the turn of others",
-        file: "hitbox-backend/src/composition/ledger/entry.rs",
+        mistake: "a write does not wait for the permit of others",
+        file: "hitbox-backend/src/composition/fences/entry.rs",
         right: "        let free = !self.waiters.is_busy_in(layer);
         if free {
             self.take(layer);
@@ -72,23 +72,23 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G3",
         mistake: "a write that has been overtaken touches the layer",
-        file: "hitbox-backend/src/composition/ledger/share.rs",
-        right: "if self.ledger.shard(&self.key).is_newest(&self.key, self.id) {",
-        wrong: "if self.ledger.shard(&self.key).is_newest(&self.key, self.id) || layer == CompositionLayer::L2 {",
+        file: "hitbox-backend/src/composition/fences/share.rs",
+        right: "if self.fences.shard(&self.key).is_newest(&self.key, self.id) {",
+        wrong: "if self.fences.shard(&self.key).is_newest(&self.key, self.id) || layer == CompositionLayer::L2 {",
         check: INTERLEAVINGS,
     },
     Mutant {
         guarantee: "G3",
         mistake: "a layer is trusted again though something may still arrive in it",
-        file: "hitbox-backend/src/composition/ledger/layer_fence.rs",
+        file: "hitbox-backend/src/composition/fences/layer_fence.rs",
         right: "            Some(left) if left > Duration::ZERO => Err(CannotLift::Late(left)),",
         wrong: "            Some(left) if left > Duration::MAX => Err(CannotLift::Late(left)),",
-        check: TRUST_AGAIN,
+        check: LAYER_FENCES,
     },
     Mutant {
         guarantee: "G3",
         mistake: "a key whose repair is given up is not among those that the layer's fence is about",
-        file: "hitbox-backend/src/composition/ledger/shard.rs",
+        file: "hitbox-backend/src/composition/fences/shard.rs",
         right: "self.given_up[layer as usize].insert(&key);",
         wrong: "let _ = &self.given_up[layer as usize];",
         check: FORGOTTEN_KEYS,
@@ -96,7 +96,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G3",
         mistake: "a refill does not look at what has ended since its read began",
-        file: "hitbox-backend/src/composition/ledger/key_state.rs",
+        file: "hitbox-backend/src/composition/fences/key_state.rs",
         right: "self.under_way == 0 && self.ended <= ends",
         wrong: "{ let _ = ends; self.under_way == 0 }",
         check: MODEL,
@@ -104,7 +104,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G3",
         mistake: "a change that was overtaken confirms the newer one",
-        file: "hitbox-backend/src/composition/ledger/key_state.rs",
+        file: "hitbox-backend/src/composition/fences/key_state.rs",
         right: "        if self.newest == id {
             let newest = self.newest_operation();
             self.layer_mut(layer).confirm(newest);
@@ -117,7 +117,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G3",
         mistake: "two changes of a key go on in a layer at the same time",
-        file: "hitbox-backend/src/composition/ledger/shard.rs",
+        file: "hitbox-backend/src/composition/fences/shard.rs",
         right: "        if entry.take_if_free(layer) {
             return None;
         }
@@ -130,27 +130,27 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         guarantee: "G3",
-        mistake: "a repair takes what an owing layer holds for what it should hold",
+        mistake: "a repair takes what an dirty layer holds for what it should hold",
         file: "hitbox-backend/src/composition/repair.rs",
-        right: "Ok(found?.filter(|value| is_usable(A::LAYER, value, trust, &moment)))",
-        wrong: "{ let _ = (trust, moment); found }",
+        right: "Ok(found?.filter(|value| is_usable(A::LAYER, value, snapshot, &moment)))",
+        wrong: "{ let _ = (snapshot, moment); found }",
         check: MODEL,
     },
     Mutant {
         guarantee: "G3",
         mistake: "a repair does not look at what has ended since it read the layers",
-        file: "hitbox-backend/src/composition/ledger/verifying.rs",
-        right: "shard.begin_refill(key, layer, self.trust.ends)?",
+        file: "hitbox-backend/src/composition/fences/verifying.rs",
+        right: "shard.begin_refill(key, layer, self.snapshot.ends)?",
         wrong: "shard.begin_refill(key, layer, u64::MAX)?",
         check: FAILS_AGAIN,
     },
     Mutant {
         guarantee: "G3",
         mistake: "a read counts the ends of changes after it has looked at the fences",
-        file: "hitbox-backend/src/composition/ledger/records.rs",
+        file: "hitbox-backend/src/composition/fences/records.rs",
         right: "        let ends = self.ends.load(Ordering::Acquire);
         if self.standing.get() == 0 {
-            return Trust {
+            return FenceSnapshot {
                 fences: [Stamp::ZERO; 2],
                 ends,
             };
@@ -158,7 +158,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         wrong: "        let untouched = self.standing.get() == 0;
         let ends = self.ends.load(Ordering::Acquire);
         if untouched {
-            return Trust {
+            return FenceSnapshot {
                 fences: [Stamp::ZERO; 2],
                 ends,
             };

@@ -16,8 +16,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G1",
         mistake: "an expired value is a hit for the policies",
         file: "hitbox-backend/src/composition/admission.rs",
-        right: "!value.is_expired_at(moment) && trust.covers(layer, value.created())",
-        wrong: "{ let _ = moment; trust.covers(layer, value.created()) }",
+        right: "!value.is_expired_at(moment) && snapshot.allows(layer, value.created())",
+        wrong: "{ let _ = moment; snapshot.allows(layer, value.created()) }",
         check: SCENARIOS,
     },
     Mutant {

@@ -7,7 +7,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G4",
         mistake: "a layer that failed a change counts as having done it",
-        file: "hitbox-backend/src/composition/ledger/turn.rs",
+        file: "hitbox-backend/src/composition/fences/permit.rs",
         right: "Effect::of(operation.await);
         self.settle(effect);",
         wrong: "Effect::of(operation.await);
@@ -17,10 +17,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         guarantee: "G4",
-        mistake: "reads trust a layer that owes",
+        mistake: "reads snapshot a layer that owes",
         file: "hitbox-backend/src/composition/admission.rs",
-        right: "!value.is_expired_at(moment) && trust.covers(layer, value.created())",
-        wrong: "{ let _ = (layer, trust); !value.is_expired_at(moment) }",
+        right: "!value.is_expired_at(moment) && snapshot.allows(layer, value.created())",
+        wrong: "{ let _ = (layer, snapshot); !value.is_expired_at(moment) }",
         check: SCENARIOS,
     },
     Mutant {
@@ -35,7 +35,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G4",
         mistake: "nobody repairs a layer after the first round of repairs",
-        file: "hitbox-backend/src/composition/ledger/pending.rs",
+        file: "hitbox-backend/src/composition/fences/pending.rs",
         right: "pending.leased[self.job.index()].store(false, Ordering::Release);",
         wrong: "pending.leased[self.job.index()].store(true, Ordering::Release);",
         check: MODEL,
@@ -43,15 +43,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G4",
         mistake: "a repair that ends keeps others from looking at the layer",
-        file: "hitbox-backend/src/composition/ledger/verifying.rs",
-        right: "self.ledger.shard(&self.key).end_look(&self.key, self.layer);",
-        wrong: "let _ = &self.ledger.shard(&self.key);",
+        file: "hitbox-backend/src/composition/fences/verifying.rs",
+        right: "self.fences.shard(&self.key).end_verifying(&self.key, self.layer);",
+        wrong: "let _ = &self.fences.shard(&self.key);",
         check: MODEL,
     },
     Mutant {
         guarantee: "G4",
         mistake: "what was unsettled for long enough is not looked at",
-        file: "hitbox-backend/src/composition/ledger/key_state.rs",
+        file: "hitbox-backend/src/composition/fences/key_state.rs",
         right: "        if remembers && state.sync == LayerSync::InSync {
             state.sync = LayerSync::Unverified;
         }",
@@ -80,7 +80,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G4",
         mistake: "what single keys owe is forgotten before the layer is distrusted",
-        file: "hitbox-backend/src/composition/ledger/layer_fence.rs",
+        file: "hitbox-backend/src/composition/fences/layer_fence.rs",
         right: "        let before = self.stamp.fetch_max(now.as_micros(), Ordering::AcqRel);
         if before == 0 {
             standing.apply(1);
@@ -100,7 +100,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G4",
         mistake: "a lease of repairs is given back without a fence",
-        file: "hitbox-backend/src/composition/ledger/pending.rs",
+        file: "hitbox-backend/src/composition/fences/pending.rs",
         right: "        // it sees that nobody has the lease any more.
         fence(Ordering::SeqCst);
 ",
@@ -112,7 +112,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G4",
         mistake: "nobody looks at what has come to be owed as repairs end",
-        file: "hitbox-backend/src/composition/ledger/pending.rs",
+        file: "hitbox-backend/src/composition/fences/pending.rs",
         right: "LeaseProgress::Begun => pending.call_for_repairs(),",
         wrong: "LeaseProgress::Begun => {}",
         check: SCHEDULED_REPAIRS,
@@ -120,7 +120,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G4",
         mistake: "a layer owes for ever what nobody has written or removed",
-        file: "hitbox-backend/src/composition/ledger/key_state.rs",
+        file: "hitbox-backend/src/composition/fences/key_state.rs",
         right: "            Some(_) if self.doubt_ended_beneath => LayerSync::Unverified,",
         wrong: "            _ if self.doubt_ended_beneath => LayerSync::Unverified,",
         check: LATE_EFFECTS,

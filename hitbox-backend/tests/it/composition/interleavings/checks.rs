@@ -1,7 +1,7 @@
 //! What must hold when a run is over.
 
 use hitbox_backend::{
-    Backend, CompositionLayer, CompositionReadPolicy, CompositionWritePolicy, OwedCause,
+    Backend, CompositionLayer, CompositionReadPolicy, CompositionWritePolicy, RepairCause,
 };
 use hitbox_core::Stamp;
 
@@ -42,7 +42,7 @@ where
     /// Nothing older than what has settled, unless the layer is on record for it.
     fn check_what_layers_hold(&self) -> Result<(), String> {
         let floor = self.history.floor();
-        let owed = self.cache.owed();
+        let owed = self.cache.pending_repairs();
         for layer in CompositionLayer::BOTH {
             let owes = owed.iter().any(|owed| owed.layer == layer);
             if let Some(held) = self.held(layer)
@@ -80,17 +80,20 @@ where
         self.add(Act::Read(Form::Single));
         self.finish(&mut InOrder);
         if self.unconfirmed() > 0 {
-            return Err(format!("debts do not end: {:?}", self.cache.owed()));
+            return Err(format!(
+                "debts do not end: {:?}",
+                self.cache.pending_repairs()
+            ));
         }
         self.check_what_layers_hold()?;
         self.check_each_layer_by_itself()
     }
 
     fn unconfirmed(&self) -> usize {
-        let owed = self.cache.owed();
+        let owed = self.cache.pending_repairs();
         let unconfirmed = owed
             .iter()
-            .filter(|owed| owed.cause == OwedCause::Unconfirmed);
+            .filter(|owed| owed.cause == RepairCause::Unconfirmed);
         unconfirmed.count()
     }
 

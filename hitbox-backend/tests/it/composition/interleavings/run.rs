@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use hitbox_backend::{
     Backend, CompositionBackend, CompositionLayer, CompositionPolicy, CompositionReadPolicy,
-    CompositionWritePolicy, Operation, RepairPace, RepairPolicy,
+    CompositionWritePolicy, Operation, RepairBackoff, RepairPolicy,
 };
 use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 use tokio::runtime::{Builder, Runtime};
@@ -169,9 +169,9 @@ where
             }
         };
         futures::executor::block_on(begin);
-        let at_once = RepairPace::new()
-            .first_pause(Duration::ZERO)
-            .longest_pause(Duration::ZERO);
+        let at_once = RepairBackoff::new()
+            .initial(Duration::ZERO)
+            .max(Duration::ZERO);
         let repair = match repairs {
             Repairs::Never => RepairPolicy::Never,
             Repairs::ByReads => RepairPolicy::OnNextOperation,

@@ -285,9 +285,9 @@ impl Backend for ByteStore {
         };
         let mut outcomes = Vec::new();
         for (index, key) in keys[..answered].iter().enumerate() {
-            let mut nobodys = BoxContext::default();
+            let mut scratch = BoxContext::default();
             let context = contexts[..noted].get_mut(index);
-            outcomes.push(self.read_with(key, context.unwrap_or(&mut nobodys)).await);
+            outcomes.push(self.read_with(key, context.unwrap_or(&mut scratch)).await);
         }
         if self.has(Defect::ReversesBulkWithContexts) {
             outcomes.reverse();

@@ -7,7 +7,7 @@ use tokio::time::{Duration, Instant};
 
 use super::counts::{Count, CountDelta};
 use crate::{
-    composition::policy::RepairPace,
+    composition::policy::RepairBackoff,
     sync::{
         Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering, fence},
@@ -119,7 +119,7 @@ impl Pending {
     }
 
     /// A round of repairs has failed: the next one is due after a pause.
-    pub(in crate::composition) fn slow_down(&self, layer: CompositionLayer, pace: RepairPace) {
+    pub(in crate::composition) fn slow_down(&self, layer: CompositionLayer, pace: RepairBackoff) {
         let mut backoff = self.backoff(layer);
         backoff.failures_in_a_row = backoff.failures_in_a_row.saturating_add(1);
         let pause = pace.pause(backoff.failures_in_a_row - 1);
@@ -136,7 +136,7 @@ impl Pending {
     pub(super) fn delay(
         &self,
         job: Job,
-        pace: RepairPace,
+        pace: RepairBackoff,
         next_lapse: impl FnOnce() -> Option<Instant>,
     ) -> Duration {
         let due = match job {

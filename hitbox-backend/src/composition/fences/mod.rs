@@ -5,9 +5,9 @@
 //! is above the fence, unless the layer has *confirmed*: unless the newest operation on the key has
 //! succeeded there. So whatever arrives late (a refill in flight, a race's loser, a write that timed
 //! out and was applied after all) and whatever a failed layer still holds is not served. A layer
-//! that has not confirmed is both bypassed and on record as owing.
+//! that has not confirmed is both bypassed and on record as dirty.
 //!
-//! Operations on one key and layer take *turns*, and one that has been overtaken passes, so each
+//! Operations on one key and layer take *permits*, and one that has been overtaken passes, so each
 //! layer ends at the newest. `docs/fences.md` has the argument in full.
 
 mod counts;
@@ -19,22 +19,22 @@ mod idle;
 mod key_state;
 mod layer_fence;
 mod pending;
+mod permit;
 mod records;
 mod repairable;
 mod shard;
 mod share;
-mod trust;
-mod turn;
+mod snapshot;
 mod verifying;
 mod waiters;
 
 pub(super) use effect::Effect;
-pub(super) use entry::{Origin, TryTurn, Turns};
+pub(super) use entry::{Origin, Permits, TryPermit};
 pub(super) use key_state::Asked;
 pub(super) use layer_fence::CannotLift;
 pub(super) use pending::{Job, JobLease};
-pub(super) use records::Ledger;
-pub(super) use share::{Admission, Share};
-pub(super) use trust::Trust;
-pub(super) use turn::Turn;
+pub(super) use permit::Permit;
+pub(super) use records::Fences;
+pub(super) use share::{Accept, Share};
+pub(super) use snapshot::FenceSnapshot;
 pub(super) use verifying::Verifying;

@@ -129,11 +129,11 @@ impl LayerFence {
         match line {
             None => {}
             Some(Line::Single) => {
-                tracing::warn!(%composition, %layer, capacity, "a layer owes more keys than can be remembered: nothing older than now of these keys in it is trusted");
+                tracing::warn!(%composition, %layer, capacity, "a layer has more pending repairs than the record holds: nothing older than now of these keys in it is trusted");
             }
             Some(Line::Summary { events, within }) => {
                 let times = events.total();
-                tracing::warn!(%composition, %layer, capacity, times, ?within, "a layer owed more keys than can be remembered, again");
+                tracing::warn!(%composition, %layer, capacity, times, ?within, "a layer had more pending repairs than the record holds, again");
             }
         }
     }

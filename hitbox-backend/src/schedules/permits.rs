@@ -1,4 +1,4 @@
-//! Changes of one key go on one after the other, and nobody waits for a turn for ever.
+//! Changes of one key go on one after the other, and nobody waits for a permit for ever.
 
 use futures::FutureExt;
 use hitbox_core::DisabledOffload;
@@ -17,13 +17,13 @@ fn three_changes_take_turns() {
     three_changes([Pace::Immediate; 2]);
 }
 
-/// Writes that have both turns from the beginning hand them on, too.
+/// Writes that have both permits from the beginning hand them on, too.
 #[test]
 fn three_changes_take_turns_with_layers_at_once() {
     three_changes([Pace::AtOnce; 2]);
 }
 
-/// Those that give L1's turn back before L2 has answered, too.
+/// Those that give L1's permit back before L2 has answered, too.
 #[test]
 fn three_changes_take_turns_with_l1_at_once() {
     three_changes([Pace::AtOnce, Pace::Immediate]);
@@ -48,7 +48,7 @@ fn three_changes(paces: [Pace; 2]) {
     });
 }
 
-/// Whoever leaves takes no turn along.
+/// Whoever leaves takes no permit along.
 #[test]
 fn one_who_waits_for_a_turn_may_leave() {
     let name = "a write, a remove that is dropped, and a remove";
@@ -66,7 +66,7 @@ fn one_who_waits_for_a_turn_may_leave() {
     });
 }
 
-/// A race's loser has gone to the background, where it may hold the turn in L2.
+/// A race's loser has gone to the background, where it may hold the permit in L2.
 #[test]
 fn one_who_waits_for_work_in_the_background_drives_it() {
     let name = "a race's loser in the background, and a remove";
@@ -84,7 +84,7 @@ fn one_who_waits_for_work_in_the_background_drives_it() {
         assert_eq!(cache.read(), None);
         worker.join().unwrap();
         assert_eq!(cache.held(), [None, None]);
-        assert_eq!(cache.composed.owed_len(), 0);
+        assert_eq!(cache.composed.pending_repair_count(), 0);
     });
 }
 

@@ -27,7 +27,7 @@ impl Repairable {
     }
 
     /// The smaller the sooner.
-    pub(super) fn turn(&self) -> (u32, (Stamp, u64)) {
+    pub(super) fn order(&self) -> (u32, (Stamp, u64)) {
         (self.attempts, self.newest)
     }
 }

@@ -6,7 +6,7 @@ use std::{cell::Cell, convert::Infallible, num::NonZeroUsize, sync::Arc, time::D
 use bytes::Bytes;
 use futures::FutureExt;
 use hitbox_backend::{
-    Backend, Compose, CompositionBackend, CompositionLayer, CompositionPolicy, StillDistrusted,
+    Backend, Compose, CompositionBackend, CompositionLayer, CompositionPolicy, FenceStays,
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
 use hitbox_core::{CacheKey, CacheValue, DisabledOffload, Raw, Stamp};
@@ -84,7 +84,7 @@ impl Stage {
             self.cache.write(&key(number), value("v")).await.unwrap();
         }
         self.faults[0].writes().heal();
-        assert!(self.cache.distrusted_until(L1).is_some());
+        assert!(self.cache.layer_fence(L1).is_some());
     }
 
     /// How many keys L1 serves by itself, after it has had the occasion to be refilled.
@@ -105,11 +105,13 @@ async fn what_an_emptied_layer_is_refilled_with_is_served() {
     advance(61 * SECOND).await;
     assert!(stage.served_by_l1().await < KEYS);
 
-    let emptied = stage.cache.trust_again(L1, || empty(&stage.memory[0]));
+    let emptied = stage
+        .cache
+        .clear_layer_fence(L1, || empty(&stage.memory[0]));
     emptied.await.unwrap();
-    assert_eq!(stage.cache.distrusted_until(L1), None);
+    assert_eq!(stage.cache.layer_fence(L1), None);
     assert_eq!(stage.served_by_l1().await, KEYS);
-    assert_eq!(stage.cache.owed(), []);
+    assert_eq!(stage.cache.pending_repairs(), []);
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,12 +130,12 @@ async fn what_may_arrive_late_is_waited_for() {
 
     let calls = Cell::new(0);
     let try_to = || {
-        stage.cache.trust_again(L1, || {
+        stage.cache.clear_layer_fence(L1, || {
             calls.set(calls.get() + 1);
             empty(&stage.memory[0])
         })
     };
-    let too_early = |left| Err(StillDistrusted::MayArriveLate { left });
+    let too_early = |left| Err(FenceStays::MayArriveLate { left });
     assert_eq!(try_to().await, too_early(60 * SECOND));
     advance(59 * SECOND).await;
     stage.memory[0].write(&key(0), late).await.unwrap();
@@ -144,7 +146,7 @@ async fn what_may_arrive_late_is_waited_for() {
     advance(SECOND).await;
     assert_eq!(try_to().await, Ok(()));
     assert_eq!(calls.get(), 1);
-    assert_eq!(stage.cache.distrusted_until(L1), None);
+    assert_eq!(stage.cache.layer_fence(L1), None);
     assert_eq!(stage.cache.read(&key(0)).await.unwrap(), None);
 }
 
@@ -152,35 +154,41 @@ async fn what_may_arrive_late_is_waited_for() {
 async fn a_layer_that_is_not_emptied_stays_distrusted() {
     let stage = stage();
     stage.overburden_l1().await;
-    let fence = stage.cache.distrusted_until(L1);
+    let fence = stage.cache.layer_fence(L1);
     advance(60 * SECOND).await;
 
-    let failed = stage.cache.trust_again(L1, async || Err("no"));
-    assert_eq!(failed.await, Err(StillDistrusted::NotEmptied("no")));
+    let failed = stage.cache.clear_layer_fence(L1, async || Err("no"));
+    assert_eq!(failed.await, Err(FenceStays::NotEmptied("no")));
     let hung = std::future::pending::<Result<(), Infallible>>;
-    assert!(stage.cache.trust_again(L1, hung).now_or_never().is_none());
-    assert_eq!(stage.cache.distrusted_until(L1), fence);
+    assert!(
+        stage
+            .cache
+            .clear_layer_fence(L1, hung)
+            .now_or_never()
+            .is_none()
+    );
+    assert_eq!(stage.cache.layer_fence(L1), fence);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_layer_that_fails_while_it_is_emptied_stays_distrusted() {
     let stage = stage();
     stage.overburden_l1().await;
-    let before = stage.cache.distrusted_until(L1);
+    let before = stage.cache.layer_fence(L1);
     advance(60 * SECOND).await;
 
-    let emptied = stage.cache.trust_again(L1, async || {
+    let emptied = stage.cache.clear_layer_fence(L1, async || {
         stage.overburden_l1().await;
         Ok::<_, Infallible>(())
     });
-    assert_eq!(emptied.await, Err(StillDistrusted::FailedMeanwhile));
-    assert!(stage.cache.distrusted_until(L1) > before);
+    assert_eq!(emptied.await, Err(FenceStays::FailedMeanwhile));
+    assert!(stage.cache.layer_fence(L1) > before);
     // What has failed by now may arrive in another minute.
     let again = stage
         .cache
-        .trust_again(L1, async || Ok::<_, Infallible>(()));
+        .clear_layer_fence(L1, async || Ok::<_, Infallible>(()));
     let left = 60 * SECOND;
-    assert_eq!(again.await, Err(StillDistrusted::MayArriveLate { left }));
+    assert_eq!(again.await, Err(FenceStays::MayArriveLate { left }));
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,9 +202,17 @@ async fn what_single_keys_owe_stays() {
     l1.removes().always(Fault::FailBeforeEffect);
     assert!(stage.cache.remove(&key(KEYS)).await.is_err());
 
-    let emptied = stage.cache.trust_again(L1, || empty(&stage.memory[0]));
+    let emptied = stage
+        .cache
+        .clear_layer_fence(L1, || empty(&stage.memory[0]));
     emptied.await.unwrap();
-    assert!(stage.cache.owed().iter().any(|owed| owed.key == key(KEYS)));
+    assert!(
+        stage
+            .cache
+            .pending_repairs()
+            .iter()
+            .any(|owed| owed.key == key(KEYS))
+    );
     assert!(stage.memory[0].read(&key(KEYS)).await.unwrap().is_some());
     assert_eq!(stage.cache.read(&key(KEYS)).await.unwrap(), None);
 }
@@ -206,7 +222,7 @@ async fn a_layer_that_is_trusted_is_not_emptied() {
     let stage = stage();
     let emptied = stage
         .cache
-        .trust_again(L2, || -> std::future::Ready<Result<(), Infallible>> {
+        .clear_layer_fence(L2, || -> std::future::Ready<Result<(), Infallible>> {
             panic!("it has lost nothing")
         });
     assert_eq!(emptied.await, Ok(()));
@@ -233,19 +249,19 @@ async fn each_level_is_trusted_again_by_itself() {
     let distrusted = || {
         let inner = outer.l2();
         [
-            outer.distrusted_until(L2),
-            inner.distrusted_until(L1),
-            inner.distrusted_until(L2),
+            outer.layer_fence(L2),
+            inner.layer_fence(L1),
+            inner.layer_fence(L2),
         ]
         .map(|fence| fence.is_some())
     };
     assert_eq!(distrusted(), [true; 3]);
 
     advance(61 * SECOND).await;
-    let emptied = outer.trust_again(L2, async || {
+    let emptied = outer.clear_layer_fence(L2, async || {
         let inner = outer.l2();
-        inner.trust_again(L1, || empty(&memory[0])).await?;
-        inner.trust_again(L2, || empty(&memory[1])).await
+        inner.clear_layer_fence(L1, || empty(&memory[0])).await?;
+        inner.clear_layer_fence(L2, || empty(&memory[1])).await
     });
     emptied.await.unwrap();
     assert_eq!(distrusted(), [false; 3]);

@@ -9,16 +9,16 @@ use tokio::sync::oneshot::error::RecvError;
 use super::{
     effect::Effect,
     help::{Help, help},
-    records::Ledger,
-    trust::Trust,
+    records::Fences,
+    snapshot::FenceSnapshot,
     waiters::Place,
 };
 use crate::{Attempt, BackendError, WriteAttempt, repeated::Answer};
 
 /// The right to change one key in one layer: nobody else does until it is given back, by
 /// [`settle`](Self::settle) or by dropping it.
-pub(in crate::composition) struct Turn {
-    ledger: Arc<Ledger>,
+pub(in crate::composition) struct Permit {
+    fences: Arc<Fences>,
     key: CacheKey,
     layer: CompositionLayer,
     /// The write's or remove's. A refill's is that of the newest write or remove when it began: if another has
@@ -26,20 +26,20 @@ pub(in crate::composition) struct Turn {
     id: u64,
     /// The stamp of the value, if this is a refill's.
     refilled: Option<Stamp>,
-    /// What a drop means: nothing before the layer is touched, anything after. `None`: another has the turn.
+    /// What a drop means: nothing before the layer is touched, anything after. `None`: another has the permit.
     if_dropped: Option<Effect>,
 }
 
-impl Turn {
+impl Permit {
     pub(super) fn new(
-        ledger: Arc<Ledger>,
+        fences: Arc<Fences>,
         key: CacheKey,
         layer: CompositionLayer,
         id: u64,
         refilled: Option<Stamp>,
     ) -> Self {
         Self {
-            ledger,
+            fences,
             key,
             layer,
             id,
@@ -48,36 +48,36 @@ impl Turn {
         }
     }
 
-    /// The turn to copy a value that a read with `trust` found to `layer`, if no write or remove has touched the
+    /// The permit to copy a value that a read with `snapshot` found to `layer`, if no write or remove has touched the
     /// key since the read began and the layer is free.
     pub(in crate::composition) fn for_refill(
-        ledger: &Arc<Ledger>,
+        fences: &Arc<Fences>,
         key: &CacheKey,
         layer: CompositionLayer,
         created: Stamp,
-        trust: &Trust,
+        snapshot: &FenceSnapshot,
     ) -> Option<Self> {
-        let newest = ledger.shard(key).begin_refill(key, layer, trust.ends)?;
-        let (ledger, key) = (Arc::clone(ledger), key.clone());
-        Some(Self::new(ledger, key, layer, newest, Some(created)))
+        let newest = fences.shard(key).begin_refill(key, layer, snapshot.ends)?;
+        let (fences, key) = (Arc::clone(fences), key.clone());
+        Some(Self::new(fences, key, layer, newest, Some(created)))
     }
 
     /// Waits until no other operation on this key and layer is under way. Helps the tasks that hold it up.
     pub(super) async fn wait(
-        ledger: &Arc<Ledger>,
+        fences: &Arc<Fences>,
         key: &CacheKey,
         layer: CompositionLayer,
         id: u64,
     ) -> Self {
-        let turn = || Self::new(Arc::clone(ledger), key.clone(), layer, id, None);
+        let permit = || Self::new(Arc::clone(fences), key.clone(), layer, id, None);
         loop {
-            let place = ledger.shard(key).take_turn_or_wait(key, layer);
+            let place = fences.shard(key).take_permit_or_wait(key, layer);
             let Some(place) = place else {
-                return turn();
+                return permit();
             };
             let tasks = place.tasks.iter().filter_map(help).collect();
-            if (Waiting { place, turn }).help(tasks).await.is_ok() {
-                return turn();
+            if (Waiting { place, permit }).help(tasks).await.is_ok() {
+                return permit();
             }
         }
     }
@@ -94,7 +94,7 @@ impl Turn {
         outcome
     }
 
-    /// Tries an `operation` with `value` on the layer, and settles by its outcome. The turn and the value come
+    /// Tries an `operation` with `value` on the layer, and settles by its outcome. The permit and the value come
     /// back where nothing has been done.
     pub(in crate::composition) fn attempt<'a>(
         mut self,
@@ -127,29 +127,29 @@ impl Turn {
         self.if_dropped = Some(Effect::Unknown);
     }
 
-    /// Gives the turn back.
+    /// Gives the permit back.
     pub(in crate::composition) fn settle(mut self, effect: Effect) {
         // The drop does the rest.
         self.if_dropped = Some(effect);
     }
 
-    /// Leaves the turn to the share that waited for it, which gives it back.
+    /// Leaves the permit to the share that waited for it, which gives it back.
     pub(super) fn take_over(mut self) {
         self.if_dropped = None;
     }
 }
 
-impl Drop for Turn {
+impl Drop for Permit {
     fn drop(&mut self) {
         let Some(effect) = self.if_dropped else {
             return;
         };
         let next = {
-            let mut shard = self.ledger.shard(&self.key);
-            self.ledger.account(|delta| {
+            let mut shard = self.fences.shard(&self.key);
+            self.fences.account(|delta| {
                 let (key, layer) = (&self.key, self.layer);
                 if effect.leaves_doubt() {
-                    shard.note_unsettled(key, layer, delta);
+                    shard.note_doubt(key, layer, delta);
                 }
                 match (effect.confirms(), self.refilled) {
                     (true, None) => shard.note_confirmed(key, layer, self.id, delta),
@@ -161,25 +161,25 @@ impl Drop for Turn {
                 shard.release(key, layer, delta)
             })
         };
-        self.ledger.hand_on(&self.key, self.layer, next);
+        self.fences.hand_on(&self.key, self.layer, next);
         // A refill that failed may have left something owed.
-        self.ledger.see_to_debts();
+        self.fences.see_to_repairs();
     }
 }
 
-/// A place in the queue. Dropped, it gives back a turn that has arrived there.
-struct Waiting<F: Fn() -> Turn> {
+/// A place in the queue. Dropped, it gives back a permit that has arrived there.
+struct Waiting<F: Fn() -> Permit> {
     place: Place,
-    turn: F,
+    permit: F,
 }
 
-impl<F: Fn() -> Turn> Waiting<F> {
-    /// Helps until the turn arrives.
+impl<F: Fn() -> Permit> Waiting<F> {
+    /// Helps until the permit arrives.
     async fn help(mut self, mut tasks: FuturesUnordered<Help>) -> Result<(), RecvError> {
         let place = &mut self.place;
         poll_fn(|context| {
-            if let Poll::Ready(turn) = place.turn.poll_unpin(context) {
-                return Poll::Ready(turn);
+            if let Poll::Ready(permit) = place.permit.poll_unpin(context) {
+                return Poll::Ready(permit);
             }
             while let Poll::Ready(Some(task)) = place.offers.poll_recv(context) {
                 tasks.extend(help(&task));
@@ -191,11 +191,11 @@ impl<F: Fn() -> Turn> Waiting<F> {
     }
 }
 
-impl<F: Fn() -> Turn> Drop for Waiting<F> {
+impl<F: Fn() -> Permit> Drop for Waiting<F> {
     fn drop(&mut self) {
-        self.place.turn.close();
-        if self.place.turn.try_recv().is_ok() {
-            drop((self.turn)());
+        self.place.permit.close();
+        if self.place.permit.try_recv().is_ok() {
+            drop((self.permit)());
         }
     }
 }

@@ -17,11 +17,11 @@ use super::{
     pending::{Job, Pending},
     repairable::Repairable,
     shard::Shard,
-    trust::Trust,
+    snapshot::FenceSnapshot,
     waiters::Waiter,
 };
 use crate::{
-    composition::{label::DEFAULT_LABEL, owed::Owed, policy::RepairPace},
+    composition::{label::DEFAULT_LABEL, pending_repair::PendingRepair, policy::RepairBackoff},
     log::Name,
     sync::{
         Mutex, MutexGuard,
@@ -32,7 +32,7 @@ use crate::{
 /// Enough that two cores rarely meet in one; each costs an empty map.
 const SHARDS: usize = 16;
 
-pub(in crate::composition) struct Ledger {
+pub(in crate::composition) struct Fences {
     shards: Box<[Mutex<Shard>]>,
     /// How many keys have a fence that a read must look at, and one more for each layer with a
     /// fence of its own. Zero lets a read pass without a lock.
@@ -41,7 +41,7 @@ pub(in crate::composition) struct Ledger {
     layer_fences: [LayerFence; 2],
     /// How many keys may owe something, over all shards.
     capacity: usize,
-    owing: Count,
+    dirty: Count,
     /// What of that can be repaired.
     pending: Arc<Pending>,
     /// Counts the ends of writes and removes; a refill compares it to tell whether one has ended
@@ -53,7 +53,7 @@ pub(in crate::composition) struct Ledger {
     name: Arc<Name>,
 }
 
-impl Ledger {
+impl Fences {
     pub(in crate::composition) fn new(capacity: NonZeroUsize) -> Arc<Self> {
         let idle_per_shard = capacity.get().div_ceil(SHARDS);
         Arc::new(Self {
@@ -63,7 +63,7 @@ impl Ledger {
             standing: Count::default(),
             layer_fences: Default::default(),
             capacity: capacity.get(),
-            owing: Count::default(),
+            dirty: Count::default(),
             pending: Arc::default(),
             ends: AtomicU64::new(0),
             tasks: AtomicU64::new(0),
@@ -83,24 +83,24 @@ impl Ledger {
 
     /// What a read of `key` that begins now must not trust.
     #[inline]
-    pub(in crate::composition) fn trust(&self, key: &CacheKey) -> Trust {
+    pub(in crate::composition) fn snapshot(&self, key: &CacheKey) -> FenceSnapshot {
         // Before the fences: an operation that ends between the two loads then counts as not ended,
         // which at worst skips a refill.
         let ends = self.ends.load(Ordering::Acquire);
         if self.standing.get() == 0 {
-            return Trust {
+            return FenceSnapshot {
                 fences: [Stamp::ZERO; 2],
                 ends,
             };
         }
         let fences = {
             let mut shard = self.shard(key);
-            self.account(|delta| shard.settle_lapsed(delta));
+            self.account(|delta| shard.end_lapsed_doubts(delta));
             CompositionLayer::BOTH.map(|layer| shard.fence(key, layer, self.layer_fence(layer)))
         };
         // The background may have dropped what it was to do.
         self.pending.call_for_repairs();
-        Trust { fences, ends }
+        FenceSnapshot { fences, ends }
     }
 
     /// The number of a write or remove that ends now.
@@ -108,7 +108,7 @@ impl Ledger {
         self.ends.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    /// Tells who is `next` that the turn has come. Not to be called with a shard locked: who is told may do
+    /// Tells who is `next` that the permit has come. Not to be called with a shard locked: who is told may do
     /// anything.
     pub(super) fn hand_on(&self, key: &CacheKey, layer: CompositionLayer, next: Option<Waiter>) {
         let mut next = next;
@@ -130,20 +130,20 @@ impl Ledger {
         let mut delta = CountDelta::default();
         let result = change(&mut delta);
         self.standing.apply(delta.fenced);
-        self.owing.apply(delta.pending);
+        self.dirty.apply(delta.pending);
         self.pending.apply(&delta);
         result
     }
 }
 
 /// What is pending.
-impl Ledger {
+impl Fences {
     /// What the layers owe, for whoever wants to know.
-    pub(in crate::composition) fn owed(&self) -> Vec<Owed> {
+    pub(in crate::composition) fn pending_repairs(&self) -> Vec<PendingRepair> {
         let owed = |shard: &Mutex<Shard>| {
             let mut shard = lock(shard);
-            self.account(|delta| shard.settle_lapsed(delta));
-            shard.owed()
+            self.account(|delta| shard.end_lapsed_doubts(delta));
+            shard.pending_repairs()
         };
         let mut all: Vec<_> = self.shards.iter().flat_map(owed).collect();
         let retry_in = CompositionLayer::BOTH.map(|layer| self.pending.retry_in(layer));
@@ -154,13 +154,13 @@ impl Ledger {
     }
 
     /// How many keys owe something with no operation under way.
-    pub(in crate::composition) fn owed_len(&self) -> usize {
-        self.owing.get()
+    pub(in crate::composition) fn pending_repair_count(&self) -> usize {
+        self.dirty.get()
     }
 
     /// Called after a key may have come to owe something, outside the shard's lock.
-    pub(super) fn see_to_debts(&self) {
-        self.bound_what_is_owed();
+    pub(super) fn see_to_repairs(&self) {
+        self.bound_pending_repairs();
         self.pending.call_for_repairs();
     }
 
@@ -176,11 +176,11 @@ impl Ledger {
         for shard in &self.shards {
             lock(shard).list_repairable(layer, &mut keys);
             if keys.len() > most {
-                keys.sort_by_key(Repairable::turn);
+                keys.sort_by_key(Repairable::order);
                 keys.truncate(most);
             }
         }
-        keys.sort_by_key(Repairable::turn);
+        keys.sort_by_key(Repairable::order);
         keys.into_iter().map(|one| one.key).collect()
     }
 
@@ -193,7 +193,7 @@ impl Ledger {
     }
 
     /// How long until there is something to do about this.
-    pub(in crate::composition) fn delay(&self, job: Job, pace: RepairPace) -> Duration {
+    pub(in crate::composition) fn delay(&self, job: Job, pace: RepairBackoff) -> Duration {
         let next_lapse = || {
             let shards = self.shards.iter();
             shards.filter_map(|shard| lock(shard).next_lapse()).min()
@@ -202,7 +202,7 @@ impl Ledger {
     }
 
     /// Lets all that was in doubt for long enough be looked at.
-    pub(in crate::composition) fn settle_lapsed(&self) {
+    pub(in crate::composition) fn end_lapsed_doubts(&self) {
         self.settle_all_lapsed();
         self.pending.call_for_repairs();
     }
@@ -210,13 +210,13 @@ impl Ledger {
     fn settle_all_lapsed(&self) {
         for shard in &self.shards {
             let mut shard = lock(shard);
-            self.account(|delta| shard.settle_lapsed(delta));
+            self.account(|delta| shard.end_lapsed_doubts(delta));
         }
     }
 }
 
 /// The fences of whole layers.
-impl Ledger {
+impl Fences {
     /// The stamp at or below which nothing of a key that was given up is trusted in `layer`; zero if there is
     /// no such fence.
     pub(in crate::composition) fn layer_fence(&self, layer: CompositionLayer) -> Stamp {
@@ -224,12 +224,12 @@ impl Ledger {
     }
 
     /// When too many keys owe something, a fence of the layer takes their place.
-    fn bound_what_is_owed(&self) {
-        if self.owing.get() <= self.capacity {
+    fn bound_pending_repairs(&self) {
+        if self.dirty.get() <= self.capacity {
             return;
         }
         self.settle_all_lapsed();
-        if self.owing.get() <= self.capacity {
+        if self.dirty.get() <= self.capacity {
             return;
         }
         let now = Stamp::now();
@@ -271,9 +271,9 @@ impl Ledger {
 }
 
 /// Tasks in the background.
-impl Ledger {
-    /// Lets those who wait for turns of `keys` help this task, which goes to the background.
-    pub(in crate::composition) fn adopt(
+impl Fences {
+    /// Lets those who wait for permits of `keys` help this task, which goes to the background.
+    pub(in crate::composition) fn share_task(
         self: &Arc<Self>,
         keys: Vec<CacheKey>,
         task: BoxFuture<'static, ()>,
@@ -281,7 +281,7 @@ impl Ledger {
         let id = self.tasks.fetch_add(1, Ordering::Relaxed);
         let keys: Arc<[CacheKey]> = keys.into();
         let noted = Noted {
-            ledger: Arc::clone(self),
+            fences: Arc::clone(self),
             keys: Arc::clone(&keys),
             id,
         };
@@ -289,10 +289,10 @@ impl Ledger {
             let _noted = noted;
             task.await;
         };
-        let (ledger, offered) = (Arc::clone(self), Arc::clone(&keys));
+        let (fences, offered) = (Arc::clone(self), Arc::clone(&keys));
         let task = SharedTask::new(future.boxed(), move |task| {
             for key in &*offered {
-                let offers = ledger.shard(key).offers(key);
+                let offers = fences.shard(key).offers(key);
                 for offer in offers {
                     // Fails only if the waiter has gone.
                     let _ = offer.send(Arc::downgrade(task));
@@ -308,7 +308,7 @@ impl Ledger {
 
 /// A task in the background that its keys know of.
 struct Noted {
-    ledger: Arc<Ledger>,
+    fences: Arc<Fences>,
     keys: Arc<[CacheKey]>,
     id: u64,
 }
@@ -316,7 +316,7 @@ struct Noted {
 impl Drop for Noted {
     fn drop(&mut self) {
         for key in &*self.keys {
-            self.ledger.shard(key).remove_task(key, self.id);
+            self.fences.shard(key).remove_task(key, self.id);
         }
     }
 }

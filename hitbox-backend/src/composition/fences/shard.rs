@@ -11,7 +11,7 @@ use tokio::time::{Duration, Instant};
 use super::{
     counts::CountDelta,
     effect::Effect,
-    entry::{Entry, Origin, Refusal, TryTurn, Turns},
+    entry::{Entry, Origin, Permits, Refusal, TryPermit},
     forgotten::Forgotten,
     help::SharedTask,
     idle::Idle,
@@ -19,11 +19,11 @@ use super::{
     repairable::Repairable,
     waiters::{Offers, Place, Waiter},
 };
-use crate::composition::owed::Owed;
+use crate::composition::pending_repair::PendingRepair;
 
 /// How long an operation that ended without an answer may still take effect: 60 seconds. Servers
 /// and connections give up earlier.
-const LATE_EFFECT: Duration = Duration::from_secs(60);
+const IN_DOUBT_FOR: Duration = Duration::from_secs(60);
 
 /// Some of the keys.
 pub(super) struct Shard {
@@ -75,13 +75,13 @@ impl Shard {
         self.state(key).is_some_and(|state| state.newest() == id)
     }
 
-    /// Registers a change. Returns its number, and by layer whether it has the turn.
+    /// Registers a change. Returns its number, and by layer whether it has the permit.
     pub(super) fn begin(
         &mut self,
         key: &CacheKey,
         operation: Stamped,
         origin: Origin,
-        turns: Turns,
+        permits: Permits,
         delta: &mut CountDelta,
     ) -> Result<(u64, [bool; 2]), Refusal> {
         match self.state(key) {
@@ -94,7 +94,7 @@ impl Shard {
                 if let (Stamped::Write(created), Origin::Load) = (operation, origin)
                     && self.idle.may_be_removed_since(created)
                 {
-                    return Err(Refusal::Unprovable);
+                    return Err(Refusal::Indeterminate);
                 }
             }
         }
@@ -103,7 +103,7 @@ impl Shard {
         let mut held = [false; 2];
         self.change(key, delta, |entry| {
             entry.state.begin(operation, id);
-            if turns == Turns::IfFree {
+            if permits == Permits::IfFree {
                 held = CompositionLayer::BOTH.map(|layer| entry.take_if_free(layer));
             }
         });
@@ -117,7 +117,7 @@ impl Shard {
         }
     }
 
-    /// The end of a share, and what was done to the layers whose turns it has. Says who is next for each of them.
+    /// The end of a share, and what was done to the layers whose permits it has. Says who is next for each of them.
     pub(super) fn settle(
         &mut self,
         key: &CacheKey,
@@ -128,7 +128,7 @@ impl Shard {
     ) -> [Option<Waiter>; 2] {
         for layer in CompositionLayer::BOTH {
             if effects[layer as usize].is_some_and(Effect::leaves_doubt) {
-                self.note_unsettled(key, layer, delta);
+                self.note_doubt(key, layer, delta);
             }
         }
         let mut next = [None, None];
@@ -168,20 +168,25 @@ impl Shard {
         Some(entry.state.newest())
     }
 
-    /// Takes the turn for a change if it is free, and nothing newer has been done to the key.
-    pub(super) fn try_turn(&mut self, key: &CacheKey, layer: CompositionLayer, id: u64) -> TryTurn {
+    /// Takes the permit for a change if it is free, and nothing newer has been done to the key.
+    pub(super) fn try_permit(
+        &mut self,
+        key: &CacheKey,
+        layer: CompositionLayer,
+        id: u64,
+    ) -> TryPermit {
         let entry = self.entries.entry(key.clone()).or_default();
         if entry.state.newest() != id {
-            TryTurn::Overtaken
+            TryPermit::Overtaken
         } else if entry.take_if_free(layer) {
-            TryTurn::Held
+            TryPermit::Held
         } else {
-            TryTurn::Busy
+            TryPermit::Busy
         }
     }
 
-    /// Takes the turn if it is free, or a place in the queue for it.
-    pub(super) fn take_turn_or_wait(
+    /// Takes the permit if it is free, or a place in the queue for it.
+    pub(super) fn take_permit_or_wait(
         &mut self,
         key: &CacheKey,
         layer: CompositionLayer,
@@ -221,13 +226,13 @@ impl Shard {
 
     /// An operation on the layer has ended without an answer, or was answered by a repeated attempt
     /// while the first may yet take effect.
-    pub(super) fn note_unsettled(
+    pub(super) fn note_doubt(
         &mut self,
         key: &CacheKey,
         layer: CompositionLayer,
         delta: &mut CountDelta,
     ) {
-        let until = Instant::now() + LATE_EFFECT;
+        let until = Instant::now() + IN_DOUBT_FOR;
         let mut before = None;
         self.change(key, delta, |entry| {
             before = entry.state.doubt(layer, until);
@@ -251,7 +256,7 @@ impl Shard {
         next
     }
 
-    /// Notes a task in the background that may hold a turn of the key.
+    /// Notes a task in the background that may hold a permit of the key.
     pub(super) fn add_task(&mut self, key: &CacheKey, id: u64, task: &Arc<SharedTask>) {
         if let Some(entry) = self.entries.get_mut(key) {
             entry.waiters.add_task(id, task);
@@ -264,14 +269,14 @@ impl Shard {
         }
     }
 
-    /// Where those who wait for a turn of the key are offered tasks.
+    /// Where those who wait for a permit of the key are offered tasks.
     pub(super) fn offers(&self, key: &CacheKey) -> Vec<Offers> {
         let entry = self.entries.get(key);
         entry.map_or_else(Vec::new, |entry| entry.waiters.offers())
     }
 
     /// Where nothing can arrive late any more, what did is to be looked at.
-    pub(super) fn settle_lapsed(&mut self, delta: &mut CountDelta) {
+    pub(super) fn end_lapsed_doubts(&mut self, delta: &mut CountDelta) {
         if self.lapses.is_empty() {
             return;
         }
@@ -338,10 +343,10 @@ impl Shard {
         self.given_up[layer as usize].clear();
     }
 
-    pub(super) fn owed(&self) -> Vec<Owed> {
+    pub(super) fn pending_repairs(&self) -> Vec<PendingRepair> {
         let each_layer = |(key, entry): (&CacheKey, &Entry)| {
             CompositionLayer::BOTH.map(|layer| {
-                Some(Owed {
+                Some(PendingRepair {
                     key: key.clone(),
                     layer,
                     fence: entry.state.fence_stamp(layer),
@@ -405,7 +410,11 @@ impl Shard {
     }
 
     /// The same for a repair that sets out now, unless another has.
-    pub(super) fn begin_look(&mut self, key: &CacheKey, layer: CompositionLayer) -> Option<Asked> {
+    pub(super) fn begin_verifying(
+        &mut self,
+        key: &CacheKey,
+        layer: CompositionLayer,
+    ) -> Option<Asked> {
         let entry = self.entries.get_mut(key)?;
         if entry.waiters.is_busy_in(layer) {
             return None;
@@ -413,7 +422,7 @@ impl Shard {
         entry.state.begin_verifying(layer)
     }
 
-    pub(super) fn end_look(&mut self, key: &CacheKey, layer: CompositionLayer) {
+    pub(super) fn end_verifying(&mut self, key: &CacheKey, layer: CompositionLayer) {
         if let Some(state) = self.state_mut(key) {
             state.end_verifying(layer);
         }

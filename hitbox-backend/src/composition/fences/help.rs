@@ -1,6 +1,6 @@
-//! Helping: those who wait for a turn run the task that holds it.
+//! Helping: those who wait for a permit run the task that holds it.
 //!
-//! A task in the background may be run at any later time. Who waits for a turn that it holds must not wait for
+//! A task in the background may be run at any later time. Who waits for a permit that it holds must not wait for
 //! the background too, so the waiter takes the task and polls it. It gives the task back if it is dropped
 //! itself, and the background is done with the task when the waiter is.
 
@@ -20,7 +20,7 @@ pub(super) struct SharedTask {
     offer: Box<Offer>,
 }
 
-/// Tells those who wait for a turn that the task may hold. Not to be called with a shard locked.
+/// Tells those who wait for a permit that the task may hold. Not to be called with a shard locked.
 type Offer = dyn Fn(&Arc<SharedTask>) + Send + Sync;
 
 struct State {
@@ -58,7 +58,7 @@ impl SharedTask {
     }
 
     /// The task, unless somebody else has it, or is running it this very moment: then it does not
-    /// need us. So a task that waits for a turn of its own cannot help itself either.
+    /// need us. So a task that waits for a permit of its own cannot help itself either.
     fn take(self: &Arc<Self>) -> Option<Help> {
         let mut state = match self.state.try_lock() {
             Ok(state) => state,
@@ -80,7 +80,7 @@ impl SharedTask {
 }
 
 /// Takes a task to help with, if it is there and needs help. Not to be called with a shard locked: the last one
-/// to let go of a task drops it, and with it the turn, which takes that lock.
+/// to let go of a task drops it, and with it the permit, which takes that lock.
 pub(super) fn help(task: &Weak<SharedTask>) -> Option<Help> {
     task.upgrade()?.take()
 }

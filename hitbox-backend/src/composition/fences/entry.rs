@@ -20,12 +20,12 @@ pub(in crate::composition) enum Origin {
 /// Why an operation was not taken on.
 pub(super) enum Refusal {
     Superseded,
-    Unprovable,
+    Indeterminate,
 }
 
-/// Which turns a change has from the beginning.
+/// Which permits a change has from the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::composition) enum Turns {
+pub(in crate::composition) enum Permits {
     /// None: it asks for them.
     Later,
     /// Those that are free.
@@ -34,8 +34,8 @@ pub(in crate::composition) enum Turns {
 
 /// Whether a change may touch a layer now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::composition) enum TryTurn {
-    /// It has the turn.
+pub(in crate::composition) enum TryPermit {
+    /// It has the permit.
     Held,
     /// Another operation has it.
     Busy,
@@ -58,7 +58,7 @@ impl Entry {
         self.state.set_out(layer);
     }
 
-    /// Takes the turn, if nobody has it.
+    /// Takes the permit, if nobody has it.
     pub(super) fn take_if_free(&mut self, layer: CompositionLayer) -> bool {
         let free = !self.waiters.is_busy_in(layer);
         if free {

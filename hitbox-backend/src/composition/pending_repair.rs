@@ -7,7 +7,7 @@ use super::CompositionLayer;
 /// A key for which a layer of a composition is bypassed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Owed {
+pub struct PendingRepair {
     /// The key.
     pub key: CacheKey,
     /// The layer.
@@ -15,7 +15,7 @@ pub struct Owed {
     /// Values of the key at or below this stamp are not trusted in the layer.
     pub fence: Stamp,
     /// Why.
-    pub cause: OwedCause,
+    pub cause: RepairCause,
     /// How many repairs have failed since the newest write or remove of the key.
     pub attempts: u32,
     /// How long until the next repair of the layer is tried in the background; `None` if none has
@@ -26,14 +26,14 @@ pub struct Owed {
 /// Why a layer is bypassed for a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum OwedCause {
+pub enum RepairCause {
     /// The newest write or remove is still on its way: under way right now, or the loser of a race.
-    UnderWay,
+    InFlight,
     /// It has not confirmed the newest write or remove, which failed there, or was not tried, or
     /// was dropped.
     Unconfirmed,
     /// It has, but an operation on it ended without an answer, and may still take effect, or may have.
     /// It is trusted with what it has confirmed. 60 seconds after that operation a repair looks whether
     /// the layer still holds that.
-    LateEffect,
+    InDoubt,
 }

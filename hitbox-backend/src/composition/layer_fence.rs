@@ -6,13 +6,13 @@ use hitbox_core::Stamp;
 
 use super::{
     CompositionBackend, CompositionLayer,
-    ledger::{CannotLift, Ledger},
+    fences::{CannotLift, Fences},
 };
 
-/// Why a layer is [not trusted again](CompositionBackend::trust_again).
+/// Why a layer is [not trusted again](CompositionBackend::clear_layer_fence).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum StillDistrusted<E> {
+pub enum FenceStays<E> {
     /// Writes or removes that had no answer when they were forgotten may still take effect in the
     /// layer, after it was emptied. It has not been emptied.
     #[error("what is on its way to the layer may arrive for another {left:?}: empty it after that")]
@@ -29,7 +29,7 @@ pub enum StillDistrusted<E> {
     NotEmptied(#[source] E),
 }
 
-impl<E> From<CannotLift> for StillDistrusted<E> {
+impl<E> From<CannotLift> for FenceStays<E> {
     fn from(reason: CannotLift) -> Self {
         match reason {
             CannotLift::Late(left) => Self::MayArriveLate { left },
@@ -43,19 +43,19 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
     ///
     /// Keys are forgotten when the layer comes to owe more of them than
     /// [`record_capacity`](super::CompositionPolicy::record_capacity). Other keys are served as ever, and so is
-    /// what is written or refilled of these from then on. [`trust_again`](Self::trust_again) ends the distrust.
+    /// what is written or refilled of these from then on. [`clear_layer_fence`](Self::clear_layer_fence) ends the distrust.
     #[must_use]
-    pub fn distrusted_until(&self, layer: CompositionLayer) -> Option<Stamp> {
-        let fence = self.ledger().layer_fence(layer);
+    pub fn layer_fence(&self, layer: CompositionLayer) -> Option<Stamp> {
+        let fence = self.fences().layer_fence(layer);
         (fence > Stamp::ZERO).then_some(fence)
     }
 
-    /// Has a layer emptied in which [forgotten keys are distrusted](Self::distrusted_until), and trusts it again.
+    /// Has a layer emptied in which [forgotten keys are distrusted](Self::layer_fence), and trusts it again.
     ///
     /// `empty` has to leave the layer without anything that it held when it was called, and has to be
     /// done with that when its future is. Meanwhile the composition can be used as ever: what is
     /// written to the layer or refilled may stay in it or go. Single keys that are
-    /// [owed](Self::owed) go on to be. A layer that is not distrusted is left as it is.
+    /// [owed](Self::pending_repairs) go on to be. A layer that is not distrusted is left as it is.
     ///
     /// A layer that is a composition itself can move values between its own layers, and so keep what
     /// it was to lose: empty both of its layers, with nothing under way in it.
@@ -71,7 +71,7 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-    /// use hitbox_backend::{Backend, Compose, CompositionLayer, StillDistrusted};
+    /// use hitbox_backend::{Backend, Compose, CompositionLayer, FenceStays};
     /// use hitbox_core::{CacheKey, DisabledOffload};
     /// # use hitbox_backend::conformance::MemoryBackend;
     /// # let (in_process, shared) = (MemoryBackend::new(), MemoryBackend::new());
@@ -79,7 +79,7 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
     ///
     /// let cache = in_process.compose(shared, DisabledOffload);
     /// for layer in [CompositionLayer::L1, CompositionLayer::L2] {
-    ///     let emptied = cache.trust_again(layer, || async {
+    ///     let emptied = cache.clear_layer_fence(layer, || async {
     ///         // Or whatever the store has for this.
     ///         let keys: Vec<_> = all_keys.iter().map(|key| cache.key_in(layer, key)).collect();
     ///         let removed = match layer {
@@ -89,32 +89,32 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
     ///         removed.into_iter().try_for_each(|removed| removed.map(drop))
     ///     });
     ///     match emptied.await {
-    ///         Ok(()) => assert_eq!(cache.distrusted_until(layer), None),
-    ///         Err(StillDistrusted::MayArriveLate { left }) => println!("again in {left:?}"),
+    ///         Ok(()) => assert_eq!(cache.layer_fence(layer), None),
+    ///         Err(FenceStays::MayArriveLate { left }) => println!("again in {left:?}"),
     ///         Err(why) => println!("{why}"),
     ///     }
     /// }
     /// # });
     /// ```
-    pub async fn trust_again<E, Emptied>(
+    pub async fn clear_layer_fence<E, Emptied>(
         &self,
         layer: CompositionLayer,
         empty: impl FnOnce() -> Emptied,
-    ) -> Result<(), StillDistrusted<E>>
+    ) -> Result<(), FenceStays<E>>
     where
         Emptied: Future<Output = Result<(), E>>,
     {
-        let Some(lift) = self.ledger().begin_lift(layer)? else {
+        let Some(lift) = self.fences().begin_lift(layer)? else {
             return Ok(());
         };
-        empty().await.map_err(StillDistrusted::NotEmptied)?;
-        self.ledger().lift(&lift)?;
-        let composition = self.ledger().name();
+        empty().await.map_err(FenceStays::NotEmptied)?;
+        self.fences().lift(&lift)?;
+        let composition = self.fences().name();
         tracing::info!(%composition, %layer, "a layer that was emptied is trusted again");
         Ok(())
     }
 
-    fn ledger(&self) -> &Ledger {
-        &self.layers.ledger
+    fn fences(&self) -> &Fences {
+        &self.layers.fences
     }
 }

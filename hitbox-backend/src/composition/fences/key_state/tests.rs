@@ -6,7 +6,7 @@ use super::{
     Asked, GivenUp, KeyState,
     Stamped::{self, Remove, Write},
 };
-use crate::composition::owed::OwedCause::{self, LateEffect, Unconfirmed, UnderWay};
+use crate::composition::pending_repair::RepairCause::{self, InDoubt, InFlight, Unconfirmed};
 use hitbox_core::{
     CompositionLayer::{self, L1, L2},
     Stamp,
@@ -88,9 +88,9 @@ fn a_layer_respects_a_fence_until_it_confirms() {
     let r5 = Begin(Remove(at(5)));
     let none = Stamp::ZERO;
     // The fence of L1, the fence where the whole layer has one at 9, and the cause.
-    let table: &[(&[Event], Stamp, Stamp, Option<OwedCause>)] = &[
+    let table: &[(&[Event], Stamp, Stamp, Option<RepairCause>)] = &[
         (&[], none, at(9), None),
-        (&[w5], at(5), at(9), Some(UnderWay)),
+        (&[w5], at(5), at(9), Some(InFlight)),
         (&[w5, End], at(5), at(9), Some(Unconfirmed)),
         (&[w5, Confirm(L1, 1)], none, at(4), None),
         (&[r5, Confirm(L1, 1), End], none, at(5), None),
@@ -100,7 +100,7 @@ fn a_layer_respects_a_fence_until_it_confirms() {
             &[w5, Begin(Write(at(7))), Confirm(L1, 1)],
             at(7),
             at(9),
-            Some(UnderWay),
+            Some(InFlight),
         ),
         (
             &[w5, Begin(Write(at(7))), Confirm(L1, 2)],
@@ -113,7 +113,7 @@ fn a_layer_respects_a_fence_until_it_confirms() {
             &[r5, Begin(Write(at(7))), Confirm(L1, 1)],
             at(7),
             at(9),
-            Some(UnderWay),
+            Some(InFlight),
         ),
     ];
     for (events, own, under, cause) in table {
@@ -169,7 +169,7 @@ fn a_doubt_lowers_the_fence_to_what_is_confirmed_and_asks_for_a_look() {
         assert_eq!(key.is_in_doubt(L1), *in_doubt, "{events:?}");
         assert_eq!(key.is_repairable(L1), *repairable, "{events:?}");
         let unsure = *in_doubt || *repairable;
-        assert_eq!(key.cause(L1), unsure.then_some(LateEffect), "{events:?}");
+        assert_eq!(key.cause(L1), unsure.then_some(InDoubt), "{events:?}");
         assert!(!key.is_repairable(L2) && key.is_idle() != (unsure || key.is_in_doubt(L2)));
     }
     assert_eq!(with(&[Doubt(L1, 60)]).doubt(L1, 70), Some(60));

@@ -4,7 +4,7 @@
 
 use hitbox_core::{CompositionLayer, Stamp};
 
-use crate::composition::owed::OwedCause;
+use crate::composition::pending_repair::RepairCause;
 
 /// A write or remove, with the stamp that orders it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -311,13 +311,13 @@ impl<T: Copy + Ord> KeyState<T> {
     }
 
     /// Why reads of the layer respect a fence: `None` if they respect none.
-    pub(super) fn cause(&self, layer: CompositionLayer) -> Option<OwedCause> {
+    pub(super) fn cause(&self, layer: CompositionLayer) -> Option<RepairCause> {
         let state = self.layer(layer);
         match (state.sync, self.under_way, state.in_doubt_until) {
-            (LayerSync::Dirty, 0, _) => Some(OwedCause::Unconfirmed),
-            (LayerSync::Dirty, _, _) => Some(OwedCause::UnderWay),
+            (LayerSync::Dirty, 0, _) => Some(RepairCause::Unconfirmed),
+            (LayerSync::Dirty, _, _) => Some(RepairCause::InFlight),
             (LayerSync::Unverified, _, _) | (LayerSync::InSync, _, Some(_)) => {
-                Some(OwedCause::LateEffect)
+                Some(RepairCause::InDoubt)
             }
             (LayerSync::InSync, _, None) => None,
         }

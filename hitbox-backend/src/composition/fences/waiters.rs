@@ -13,21 +13,21 @@ use super::help::SharedTask;
 /// From this many on, waiters that were dropped are looked for before one more is let in.
 const MANY_WAITING: usize = 32;
 
-/// Somebody who waits for a turn.
+/// Somebody who waits for a permit.
 pub(super) struct Waiter {
-    turn: oneshot::Sender<()>,
+    permit: oneshot::Sender<()>,
     offers: Offers,
 }
 
-/// Where a waiter is offered tasks that may hold the turn.
+/// Where a waiter is offered tasks that may hold the permit.
 pub(super) type Offers = mpsc::UnboundedSender<Weak<SharedTask>>;
 
 /// A place in the queue.
 pub(super) struct Place {
-    /// The turn arrives here.
-    pub(super) turn: oneshot::Receiver<()>,
+    /// The permit arrives here.
+    pub(super) permit: oneshot::Receiver<()>,
     pub(super) offers: mpsc::UnboundedReceiver<Weak<SharedTask>>,
-    /// Tasks that may hold the turn now.
+    /// Tasks that may hold the permit now.
     pub(super) tasks: Vec<Weak<SharedTask>>,
 }
 
@@ -35,9 +35,9 @@ pub(super) struct Place {
 pub(super) struct Gone;
 
 impl Waiter {
-    /// Tells the waiter that it has the turn.
+    /// Tells the waiter that it has the permit.
     pub(super) fn grant(self) -> Result<(), Gone> {
-        self.turn.send(()).map_err(|()| Gone)
+        self.permit.send(()).map_err(|()| Gone)
     }
 }
 
@@ -45,7 +45,7 @@ impl Waiter {
 #[derive(Default)]
 pub(super) struct Waiters {
     queues: [Queue; 2],
-    /// Tasks in the background that may hold a turn of this key.
+    /// Tasks in the background that may hold a permit of this key.
     tasks: Vec<(u64, Weak<SharedTask>)>,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Waiters {
 struct Queue {
     /// An operation on the layer is under way.
     busy: bool,
-    /// Those who wait for its turn, the longest waiting first.
+    /// Those who wait for its permit, the longest waiting first.
     waiting: VecDeque<Waiter>,
 }
 
@@ -67,25 +67,25 @@ impl Waiters {
         self.queues[layer as usize].busy
     }
 
-    /// Takes the turn, which is free.
+    /// Takes the permit, which is free.
     pub(super) const fn take(&mut self, layer: CompositionLayer) {
         self.queues[layer as usize].busy = true;
     }
 
-    /// A place in the queue for the turn, which is taken.
+    /// A place in the queue for the permit, which is taken.
     pub(super) fn wait(&mut self, layer: CompositionLayer) -> Place {
         let waiting = &mut self.queues[layer as usize].waiting;
         if waiting.len() >= MANY_WAITING && waiting.len().is_power_of_two() {
-            waiting.retain(|waiter| !waiter.turn.is_closed());
+            waiting.retain(|waiter| !waiter.permit.is_closed());
         }
-        let (grant, turn) = oneshot::channel();
+        let (grant, permit) = oneshot::channel();
         let (sender, offers) = mpsc::unbounded_channel();
         waiting.push_back(Waiter {
-            turn: grant,
+            permit: grant,
             offers: sender,
         });
         Place {
-            turn,
+            permit,
             offers,
             tasks: self.tasks.iter().map(|(_, task)| task.clone()).collect(),
         }
@@ -96,20 +96,20 @@ impl Waiters {
         let queue = &mut self.queues[layer as usize];
         let mut next = queue.waiting.pop_front();
         // Waiters that were dropped are passed over here, without a lock for each.
-        while next.as_ref().is_some_and(|next| next.turn.is_closed()) {
+        while next.as_ref().is_some_and(|next| next.permit.is_closed()) {
             next = queue.waiting.pop_front();
         }
         queue.busy = next.is_some();
         next
     }
 
-    /// Where those who wait for a turn in one of the layers are offered tasks.
+    /// Where those who wait for a permit in one of the layers are offered tasks.
     pub(super) fn offers(&self) -> Vec<Offers> {
         let waiting = self.queues.iter().flat_map(|queue| &queue.waiting);
         waiting.map(|waiter| waiter.offers.clone()).collect()
     }
 
-    /// Notes a task in the background that may hold a turn of this key.
+    /// Notes a task in the background that may hold a permit of this key.
     pub(super) fn add_task(&mut self, id: u64, task: &Arc<SharedTask>) {
         self.tasks.push((id, Arc::downgrade(task)));
     }
@@ -134,11 +134,11 @@ mod tests {
         places[0] = None;
         places[2] = None;
         assert!(waiters.hand_on(L1).unwrap().grant().is_ok());
-        assert!(places[1].as_mut().unwrap().turn.try_recv().is_ok());
-        assert!(places[3].as_mut().unwrap().turn.try_recv().is_err());
+        assert!(places[1].as_mut().unwrap().permit.try_recv().is_ok());
+        assert!(places[3].as_mut().unwrap().permit.try_recv().is_err());
         let next = waiters.hand_on(L1).unwrap();
         places[3] = None;
-        // It has gone this very moment: the turn is still taken.
+        // It has gone this very moment: the permit is still taken.
         assert!(next.grant().is_err() && waiters.is_busy_in(L1) && !waiters.is_busy_in(L2));
         assert!(waiters.hand_on(L1).is_none() && !waiters.is_busy());
     }

@@ -6,31 +6,31 @@ use hitbox_core::{CacheKey, CompositionLayer, Stamp};
 
 use super::{
     effect::Effect,
-    entry::{Origin, Refusal, TryTurn, Turns},
+    entry::{Origin, Permits, Refusal, TryPermit},
     key_state::Stamped,
-    records::Ledger,
-    turn::Turn,
+    permit::Permit,
+    records::Fences,
 };
 
 /// What becomes of a write.
-pub(in crate::composition) enum Admission {
+pub(in crate::composition) enum Accept {
     /// It may touch the layers.
-    Accepted(Share),
+    Apply(Share),
     /// Something newer has been done to the key: there is nothing to do.
     Superseded,
     /// Too much has been removed since the value was created to know whether this key was among it.
-    Unprovable,
+    Indeterminate,
 }
 
-/// A share of a write or remove under way, with the turns that it holds.
+/// A share of a write or remove under way, with the permits that it holds.
 ///
 /// The write or remove is under way as long as there is a share of it: that of the call, and one for each layer
-/// operation that waits for a turn or may outlive the call. A share that is dropped gives its turns back.
+/// operation that waits for a permit or may outlive the call. A share that is dropped gives its permits back.
 pub(in crate::composition) struct Share {
-    ledger: Arc<Ledger>,
+    fences: Arc<Fences>,
     key: CacheKey,
     id: u64,
-    /// By layer: what has been done to it in the turn that this share holds. `None`: it holds none.
+    /// By layer: what has been done to it in the permit that this share holds. `None`: it holds none.
     effects: [Option<Effect>; 2],
 }
 
@@ -39,7 +39,7 @@ impl Share {
         self.effects[layer as usize].is_some()
     }
 
-    /// Notes what has been done to `layer`, in the turn that this share holds. Before that is known it is
+    /// Notes what has been done to `layer`, in the permit that this share holds. Before that is known it is
     /// [`Unknown`](Effect::Unknown): the layer may panic, or the operation be dropped.
     pub(in crate::composition) const fn note(&mut self, layer: CompositionLayer, effect: Effect) {
         if let Some(noted) = &mut self.effects[layer as usize] {
@@ -47,45 +47,45 @@ impl Share {
         }
     }
 
-    /// Takes the turn to touch `layer` if it is free.
-    pub(in crate::composition) fn try_turn(&mut self, layer: CompositionLayer) -> TryTurn {
+    /// Takes the permit to touch `layer` if it is free.
+    pub(in crate::composition) fn try_permit(&mut self, layer: CompositionLayer) -> TryPermit {
         if self.holds(layer) {
-            return TryTurn::Held;
+            return TryPermit::Held;
         }
-        let turn = self
-            .ledger
+        let permit = self
+            .fences
             .shard(&self.key)
-            .try_turn(&self.key, layer, self.id);
-        if turn == TryTurn::Held {
+            .try_permit(&self.key, layer, self.id);
+        if permit == TryPermit::Held {
             self.effects[layer as usize] = Some(Effect::None);
         }
-        turn
+        permit
     }
 
-    /// Waits for the turn to touch `layer`. It is not held afterwards if something newer has been done to the
+    /// Waits for the permit to touch `layer`. It is not held afterwards if something newer has been done to the
     /// key meanwhile, which leaves nothing to do.
-    pub(in crate::composition) async fn turn(&mut self, layer: CompositionLayer) {
+    pub(in crate::composition) async fn permit(&mut self, layer: CompositionLayer) {
         if self.holds(layer) {
             return;
         }
-        let turn = Turn::wait(&self.ledger, &self.key, layer, self.id).await;
-        if self.ledger.shard(&self.key).is_newest(&self.key, self.id) {
-            turn.take_over();
+        let permit = Permit::wait(&self.fences, &self.key, layer, self.id).await;
+        if self.fences.shard(&self.key).is_newest(&self.key, self.id) {
+            permit.take_over();
             self.effects[layer as usize] = Some(Effect::None);
         } else {
-            turn.settle(Effect::None);
+            permit.settle(Effect::None);
         }
     }
 
-    /// Gives the turn of `layer` back, with what was done in it.
+    /// Gives the permit of `layer` back, with what was done in it.
     pub(in crate::composition) fn give_back(&mut self, layer: CompositionLayer, effect: Effect) {
         if self.effects[layer as usize].take().is_some() {
-            let (ledger, key) = (Arc::clone(&self.ledger), self.key.clone());
-            Turn::new(ledger, key, layer, self.id, None).settle(effect);
+            let (fences, key) = (Arc::clone(&self.fences), self.key.clone());
+            Permit::new(fences, key, layer, self.id, None).settle(effect);
         }
     }
 
-    /// Gives the turns back that are not `needed`, with what was done in them.
+    /// Gives the permits back that are not `needed`, with what was done in them.
     pub(in crate::composition) fn give_back_but(
         &mut self,
         needed: impl Fn(CompositionLayer) -> bool,
@@ -99,13 +99,13 @@ impl Share {
         }
     }
 
-    /// A share for an operation on `layer` by itself, with the turn if this one holds it.
+    /// A share for an operation on `layer` by itself, with the permit if this one holds it.
     pub(in crate::composition) fn split(&mut self, layer: CompositionLayer) -> Self {
-        self.ledger.shard(&self.key).share(&self.key);
+        self.fences.shard(&self.key).share(&self.key);
         let mut effects = [None; 2];
         effects[layer as usize] = self.effects[layer as usize].take();
         Self {
-            ledger: Arc::clone(&self.ledger),
+            fences: Arc::clone(&self.fences),
             key: self.key.clone(),
             id: self.id,
             effects,
@@ -115,32 +115,32 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let ledger = &self.ledger;
-        let ends = ledger.next_end();
+        let fences = &self.fences;
+        let ends = fences.next_end();
         let next = {
-            let mut shard = ledger.shard(&self.key);
-            ledger.account(|delta| shard.settle(&self.key, self.id, self.effects, ends, delta))
+            let mut shard = fences.shard(&self.key);
+            fences.account(|delta| shard.settle(&self.key, self.id, self.effects, ends, delta))
         };
         for (layer, next) in CompositionLayer::BOTH.into_iter().zip(next) {
-            ledger.hand_on(&self.key, layer, next);
+            fences.hand_on(&self.key, layer, next);
         }
-        ledger.see_to_debts();
+        fences.see_to_repairs();
     }
 }
 
-impl Ledger {
+impl Fences {
     /// Registers a write of a value created at `created`, and raises the fence.
     pub(in crate::composition) fn begin_write(
         self: &Arc<Self>,
         key: &CacheKey,
         created: Stamp,
         origin: Origin,
-        turns: Turns,
-    ) -> Admission {
-        match self.begin(key, Stamped::Write(created), origin, turns) {
-            Ok(share) => Admission::Accepted(share),
-            Err(Refusal::Superseded) => Admission::Superseded,
-            Err(Refusal::Unprovable) => Admission::Unprovable,
+        permits: Permits,
+    ) -> Accept {
+        match self.begin(key, Stamped::Write(created), origin, permits) {
+            Ok(share) => Accept::Apply(share),
+            Err(Refusal::Superseded) => Accept::Superseded,
+            Err(Refusal::Indeterminate) => Accept::Indeterminate,
         }
     }
 
@@ -150,7 +150,7 @@ impl Ledger {
             // A stamp made under no lock may be overtaken by another remove's before it is
             // registered; then a fresh one is due.
             let remove = Stamped::Remove(Stamp::now());
-            if let Ok(share) = self.begin(key, remove, Origin::Load, Turns::IfFree) {
+            if let Ok(share) = self.begin(key, remove, Origin::Load, Permits::IfFree) {
                 return share;
             }
         }
@@ -161,17 +161,17 @@ impl Ledger {
         key: &CacheKey,
         change: Stamped,
         origin: Origin,
-        turns: Turns,
+        permits: Permits,
     ) -> Result<Share, Refusal> {
         let (id, held) = {
             let mut shard = self.shard(key);
             self.account(|delta| {
-                shard.settle_lapsed(delta);
-                shard.begin(key, change, origin, turns, delta)
+                shard.end_lapsed_doubts(delta);
+                shard.begin(key, change, origin, permits, delta)
             })?
         };
         Ok(Share {
-            ledger: Arc::clone(self),
+            fences: Arc::clone(self),
             key: key.clone(),
             id,
             effects: held.map(|held| held.then_some(Effect::None)),
