@@ -1,4 +1,4 @@
-//! Layers that owed too much to remember, and the way back.
+//! Layers of which too many repairs were pending, and the way back.
 
 use std::time::Duration;
 
@@ -43,29 +43,27 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
     ///
     /// Keys are forgotten when the layer comes to owe more of them than
     /// [`record_capacity`](super::CompositionPolicy::record_capacity). Other keys are served as ever, and so is
-    /// what is written or refilled of these from then on. [`clear_layer_fence`](Self::clear_layer_fence) ends the distrust.
+    /// what is written or refilled of these from then on. [`clear_layer_fence`](Self::clear_layer_fence) ends that.
     #[must_use]
     pub fn layer_fence(&self, layer: CompositionLayer) -> Option<Stamp> {
         let fence = self.fences().layer_fence(layer);
         (fence > Stamp::ZERO).then_some(fence)
     }
 
-    /// Has a layer emptied in which [forgotten keys are distrusted](Self::layer_fence), and trusts it again.
+    /// Has a layer emptied that has a [fence](Self::layer_fence), and clears the fence.
     ///
     /// `empty` has to leave the layer without anything that it held when it was called, and has to be
     /// done with that when its future is. Meanwhile the composition can be used as ever: what is
-    /// written to the layer or refilled may stay in it or go. Single keys that are
-    /// [owed](Self::pending_repairs) go on to be. A layer that is not distrusted is left as it is.
+    /// written to the layer or refilled may stay in it or go. [Pending repairs](Self::pending_repairs) of
+    /// single keys stay pending. A layer without a fence is left as it is.
     ///
     /// A layer that is a composition itself can move values between its own layers, and so keep what
     /// it was to lose: empty both of its layers, with nothing under way in it.
     ///
     /// # Errors
     ///
-    /// The layer stays distrusted, without having been emptied, for as long as something that is
-    /// not on record may still arrive in it, which is 60 seconds after an operation without an answer;
-    /// if it comes to be distrusted anew meanwhile; and if `empty` fails. So it does if the
-    /// future is dropped.
+    /// The fence stays if an operation that is in doubt may still reach the layer (up to 60 seconds; the layer is not
+    /// emptied then), if the layer is fenced again in the meantime, if `empty` fails, or if this future is dropped.
     ///
     /// # Example
     ///

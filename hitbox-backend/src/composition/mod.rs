@@ -20,7 +20,7 @@
 //! says so: [`Context::failures`](hitbox_core::Context::failures) names each layer that failed, through nested
 //! compositions too, and the kind of its failure. So a miss beside a failure, where the value may well be there,
 //! can be told from a miss. What a race leaves to the background is not waited for, and not named. A write has no
-//! context: what failed of one that is `Ok` is in [`owed`](CompositionBackend::pending_repairs).
+//! context: what failed of one that is `Ok` is in [`pending_repairs`](CompositionBackend::pending_repairs).
 //!
 //! A read carries what the reader wants. Typed access wants an object: of what the policy chooses, the composition
 //! decodes the value with that layer's formats, compressors and limits, before it copies it. One that cannot be
@@ -180,7 +180,7 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
         &self.layers.l2.backend
     }
 
-    /// What the layers owe: the writes and removes that a layer has not confirmed, and for which it
+    /// The repairs that are pending: writes and removes that a layer has not confirmed, and for which it
     /// is bypassed until a newer one takes their place or a [repair](RepairPolicy) succeeds. Looks through the whole record: for monitoring, not for every request.
     #[must_use]
     pub fn pending_repairs(&self) -> Vec<PendingRepair> {

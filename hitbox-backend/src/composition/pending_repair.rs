@@ -32,8 +32,7 @@ pub enum RepairCause {
     /// It has not confirmed the newest write or remove, which failed there, or was not tried, or
     /// was dropped.
     Unconfirmed,
-    /// It has, but an operation on it ended without an answer, and may still take effect, or may have.
-    /// It is trusted with what it has confirmed. 60 seconds after that operation a repair looks whether
-    /// the layer still holds that.
+    /// The layer confirmed the latest change, but an earlier operation is in doubt: it returned no result and may
+    /// still take effect. The confirmed value is served. After 60 seconds a repair verifies it.
     InDoubt,
 }

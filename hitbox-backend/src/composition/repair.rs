@@ -1,8 +1,8 @@
-//! Bringing a layer up to date that owes something.
+//! Bringing a dirty layer up to date.
 //!
 //! A repair reads both layers as any read would, and takes the permit only then, under the terms of a
 //! refill: not if a write or remove of the key is under way or has ended since it began. So it brings
-//! nothing back that is older than what has settled, it keeps nobody waiting while it reads, and
+//! nothing back that is older than what has settled, no operation waits for it while it reads, and
 //! whatever begins meanwhile overtakes it.
 
 mod rounds;
@@ -25,14 +25,14 @@ pub(super) use rounds::in_background;
 /// How the repair of one key in one layer has gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
-    /// The layer owes nothing any more, unless something newer has begun meanwhile.
+    /// The layer is in sync, unless something newer has begun meanwhile.
     Succeeded,
     Failed,
     /// There was nothing to do, or somebody else is about to do it.
     Passed,
 }
 
-/// What is to be done to a layer that owes.
+/// What is to be done to a dirty layer.
 enum Remedy {
     /// What it holds is newer than all that was done through this composition.
     Leave,

@@ -1,4 +1,4 @@
-//! The fences, the record of what is owed, the circuit breaker and the offload manager under every
+//! The fences, the record of pending repairs, the circuit breaker and the offload manager under every
 //! order in which threads can get to their locks and atomics.
 //!
 //! Run by `cargo xtask schedules`, which compiles the unit tests with loom's types in the place of

@@ -1,4 +1,4 @@
-//! G4: what a layer owes is repaired, and a repair brings nothing old back.
+//! G4: pending repairs are made, and a repair brings nothing old back.
 
 use hitbox_core::DisabledOffload;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{CompositionPolicy, Operation, RefillPolicy, RepairPolicy};
 
-/// A layer that owes, and nobody who knows of it, would owe until the key is used again.
+/// A pending repair that no job knows of would stay pending until the key is used again.
 #[test]
 fn what_comes_to_be_owed_as_a_repair_ends_is_repaired() {
     let name = "the end of a repair and a remove that fails";
@@ -89,7 +89,7 @@ fn a_repair_does_not_undo_a_remove() {
     });
 }
 
-/// The record says at any time what is true at that time, so its counts end where nothing is owed.
+/// The record says at any time what is true at that time, so its counts end where no repair is pending.
 #[test]
 fn reads_that_repair_together_leave_nothing_owed() {
     explore("two repairs", Extent::Interruptions(3), |_| {

@@ -57,7 +57,7 @@
 //!
 //! # What a composition makes of it
 //!
-//! A write or remove that fails leaves the layer owing it: what the layer holds under that key is
+//! A write or remove that fails leaves a repair pending: what the layer holds under that key is
 //! not served until it has caught up. That is so for every failure, and for a circuit that was open
 //! too: an outage that is skipped never turns into stale answers.
 //!

@@ -7,8 +7,8 @@
 //! out and was applied after all) and whatever a failed layer still holds is not served. A layer
 //! that has not confirmed is both bypassed and on record as dirty.
 //!
-//! Operations on one key and layer take *permits*, and one that has been overtaken passes, so each
-//! layer ends at the newest. `docs/fences.md` has the argument in full.
+//! One operation at a time changes a key in a layer: the one that holds the *permit*. One that has been overtaken
+//! passes, so each layer ends at the newest. `docs/fences.md` has the argument in full.
 
 mod counts;
 mod effect;

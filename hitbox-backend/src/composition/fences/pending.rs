@@ -68,7 +68,7 @@ impl Pending {
         self.in_doubt.apply(delta.in_doubt);
     }
 
-    /// From now on `call` is called whenever something is pending that nobody sees to.
+    /// From now on `call` is called whenever a repair is pending that no job sees to.
     pub(in crate::composition) fn on_pending(&self, call: impl Fn() + Send + Sync + 'static) {
         // There is one composition, and it sets this once.
         let _already_set = self.call.set(Box::new(call));
@@ -195,7 +195,7 @@ impl Drop for JobLease {
         };
         pending.leased[self.job.index()].store(false, Ordering::Release);
         // If a repair comes to be pending at this very moment, either it is seen here, or who caused
-        // it sees that nobody has the lease any more.
+        // it sees that the lease is free.
         fence(Ordering::SeqCst);
         match self.progress {
             // Refused or dropped by the background. Whoever meets the pending repair next tries again; to

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{Attempt, BackendError, WriteAttempt, repeated::Answer};
 
-/// The right to change one key in one layer: nobody else does until it is given back, by
+/// The right to change one key in one layer: no other operation does until it is given back, by
 /// [`settle`](Self::settle) or by dropping it.
 pub(in crate::composition) struct Permit {
     fences: Arc<Fences>,
@@ -162,7 +162,7 @@ impl Drop for Permit {
             })
         };
         self.fences.hand_on(&self.key, self.layer, next);
-        // A refill that failed may have left something owed.
+        // A refill that failed may have left a repair pending.
         self.fences.see_to_repairs();
     }
 }

@@ -138,17 +138,17 @@ impl Fences {
 
 /// What is pending.
 impl Fences {
-    /// What the layers owe, for whoever wants to know.
+    /// The repairs that are pending.
     pub(in crate::composition) fn pending_repairs(&self) -> Vec<PendingRepair> {
-        let owed = |shard: &Mutex<Shard>| {
+        let of_shard = |shard: &Mutex<Shard>| {
             let mut shard = lock(shard);
             self.account(|delta| shard.end_lapsed_doubts(delta));
             shard.pending_repairs()
         };
-        let mut all: Vec<_> = self.shards.iter().flat_map(owed).collect();
+        let mut all: Vec<_> = self.shards.iter().flat_map(of_shard).collect();
         let retry_in = CompositionLayer::BOTH.map(|layer| self.pending.retry_in(layer));
-        for owed in &mut all {
-            owed.retry_in = retry_in[owed.layer as usize];
+        for pending in &mut all {
+            pending.retry_in = retry_in[pending.layer as usize];
         }
         all
     }
@@ -234,13 +234,17 @@ impl Fences {
         }
         let now = Stamp::now();
         for layer in CompositionLayer::BOTH {
-            if self.shards.iter().any(|shard| lock(shard).owes(layer)) {
-                self.distrust(layer, now);
+            if self
+                .shards
+                .iter()
+                .any(|shard| lock(shard).has_pending(layer))
+            {
+                self.raise_layer_fence(layer, now);
             }
         }
     }
 
-    fn distrust(&self, layer: CompositionLayer, now: Stamp) {
+    fn raise_layer_fence(&self, layer: CompositionLayer, now: Stamp) {
         let fence = &self.layer_fences[layer as usize];
         fence.raise(now, &self.standing, || {
             let forgive = |shard: &Mutex<Shard>| {

@@ -295,7 +295,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn owes(&self, layer: CompositionLayer) -> bool {
+    pub(super) fn has_pending(&self, layer: CompositionLayer) -> bool {
         let mut states = self.entries.values().map(|entry| &entry.state);
         states.any(|state| state.is_pending() && state.cause(layer).is_some())
     }
@@ -400,7 +400,7 @@ impl Shard {
 
 /// What repairs ask.
 impl Shard {
-    /// What `layer` should hold of `key`, if it owes that and nobody is about to change it.
+    /// What `layer` should hold of `key`, if a repair of that is pending and no operation is about to change it.
     pub(super) fn repairable(&self, key: &CacheKey, layer: CompositionLayer) -> Option<Asked> {
         let entry = self.entries.get(key)?;
         if entry.waiters.is_busy_in(layer) {

@@ -132,7 +132,7 @@ impl<R, W> CompositionPolicy<R, W> {
     /// When layers owe more than this, the composition forgets these keys, and logs a warning. Nothing of a
     /// forgotten key that is older than that moment is trusted: it costs misses of these keys until they are
     /// written or refilled, never a stale answer. A layer's filter of forgotten keys takes 29 bytes for each key
-    /// of `keys` (460 KiB by default), from the first time on that the layer owes too much. It takes one other key
+    /// of `keys` (460 KiB by default), from the first time on that too many repairs of the layer are pending. It takes one other key
     /// in 1,000 for a forgotten one when 16 times as many as `keys` are forgotten, and all of them in the end.
     /// [`CompositionBackend::layer_fence`](crate::CompositionBackend::layer_fence) tells, and
     /// [`clear_layer_fence`](crate::CompositionBackend::clear_layer_fence) ends it.

@@ -11,20 +11,20 @@ const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 ///
 /// Until then the layer is bypassed for the key, whatever the policy. A repair copies the value from
 /// the other layer if that is trusted with one, and else removes the key: a layer that holds nothing
-/// owes nothing. A newer write or remove takes its place. See
+/// is in sync. A newer write or remove takes its place. See
 /// [`CompositionBackend::pending_repairs`](crate::CompositionBackend::pending_repairs) for what is pending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RepairPolicy {
-    /// Repairs are tried in the background until nothing is owed, at this pace.
+    /// Repairs are tried in the background until none is pending, with these pauses.
     ///
     /// Where the [`Offload`](hitbox_core::Offload) is disabled or closed, or has no clock, this is
     /// [`OnNextOperation`](Self::OnNextOperation).
     Background(RepairBackoff),
-    /// A read of a key repairs the layers that owe it. If they do not answer at once, the caller does
+    /// A read of a key makes the repairs that are pending for it. If they do not answer at once, the caller does
     /// not wait: the rest happens in the background (with `DisabledOffload` the caller waits).
     OnNextOperation,
-    /// Nothing is repaired. A later write or remove of the key settles what is owed, or a refill.
+    /// Nothing is repaired. A later write or remove of the key takes the place of the repair, or a refill.
     Never,
 }
 

@@ -1,6 +1,6 @@
-//! Repairs in the background: one task per layer that owes, in rounds.
+//! Repairs in the background: one task per layer that has repairs pending, in rounds.
 //!
-//! A round works through what is owed until something fails. Between rounds nothing runs and nothing
+//! A round works through the pending repairs until something fails. Between rounds nothing runs and nothing
 //! is pending: the next one is registered to be due after the pause, and keeps only a weak reference
 //! to the layers.
 
@@ -132,7 +132,7 @@ where
             }
             if !self.offload.is_enabled() {
                 match job {
-                    Job::Repair(layer) => tracing::warn!(composition = %layers.fences.name(), %layer, owed = layers.fences.pending_repair_count(),
+                    Job::Repair(layer) => tracing::warn!(composition = %layers.fences.name(), %layer, pending_repairs = layers.fences.pending_repair_count(),
                         "the background is closed: reads make the repairs that are still pending"),
                     Job::Lapses => {}
                 }
@@ -150,7 +150,7 @@ where
         }
     }
 
-    /// Repairs `A` until nothing is owed, something fails, or time is up.
+    /// Repairs `A` until no repair is pending, something fails, or time is up.
     async fn repair<A: LayerAccess, B: LayerAccess>(
         &self,
         dirty: impl Fn(Arc<Layers<L1, L2>>) -> A,
@@ -205,7 +205,7 @@ where
             let (fences, key) = (Arc::clone(&fences), key.clone());
             async move { attempt(&fences, &key, &dirty, &other, rules).await }
         };
-        // Made here, inside the runtime of the background: whoever drives the work along need not be
+        // Made here, inside the runtime of the background: a task that helps need not be
         // in any.
         let attempt = tokio::time::timeout(timeout, attempt);
         let work = async move {
