@@ -15,14 +15,14 @@ use xtask::{Failure, Verdict, program, workspace::Workspace};
 pub(crate) use report::Report;
 
 const HELP: &str = "\
-Runs the fences, the record of what is owed, the turns, the circuit breaker and the offload manager
+Runs the fences, the record of pending repairs, the permits, the circuit breaker and the offload manager
 under every order in which threads can get to their locks and atomics, with loom, and prints how many
 orders (schedules) that were for each scenario.
 
 Usage: cargo xtask schedules [OPTIONS]
 
 Options:
-      --part PART        Only scenarios of this part: fences, repairs, turns, breaker, offload
+      --part PART        Only scenarios of this part: fences, repairs, permits, breaker, offload
       --interruptions N  Only schedules in which at most N times a thread is interrupted that could
                          have gone on; quicker, and most mistakes show with 2
   -h, --help             Print this
@@ -31,7 +31,7 @@ The scenarios are unit tests of hitbox-backend, in src/schedules, compiled with 
 hitbox_schedules. Each has a bound of its own, which is printed, or none.
 ";
 
-const PARTS: &[&str] = &["fences", "repairs", "turns", "breaker", "offload"];
+const PARTS: &[&str] = &["fences", "repairs", "permits", "breaker", "offload"];
 
 /// What is to be explored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

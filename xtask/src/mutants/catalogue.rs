@@ -37,7 +37,7 @@ const OFFLOAD_DEFERRED: Check = Check::Test("hitbox-backend", "it", "offload::de
 /// What depends on the order of single steps at locks and atomics.
 const SCHEDULED_FENCES: Check = Check::Schedules("fences");
 const SCHEDULED_REPAIRS: Check = Check::Schedules("repairs");
-const SCHEDULED_TURNS: Check = Check::Schedules("turns");
+const SCHEDULED_PERMITS: Check = Check::Schedules("permits");
 const SCHEDULED_BREAKER: Check = Check::Schedules("breaker");
 const SCHEDULED_OFFLOAD: Check = Check::Schedules("offload");
 const CORE: Check = Check::UnitTests("hitbox-core");

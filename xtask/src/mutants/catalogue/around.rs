@@ -2,7 +2,7 @@
 
 use super::{
     CORE, HOSTILE, INTERLEAVINGS, KEY_FORM, MODEL, OFFLOAD_CLOSE, OFFLOAD_DEFERRED,
-    SCHEDULED_BREAKER, SCHEDULED_OFFLOAD, SCHEDULED_TURNS, STORED_FORM, WRAPPERS,
+    SCHEDULED_BREAKER, SCHEDULED_OFFLOAD, SCHEDULED_PERMITS, STORED_FORM, WRAPPERS,
 };
 use crate::mutants::Mutant;
 
@@ -21,8 +21,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G5",
         mistake: "a half-open circuit lets a second probe through",
         file: "hitbox-backend/src/wrapper/circuit_breaker/machine.rs",
-        right: "} => Accept::Refused(CircuitOpen::while_probed(now - since)),",
-        wrong: "} => Accept::Probe(self.begin_probe(since), None),",
+        right: "} => Admission::Refused(CircuitOpen::while_probed(now - since)),",
+        wrong: "} => Admission::Probe(self.begin_probe(since), None),",
         check: WRAPPERS,
     },
     Mutant {
@@ -45,7 +45,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "hitbox-backend/src/composition/fences/help.rs",
         right: "            Progress::Open => (self.task.offer)(&self.task),",
         wrong: "            Progress::Open => {}",
-        check: SCHEDULED_TURNS,
+        check: SCHEDULED_PERMITS,
     },
     Mutant {
         guarantee: "G6",

@@ -44,8 +44,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G4",
         mistake: "a repair that ends keeps others from looking at the layer",
         file: "hitbox-backend/src/composition/fences/verifying.rs",
-        right: "self.fences.shard(&self.key).end_verifying(&self.key, self.layer);",
-        wrong: "let _ = &self.fences.shard(&self.key);",
+        right: ".end_verifying(&self.key, self.layer);",
+        wrong: ".is_newest(&self.key, 0);",
         check: MODEL,
     },
     Mutant {
@@ -101,10 +101,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G4",
         mistake: "a lease of repairs is given back without a fence",
         file: "hitbox-backend/src/composition/fences/pending.rs",
-        right: "        // it sees that nobody has the lease any more.
+        right: "        // it sees that the lease is free.
         fence(Ordering::SeqCst);
 ",
-        wrong: "        // it sees that nobody has the lease any more.
+        wrong: "        // it sees that the lease is free.
         fence(Ordering::Release);
 ",
         check: SCHEDULED_REPAIRS,
