@@ -10,4 +10,5 @@ mod crash;
 mod damage;
 mod directory;
 mod disk;
+mod large_values;
 mod threads;

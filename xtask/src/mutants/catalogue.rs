@@ -20,9 +20,9 @@ const FAILS_AGAIN: Check = Check::Test(
     "the_layer_fails_again_while_it_is_repaired",
 );
 const FENCES: Check = Check::Test("hitbox-backend", "it", "composition::fences::");
-const AT_ONCE: Check = Check::Test("hitbox-backend", "it", "composition::at_once::");
-const BEGUN_IN_PLACE: Check = Check::Test("hitbox-backend", "it", "composition::begun_in_place::");
-const L1_FIRST: Check = Check::Test("hitbox-backend", "it", "composition::l1_first::");
+const READY_LAYERS: Check = Check::Test("hitbox-backend", "it", "composition::ready_layers::");
+const BEGUN_LAYERS: Check = Check::Test("hitbox-backend", "it", "composition::begun_layers::");
+const WAITING_FOR_L2: Check = Check::Test("hitbox-backend", "it", "composition::waiting_for_l2::");
 const LATE_EFFECTS: Check = Check::Test("hitbox-backend", "it", "composition::late_effects::");
 const REPEATED: Check = Check::Test("hitbox-backend", "it", "composition::repeated::");
 const FORGOTTEN_KEYS: Check = Check::Test("hitbox-backend", "it", "composition::forgotten_keys::");

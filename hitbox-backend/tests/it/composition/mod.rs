@@ -1,11 +1,10 @@
 //! Compositions of two layers and more.
 
 mod asked_once;
-mod at_once;
-mod begun_in_place;
+mod begun_layers;
 mod bulk_expiry;
-mod bulk_in_order;
 mod bulk_races;
+mod bulk_reads;
 mod cooperation;
 mod edges;
 mod failures;
@@ -13,14 +12,15 @@ mod fences;
 mod foreign_policies;
 mod forgotten_keys;
 mod interleavings;
-mod l1_first;
 mod late_effects;
 mod layer_fences;
 mod namespaces;
 mod read_policies;
+mod ready_layers;
 mod repair;
 mod repair_limits;
 mod repeated;
 mod settings;
+mod waiting_for_l2;
 mod wants;
 mod write_policies;

@@ -1,13 +1,22 @@
 //! Which step follows from what is known of the layers: the table of write policies, row by row.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use bytes::Bytes;
 use hitbox_backend::{
+    Backend, Compose,
     CompositionLayer::{L1, L2},
-    CompositionWritePolicy, OptimisticParallelWritePolicy, RaceLoserPolicy, RaceWritePolicy,
-    SequentialWritePolicy, StrictWritePolicy,
+    CompositionPolicy, CompositionWritePolicy, OptimisticParallelWritePolicy, RaceLoserPolicy,
+    RaceWritePolicy, SequentialWritePolicy, StrictWritePolicy, WriteDecision, WriteObserved,
     WriteObserved::{Failed, NotAsked, Pending, Written},
     WriteStep,
     WriteStep::{Done, Fail, Wait, Write},
+    conformance::{Fault, FaultyBackend, MemoryBackend},
 };
+use hitbox_core::{CacheKey, CacheValue, DisabledOffload, Raw, Stamp};
 
 fn check(policy: &impl CompositionWritePolicy, table: [[WriteStep; 4]; 4]) {
     let states = [NotAsked, Pending, Written, Failed];
@@ -79,4 +88,45 @@ fn a_race_ends_with_the_first_layer_that_takes_the_value() {
         );
         assert_eq!(CompositionWritePolicy::if_left_behind(&race), loser);
     }
+}
+
+/// Counts how often a write begins.
+struct Counting(Arc<AtomicUsize>);
+
+impl WriteDecision for Counting {
+    fn next(&self, l1: WriteObserved, l2: WriteObserved) -> WriteStep {
+        let step = StrictWritePolicy::new().next(l1, l2);
+        if step == Write(L1) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        step
+    }
+}
+
+/// A write that has to wait for the one before it is admitted once, and goes on where it waits.
+#[tokio::test]
+async fn a_contended_write_is_admitted_once() {
+    let (l1, faults) = FaultyBackend::new(MemoryBackend::new());
+    let begun = Arc::<AtomicUsize>::default();
+    let policy = CompositionPolicy::new().write(Counting(Arc::clone(&begun)));
+    let cache = l1.compose_with(MemoryBackend::new(), DisabledOffload, policy);
+    let key = CacheKey::from_pair("key", "1");
+    let value = || {
+        let data = Raw::from(Bytes::from_static(b"value"));
+        CacheValue::loaded(data, Stamp::now())
+    };
+    cache.write(&key, value()).await.unwrap();
+    let uncontended = begun.swap(0, Ordering::Relaxed);
+
+    faults.removes().next(1, Fault::HangBeforeEffect);
+    let mut remove = cache.remove(&key);
+    assert!(futures::poll!(&mut remove).is_pending());
+    let mut write = cache.write(&key, value());
+    assert!(futures::poll!(&mut write).is_pending());
+    faults.removes().heal();
+    let (removed, written) = futures::join!(remove, write);
+    removed.unwrap();
+    written.unwrap();
+    assert_eq!(begun.load(Ordering::Relaxed), uncontended);
+    assert_eq!(cache.pending_repair_count(), 0);
 }

@@ -1,8 +1,8 @@
 //! Nothing older comes back.
 
 use super::{
-    AT_ONCE, FAILS_AGAIN, FORGOTTEN_KEYS, INTERLEAVINGS, L1_FIRST, LAYER_FENCES, MODEL, REPEATED,
-    SCHEDULED_FENCES,
+    FAILS_AGAIN, FORGOTTEN_KEYS, INTERLEAVINGS, LAYER_FENCES, MODEL, READY_LAYERS, REPEATED,
+    SCHEDULED_FENCES, WAITING_FOR_L2,
 };
 use crate::mutants::Mutant;
 
@@ -33,7 +33,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
 ",
         wrong: "                if effect.confirms() || effect.leaves_doubt() {
 ",
-        check: AT_ONCE,
+        check: READY_LAYERS,
     },
     Mutant {
         guarantee: "G3",
@@ -49,7 +49,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         self.take(layer);
         free
 ",
-        check: AT_ONCE,
+        check: READY_LAYERS,
     },
     Mutant {
         guarantee: "G3",
@@ -58,7 +58,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         right: "writing.share.give_back(layer, effect);",
         wrong: "let _ = effect;
             writing.share.give_back(layer, Effect::Confirmed);",
-        check: L1_FIRST,
+        check: WAITING_FOR_L2,
     },
     Mutant {
         guarantee: "G3",
@@ -67,7 +67,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         right: "                share.note(layer, Effect::Unknown);
 ",
         wrong: "",
-        check: L1_FIRST,
+        check: WAITING_FOR_L2,
     },
     Mutant {
         guarantee: "G3",

@@ -1,6 +1,6 @@
 //! How long a value lives.
 
-use super::{BEGUN_IN_PLACE, CORE, MODEL, SCENARIOS, STORED_FORM};
+use super::{BEGUN_LAYERS, CORE, MODEL, SCENARIOS, STORED_FORM};
 use crate::mutants::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
@@ -26,7 +26,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "hitbox-backend/src/composition/read/single.rs",
         right: "Observed::Hit(_) | Observed::Miss | Observed::Failed => &later,",
         wrong: "Observed::Hit(_) | Observed::Miss | Observed::Failed => moment,",
-        check: BEGUN_IN_PLACE,
+        check: BEGUN_LAYERS,
     },
     Mutant {
         guarantee: "G2",
