@@ -29,7 +29,7 @@ pub(super) fn admit(
     moment: &Moment,
 ) -> bool {
     match outcome {
-        Ok(Some(value)) if is_usable(layer, value, snapshot, moment) => return true,
+        Ok(Some(value)) if may_be_served(layer, value, snapshot, moment) => return true,
         Ok(Some(_)) => *outcome = Ok(None),
         Ok(None) => {}
         Err(error) => error.pass_layer(layer),
@@ -38,7 +38,7 @@ pub(super) fn admit(
 }
 
 #[inline]
-pub(super) fn is_usable(
+pub(super) fn may_be_served(
     layer: CompositionLayer,
     value: &CacheValue<Raw>,
     snapshot: &FenceSnapshot,

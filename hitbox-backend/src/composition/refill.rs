@@ -64,7 +64,7 @@ pub(super) fn lacking(seen: &[Option<Seen>; 2]) -> Option<Lacking> {
         },
         (LastResort(one), Value(two)) if two.created() > one.created() => Some((L1, two.clone())),
         (Value(one), LastResort(two)) if one.created() > two.created() => Some((L2, one.clone())),
-        // A last resort is copied nowhere.
+        // The reader's last resort is copied nowhere.
         (LastResort(_), _) | (_, LastResort(_)) => None,
         // Whoever shares L2 may be able to use what this reader cannot.
         (Value(_), Rejected) => None,

@@ -13,7 +13,7 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, clock::Moment};
 
 use super::{
     CompositionLayer,
-    admission::{for_layer, is_usable},
+    admission::{for_layer, may_be_served},
     fences::{Asked, Effect, FenceSnapshot, Fences, Verifying},
     layers::LayerAccess,
     policy::Rules,
@@ -95,7 +95,7 @@ async fn verify<A: LayerAccess>(
 ) -> BackendResult<Option<CacheValue<Raw>>> {
     let (found, _context) = layer.read(key, BoxContext::default()).await;
     let moment = Moment::default();
-    Ok(found?.filter(|value| is_usable(A::LAYER, value, snapshot, &moment)))
+    Ok(found?.filter(|value| may_be_served(A::LAYER, value, snapshot, &moment)))
 }
 
 /// The value that the other layer can be given, if it is to be given one.

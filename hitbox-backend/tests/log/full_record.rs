@@ -18,7 +18,9 @@ async fn a_record_that_is_full_is_one_warning() {
     let policy = CompositionPolicy::new().record_capacity(NonZeroUsize::new(CAPACITY).unwrap());
     let cache = l1.compose_with(MemoryBackend::new(), DisabledOffload, policy);
     let told = |lines: &[String]| -> Vec<String> {
-        let lines = lines.iter().filter(|line| line.contains("owes more keys"));
+        let lines = lines
+            .iter()
+            .filter(|line| line.contains("more pending repairs than"));
         lines.cloned().collect()
     };
 

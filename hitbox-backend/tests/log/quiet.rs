@@ -318,7 +318,9 @@ async fn a_small_record_that_is_full_all_the_time_is_told_now_and_then() {
     let lines = loud(recorder);
     assert!(lines.len() <= 4, "{lines:#?}");
     assert!(
-        lines.iter().any(|line| line.contains("owes more keys")),
+        lines
+            .iter()
+            .any(|line| line.contains("more pending repairs than")),
         "{lines:#?}"
     );
 }

@@ -77,7 +77,7 @@ async fn every_line_about_a_layer_names_its_composition() {
         "a layer goes on failing ",
         "a layer answers again ",
         "an operation on a layer failed ",
-        "a layer owes more keys than can be remembered",
+        "a layer has more pending repairs than the record holds",
         "a layer had more pending repairs than the record holds, again",
         "a layer that was emptied is trusted again",
         "a repair failed ",

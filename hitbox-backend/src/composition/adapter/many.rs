@@ -48,7 +48,7 @@ where
     }
 
     /// Repairs what layers have missed of these keys.
-    pub(in crate::composition) async fn repair_many(&self, keys: &[&CacheKey]) {
+    pub(in crate::composition) async fn make_pending_repairs(&self, keys: &[&CacheKey]) {
         let (l1, l2) = (InBulk::new(self.first()), InBulk::new(self.second()));
         let background = Background::new(&*self.offload);
         let (fences, rules) = (&self.layers.fences, self.layers.rules);

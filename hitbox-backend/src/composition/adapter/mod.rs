@@ -1,4 +1,5 @@
-//! Reads and writes by policies that are one future.
+//! Reads and writes by policies that are one future, and the gathering of single operations that bulk removes and
+//! bulk repairs use, too.
 
 mod gather;
 mod many;

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// What is distrusted in one layer of the keys that were given up.
+/// Up to where nothing of a forgotten key is served from one layer.
 #[derive(Default)]
 pub(super) struct LayerFence {
     /// Nothing of them in the layer that is at or below this stamp is trusted. Zero: there is no such fence.

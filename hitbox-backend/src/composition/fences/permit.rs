@@ -26,7 +26,7 @@ pub(in crate::composition) struct Permit {
     id: u64,
     /// The stamp of the value, if this is a refill's.
     refilled: Option<Stamp>,
-    /// What a drop means: nothing before the layer is touched, anything after. `None`: another has the permit.
+    /// What a drop means: nothing before the layer is touched, anything after. `None`: the share that waited has it.
     if_dropped: Option<Effect>,
 }
 

@@ -37,9 +37,9 @@ pub(in crate::composition) struct Fences {
     /// How many keys have a fence that a read must look at, and one more for each layer with a
     /// fence of its own. Zero lets a read pass without a lock.
     standing: Count,
-    /// Per layer: distrust of what is old in it of the keys that were given up.
+    /// Per layer: the stamp at or below which nothing of a forgotten key is served.
     layer_fences: [LayerFence; 2],
-    /// How many keys may owe something, over all shards.
+    /// How many keys may have a repair pending, over all shards.
     capacity: usize,
     dirty: Count,
     /// What of that can be repaired.
@@ -153,12 +153,12 @@ impl Fences {
         all
     }
 
-    /// How many keys owe something with no operation under way.
+    /// How many keys have a repair pending, with no operation under way.
     pub(in crate::composition) fn pending_repair_count(&self) -> usize {
         self.dirty.get()
     }
 
-    /// Called after a key may have come to owe something, outside the shard's lock.
+    /// Called after a repair of a key may have become pending, outside the shard's lock.
     pub(super) fn see_to_repairs(&self) {
         self.bound_pending_repairs();
         self.pending.call_for_repairs();
@@ -223,7 +223,7 @@ impl Fences {
         self.layer_fences[layer as usize].stamp()
     }
 
-    /// When too many keys owe something, a fence of the layer takes their place.
+    /// When too many repairs are pending, a fence of the layer takes their place.
     fn bound_pending_repairs(&self) {
         if self.dirty.get() <= self.capacity {
             return;

@@ -304,7 +304,7 @@ impl Shard {
         self.given_up[layer as usize].may_contain(key)
     }
 
-    /// The layer's fence at `whole_layer` takes the place of what single keys owe. Returns until when
+    /// The layer's fence at `whole_layer` takes the place of the repairs that are pending for single keys. Returns until when
     /// something may arrive late of which nothing is known any more.
     pub(super) fn forgive(
         &mut self,

@@ -127,7 +127,7 @@ mod tests {
     use CompositionLayer::{L1, L2};
 
     #[test]
-    fn the_turn_goes_to_the_longest_waiting_that_is_still_there() {
+    fn the_permit_goes_to_the_longest_waiting_that_is_still_there() {
         let mut waiters = Waiters::default();
         waiters.take(L1);
         let mut places = [(); 4].map(|()| Some(waiters.wait(L1)));

@@ -126,10 +126,10 @@ impl<R, W> CompositionPolicy<R, W> {
         self
     }
 
-    /// How many keys the composition remembers of what its layers still owe, and as many of what
-    /// was last done to them. 16,384 by default, at a few hundred bytes each.
+    /// How many keys may have a repair pending, and how many more the composition remembers for what was last done
+    /// to them. 16,384 by default, at a few hundred bytes each.
     ///
-    /// When layers owe more than this, the composition forgets these keys, and logs a warning. Nothing of a
+    /// When more repairs are pending than this, the composition forgets these keys, and logs a warning. Nothing of a
     /// forgotten key that is older than that moment is trusted: it costs misses of these keys until they are
     /// written or refilled, never a stale answer. A layer's filter of forgotten keys takes 29 bytes for each key
     /// of `keys` (460 KiB by default), from the first time on that too many repairs of the layer are pending. It takes one other key

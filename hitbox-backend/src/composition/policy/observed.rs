@@ -13,7 +13,7 @@ pub enum Observed {
     Pending,
     /// It has a live value that expires then.
     Hit(Expiry),
-    /// It has no live value.
+    /// It has no value for this reader.
     Miss,
     /// It failed.
     Failed,
@@ -39,7 +39,7 @@ pub enum WriteObserved {
     NotAsked,
     /// It was asked, and has not answered.
     Pending,
-    /// It holds the value.
+    /// It holds the value, or something newer takes its place.
     Written,
     /// It failed.
     Failed,

@@ -5,14 +5,14 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RefillPolicy {
-    /// An answer from L2 is written to L1. If L1 does not take it at once, the caller does not wait:
+    /// An answer from L2 is written to L1. If L1 does not take it without waiting, the caller does not wait:
     /// the rest happens in the background (with `DisabledOffload` the caller waits).
     #[default]
     Always,
     /// Nothing is copied.
     Never,
     /// Both ways and always in the background: a layer that missed, or that holds an older value
-    /// than the other, gets the newer one. Takes as many layers into account as the read policy
-    /// asked. With `DisabledOffload` nothing is copied.
+    /// than the other, gets the newer one. Only layers that the read policy asked are compared; a race whose loser
+    /// goes to the background asks both. With `DisabledOffload` nothing is copied.
     Repair,
 }

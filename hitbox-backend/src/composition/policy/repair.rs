@@ -21,7 +21,7 @@ pub enum RepairPolicy {
     /// Where the [`Offload`](hitbox_core::Offload) is disabled or closed, or has no clock, this is
     /// [`OnNextOperation`](Self::OnNextOperation).
     Background(RepairBackoff),
-    /// A read of a key makes the repairs that are pending for it. If they do not answer at once, the caller does
+    /// A read of a key makes the repairs that are pending for it. If that takes waiting, the caller does
     /// not wait: the rest happens in the background (with `DisabledOffload` the caller waits).
     OnNextOperation,
     /// Nothing is repaired. A later write or remove of the key takes the place of the repair, or a refill.

@@ -48,7 +48,8 @@ pub trait WriteDecision: Send + Sync {
     fn next(&self, l1: WriteObserved, l2: WriteObserved) -> WriteStep;
 
     /// What becomes of a write of a layer that is pending when the policy has decided. Default: it is dropped;
-    /// it may take effect all the same, so the layer is bypassed for the key until a repair has looked at it.
+    /// it may take effect all the same, so the layer is bypassed for the key until a newer write or remove, a refill or
+    /// a repair succeeds there.
     fn if_left_behind(&self) -> RaceLoserPolicy {
         RaceLoserPolicy::Drop
     }

@@ -66,7 +66,7 @@ pub(super) async fn give<H: Handle>(layer: H, copies: Copies) {
 }
 
 /// Gives layers the values that they lack.
-pub(super) async fn repair_many<L1: Backend + 'static, L2: Backend + 'static>(
+pub(super) async fn copy_to_lacking<L1: Backend + 'static, L2: Backend + 'static>(
     layers: Arc<Layers<L1, L2>>,
     repairs: Vec<(CacheKey, FenceSnapshot, Lacking)>,
 ) {

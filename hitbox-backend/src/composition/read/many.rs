@@ -14,7 +14,7 @@ use hitbox_core::{BoxContext, CacheKey, Failures, Offload, Raw, Wants, clock::Mo
 
 use super::{
     Answer, Ended, ReadOp, Standing, answer, collect,
-    copies::{Copies, give, repair_many},
+    copies::{Copies, copy_to_lacking, give},
     op::Decision,
     recheck,
 };
@@ -183,10 +183,10 @@ where
         let work = async move {
             let rounds = join_all(losers).await;
             let repairs = lacking_after(rounds, &winners, &keys_of_winners);
-            repair_many(layers, repairs).await;
+            copy_to_lacking(layers, repairs).await;
         };
-        let adopted = self.layers.fences.share_task(keys.to_vec(), work.boxed());
-        self.offload.register("bulk", adopted);
+        let shared = self.layers.fences.share_task(keys.to_vec(), work.boxed());
+        self.offload.register("bulk", shared);
     }
 
     async fn settle_many(
@@ -199,13 +199,13 @@ where
         let mut scratch = BoxContext::default();
         let mut refills = Copies::default();
         let mut repairs = Vec::new();
-        let mut limited = Vec::new();
+        let mut fenced = Vec::new();
         let mut outcomes = Vec::with_capacity(keys.len());
         for (place, (key, mut ended)) in keys.iter().zip(ended).enumerate() {
             let context = contexts.get_mut(place).unwrap_or(&mut scratch);
             let snapshot = ended.snapshot;
             if snapshot.is_fenced() {
-                limited.push(key);
+                fenced.push(key);
             }
             self.tell(&mut ended.found, &mut ended.failures, context);
             if let Ok(Some(hit)) = &ended.found
@@ -222,9 +222,9 @@ where
             outcomes.push(outcome);
         }
         self.refill_many_in_l1(refills).await;
-        self.repair_many_in_background(repairs);
+        self.copy_in_background(repairs);
         if self.layers.fences.pending_repair_count() > 0 && self.reads_repair() {
-            self.repair_many(&limited).await;
+            self.make_pending_repairs(&fenced).await;
         }
         outcomes
     }
@@ -241,14 +241,14 @@ where
     }
 
     /// Gives layers the values that they lack.
-    fn repair_many_in_background(&self, repairs: Vec<(CacheKey, FenceSnapshot, Lacking)>) {
+    fn copy_in_background(&self, repairs: Vec<(CacheKey, FenceSnapshot, Lacking)>) {
         if repairs.is_empty() {
             return;
         }
         let keys = repairs.iter().map(|(key, ..)| key.clone()).collect();
-        let repair = repair_many(Arc::clone(&self.layers), repairs);
-        let adopted = self.layers.fences.share_task(keys, repair.boxed());
-        self.offload.register("bulk", adopted);
+        let repair = copy_to_lacking(Arc::clone(&self.layers), repairs);
+        let shared = self.layers.fences.share_task(keys, repair.boxed());
+        self.offload.register("bulk", shared);
     }
 }
 
@@ -328,7 +328,7 @@ fn note_round(reads: &mut [One], round: Round) {
     }
 }
 
-/// So many answers are looked at by one reading of the clock: some microseconds' work.
+/// How many answers are checked against one reading of the clock: some microseconds' work.
 const BY_ONE_MOMENT: usize = 64;
 
 fn recheck_all(outcomes: &mut [ReadOutcome], contexts: &mut [BoxContext]) {

@@ -1,18 +1,19 @@
 //! Reads through a composition.
 //!
-//! A [`ReadOp`] runs the policy over what is known of the layers. `single` drives it for one key, `many` for
-//! many keys at a time. What the policy chooses is decoded in `usable`. Both end in `settle`, as does the adapter
-//! for policies that are one future.
+//! A [`ReadOp`] holds what is known of the layers; `decide` runs the policy over it, and decodes the value that the
+//! policy chooses. `single` drives that for one key, `many` for many keys at a time. A read that has to refill or
+//! repair ends in `settle`, as does the adapter for policies that are one future. A hit of L1 that leaves nothing to
+//! do ends in `single`.
 
 mod answer;
 mod copies;
+mod decide;
 mod failures;
 mod many;
 mod op;
 mod settle;
 mod single;
 mod source;
-mod usable;
 
 pub(super) use answer::{answer, mark_miss, recheck};
 pub(super) use failures::{collect, note};

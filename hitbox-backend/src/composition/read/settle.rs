@@ -1,4 +1,4 @@
-//! The end of every read: refills, repairs, and the answer.
+//! The end of a read: refills, repairs, and the answer.
 
 use futures::{FutureExt, future::BoxFuture};
 use hitbox_core::{
@@ -199,19 +199,19 @@ where
         if !self.offload.is_enabled() {
             return Some(work);
         }
-        let adopted = self.layers.fences.share_task(keys(), work);
-        self.offload.register(name, adopted);
+        let shared = self.layers.fences.share_task(keys(), work);
+        self.offload.register(name, shared);
         None
     }
 
     /// Gives the layer that lacks the newest value that was seen that value.
     fn repair_in_background(&self, key: &CacheKey, snapshot: FenceSnapshot, lacking: Lacking) {
         let repair = refill::repair(self.layers.clone(), key.clone(), snapshot, lacking);
-        let adopted = self
+        let shared = self
             .layers
             .fences
             .share_task(vec![key.clone()], repair.boxed());
-        self.offload.register((key.clone(), "repair"), adopted);
+        self.offload.register((key.clone(), "repair"), shared);
     }
 
     /// Hands the loser of a race to the background. Where reads repair, it brings the layers up to date when
@@ -239,11 +239,11 @@ where
                 refill::repair(layers, own_key, snapshot, lacking).await;
             }
         };
-        let adopted = self
+        let shared = self
             .layers
             .fences
             .share_task(vec![key.clone()], work.boxed());
-        self.offload.register((key.clone(), "race read"), adopted);
+        self.offload.register((key.clone(), "race read"), shared);
     }
 
     /// Whether reads have to repair what layers have missed, since the background does not.

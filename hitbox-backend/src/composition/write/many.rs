@@ -2,7 +2,7 @@
 //!
 //! In each round the policy of every undecided key goes on until it waits. What it has asked of a layer
 //! meanwhile, and has the permit for, goes there as one bulk write. Keys whose permit is taken follow as soon as they
-//! get it. A permit is taken only for what is sent at once: two bulk writes over common keys would else wait for
+//! get it. A permit is taken only for what is sent in the same round: two bulk writes over common keys would else wait for
 //! each other.
 
 use std::task::{Context, Poll};

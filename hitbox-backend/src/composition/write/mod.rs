@@ -1,7 +1,8 @@
 //! Writes and removes through a composition.
 //!
 //! A [`WriteOp`] runs the policy over what is known of the layers. `single` drives it for one key, `many` for
-//! many keys at a time. Both end in `settle`, as does the adapter for policies that are one future.
+//! many keys at a time. A write that fails, or that removes the key after all, ends in `settle`, as does the adapter
+//! for policies that are one future.
 
 mod in_layer;
 mod many;

@@ -1,4 +1,4 @@
-//! The end of every write.
+//! What is left to do once the policy of a write has decided.
 
 use futures::{FutureExt, future::BoxFuture};
 use hitbox_core::{CacheKey, Offload};
@@ -104,10 +104,10 @@ where
         mut losers: BoxFuture<'static, ()>,
     ) {
         if (&mut losers).now_or_never().is_none() {
-            let adopted = self.layers.fences.share_task(keys, losers);
+            let shared = self.layers.fences.share_task(keys, losers);
             // Not keyed by the cache key: a write must not be dropped as a duplicate of another write of the same
             // key.
-            self.offload.register(name, adopted);
+            self.offload.register(name, shared);
         }
     }
 }

@@ -132,7 +132,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G3",
         mistake: "a repair takes what an dirty layer holds for what it should hold",
         file: "hitbox-backend/src/composition/repair.rs",
-        right: "Ok(found?.filter(|value| is_usable(A::LAYER, value, snapshot, &moment)))",
+        right: "Ok(found?.filter(|value| may_be_served(A::LAYER, value, snapshot, &moment)))",
         wrong: "{ let _ = (snapshot, moment); found }",
         check: MODEL,
     },
