@@ -58,6 +58,13 @@ impl<'a, T> Flights<'a, T> {
         self.0[layer as usize].is_some()
     }
 
+    /// Whether one of them cannot outlive the call that began it.
+    pub(in crate::composition) fn has_borrowed(&self) -> bool {
+        self.0
+            .iter()
+            .any(|flight| matches!(flight, Some(Flight::Borrowed(_))))
+    }
+
     /// Waits for the first one to end. Of two that have ended it is L1's. At least one is under way.
     pub(in crate::composition) async fn next(&mut self) -> (CompositionLayer, T) {
         poll_fn(|context| {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use futures::FutureExt;
+use futures::{FutureExt, future::BoxFuture};
 use hitbox_core::{
     BoxContext, CacheKey, CacheValue, Namespace, Raw, WantedType, Wants, clock::Moment,
 };
@@ -11,7 +11,7 @@ use super::CompositionLayer;
 use crate::{
     Attempt, Backend, BackendResult, DeleteStatus, Operation, ReadAttempt, ReadOutcome,
     WriteAttempt,
-    backend::{BegunWrite, read_through, write_through},
+    backend::{read_through, write_through},
     decode::decode_as,
     log::{Health, Name},
 };
@@ -144,26 +144,35 @@ impl<B: Backend> Member<B> {
         }
     }
 
-    /// Writes in place as far as that goes. What is left is to be waited for, and what comes of that to be
-    /// [noted](Self::note_write).
+    /// Writes in place as far as that goes. What comes of the rest is to be [noted](Self::note_write).
     pub(super) fn begin_write<'a>(
         &'a self,
         key: &'a CacheKey,
         value: CacheValue<Raw>,
-    ) -> BegunWrite<'a> {
+    ) -> WriteAttempt<'a> {
         if !self.namespace.is_none() {
-            return Attempt::Pending(Box::pin(async move {
-                let own = key.in_namespace(&self.namespace);
-                write_through(&self.backend, &own, value).await
-            }));
+            return Attempt::WouldBlock(value);
         }
-        match self.backend.try_write(key, value) {
-            Attempt::Ready(outcome) => {
-                self.note_write(key, &outcome);
-                Attempt::Ready(outcome)
-            }
-            Attempt::Pending(rest) => Attempt::Pending(rest),
-            Attempt::WouldBlock(value) => Attempt::Pending(self.backend.write(key, value)),
+        let attempt = self.backend.try_write(key, value);
+        if let Attempt::Ready(outcome) = &attempt {
+            self.note_write(key, outcome);
+        }
+        attempt
+    }
+
+    /// Writes. What comes of it is to be [noted](Self::note_write).
+    pub(super) fn write_without_note<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        value: CacheValue<Raw>,
+    ) -> BoxFuture<'a, BackendResult<()>> {
+        if self.namespace.is_none() {
+            self.backend.write(key, value)
+        } else {
+            Box::pin(async move {
+                let own = key.in_namespace(&self.namespace);
+                self.backend.write(&own, value).await
+            })
         }
     }
 

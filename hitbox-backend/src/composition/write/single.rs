@@ -71,14 +71,14 @@ where
             flights: Flights::none(),
             share,
         };
-        let Some(decision) = self.advance_write(&mut writing) else {
-            // Others need not wait for what this does not need at the moment.
-            let Writing { share, flights, .. } = &mut writing;
-            share.give_back_but(|layer| flights.is_under_way(layer));
-            return Attempt::Pending(Box::pin(self.finish_write(writing)));
-        };
-        let ended = self.conclude_write(writing, decision);
-        self.end_write(key, ended)
+        if let Some(decision) = self.advance_write(&mut writing) {
+            let ended = self.conclude_write(writing, decision);
+            return self.end_write(key, ended);
+        }
+        // Others need not wait for what this does not need at the moment.
+        let Writing { share, flights, .. } = &mut writing;
+        share.give_back_but(|layer| flights.is_under_way(layer));
+        Attempt::Pending(Box::pin(self.finish_write(writing)))
     }
 
     /// Ends a write, without waiting if nothing has to be removed.
@@ -105,6 +105,9 @@ where
     }
 
     /// Runs the policy until it waits (`None`) or has decided.
+    ///
+    /// A loser that is to go on in the background, but has begun in place, cannot leave this call: it is waited
+    /// for.
     fn advance_write<'a>(&'a self, writing: &mut Writing<'a>) -> Option<Decision> {
         let Writing {
             key,
@@ -114,7 +117,7 @@ where
             share,
         } = writing;
         let (layers, rules) = (&*self.layers, self.layers.rules);
-        op.advance(
+        let decision = op.advance(
             |l1, l2| self.next_write_step(l1, l2),
             |layer| {
                 let value = for_layer(layer, value.clone(), rules);
@@ -127,7 +130,11 @@ where
                     }
                 }
             },
-        )
+        );
+        match self.write.if_left_behind() {
+            RaceLoserPolicy::Offload => decision.filter(|_| !flights.has_borrowed()),
+            RaceLoserPolicy::Drop => decision,
+        }
     }
 
     /// Writes a layer. The answer if it is there; else the flight of the write has begun.
@@ -140,28 +147,34 @@ where
         flights: &mut Flights<'a, BackendResult<()>>,
     ) -> Option<BackendResult<()>> {
         let layer = <H as Handle>::LAYER;
-        let may_be_left = self.write.if_left_behind() == RaceLoserPolicy::Offload;
-        let flight = if may_be_left && !member.is_non_blocking() {
+        let owned = |value, share: &mut Share| {
             let share = share.split(layer);
             Flight::Owned(write_with_permit(handle(), key.clone(), value, share).boxed())
-        } else {
-            match share.try_permit(layer) {
-                // As if it had been written and replaced at once.
-                TryPermit::Overtaken => return Some(Ok(())),
-                TryPermit::Busy => {
-                    let share = share.split(layer);
-                    Flight::Owned(write_with_permit(handle(), key.clone(), value, share).boxed())
-                }
-                TryPermit::Held => {
-                    share.note(layer, Effect::Unknown);
-                    match member.begin_write(key, value) {
-                        Attempt::Ready(outcome) => {
-                            let (effect, outcome) = Effect::of(outcome);
-                            share.note(layer, effect);
-                            return Some(outcome.map_err(|error| error.in_layer(layer)));
-                        }
-                        Attempt::Pending(rest) => Flight::Borrowed(rest),
-                        Attempt::WouldBlock(never) => match never {},
+        };
+        let may_be_left = self.write.if_left_behind() == RaceLoserPolicy::Offload;
+        if may_be_left && !member.is_non_blocking() {
+            flights.begin(layer, owned(value, share));
+            return None;
+        }
+        let flight = match share.try_permit(layer) {
+            // As if it had been written and replaced immediately.
+            TryPermit::Overtaken => return Some(Ok(())),
+            TryPermit::Busy => owned(value, share),
+            TryPermit::Held => {
+                share.note(layer, Effect::Unknown);
+                match member.begin_write(key, value) {
+                    Attempt::Ready(outcome) => {
+                        let (effect, outcome) = Effect::of(outcome);
+                        share.note(layer, effect);
+                        return Some(outcome.map_err(|error| error.in_layer(layer)));
+                    }
+                    Attempt::Pending(rest) => Flight::Borrowed(rest),
+                    Attempt::WouldBlock(value) if may_be_left => {
+                        share.note(layer, Effect::None);
+                        owned(value, share)
+                    }
+                    Attempt::WouldBlock(value) => {
+                        Flight::Borrowed(member.write_without_note(key, value))
                     }
                 }
             }
