@@ -87,7 +87,9 @@ where
             },
             Err(_) => return Settled::Ready(ended.found.map(|_| None)),
         };
-        if let Some(lacking) = refill::lacking(&ended.seen) {
+        if self.layers.rules.refill == RefillPolicy::Repair
+            && let Some(lacking) = refill::lacking(&ended.seen)
+        {
             self.repair_in_background(key, snapshot, lacking);
         }
         let repair = self.has_to_repair(&snapshot).then(|| self.repair_both(key));
@@ -163,6 +165,7 @@ where
     }
 
     /// Copies to L1 what L2 has answered. What is left is to be waited for.
+    #[inline(never)]
     fn refill_l1<'a>(
         &'a self,
         key: &'a CacheKey,
@@ -205,6 +208,7 @@ where
     }
 
     /// Gives the layer that lacks the newest value that was seen that value.
+    #[inline(never)]
     fn repair_in_background(&self, key: &CacheKey, snapshot: FenceSnapshot, lacking: Lacking) {
         let repair = refill::repair(self.layers.clone(), key.clone(), snapshot, lacking);
         let shared = self
@@ -216,6 +220,7 @@ where
 
     /// Hands the loser of a race to the background. Where reads repair, it brings the layers up to date when
     /// it ends.
+    #[inline(never)]
     pub(super) fn leave_behind(
         &self,
         key: &CacheKey,
@@ -261,6 +266,7 @@ where
         snapshot.is_fenced() && self.layers.fences.pending_repair_count() > 0 && self.reads_repair()
     }
 
+    #[inline(never)]
     fn repair_both<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, ()> {
         let (l1, l2) = (self.first(), self.second());
         Box::pin(async move {

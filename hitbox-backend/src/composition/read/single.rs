@@ -239,6 +239,7 @@ where
     }
 
     /// The rest of a read of a layer that has to be waited for.
+    #[inline(never)]
     fn flight<'a, H: Handle>(
         &self,
         begun: ReadAttempt<'a>,
@@ -258,6 +259,7 @@ where
 
     /// Reads, in the background, the layer that has lost a race before it was asked: repairs want to know what it
     /// holds.
+    #[inline(never)]
     fn ask_the_other(
         &self,
         key: &CacheKey,
