@@ -148,7 +148,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let ada = CacheValue::loaded(Arc::new(String::from("Ada")), Stamp::now());
     cache.set(&key, ada).await?;
     println!(
-        "written, while the far layer hangs; owed: {}",
+        "written, while the far layer hangs; pending repairs: {}",
         cache.pending_repairs().len()
     );
     ask().await?;
@@ -156,7 +156,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     far_faults.heal();
     offload.drain().await;
     println!(
-        "the far layer is back; owed: {}",
+        "the far layer is back; pending repairs: {}",
         cache.pending_repairs().len()
     );
     near_faults.reads().always(Fault::HangBeforeEffect);

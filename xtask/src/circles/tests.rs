@@ -21,7 +21,7 @@ fn files_that_import_each_other_are_named_with_the_lines() {
         ("a.rs", "\nuse crate::b::{B, Other as _};\npub struct A;"),
         (
             "b.rs",
-            "pub struct B;\npub trait Other {}\nfn b() -> super::c::C { todo!() }",
+            "pub struct B;\npub trait Other {}\nfn b(_: super::c::C) {}",
         ),
         ("c.rs", "pub struct C(crate::d::D, crate::a::A);"),
         ("d.rs", "pub struct D;"),

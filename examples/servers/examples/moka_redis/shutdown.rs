@@ -42,7 +42,7 @@ pub(crate) async fn drain(offload: &OffloadManager, cache: &Cache) {
     for unfinished in &report.unfinished {
         println!("not done within {PATIENCE:?}: {unfinished}");
     }
-    for owed in cache.pending_repairs() {
-        println!("not confirmed by Redis: {}", owed.key);
+    for repair in cache.pending_repairs() {
+        println!("not confirmed by Redis: {}", repair.key);
     }
 }

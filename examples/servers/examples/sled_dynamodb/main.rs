@@ -150,9 +150,9 @@ async fn settle(cache: &Cache, offload: &OffloadManager) {
 
 /// Asks once more for what the table is owed: what a read finds in sled alone, it copies over.
 async fn bring_over(cache: &Cache) {
-    for owed in cache.pending_repairs() {
+    for repair in cache.pending_repairs() {
         let mut context = CacheContext::default().boxed();
-        if let Err(error) = cache.get_with::<Route>(&owed.key, &mut context).await {
+        if let Err(error) = cache.get_with::<Route>(&repair.key, &mut context).await {
             eprintln!("sled_dynamodb: {error}");
         }
     }

@@ -10,7 +10,7 @@ use crate::{
         CompositionBackend, CompositionLayer, CompositionWritePolicy,
         admission::for_layer,
         background::Background,
-        fences::{Accept, Origin, Permits},
+        fences::{Origin, Permits},
         layers::LayerAccess,
         write::{Ended, write_with_permit},
     },
@@ -73,9 +73,8 @@ where
         let value = restamp_if_skewed(value);
         let (fences, rules) = (&self.layers.fences, self.layers.rules);
         let mut in_l1 = match fences.begin_write(key, value.created(), origin, Permits::Later) {
-            Accept::Apply(share) => share,
-            Accept::Superseded => return Ended::superseded(key),
-            Accept::Indeterminate => return Ended::indeterminate(key),
+            Ok(share) => share,
+            Err(refusal) => return Ended::refused(key, refusal),
         };
         let in_l2 = in_l1.split(CompositionLayer::L2);
         // The key that a policy passes on is not looked at: the permits are for this one. The write goes on as long

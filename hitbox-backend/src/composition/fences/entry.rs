@@ -18,8 +18,11 @@ pub(in crate::composition) enum Origin {
 }
 
 /// Why an operation was not taken on.
-pub(super) enum Refusal {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::composition) enum Refusal {
+    /// Something newer has been done to the key: there is nothing to do.
     Superseded,
+    /// Too much has been removed since the value was created to know whether this key was among it.
     Indeterminate,
 }
 

@@ -29,12 +29,12 @@ mod verifying;
 mod waiters;
 
 pub(super) use effect::Effect;
-pub(super) use entry::{Origin, Permits, TryPermit};
+pub(super) use entry::{Origin, Permits, Refusal, TryPermit};
 pub(super) use key_state::Asked;
 pub(super) use layer_fence::CannotLift;
 pub(super) use pending::{Job, JobLease};
 pub(super) use permit::Permit;
 pub(super) use records::Fences;
-pub(super) use share::{Accept, Share};
+pub(super) use share::Share;
 pub(super) use snapshot::FenceSnapshot;
 pub(super) use verifying::Verifying;

@@ -12,16 +12,6 @@ use super::{
     records::Fences,
 };
 
-/// What becomes of a write.
-pub(in crate::composition) enum Accept {
-    /// It may touch the layers.
-    Apply(Share),
-    /// Something newer has been done to the key: there is nothing to do.
-    Superseded,
-    /// Too much has been removed since the value was created to know whether this key was among it.
-    Indeterminate,
-}
-
 /// A share of a write or remove under way, with the permits that it holds.
 ///
 /// The write or remove is under way as long as there is a share of it: that of the call, and one for each layer
@@ -136,12 +126,8 @@ impl Fences {
         created: Stamp,
         origin: Origin,
         permits: Permits,
-    ) -> Accept {
-        match self.begin(key, Stamped::Write(created), origin, permits) {
-            Ok(share) => Accept::Apply(share),
-            Err(Refusal::Superseded) => Accept::Superseded,
-            Err(Refusal::Indeterminate) => Accept::Indeterminate,
-        }
+    ) -> Result<Share, Refusal> {
+        self.begin(key, Stamped::Write(created), origin, permits)
     }
 
     /// Registers a remove, and raises the fence.

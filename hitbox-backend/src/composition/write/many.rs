@@ -16,11 +16,11 @@ use hitbox_core::{CacheKey, CacheValue, Offload, Raw};
 
 use super::{Ended, WriteOp, op::Decision, write_with_permit};
 use crate::{
-    Backend, BackendError, BackendResult,
+    Backend, BackendError, BackendErrorKind, BackendResult, Operation,
     composition::{
         CompositionBackend, CompositionLayer, CompositionWritePolicy, RaceLoserPolicy,
         admission::for_layer,
-        fences::{Accept, Effect, Origin, Permits, Share, TryPermit},
+        fences::{Effect, Origin, Permits, Share, TryPermit},
         layers::Handle,
     },
     skew::restamp_if_skewed,
@@ -116,9 +116,8 @@ where
         let value = restamp_if_skewed(value);
         let fences = &self.layers.fences;
         let progress = match fences.begin_write(&key, value.created(), origin, Permits::Later) {
-            Accept::Apply(share) => Progress::Open(share),
-            Accept::Superseded => Progress::Refused(Ended::superseded(&key)),
-            Accept::Indeterminate => Progress::Refused(Ended::indeterminate(&key)),
+            Ok(share) => Progress::Open(share),
+            Err(refusal) => Progress::Refused(Ended::refused(&key, refusal)),
         };
         One {
             key,
@@ -287,8 +286,13 @@ async fn write_batch<H: Handle>(
     }
     let mut answers = layer.member().write_many(entries).await.into_iter();
     let outcomes = shares.into_iter().map(|mut share| {
-        // By contract there is an answer for each entry.
-        let (effect, outcome) = answers.next().map_or((Effect::Unknown, Ok(())), Effect::of);
+        // By contract there is an answer for each entry. One that is missing says nothing of what was done.
+        let answer = answers.next().unwrap_or_else(|| {
+            let label = layer.member().backend.label();
+            let error = BackendError::new(BackendErrorKind::Unavailable, Operation::Write, label);
+            Err(error.with_detail("a bulk write has no answer for this entry"))
+        });
+        let (effect, outcome) = Effect::of(answer);
         share.note(H::LAYER, effect);
         outcome.map_err(|error| error.in_layer(H::LAYER))
     });

@@ -4,7 +4,8 @@ use futures::{FutureExt, future::BoxFuture};
 use hitbox_core::{CacheKey, Offload};
 
 use crate::{
-    Backend, BackendError, BackendErrorKind, BackendResult, composition::CompositionBackend,
+    Backend, BackendError, BackendErrorKind, BackendResult,
+    composition::{CompositionBackend, fences::Refusal},
 };
 
 /// What a write has come to, once its permits have been given back.
@@ -27,16 +28,18 @@ impl From<BackendResult<()>> for Ended {
 }
 
 impl Ended {
-    /// A write that is older than what was done to the key since.
-    pub(in crate::composition) fn superseded(key: &CacheKey) -> Self {
-        tracing::debug!(%key, "a write was older than what was done to the key since");
-        Self::Done
-    }
-
-    /// A write that may be older than a remove.
-    pub(in crate::composition) fn indeterminate(key: &CacheKey) -> Self {
-        tracing::debug!(%key, "a write may be older than a remove: taken as a remove");
-        Self::Removes(None)
+    /// A write that was not admitted.
+    pub(in crate::composition) fn refused(key: &CacheKey, refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Superseded => {
+                tracing::debug!(%key, "a write was older than what was done to the key since");
+                Self::Done
+            }
+            Refusal::Indeterminate => {
+                tracing::debug!(%key, "a write may be older than a remove: taken as a remove");
+                Self::Removes(None)
+            }
+        }
     }
 }
 

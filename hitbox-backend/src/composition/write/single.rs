@@ -11,7 +11,7 @@ use crate::{
         CompositionBackend, CompositionLayer, CompositionWritePolicy, RaceLoserPolicy,
         WriteObserved, WriteStep,
         admission::for_layer,
-        fences::{Accept, Effect, Origin, Permits, Share, TryPermit},
+        fences::{Effect, Origin, Permits, Share, TryPermit},
         flight::{Flight, Flights},
         layers::Handle,
         member::Member,
@@ -60,9 +60,8 @@ where
         let value = restamp_if_skewed(value);
         let fences = &self.layers.fences;
         let share = match fences.begin_write(key, value.created(), origin, Permits::IfFree) {
-            Accept::Apply(share) => share,
-            Accept::Superseded => return self.end_write(key, Ended::superseded(key)),
-            Accept::Indeterminate => return self.end_write(key, Ended::indeterminate(key)),
+            Ok(share) => share,
+            Err(refusal) => return self.end_write(key, Ended::refused(key, refusal)),
         };
         let mut writing = Writing {
             key,

@@ -104,8 +104,8 @@ async fn a_round_that_the_background_drops_has_failed() {
     sleep(HOUR).await;
     let rounds = offload.statistics().timed_out;
     assert!((120..260).contains(&rounds), "{rounds} rounds in an hour");
-    for owed in cache.pending_repairs() {
-        assert!(owed.attempts >= 30, "{owed:?}");
+    for repair in cache.pending_repairs() {
+        assert!(repair.attempts >= 30, "{repair:?}");
     }
     l1.heal();
     sleep(32 * SECOND).await;
