@@ -1,4 +1,4 @@
-//! What does a hit cost while a layer owes writes of other keys?
+//! What does a hit cost while repairs of other keys are pending?
 
 use std::process::ExitCode;
 

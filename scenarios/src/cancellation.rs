@@ -157,7 +157,7 @@ async fn remove(bench: &Bench) -> Outcome {
             stage
                 .expect_miss(&key, &format!("{when} and the next"))
                 .await?;
-            stage.expect_owed(&key, &[], &format!("{when} and the next"))?;
+            stage.expect_pending(&key, &[], &format!("{when} and the next"))?;
             expect_healed_by_write(&stage, &key, &when).await?;
         }
     }

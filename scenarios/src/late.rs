@@ -136,7 +136,7 @@ async fn slow_remove_then_write(bench: &Bench) -> Outcome {
         if fault == Fault::HangBeforeEffect && layers > 1 {
             // A layer that is a composition itself stamps the remove when it comes to it, after
             // the value was created, and so keeps the value out: forgotten, but not replaced.
-            stage.expect_owed(&key, &[], &when)?;
+            stage.expect_pending(&key, &[], &when)?;
             stage.expect_hit(&key, &new, slow.other(), &when).await?;
             continue;
         }

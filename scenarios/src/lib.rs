@@ -30,8 +30,8 @@ mod expiry;
 mod late;
 mod layer;
 mod nested;
-mod owed;
 mod pair;
+mod pending_repairs;
 mod reads;
 mod refill;
 mod removes;
@@ -57,7 +57,7 @@ const GROUPS: [&[Scenario]; 13] = [
     refill::SCENARIOS,
     writes::SCENARIOS,
     removes::SCENARIOS,
-    owed::SCENARIOS,
+    pending_repairs::SCENARIOS,
     repair::SCENARIOS,
     late::SCENARIOS,
     cancellation::SCENARIOS,

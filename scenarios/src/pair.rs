@@ -78,7 +78,7 @@ pub(super) struct Settings {
     pub(super) l1_ttl: Option<Duration>,
     pub(super) record_capacity: Option<NonZeroUsize>,
     pub(super) bulk: BulkForm,
-    /// `None`: nothing is repaired, so that what is owed can be looked at.
+    /// `None`: nothing is repaired, so that pending repairs can be looked at.
     pub(super) repair: Option<RepairPolicy>,
 }
 

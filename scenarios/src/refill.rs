@@ -60,7 +60,7 @@ async fn always_fills_l1(bench: &Bench) -> Outcome {
         .await?;
     stage.drain().await;
     stage.l1.holds(&key, &value, "after the refill").await?;
-    stage.expect_owed(&key, &[], "after the refill")?;
+    stage.expect_pending(&key, &[], "after the refill")?;
     stage.l2.faults.reads().always(Fault::FailBeforeEffect);
     stage.expect_hit(&key, &value, L1, "after the refill").await
 }

@@ -12,8 +12,8 @@ use hitbox_core::{CacheKey, CacheValue, Raw};
 use super::{
     Outcome, ensure,
     expected::confirming,
-    owed::failures,
     pair::Settings,
+    pending_repairs::failures,
     scenarios,
     stage::{Bench, Stage},
     started::promptly,
@@ -23,7 +23,7 @@ scenarios! { "repair":
     "a failed write is made up for when the layer is back" => failed_write,
     "a failed remove is made up for when the layer is back" => failed_remove,
     "a write that failed in both layers leaves nothing behind" => write_failed_in_both,
-    "what is owed is dropped when a later write takes its place" => superseded,
+    "a pending repair is dropped when a later write takes its place" => superseded,
     "a layer that hangs while it is repaired holds nobody up" => hanging_repair,
     "a read repairs where the background does not" => by_reads,
     "three levels repair each other" => nested,
@@ -45,31 +45,32 @@ fn repairing(bench: &Bench, repair: RepairPolicy) -> Stage {
     })
 }
 
-/// Waits until no layer owes the key any more.
+/// Waits until no repair of the key is pending.
 async fn until_repaired(stage: &Stage, key: &CacheKey) -> Outcome {
     let repaired = async {
-        while owes(stage, key) {
+        while is_pending(stage, key) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
     promptly(repaired, "the repair").await
 }
 
-fn owes(stage: &Stage, key: &CacheKey) -> bool {
-    let owed = stage.composed.cache.pending_repairs();
+fn is_pending(stage: &Stage, key: &CacheKey) -> bool {
+    let pending = stage.composed.cache.pending_repairs();
     let settled = |cause| cause == RepairCause::InDoubt;
-    owed.iter()
-        .any(|owed| owed.key == *key && !settled(owed.cause))
+    pending
+        .iter()
+        .any(|pending| pending.key == *key && !settled(pending.cause))
 }
 
 /// Waits until a repair of the key has been tried, and has failed.
 async fn until_tried(stage: &Stage, key: &CacheKey) -> Outcome {
     let tried = async {
         loop {
-            let owed = stage.composed.cache.pending_repairs();
-            if owed
+            let pending = stage.composed.cache.pending_repairs();
+            if pending
                 .iter()
-                .any(|owed| owed.key == *key && owed.attempts > 0)
+                .any(|pending| pending.key == *key && pending.attempts > 0)
             {
                 return;
             }
@@ -136,7 +137,9 @@ async fn failed_remove(bench: &Bench) -> Outcome {
         let removed = stage.composed.cache.remove(&key).await;
         ensure!(removed.is_err(), "a remove succeeded that {failing} failed");
         until_tried(&stage, &key).await?;
-        stage.expect_miss(&key, "while a remove is owed").await?;
+        stage
+            .expect_miss(&key, "while the repair of a remove is pending")
+            .await?;
         stage.layer(failing).faults.heal();
         until_repaired(&stage, &key).await?;
         let when = format!("after {failing} failed a remove ({fault:?}) and came back");
@@ -175,7 +178,7 @@ async fn superseded(bench: &Bench) -> Outcome {
         let newer = lasting("newer");
         stage.write(&key, &newer).await?;
         until_repaired(&stage, &key).await?;
-        let when = "after a write took the place of what was owed";
+        let when = "after a write took the place of a pending repair";
         stage.expect_settled(&key, &newer, when).await?;
     }
     Ok(())
@@ -217,11 +220,11 @@ async fn by_reads(bench: &Bench) -> Outcome {
         stage.layer(failing).faults.removes().next(1, fault);
         let removed = stage.composed.cache.remove(&key).await;
         ensure!(removed.is_err(), "a remove succeeded that {failing} failed");
-        stage.expect_owed(&key, &[failing], "before anybody reads")?;
-        let when = "after a read of a key that a remove is owed of";
+        stage.expect_pending(&key, &[failing], "before anybody reads")?;
+        let when = "after a read of a key whose remove is a pending repair";
         stage.expect_miss(&key, when).await?;
         stage.drain().await;
-        stage.expect_owed(&key, &[], when)?;
+        stage.expect_pending(&key, &[], when)?;
         expect_nothing(&stage, &key, when).await?;
     }
     let key = stage.key("written");

@@ -248,20 +248,22 @@ impl Stage {
     }
 
     /// Holds if exactly these layers have not confirmed the newest operation on the key.
-    pub(super) fn expect_owed(
+    pub(super) fn expect_pending(
         &self,
         key: &CacheKey,
         expected: &[CompositionLayer],
         when: &str,
     ) -> Outcome {
-        let owed = self.composed.cache.pending_repairs();
-        let of_key = owed.iter().filter(|owed| owed.key == *key);
-        let unconfirmed = of_key.filter(|owed| owed.cause == RepairCause::Unconfirmed);
-        let layers: Vec<_> = unconfirmed.map(|owed| owed.layer).collect();
+        let pending = self.composed.cache.pending_repairs();
+        let of_key = pending.iter().filter(|pending| pending.key == *key);
+        let unconfirmed = of_key.filter(|pending| pending.cause == RepairCause::Unconfirmed);
+        let layers: Vec<_> = unconfirmed.map(|pending| pending.layer).collect();
         if layers == expected {
             Ok(())
         } else {
-            Err(format!("{layers:?} owe the key {when}, not {expected:?}"))
+            Err(format!(
+                "{layers:?} have not confirmed the key {when}, not {expected:?}"
+            ))
         }
     }
 
@@ -274,7 +276,7 @@ impl Stage {
     ) -> Outcome {
         use hitbox_backend::conformance::Fault::FailBeforeEffect;
 
-        self.expect_owed(key, &[], when)?;
+        self.expect_pending(key, &[], when)?;
         for side in CompositionLayer::BOTH {
             self.layer(side).holds(key, value, when).await?;
             let others_reads = self.layer(side.other()).faults.reads();

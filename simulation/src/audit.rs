@@ -44,7 +44,7 @@ impl Execution {
         }
         if thoroughness == Thoroughness::Settle {
             if self.plan.setting.outer.repairs() == Repairs::ByReads {
-                self.check_nothing_is_owed()?;
+                self.check_nothing_is_pending()?;
             }
             for key in 0..self.plan.setting.keys {
                 self.check_a_write(key)?;
@@ -71,22 +71,28 @@ impl Execution {
         ))
     }
 
-    /// What is owed is bounded, and nothing is under way.
+    /// Pending repairs are bounded, and nothing is under way.
     fn check_record(&self, level: Level) -> Result<(), Violation> {
         let (Some(composition), Some(rules)) = (self.scene.composition(level), self.rules(level))
         else {
             return Ok(());
         };
-        let owed = composition.pending_repairs();
-        if let Some(owed) = owed.iter().find(|owed| owed.cause == RepairCause::InFlight) {
-            return Err(format!("nothing is under way, but on record is {owed:?}"));
+        let pending = composition.pending_repairs();
+        if let Some(pending) = pending
+            .iter()
+            .find(|pending| pending.cause == RepairCause::InFlight)
+        {
+            return Err(format!(
+                "nothing is under way, but on record is {pending:?}"
+            ));
         }
-        let number = |owed: &PendingRepair| self.scene.world.number_of(&owed.key);
-        let keys: HashSet<_> = owed.iter().map(number).collect();
+        let number = |pending: &PendingRepair| self.scene.world.number_of(&pending.key);
+        let keys: HashSet<_> = pending.iter().map(number).collect();
         match rules.memory {
-            Memory::OwesFew(capacity) if keys.len() > capacity.get() => {
-                Err(format!("{} keys are owed, over {capacity}", keys.len()))
-            }
+            Memory::OwesFew(capacity) if keys.len() > capacity.get() => Err(format!(
+                "{} keys have pending repairs, over {capacity}",
+                keys.len()
+            )),
             Memory::Ample | Memory::OwesFew(_) | Memory::ForgetsQuiet => Ok(()),
         }
     }
@@ -130,7 +136,7 @@ impl Execution {
             || self
                 .pending_repairs(level, key)
                 .iter()
-                .any(|owed| owed.layer == layer)
+                .any(|pending| pending.layer == layer)
     }
 
     /// A call that nothing disturbs, made and judged.
@@ -147,7 +153,7 @@ impl Execution {
     /// A read that nothing disturbs serves what the layers hold, and refills and repairs as it should.
     fn check_a_read(&mut self, key: usize) -> Result<(), Violation> {
         let before = self.held(Level::Outer, key)?;
-        let owed = self.pending_repairs(Level::Outer, key);
+        let pending = self.pending_repairs(Level::Outer, key);
         self.call_alone(Act::Read { key })?;
         let found = self.scene.reference().last_found(key);
         let after = self.held(Level::Outer, key)?;
@@ -165,13 +171,13 @@ impl Execution {
                 before.trusted,
             ));
         }
-        self.check_repairs_of_a_read(key, &owed, &before, &after)?;
-        if owed.iter().any(|owed| owed.layer == L1) && self.repairs_by_reads() {
+        self.check_repairs_of_a_read(key, &pending, &before, &after)?;
+        if pending.iter().any(|pending| pending.layer == L1) && self.repairs_by_reads() {
             return Ok(());
         }
         if self.plan.setting.outer.refill == RefillPolicy::Repair {
-            // What is owed, a repair of another kind may have brought up to date.
-            return match owed.is_empty() {
+            // A repair of another kind may have brought it up to date.
+            return match pending.is_empty() {
                 true => self.check_repairing_refill(key, &before, &after),
                 false => Ok(()),
             };
@@ -183,30 +189,30 @@ impl Execution {
         self.plan.setting.outer.repairs() == Repairs::ByReads
     }
 
-    /// Where reads repair, a layer that has not confirmed owes nothing any more. One that something may
+    /// Where reads repair, no repair of a layer that has not confirmed is pending any more. One that something may
     /// still reach late is left alone until then.
     fn check_repairs_of_a_read(
         &self,
         key: usize,
-        owed: &[PendingRepair],
+        pending: &[PendingRepair],
         before: &Held,
         after: &Held,
     ) -> Result<(), Violation> {
         if !self.repairs_by_reads() {
             return Ok(());
         }
-        let foreseen = Foreseen::from(before, owed, &self.plan.setting.outer);
-        for owed in owed {
-            let layer = owed.layer;
-            if owed.cause != RepairCause::Unconfirmed {
+        let foreseen = Foreseen::from(before, pending, &self.plan.setting.outer);
+        for pending in pending {
+            let layer = pending.layer;
+            if pending.cause != RepairCause::Unconfirmed {
                 continue;
             }
-            let owes = self.pending_repairs(Level::Outer, key).into_iter();
+            let now_pending = self.pending_repairs(Level::Outer, key).into_iter();
             let still =
                 |now: &PendingRepair| now.layer == layer && now.cause == RepairCause::Unconfirmed;
             let is_repaired =
                 self.came_true(&foreseen, layer, after) || self.was_refilled(layer, before, after);
-            if owes.into_iter().any(|now| still(&now)) || !is_repaired {
+            if now_pending.into_iter().any(|now| still(&now)) || !is_repaired {
                 return Err(format!(
                     "the read of k{key} did not repair {layer}, which holds {:?}",
                     after.layers[layer as usize].as_ref().map(name_of)
@@ -276,12 +282,14 @@ impl Execution {
         ))
     }
 
-    /// Reads have repaired whatever was owed, late effects included.
-    fn check_nothing_is_owed(&self) -> Result<(), Violation> {
+    /// Reads have made every pending repair, late effects included.
+    fn check_nothing_is_pending(&self) -> Result<(), Violation> {
         for key in 0..self.plan.setting.keys {
-            let owed = self.pending_repairs(Level::Outer, key);
-            if !owed.is_empty() {
-                return Err(format!("k{key} was read, and is still owed: {owed:?}"));
+            let pending = self.pending_repairs(Level::Outer, key);
+            if !pending.is_empty() {
+                return Err(format!(
+                    "k{key} was read, and its repair is still pending: {pending:?}"
+                ));
             }
         }
         Ok(())
@@ -294,7 +302,7 @@ impl Execution {
     }
 
     /// Whatever has happened: a write that nothing disturbs is read afterwards, and settles what was
-    /// owed.
+    /// pending.
     fn check_a_write(&mut self, key: usize) -> Result<(), Violation> {
         let draft = Draft {
             expire: None,
@@ -308,14 +316,14 @@ impl Execution {
             .into_iter()
             .filter(|layer| held.stamp(*layer) != written && !self.cannot_tell(*layer, &held))
             .count();
-        let owed = self.pending_repairs(Level::Outer, key).len();
+        let pending = self.pending_repairs(Level::Outer, key).len();
         let allowed = match self.plan.setting.outer.writes_both_layers() {
             true => 0,
             false => 1,
         };
-        if owed > allowed || lacking > allowed {
+        if pending > allowed || lacking > allowed {
             return Err(format!(
-                "after a write of k{key}, {owed} layers owe it and {lacking} lack it"
+                "after a write of k{key}, {pending} layers have not confirmed it and {lacking} lack it"
             ));
         }
         self.call_alone(Act::Read { key })?;

@@ -115,7 +115,7 @@ pub(super) enum Repairs {
 pub(super) enum Memory {
     /// All of them.
     Ample,
-    /// So few that may owe something that layers come to be distrusted as a whole.
+    /// So few pending repairs that layers come to be distrusted as a whole.
     OwesFew(NonZeroUsize),
     /// So few that are quiet that most are forgotten.
     ForgetsQuiet,
@@ -130,7 +130,7 @@ impl Memory {
         }
     }
 
-    /// What is forgotten when too much is owed is forgotten in the order of a hash map, unless the keys are
+    /// What is forgotten when too many repairs are pending is forgotten in the order of a hash map, unless the keys are
     /// of different shards; what is forgotten because it is quiet has to be of one shard.
     pub(super) const fn wants_other_keys_than(self, other: Self) -> bool {
         matches!(

@@ -61,7 +61,7 @@ impl Service {
     fn settle(&self) {
         eventually("all is written", || {
             let status = self.get("/status").body;
-            status.contains(r#""owed_to_redis":0,"#) && status.contains(r#""unfinished":0,"#)
+            status.contains(r#""pending_repairs":0,"#) && status.contains(r#""unfinished":0,"#)
         });
     }
 }
@@ -206,8 +206,8 @@ async fn the_end_waits_for_redis_but_not_for_ever() {
     assert!(began.elapsed() < Duration::from_secs(30));
     assert!(status.success(), "{said}");
     assert!(said.contains("drained: "), "{said}");
-    let owed = "not confirmed by Redis: primes:v1:limit=100";
-    assert!(said.contains(owed), "{said}");
+    let pending = "not confirmed by Redis: primes:v1:limit=100";
+    assert!(said.contains(pending), "{said}");
     // What Redis keeps waiting ends by its own deadline, before the service runs out of patience.
     assert!(!said.contains("not done"), "{said}");
 

@@ -86,10 +86,10 @@ impl Outcome {
         }
     }
 
-    /// How many routes the worker says the table is owed.
+    /// How many routes the worker says the table lacks.
     fn pending_repairs(&self) -> i32 {
-        let (_, owed) = self.said.split_once("the table is owed ").unwrap();
-        match owed.split_whitespace().next().unwrap() {
+        let (_, pending) = self.said.split_once("the table lacks ").unwrap();
+        match pending.split_whitespace().next().unwrap() {
             "nothing" => 0,
             number => number.parse().unwrap(),
         }

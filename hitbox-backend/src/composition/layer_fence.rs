@@ -20,8 +20,8 @@ pub enum FenceStays<E> {
         /// After this it may be emptied.
         left: Duration,
     },
-    /// While it was emptied the layer came to owe more than can be remembered once more. It has to
-    /// be emptied again.
+    /// While it was emptied, once more more repairs became pending than can be remembered. It has to be
+    /// emptied again.
     #[error("the layer has failed too many keys again while it was emptied: empty it once more")]
     FailedMeanwhile,
     /// It could not be emptied.
@@ -41,7 +41,7 @@ impl<E> From<CannotLift> for FenceStays<E> {
 impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
     /// The stamp at or below which nothing of a *forgotten* key is trusted in `layer`; `None` in normal operation.
     ///
-    /// Keys are forgotten when the layer comes to owe more of them than
+    /// Keys are forgotten when more of them have a pending repair of the layer than
     /// [`record_capacity`](super::CompositionPolicy::record_capacity). Other keys are served as ever, and so is
     /// what is written or refilled of these from then on. [`clear_layer_fence`](Self::clear_layer_fence) ends that.
     #[must_use]

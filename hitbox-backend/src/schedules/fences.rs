@@ -217,7 +217,7 @@ fn the_first_attempt_of_a_repeated_write_is_not_read() {
     a_write_arrives_late(name, Failure::Repeated);
 }
 
-/// There is no gap between what single keys owe and the fence for all of them.
+/// There is no gap between the fences of single keys and the fence for all of them.
 #[test]
 fn a_record_that_is_full_lets_nothing_through() {
     let name = "a read, and a record that comes to be full";

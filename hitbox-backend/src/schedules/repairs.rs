@@ -13,7 +13,7 @@ use crate::{CompositionPolicy, Operation, RefillPolicy, RepairPolicy};
 
 /// A pending repair that no job knows of would stay pending until the key is used again.
 #[test]
-fn what_comes_to_be_owed_as_a_repair_ends_is_repaired() {
+fn what_becomes_pending_as_a_repair_ends_is_repaired() {
     let name = "the end of a repair and a remove that fails";
     explore(name, Extent::Interruptions(3), |_| {
         let old = value();
@@ -91,7 +91,7 @@ fn a_repair_does_not_undo_a_remove() {
 
 /// The record says at any time what is true at that time, so its counts end where no repair is pending.
 #[test]
-fn reads_that_repair_together_leave_nothing_owed() {
+fn reads_that_repair_together_leave_nothing_pending() {
     explore("two repairs", Extent::Interruptions(3), |_| {
         let old = value();
         let cache = Cache::of(

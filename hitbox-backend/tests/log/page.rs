@@ -36,7 +36,7 @@ fn arguments(code: &str) -> &str {
     panic!("an event without an end: {code:.80}");
 }
 
-/// The name of a field as it is written: `%key`, `?pause`, `owed = ..`.
+/// The name of a field as it is written: `%key`, `?pause`, `pending = ..`.
 fn name(field: &str) -> &str {
     let name = field.split('=').next().unwrap_or(field);
     name.trim().trim_start_matches(['%', '?'])

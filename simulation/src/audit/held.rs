@@ -104,9 +104,9 @@ impl Execution {
     /// What the composition has on record of a key.
     pub(super) fn pending_repairs(&self, level: Level, key: usize) -> Vec<PendingRepair> {
         let composition = self.scene.composition(level);
-        let mut owed = composition.map_or_else(Vec::new, Composed::pending_repairs);
-        owed.retain(|owed| owed.key == self.scene.world.keys[key]);
-        owed
+        let mut pending = composition.map_or_else(Vec::new, Composed::pending_repairs);
+        pending.retain(|pending| pending.key == self.scene.world.keys[key]);
+        pending
     }
 
     pub(super) fn layer_fence(&self, level: Level, layer: CompositionLayer) -> Option<Stamp> {
@@ -114,18 +114,20 @@ impl Execution {
     }
 
     pub(super) fn held(&self, level: Level, key: usize) -> Result<Held, Violation> {
-        let owed = self.pending_repairs(level, key);
+        let pending = self.pending_repairs(level, key);
         let mut held = Held {
             layers: [None, None],
             trusted: [Trusted::Yes; 2],
         };
         for layer in CompositionLayer::BOTH {
             let (value, certain) = self.content(level, layer, key)?;
-            let owed = owed.iter().find(|owed| owed.layer == layer);
+            let pending = pending.iter().find(|pending| pending.layer == layer);
             let coarse = self.layer_fence(level, layer);
             held.trusted[layer as usize] = match value.as_ref().map(CacheValue::created) {
                 _ if !certain => Trusted::Unknown,
-                Some(created) if owed.is_some_and(|owed| created <= owed.fence) => Trusted::No,
+                Some(created) if pending.is_some_and(|pending| created <= pending.fence) => {
+                    Trusted::No
+                }
                 Some(created) if coarse.is_some_and(|fence| created <= fence) => Trusted::Unknown,
                 Some(_) | None => Trusted::Yes,
             };

@@ -17,7 +17,7 @@ use crate::{
     world::NO_CALL,
 };
 
-/// What each layer holds of a key once what it owes has been repaired.
+/// What each layer holds of a key once its pending repairs are done.
 pub(super) struct Foreseen {
     layers: [Prospect; 2],
     since: Instant,
@@ -37,12 +37,12 @@ impl Prospect {
 }
 
 impl Foreseen {
-    /// A layer that owes nothing is left as it is. One that owes keeps what it is trusted with, else is
+    /// A layer without a pending repair is left as it is. One that has one keeps what it is trusted with, else is
     /// given what the other is trusted with, and else loses the key.
-    pub(super) fn from(held: &Held, owed: &[PendingRepair], rules: &Rules) -> Self {
+    pub(super) fn from(held: &Held, pending: &[PendingRepair], rules: &Rules) -> Self {
         let layers = CompositionLayer::BOTH.map(|layer| {
-            let owes = owed.iter().any(|owed| owed.layer == layer);
-            if !owes {
+            let is_pending = pending.iter().any(|pending| pending.layer == layer);
+            if !is_pending {
                 return Prospect {
                     kept: held.layers[layer as usize].clone(),
                     copy: None,
@@ -120,7 +120,7 @@ impl Execution {
     }
 
     /// Nothing goes wrong and nothing arrives late any more: where the background repairs, nothing is
-    /// owed in the end, and each layer holds what it should.
+    /// pending in the end, and each layer holds what it should.
     pub(super) async fn check_settling(&mut self) -> Result<(), Violation> {
         self.scene.world.all_arrive();
         if self.dropped_deferred {
@@ -157,7 +157,7 @@ impl Execution {
     }
 
     /// A background that has dropped what it was to do later is told again when a key is used that is
-    /// owed.
+    /// pending.
     async fn remind(&mut self) -> Result<(), Violation> {
         self.dropped_deferred = false;
         self.scene.world.set_current_call(NO_CALL);
@@ -176,8 +176,8 @@ impl Execution {
     fn foresee(&self) -> Result<Vec<Option<Foreseen>>, Violation> {
         let of_key = |key| {
             let held = self.held(Level::Outer, key)?;
-            let owed = self.pending_repairs(Level::Outer, key);
-            let foreseen = Foreseen::from(&held, &owed, &self.plan.setting.outer);
+            let pending = self.pending_repairs(Level::Outer, key);
+            let foreseen = Foreseen::from(&held, &pending, &self.plan.setting.outer);
             Ok(Some(foreseen).filter(|_| !held.is_uncertain()))
         };
         (0..self.plan.setting.keys).map(of_key).collect()
@@ -203,10 +203,10 @@ impl Execution {
         let Some(composition) = self.scene.composition(level) else {
             return Ok(());
         };
-        let owed = composition.pending_repairs();
-        if composition.pending_repair_count() > 0 || !owed.is_empty() {
+        let pending = composition.pending_repairs();
+        if composition.pending_repair_count() > 0 || !pending.is_empty() {
             return Err(format!(
-                "nobody repairs what the {level:?} composition still owes: {owed:?}"
+                "nobody makes the pending repairs of the {level:?} composition: {pending:?}"
             ));
         }
         if self.plan.setting.forgets_writes() {
@@ -220,7 +220,7 @@ impl Execution {
                 && !held.is_uncertain()
             {
                 return Err(format!(
-                    "nothing is owed in the {level:?} composition, but of k{key} the layers hold {:?}",
+                    "no repair is pending in the {level:?} composition, but of k{key} the layers hold {:?}",
                     held.layers.map(|value| value.as_ref().map(name_of))
                 ));
             }

@@ -129,7 +129,7 @@ impl Service {
     }
 
     /// Closes, and checks that every write is accounted for: what the server does not hold, the
-    /// composition says that it owes.
+    /// composition lists as pending.
     async fn close(&mut self, deadline: Duration) -> Result<usize, Failure> {
         let began = Instant::now();
         let report = self.offload.close(deadline).await;
@@ -152,16 +152,16 @@ impl Service {
             usize::try_from(statistics.abandoned)? == report.unfinished.len(),
             "what was given up is reported",
         );
-        let owed: BTreeSet<String> = self
+        let pending: BTreeSet<String> = self
             .composed
             .pending_repairs()
             .into_iter()
-            .map(|owed| owed.key.as_text().to_owned())
+            .map(|pending| pending.key.as_text().to_owned())
             .collect();
         let missing = self.missing().await?;
-        let told = missing.iter().all(|missing| owed.contains(missing));
+        let told = missing.iter().all(|missing| pending.contains(missing));
         let record = &mut self.record;
-        record.expect(told, "what the server lacks is listed as owed");
+        record.expect(told, "what the server lacks is listed as pending");
         if !missing.is_empty() {
             record.lost(format!(
                 "{} of {WRITES} writes to the server, all listed",

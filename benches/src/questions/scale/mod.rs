@@ -1,4 +1,4 @@
-//! How costs grow: with keys, with the size of values, with levels, with tasks, with what layers owe.
+//! How costs grow: with keys, with the size of values, with levels, with tasks, with the repairs that are pending.
 
 pub mod keys;
 pub mod levels;

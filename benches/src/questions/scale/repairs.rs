@@ -1,7 +1,7 @@
-//! What does a hit cost while a layer owes writes?
+//! What does a hit cost while repairs are pending?
 //!
 //! In an outage most of what is read was written before it, and both layers have it; what is written
-//! meanwhile is owed. A hit of a key that is itself owed is a question of its own.
+//! meanwhile is a pending repair. A hit of a key that has a pending repair itself is a question of its own.
 
 use std::{num::NonZeroUsize, rc::Rc, sync::Arc};
 
@@ -20,7 +20,7 @@ use crate::{
     runtime,
 };
 
-/// How many keys a layer may owe.
+/// How many repairs may be pending.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(1 << 21).expect("not zero");
 
 /// Of L1, which evicts nothing.
@@ -38,14 +38,14 @@ fn write_others(runtime: &Runtime, cache: &impl Backend, others: usize) -> Resul
     })
 }
 
-fn check(owed: usize, expected: usize) -> Result<(), Failure> {
-    if owed == expected {
+fn check(pending: usize, expected: usize) -> Result<(), Failure> {
+    if pending == expected {
         return Ok(());
     }
-    Err(format!("L2 owes {owed} keys, not {expected}").into())
+    Err(format!("{pending} repairs of L2 are pending, not {expected}").into())
 }
 
-/// Hits of keys that both layers have confirmed, while L2 fails and owes so many others. Repairs are
+/// Hits of keys that both layers have confirmed, while L2 fails, and so many others have pending repairs. Repairs are
 /// tried in the background, by default settings, and fail.
 fn hits_in_outage(runtime: &Rc<Runtime>, others: usize) -> Result<Runner, Failure> {
     let l2 = Switched::new(moka(10_000)?);
@@ -59,8 +59,8 @@ fn hits_in_outage(runtime: &Rc<Runtime>, others: usize) -> Result<Runner, Failur
     Ok(hits::<Text>(runtime, cache, keys, order))
 }
 
-/// Hits of keys in L1 that L2 owes, and so many others with them. Nothing is repaired.
-fn hits_of_owed(runtime: &Rc<Runtime>, others: usize) -> Result<Runner, Failure> {
+/// Hits of keys in L1 whose repairs in L2 are pending, and so many others with them. Nothing is repaired.
+fn hits_of_pending(runtime: &Rc<Runtime>, others: usize) -> Result<Runner, Failure> {
     let policy = CompositionPolicy::new()
         .repair(RepairPolicy::Never)
         .record_capacity(CAPACITY);
@@ -72,7 +72,7 @@ fn hits_of_owed(runtime: &Rc<Runtime>, others: usize) -> Result<Runner, Failure>
     typed_hits::<Text>(runtime, cache, Size::ONE_KB)
 }
 
-/// Hits in a composition whose layers owe nothing.
+/// Hits in a composition without pending repairs.
 fn healthy_hits(runtime: &Rc<Runtime>) -> Result<Runner, Failure> {
     let cache = moka(10_000)?.compose(moka(10_000)?, DisabledOffload);
     typed_hits::<Text>(runtime, cache, Size::ONE_KB)
@@ -82,7 +82,7 @@ type Hits = fn(&Rc<Runtime>, usize) -> Result<Runner, Failure>;
 
 /// With so many others, beside the same with none.
 fn beside_none(what: &str, hits: Hits, others: usize) -> Case {
-    let name = format!("scale_repairs/{what}/{others} other keys owed, against none");
+    let name = format!("scale_repairs/{what}/{others} other repairs pending, against none");
     let case = Case::contest(name, move || {
         let runtime = runtime()?;
         let floor = hits(&runtime, 0)?;
@@ -91,17 +91,17 @@ fn beside_none(what: &str, hits: Hits, others: usize) -> Case {
     if others <= 10_000 { case.quick() } else { case }
 }
 
-/// An outage with more and more owed; hits of what is owed itself.
+/// An outage with more and more pending; hits of keys that have a pending repair themselves.
 #[must_use]
 pub fn cases() -> Vec<Case> {
     let in_outage = "hit of confirmed keys, L2 down";
-    let of_owed = "hit of owed keys";
-    let owed = Case::contest(
-        format!("scale_repairs/{of_owed}/against nothing owed"),
+    let of_pending = "hit of keys with a pending repair";
+    let pending = Case::contest(
+        format!("scale_repairs/{of_pending}/against none pending"),
         || {
             let runtime = runtime()?;
             let floor = healthy_hits(&runtime)?;
-            Ok(Contest::between(hits_of_owed(&runtime, 0)?, floor))
+            Ok(Contest::between(hits_of_pending(&runtime, 0)?, floor))
         },
     );
     // None against none: by how much two that are the same differ.
@@ -109,9 +109,9 @@ pub fn cases() -> Vec<Case> {
     let mut cases: Vec<_> = others
         .map(|others| beside_none(in_outage, hits_in_outage, others))
         .into();
-    cases.push(owed.quick());
+    cases.push(pending.quick());
     let others = [100, 1_000, 10_000, 100_000, 1_000_000];
-    cases.extend(others.map(|others| beside_none(of_owed, hits_of_owed, others)));
+    cases.extend(others.map(|others| beside_none(of_pending, hits_of_pending, others)));
     let uncounted = cases.into_iter().map(|case| case.counts(Counts::Nothing));
     uncounted.collect()
 }

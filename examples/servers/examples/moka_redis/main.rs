@@ -43,7 +43,7 @@
 //!   moka for up to 30 seconds, and one that is just making it brings it back to Redis. Whoever has
 //!   kept a response, as its `cache-control` permits, is not told.
 //! - Without Redis, reports are made and kept in moka; nothing fails but removals, which cannot be
-//!   certain (503). `curl http://127.0.0.1:3000/status` tells what Redis is owed.
+//!   certain (503). `curl http://127.0.0.1:3000/status` tells how many keys Redis has not confirmed.
 //! - Ctrl-C and SIGTERM end the service in good order: the requests under way may finish, then what
 //!   runs in the background. What came to nothing is said; here Redis had stopped answering:
 //!

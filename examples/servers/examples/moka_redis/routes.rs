@@ -51,7 +51,7 @@ async fn remove(State(reports): State<Arc<Reports>>, Path(limit): Path<usize>) -
 #[derive(Serialize)]
 struct Status {
     /// Reports that Redis is not trusted with, because it has not confirmed a write or a removal.
-    owed_to_redis: usize,
+    pending_repairs: usize,
     background: Background,
 }
 
@@ -64,7 +64,7 @@ struct Background {
 async fn status(State(reports): State<Arc<Reports>>) -> Json<Status> {
     let background = reports.offload.statistics();
     Json(Status {
-        owed_to_redis: reports.cache.pending_repairs().len(),
+        pending_repairs: reports.cache.pending_repairs().len(),
         background: Background {
             unfinished: background.pending + background.running,
             completed: background.completed,

@@ -20,16 +20,16 @@
 //! ```text
 //! $ sled_dynamodb --endpoint http://127.0.0.1:39203 --directory one
 //! 1000 jobs done: 876 routes from sled, 0 from dynamodb, 124 computed; 1366289 minutes of driving, planned in 6.095 s
-//! the table is owed nothing
+//! the table lacks nothing
 //! $ sled_dynamodb --endpoint http://127.0.0.1:39203 --directory one
 //! 1000 jobs done: 1000 routes from sled, 0 from dynamodb, 0 computed; 1366289 minutes of driving, planned in 0.401 s
-//! the table is owed nothing
+//! the table lacks nothing
 //! $ sled_dynamodb --endpoint http://127.0.0.1:39203 --directory another
 //! 1000 jobs done: 849 routes from sled, 151 from dynamodb, 0 computed; 1366289 minutes of driving, planned in 3.264 s
-//! the table is owed nothing
+//! the table lacks nothing
 //! ```
 //!
-//! Without the table the worker goes on. It says what the table is owed, and a later run brings it
+//! Without the table the worker goes on. It says what the table lacks, and a later run brings it
 //! over as soon as its jobs need it, because the composition asks the table in the background for what
 //! sled has answered, and repairs what it lacks:
 //!
@@ -38,10 +38,10 @@
 //! going on without the table: dynamodb: open: unavailable: connection failed: connection refused
 //! 1000 jobs done: 873 routes from sled, 0 from dynamodb, 127 computed; 1366289 minutes of driving, planned in 5.534 s
 //! the table cannot be used: dynamodb: open: unavailable: connection failed: connection refused
-//! the table is owed 120 routes, which sled has for a later run to bring
+//! the table lacks 120 routes, which sled has for a later run to bring
 //! $ sled_dynamodb --endpoint http://127.0.0.1:39203 --directory third
 //! 1000 jobs done: 1000 routes from sled, 0 from dynamodb, 0 computed; 1366289 minutes of driving, planned in 0.356 s
-//! the table is owed nothing
+//! the table lacks nothing
 //! ```
 //!
 //! Ctrl-C ends it after the jobs that have begun.
@@ -139,16 +139,16 @@ async fn settle(cache: &Cache, offload: &OffloadManager) {
         println!("not done within {PATIENCE:?}: {unfinished}");
     }
     match cache.pending_repairs().len() {
-        0 if usable.is_ok() => println!("the table is owed nothing"),
+        0 if usable.is_ok() => println!("the table lacks nothing"),
         // What earlier runs left behind is not known while the table cannot be asked.
         0 => {}
-        owed => {
-            println!("the table is owed {owed} routes, which sled has for a later run to bring");
+        pending => {
+            println!("the table lacks {pending} routes, which sled has for a later run to bring");
         }
     }
 }
 
-/// Asks once more for what the table is owed: what a read finds in sled alone, it copies over.
+/// Asks once more for what the table lacks: what a read finds in sled alone, it copies over.
 async fn bring_over(cache: &Cache) {
     for repair in cache.pending_repairs() {
         let mut context = CacheContext::default().boxed();

@@ -41,7 +41,7 @@ pub(in crate::composition) struct Fences {
     layer_fences: [LayerFence; 2],
     /// How many keys may have a repair pending, over all shards.
     capacity: usize,
-    dirty: Count,
+    pending_keys: Count,
     /// What of that can be repaired.
     pending: Arc<Pending>,
     /// Counts the ends of writes and removes; a refill compares it to tell whether one has ended
@@ -63,7 +63,7 @@ impl Fences {
             standing: Count::default(),
             layer_fences: Default::default(),
             capacity: capacity.get(),
-            dirty: Count::default(),
+            pending_keys: Count::default(),
             pending: Arc::default(),
             ends: AtomicU64::new(0),
             tasks: AtomicU64::new(0),
@@ -130,7 +130,7 @@ impl Fences {
         let mut delta = CountDelta::default();
         let result = change(&mut delta);
         self.standing.apply(delta.fenced);
-        self.dirty.apply(delta.pending);
+        self.pending_keys.apply(delta.pending);
         self.pending.apply(&delta);
         result
     }
@@ -155,7 +155,7 @@ impl Fences {
 
     /// How many keys have a repair pending, with no operation under way.
     pub(in crate::composition) fn pending_repair_count(&self) -> usize {
-        self.dirty.get()
+        self.pending_keys.get()
     }
 
     /// Called after a repair of a key may have become pending, outside the shard's lock.
@@ -225,11 +225,11 @@ impl Fences {
 
     /// When too many repairs are pending, a fence of the layer takes their place.
     fn bound_pending_repairs(&self) {
-        if self.dirty.get() <= self.capacity {
+        if self.pending_keys.get() <= self.capacity {
             return;
         }
         self.settle_all_lapsed();
-        if self.dirty.get() <= self.capacity {
+        if self.pending_keys.get() <= self.capacity {
             return;
         }
         let now = Stamp::now();

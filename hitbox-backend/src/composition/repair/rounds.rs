@@ -63,7 +63,7 @@ struct Repairer<L1, L2, O> {
     pace: RepairBackoff,
 }
 
-/// From now on, whatever the layers come to owe is repaired in the background.
+/// From now on, every repair that becomes pending is made in the background.
 pub(in crate::composition) fn in_background<L1, L2, O>(
     layers: &Arc<Layers<L1, L2>>,
     offload: &Arc<O>,

@@ -104,13 +104,13 @@ async fn a_copy_that_is_dropped_midway_may_yet_take_effect() {
     memory[1].write(&keys[0], value("v")).await.unwrap();
     l1.writes().always(Fault::HangAfterEffect);
     assert!(poll_immediate(cache.read_many(&keys)).await.is_none());
-    let owed = cache.pending_repairs();
-    assert_eq!(owed.len(), 1);
+    let pending = cache.pending_repairs();
+    assert_eq!(pending.len(), 1);
     assert_eq!(
-        (&owed[0].key, owed[0].layer),
+        (&pending[0].key, pending[0].layer),
         (&keys[0], CompositionLayer::L1)
     );
-    assert_eq!(owed[0].cause, RepairCause::InDoubt);
+    assert_eq!(pending[0].cause, RepairCause::InDoubt);
     // The turns are free again.
     l1.heal();
     assert!(cache.remove(&keys[0]).now_or_never().unwrap().is_ok());

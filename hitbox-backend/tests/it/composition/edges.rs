@@ -97,7 +97,7 @@ async fn bulk_read_refills_do_not_deadlock_the_default_offload_manager() {
     offload.drain().await;
     assert!(
         removed.is_ok() && began.elapsed() < Duration::from_secs(5),
-        "remove in 5 s: {}; drained after {:?}; {:?}; owed: {}",
+        "remove in 5 s: {}; drained after {:?}; {:?}; pending: {}",
         removed.is_ok(),
         began.elapsed(),
         offload.statistics(),
@@ -123,7 +123,7 @@ async fn bulk_race_writes_do_not_deadlock_the_default_offload_manager() {
     assert_eq!(
         (missing, offload.statistics().timed_out),
         (0, 0),
-        "owed {}",
+        "pending {}",
         cache.pending_repairs().len()
     );
 }
@@ -319,10 +319,10 @@ async fn refills_without_an_answer_are_bounded_by_the_record_capacity() {
         }
         took.push(began.elapsed().as_millis());
     }
-    let owed = cache.pending_repairs().len();
+    let pending = cache.pending_repairs().len();
     assert!(
-        owed <= 65,
-        "{owed} records at capacity 64; ms for each 1,000 reads: {took:?}"
+        pending <= 65,
+        "{pending} records at capacity 64; ms for each 1,000 reads: {took:?}"
     );
 }
 
@@ -482,7 +482,7 @@ async fn an_operation_that_reaches_a_layer_as_the_bulk_call_ends_is_not_lost() {
     assert_eq!(
         text(&found),
         Some("b"),
-        "owed: {:?}",
+        "pending: {:?}",
         cache.pending_repairs()
     );
 }

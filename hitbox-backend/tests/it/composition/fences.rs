@@ -83,7 +83,7 @@ async fn a_full_record_becomes_one_coarse_fence() {
 }
 
 #[tokio::test]
-async fn owed_removes_are_bounded_too() {
+async fn pending_removes_are_bounded_too() {
     const CAPACITY: usize = 32;
     let Stage { cache, l1, l2: _ } = stage(CAPACITY);
     for number in 0..2 * CAPACITY {
@@ -144,8 +144,11 @@ async fn a_refill_of_a_key_whose_remove_is_forgotten_is_skipped() {
 async fn the_wait_for_late_effects_passes() {
     let Stage { cache, l1, l2: _ } = stage(8);
     let causes = || {
-        let owed = cache.pending_repairs();
-        owed.into_iter().map(|owed| owed.cause).collect::<Vec<_>>()
+        let pending = cache.pending_repairs();
+        pending
+            .into_iter()
+            .map(|pending| pending.cause)
+            .collect::<Vec<_>>()
     };
     l1.writes().next(1, Fault::FailAfterEffect);
     cache.write(&key(0), value("one")).await.unwrap();

@@ -35,7 +35,7 @@ async fn what_has_arrived_late_is_not_served_when_nothing_can_arrive_any_more() 
 /// Nothing was written through this composition, so there is nothing that a late refill could undo, and
 /// nothing to repair: also if the time of the one runs out while another is under way.
 #[tokio::test(start_paused = true)]
-async fn refills_of_what_was_never_written_here_leave_nothing_owed() {
+async fn refills_of_what_was_never_written_here_leave_nothing_pending() {
     let (l1, faults) = FaultyBackend::new(MemoryBackend::new());
     let cache = l1.compose(MemoryBackend::new(), DisabledOffload);
     let key = CacheKey::from_pair("key", "k");

@@ -1,4 +1,4 @@
-//! A layer that came to owe more than can be remembered is trusted again once it has been emptied, and
+//! A layer of which more repairs were pending than can be remembered is trusted again once it has been emptied, and
 //! not before that is sound (G3, G4).
 
 use std::{cell::Cell, convert::Infallible, num::NonZeroUsize, sync::Arc, time::Duration};
@@ -211,7 +211,7 @@ async fn what_single_keys_owe_stays() {
             .cache
             .pending_repairs()
             .iter()
-            .any(|owed| owed.key == key(KEYS))
+            .any(|pending| pending.key == key(KEYS))
     );
     assert!(stage.memory[0].read(&key(KEYS)).await.unwrap().is_some());
     assert_eq!(stage.cache.read(&key(KEYS)).await.unwrap(), None);

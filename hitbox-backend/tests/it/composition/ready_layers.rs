@@ -65,12 +65,12 @@ fn composed<W: CompositionWritePolicy>(write: W) -> (Composed<W>, [Faults; 2]) {
     (composed, [faults_of_l1, faults_of_l2])
 }
 
-/// The layers that owe something.
-fn owing<W: CompositionWritePolicy>(composed: &Composed<W>) -> Vec<CompositionLayer> {
+/// The layers that have not confirmed.
+fn unconfirmed<W: CompositionWritePolicy>(composed: &Composed<W>) -> Vec<CompositionLayer> {
     composed
         .pending_repairs()
         .iter()
-        .map(|owed| owed.layer)
+        .map(|pending| pending.layer)
         .collect()
 }
 
@@ -96,7 +96,7 @@ async fn a_layer_that_fails_is_bypassed() {
             composed.write(&key(), value("old")).await.unwrap();
             faults[failing].writes().next(1, fault);
             answer(composed.try_write(&key(), value("new"))).unwrap();
-            assert_eq!(owing(&composed), [layer], "{fault:?}");
+            assert_eq!(unconfirmed(&composed), [layer], "{fault:?}");
             assert_eq!(held(&composed).unwrap(), "new", "{fault:?}");
         }
     }
@@ -109,7 +109,7 @@ async fn policies_decide_as_they_do_with_futures() {
         policy: impl Fn() -> W,
         failing: usize,
         succeeds: bool,
-        owes: &[CompositionLayer],
+        expected: &[CompositionLayer],
     ) {
         for at_once in [true, false] {
             let (composed, faults) = composed(policy());
@@ -136,7 +136,7 @@ async fn policies_decide_as_they_do_with_futures() {
                 outcome
             };
             assert_eq!(outcome.is_ok(), succeeds, "at once: {at_once}");
-            assert_eq!(owing(&composed), owes, "at once: {at_once}");
+            assert_eq!(unconfirmed(&composed), expected, "at once: {at_once}");
         }
     }
     check(OptimisticParallelWritePolicy::new, 0, true, &[L1]).await;
@@ -285,8 +285,12 @@ async fn a_write_that_is_dropped_midway_is_on_record() {
         Attempt::Pending(rest) => drop(rest),
         other @ (Attempt::Ready(_) | Attempt::WouldBlock(_)) => panic!("not begun: {other:?}"),
     }
-    let owed = composed.pending_repairs();
-    assert!(owed.iter().any(|owed| owed.layer == CompositionLayer::L2));
+    let pending = composed.pending_repairs();
+    assert!(
+        pending
+            .iter()
+            .any(|pending| pending.layer == CompositionLayer::L2)
+    );
     // L1 has it, or neither: never what L2 holds.
     assert_eq!(held(&composed).unwrap(), "new");
     composed.l1().remove(&key()).await.unwrap();
@@ -302,8 +306,12 @@ async fn a_panic_gives_the_turns_back() {
         let _ = composed.try_write(&key(), value("new"));
     }));
     assert!(written.is_err());
-    let owed = composed.pending_repairs();
-    assert!(owed.iter().any(|owed| owed.layer == CompositionLayer::L2));
+    let pending = composed.pending_repairs();
+    assert!(
+        pending
+            .iter()
+            .any(|pending| pending.layer == CompositionLayer::L2)
+    );
     let removed = tokio::time::timeout(Duration::from_secs(10), composed.remove(&key())).await;
     removed.unwrap().unwrap();
     assert_eq!(held(&composed), None);
@@ -402,7 +410,7 @@ async fn a_write_that_reaches_no_layer_hides_what_they_hold() {
     let (composed, _) = composed(Forgetful);
     composed.l2().write(&key(), value("old")).await.unwrap();
     composed.write(&key(), value("new")).await.unwrap();
-    assert_eq!(owing(&composed), [L1, L2]);
+    assert_eq!(unconfirmed(&composed), [L1, L2]);
     assert_eq!(held(&composed), None);
 }
 
@@ -490,9 +498,12 @@ async fn a_refill_that_fails_is_not_the_readers_failure() {
     l1.writes().next(1, Fault::FailAfterEffect);
     assert_eq!(held(&composed).unwrap(), "new");
     // What has taken effect may yet do so again.
-    let owed = composed.pending_repairs();
-    let owed: Vec<_> = owed.iter().map(|owed| (owed.layer, owed.cause)).collect();
-    assert_eq!(owed, [(CompositionLayer::L1, RepairCause::InDoubt)]);
+    let pending = composed.pending_repairs();
+    let pending: Vec<_> = pending
+        .iter()
+        .map(|pending| (pending.layer, pending.cause))
+        .collect();
+    assert_eq!(pending, [(CompositionLayer::L1, RepairCause::InDoubt)]);
 }
 
 #[tokio::test]

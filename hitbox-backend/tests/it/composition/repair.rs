@@ -73,7 +73,7 @@ async fn held(memory: &MemoryBackend, number: usize) -> Option<CacheValue<Raw>> 
 const HOUR: Duration = Duration::from_secs(3_600);
 
 #[tokio::test(start_paused = true)]
-async fn repairs_slow_down_while_they_fail_and_end_when_nothing_is_owed() {
+async fn repairs_slow_down_while_they_fail_and_end_when_nothing_is_pending() {
     let Stage {
         cache, l1, offload, ..
     } = stage();
@@ -200,7 +200,7 @@ async fn a_bulk_read_repairs_with_the_background_disabled() {
         !cache
             .pending_repairs()
             .iter()
-            .any(|owed| unconfirmed(owed.cause))
+            .any(|pending| unconfirmed(pending.cause))
     );
 }
 
@@ -336,7 +336,7 @@ async fn what_others_have_written_since_is_left_alone() {
         !cache
             .pending_repairs()
             .iter()
-            .any(|owed| unconfirmed(owed.cause))
+            .any(|pending| unconfirmed(pending.cause))
     );
 }
 

@@ -158,7 +158,7 @@ async fn an_outage_that_ended_otherwise_does_not_slow_down_the_next_repairs() {
     cache.write(&key(0), value()).await.unwrap();
     sleep(300 * SECOND).await;
     l1.heal();
-    // Takes the place of what was owed: no repair has succeeded.
+    // Takes the place of the pending repair: no repair has succeeded.
     cache.write(&key(0), value()).await.unwrap();
     sleep(HOUR).await;
     assert_eq!(cache.pending_repairs(), []);

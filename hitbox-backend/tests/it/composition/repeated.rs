@@ -87,9 +87,11 @@ impl Stage {
     }
 
     fn causes(&self) -> Vec<(CompositionLayer, RepairCause)> {
-        let owed = self.cache.pending_repairs().into_iter();
-        let of_key = owed.filter(|owed| owed.key == key());
-        of_key.map(|owed| (owed.layer, owed.cause)).collect()
+        let pending = self.cache.pending_repairs().into_iter();
+        let of_key = pending.filter(|pending| pending.key == key());
+        of_key
+            .map(|pending| (pending.layer, pending.cause))
+            .collect()
     }
 }
 

@@ -95,13 +95,13 @@ fn read_in_parallel() -> (
     (l1.compose_with(l2, DisabledOffload, policy), faults)
 }
 
-fn owing<O: Offload<'static>, R, W>(
+fn unconfirmed<O: Offload<'static>, R, W>(
     composed: &CompositionBackend<Faulty, Remote, O, R, W>,
 ) -> Vec<CompositionLayer> {
     composed
         .pending_repairs()
         .iter()
-        .map(|owed| owed.layer)
+        .map(|pending| pending.layer)
         .collect()
 }
 
@@ -111,7 +111,7 @@ async fn each_policy_decides_by_what_both_layers_made_of_it() {
         policy: W,
         failing: &[CompositionLayer],
         blamed: Option<CompositionLayer>,
-        owes: &[CompositionLayer],
+        expected: &[CompositionLayer],
         writes_of_l2: usize,
     ) {
         let (composed, faults) = written_by(policy);
@@ -123,7 +123,7 @@ async fn each_policy_decides_by_what_both_layers_made_of_it() {
         let outcome = composed.write(&key(), value("new")).await;
         let error = outcome.err();
         assert_eq!(error.and_then(|error| error.layer()), blamed, "{failing:?}");
-        assert_eq!(owing(&composed), owes, "{failing:?}");
+        assert_eq!(unconfirmed(&composed), expected, "{failing:?}");
         let writes = composed.l2().writes.load(Ordering::Relaxed);
         assert_eq!(writes, writes_of_l2, "{failing:?}");
     }
@@ -174,7 +174,7 @@ async fn dropped_while_l2_is_waited_for_l2_is_bypassed() {
     let mut write = composed.write(&key, value("new"));
     assert!(futures::poll!(&mut write).is_pending());
     drop(write);
-    assert_eq!(owing(&composed), [L2]);
+    assert_eq!(unconfirmed(&composed), [L2]);
     composed.l1().remove(&key).await.unwrap();
     assert_eq!(held(&composed.l2().inner).unwrap(), "old");
     assert_eq!(held(&composed), None);

@@ -59,11 +59,11 @@ async fn a_hung_layer_costs_its_deadline_and_then_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_write_or_remove_that_was_skipped_is_owed_and_what_it_missed_is_not_served() {
+async fn a_write_or_remove_that_was_skipped_is_pending_and_what_it_missed_is_not_served() {
     let (l2, faults) = guarded();
     // Memory that forgets stands for one that evicts: only L2 could still answer.
     let (l1, l1_faults) = FaultyBackend::new(MemoryBackend::new());
-    // What is owed is looked at; a read would repair it.
+    // Pending repairs are looked at; a read would repair it.
     let policy = CompositionPolicy::new()
         .refill(RefillPolicy::Never)
         .repair(RepairPolicy::Never);
@@ -82,11 +82,13 @@ async fn a_write_or_remove_that_was_skipped_is_owed_and_what_it_missed_is_not_se
     assert_eq!(faults.writes().calls() + faults.removes().calls(), sent);
 
     // Nothing was sent, so nothing can arrive late: only that it is not confirmed stands.
-    let owed = cache.pending_repairs();
-    assert_eq!(owed.len(), 2);
+    let pending = cache.pending_repairs();
+    assert_eq!(pending.len(), 2);
     assert!(
-        owed.iter().all(|one| one.cause == RepairCause::Unconfirmed),
-        "{owed:?}"
+        pending
+            .iter()
+            .all(|one| one.cause == RepairCause::Unconfirmed),
+        "{pending:?}"
     );
 
     faults.heal();
@@ -104,13 +106,13 @@ async fn a_write_or_remove_that_was_skipped_is_owed_and_what_it_missed_is_not_se
     );
     cache.write(&changed, value(3)).await.unwrap();
     assert_eq!(payload(cache.read(&changed).await), Some(3));
-    let still_owed: Vec<_> = cache
+    let still_pending: Vec<_> = cache
         .pending_repairs()
         .into_iter()
         .map(|one| one.key)
         .collect();
     assert_eq!(
-        still_owed,
+        still_pending,
         [removed],
         "what was never sent is guarded against"
     );

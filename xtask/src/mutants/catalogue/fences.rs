@@ -130,7 +130,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         guarantee: "G3",
-        mistake: "a repair takes what an dirty layer holds for what it should hold",
+        mistake: "a repair takes what a dirty layer holds for what it should hold",
         file: "hitbox-backend/src/composition/repair.rs",
         right: "Ok(found?.filter(|value| may_be_served(A::LAYER, value, snapshot, &moment)))",
         wrong: "{ let _ = (snapshot, moment); found }",

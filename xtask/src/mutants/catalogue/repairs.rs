@@ -1,4 +1,4 @@
-//! What a layer owes.
+//! Pending repairs.
 
 use super::{FENCES, LATE_EFFECTS, MODEL, SCENARIOS, SCHEDULED_FENCES, SCHEDULED_REPAIRS};
 use crate::mutants::Mutant;
@@ -17,7 +17,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         guarantee: "G4",
-        mistake: "reads snapshot a layer that owes",
+        mistake: "reads trust a layer that has not confirmed",
         file: "hitbox-backend/src/composition/admission.rs",
         right: "!value.is_expired_at(moment) && snapshot.allows(layer, value.created())",
         wrong: "{ let _ = (layer, snapshot); !value.is_expired_at(moment) }",
@@ -79,7 +79,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         guarantee: "G4",
-        mistake: "what single keys owe is forgotten before the layer is distrusted",
+        mistake: "the pending repairs of single keys are forgotten before the layer has its fence",
         file: "hitbox-backend/src/composition/fences/layer_fence.rs",
         right: "        let before = self.stamp.fetch_max(now.as_micros(), Ordering::AcqRel);
         if before == 0 {
@@ -111,7 +111,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         guarantee: "G4",
-        mistake: "nobody looks at what has come to be owed as repairs end",
+        mistake: "nobody looks at what has become pending as repairs end",
         file: "hitbox-backend/src/composition/fences/pending.rs",
         right: "LeaseProgress::Begun => pending.call_for_repairs(),",
         wrong: "LeaseProgress::Begun => {}",
@@ -119,7 +119,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         guarantee: "G4",
-        mistake: "a layer owes for ever what nobody has written or removed",
+        mistake: "a repair is pending for ever of what nobody has written or removed",
         file: "hitbox-backend/src/composition/fences/key_state.rs",
         right: "            Some(_) if self.doubt_ended_beneath => LayerSync::Unverified,",
         wrong: "            _ if self.doubt_ended_beneath => LayerSync::Unverified,",

@@ -42,12 +42,12 @@ where
     /// Nothing older than what has settled, unless the layer is on record for it.
     fn check_what_layers_hold(&self) -> Result<(), String> {
         let floor = self.history.floor();
-        let owed = self.cache.pending_repairs();
+        let pending = self.cache.pending_repairs();
         for layer in CompositionLayer::BOTH {
-            let owes = owed.iter().any(|owed| owed.layer == layer);
+            let is_pending = pending.iter().any(|pending| pending.layer == layer);
             if let Some(held) = self.held(layer)
                 && held < floor
-                && !owes
+                && !is_pending
             {
                 return Err(format!(
                     "{layer} holds {held} though {floor} has settled, and is not on record: {}",
@@ -70,18 +70,18 @@ where
         self.history.check()
     }
 
-    /// Repairs that nothing disturbs any more leave nothing owed.
+    /// Repairs that nothing disturbs any more leave nothing pending.
     fn check_that_debts_end(&mut self) -> Result<(), String> {
         match self.repairs {
             Repairs::Never | Repairs::ByReads => return Ok(()),
             Repairs::InBackground(_) => self.gates.allow_deferrals(8),
         }
-        // Whoever meets a debt that nobody sees to calls for its repair.
+        // A read that meets a pending repair which nobody makes calls for it.
         self.add(Act::Read(Form::Single));
         self.finish(&mut InOrder);
         if self.unconfirmed() > 0 {
             return Err(format!(
-                "debts do not end: {:?}",
+                "repairs stay pending: {:?}",
                 self.cache.pending_repairs()
             ));
         }
@@ -90,15 +90,15 @@ where
     }
 
     fn unconfirmed(&self) -> usize {
-        let owed = self.cache.pending_repairs();
-        let unconfirmed = owed
+        let pending = self.cache.pending_repairs();
+        let unconfirmed = pending
             .iter()
-            .filter(|owed| owed.cause == RepairCause::Unconfirmed);
+            .filter(|pending| pending.cause == RepairCause::Unconfirmed);
         unconfirmed.count()
     }
 
     /// Whatever happened: a write that succeeds in both layers is read afterwards, and nothing is
-    /// owed any more.
+    /// pending any more.
     fn check_that_a_write_heals(&mut self) -> Result<(), String> {
         self.add(Act::Write(Age::New, Form::Single));
         self.finish(&mut InOrder);
@@ -107,16 +107,16 @@ where
             .into_iter()
             .filter(|layer| self.held(*layer) != Some(floor))
             .count();
-        let owed = self.unconfirmed();
+        let pending = self.unconfirmed();
         match self.writes {
-            Writes::BothLayers if owed > 0 || lacking > 0 => {
+            Writes::BothLayers if pending > 0 || lacking > 0 => {
                 return Err(format!(
-                    "after a write {owed} layers owe and {lacking} lack its value"
+                    "after a write {pending} layers have not confirmed and {lacking} lack its value"
                 ));
             }
-            Writes::OneLayer if owed != 1 || lacking > 1 => {
+            Writes::OneLayer if pending != 1 || lacking > 1 => {
                 return Err(format!(
-                    "after a write of one layer {owed} owe and {lacking} lack it"
+                    "after a write of one layer {pending} have not confirmed and {lacking} lack it"
                 ));
             }
             Writes::BothLayers | Writes::OneLayer => {}

@@ -1,4 +1,4 @@
-//! All schedules of an operation and the repair of what an earlier one has left owed.
+//! All schedules of an operation and the repair that an earlier one has left pending.
 
 use hitbox_backend::{
     CompositionLayer, CompositionPolicy, CompositionReadPolicy, CompositionWritePolicy,
@@ -25,7 +25,7 @@ fn failures(repairs: Repairs) -> &'static [Failure] {
     }
 }
 
-/// What leaves a layer owing, and what is done while it is repaired.
+/// What leaves a repair pending, and what is done while it is repaired.
 struct Story {
     failed: Act,
     failing: CompositionLayer,

@@ -62,7 +62,7 @@ pub(crate) enum Writes {
     OneLayer,
 }
 
-/// How debts are seen to.
+/// Who makes the pending repairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Repairs {
     Never,

@@ -18,7 +18,7 @@ use super::{
     stage::{Bench, Stage},
 };
 
-scenarios! { "owed":
+scenarios! { "pending repairs":
     "a layer that failed a write is bypassed until the next write" => failed_write,
     "a write that failed in both layers hides the old value" => write_failed_in_both,
     "a layer that failed a write is healed by a refill" => healed_by_refill,
@@ -26,7 +26,7 @@ scenarios! { "owed":
     "a layer that failed a remove is bypassed until the next remove" => failed_remove,
     "a layer that failed a remove is bypassed until the next write" => failed_remove_then_write,
     "a remove that failed in both layers hides the old value" => remove_failed_in_both,
-    "more is owed than can be remembered" => too_much_is_owed,
+    "more repairs are pending than can be remembered" => too_many_are_pending,
 }
 
 pub(super) const FAILURES: [Fault; 2] = [Fault::FailBeforeEffect, Fault::FailAfterEffect];
@@ -38,8 +38,8 @@ pub(super) fn failures() -> impl Iterator<Item = (CompositionLayer, Fault)> {
         .flat_map(|side| FAILURES.into_iter().map(move |fault| (side, fault)))
 }
 
-/// The layers that owe a write that these have confirmed.
-fn owing(confirmed: &[CompositionLayer]) -> Vec<CompositionLayer> {
+/// The layers that have not confirmed a write, if these have.
+fn unconfirmed(confirmed: &[CompositionLayer]) -> Vec<CompositionLayer> {
     let mut layers = CompositionLayer::BOTH.to_vec();
     layers.retain(|layer| !confirmed.contains(layer));
     layers
@@ -57,7 +57,11 @@ async fn write_over(
     // What it returns is another scenario's business.
     let _depends_on_the_policy = stage.try_write(key, new).await;
     let confirmed = confirming(stage.write, &[failing]);
-    stage.expect_owed(key, &owing(&confirmed), "after a layer failed a write")?;
+    stage.expect_pending(
+        key,
+        &unconfirmed(&confirmed),
+        "after a layer failed a write",
+    )?;
     Ok(confirmed)
 }
 
@@ -111,7 +115,7 @@ async fn write_failed_in_both(bench: &Bench) -> Outcome {
         ensure!(written.is_err(), "a write succeeded that failed in both");
         let when = "after both failed a write";
         stage.expect_miss(&key, when).await?;
-        stage.expect_owed(&key, &[L1, L2], when)?;
+        stage.expect_pending(&key, &[L1, L2], when)?;
         for side in CompositionLayer::BOTH {
             stage.layer(side).faults.heal();
         }
@@ -135,7 +139,7 @@ async fn healed_by_refill(bench: &Bench) -> Outcome {
         expect_new_or_nothing(&stage, &key, &new, &confirmed, when).await?;
         stage.drain().await;
         if confirmed.is_empty() {
-            stage.expect_owed(&key, &[L1, L2], "where nothing could be refilled")?;
+            stage.expect_pending(&key, &[L1, L2], "where nothing could be refilled")?;
         } else {
             stage.expect_settled(&key, &new, "after a refill").await?;
         }
@@ -158,7 +162,11 @@ async fn healed_by_repair(bench: &Bench) -> Outcome {
         stage.drain().await;
         let l2_was_not_asked = failing == L2 && stage.read == ReadKind::Sequential;
         if confirmed.is_empty() || l2_was_not_asked {
-            stage.expect_owed(&key, &owing(&confirmed), "where nothing could be repaired")?;
+            stage.expect_pending(
+                &key,
+                &unconfirmed(&confirmed),
+                "where nothing could be repaired",
+            )?;
         } else {
             stage.expect_settled(&key, &new, "after a repair").await?;
         }
@@ -182,7 +190,7 @@ async fn remove_with(
         "a remove succeeded that failed in {failing}"
     );
     let when = format!("after {failing} failed a remove ({fault:?})");
-    stage.expect_owed(&key, &[failing], &when)?;
+    stage.expect_pending(&key, &[failing], &when)?;
     if fault == Fault::FailBeforeEffect {
         stage.layer(failing).holds(&key, &old, &when).await?;
     }
@@ -198,7 +206,7 @@ async fn failed_remove(bench: &Bench) -> Outcome {
         let key = remove_with(&stage, failing, fault).await?;
         stage.remove(&key).await?;
         let when = "after the next remove";
-        stage.expect_owed(&key, &[], when)?;
+        stage.expect_pending(&key, &[], when)?;
         stage.layer(failing).holds_nothing(&key, when).await?;
         stage.expect_miss(&key, when).await?;
     }
@@ -241,11 +249,11 @@ async fn remove_failed_in_both(bench: &Bench) -> Outcome {
         .expect_miss(&key, "after both failed a remove")
         .await?;
     stage.remove(&key).await?;
-    stage.expect_owed(&key, &[], "after the next remove")?;
+    stage.expect_pending(&key, &[], "after the next remove")?;
     stage.expect_miss(&key, "after the next remove").await
 }
 
-async fn too_much_is_owed(bench: &Bench) -> Outcome {
+async fn too_many_are_pending(bench: &Bench) -> Outcome {
     let stage = bench.stage_with(Settings {
         record_capacity: NonZeroUsize::new(4),
         ..Settings::default()
@@ -267,8 +275,11 @@ async fn too_much_is_owed(bench: &Bench) -> Outcome {
             );
         }
         removes.heal();
-        let owed = stage.composed.cache.pending_repairs().len();
-        ensure!(owed <= 4, "{owed} keys are remembered, and room is for 4");
+        let pending = stage.composed.cache.pending_repairs().len();
+        ensure!(
+            pending <= 4,
+            "{pending} keys are remembered, and room is for 4"
+        );
         for key in &keys {
             let when = "after more removes failed than can be remembered";
             stage.expect_miss(key, when).await?;
