@@ -21,6 +21,7 @@ const FAILS_AGAIN: Check = Check::Test(
 );
 const FENCES: Check = Check::Test("hitbox-backend", "it", "composition::fences::");
 const READY_LAYERS: Check = Check::Test("hitbox-backend", "it", "composition::ready_layers::");
+const EXPIRED_LAYERS: Check = Check::Test("hitbox-backend", "it", "composition::expired_layers::");
 const BEGUN_LAYERS: Check = Check::Test("hitbox-backend", "it", "composition::begun_layers::");
 const WAITING_FOR_L2: Check = Check::Test("hitbox-backend", "it", "composition::waiting_for_l2::");
 const LATE_EFFECTS: Check = Check::Test("hitbox-backend", "it", "composition::late_effects::");

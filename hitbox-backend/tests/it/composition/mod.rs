@@ -7,6 +7,7 @@ mod bulk_races;
 mod bulk_reads;
 mod cooperation;
 mod edges;
+mod expired_layers;
 mod failures;
 mod fences;
 mod foreign_policies;

@@ -1,6 +1,6 @@
 //! How long a value lives.
 
-use super::{BEGUN_LAYERS, CORE, MODEL, SCENARIOS, STORED_FORM};
+use super::{BEGUN_LAYERS, CORE, EXPIRED_LAYERS, MODEL, SCENARIOS, STORED_FORM};
 use crate::mutants::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
@@ -18,7 +18,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "hitbox-backend/src/composition/admission.rs",
         right: "!value.is_expired_at(moment) && snapshot.allows(layer, value.created())",
         wrong: "{ let _ = moment; snapshot.allows(layer, value.created()) }",
-        check: SCENARIOS,
+        check: EXPIRED_LAYERS,
     },
     Mutant {
         guarantee: "G1",
