@@ -92,6 +92,23 @@ impl BackendError {
         }
     }
 
+    /// A setting that cannot work: `detail` names it, in back-ticks, and says what to do.
+    ///
+    /// ```
+    /// use hitbox_backend::BackendError;
+    ///
+    /// let error = BackendError::invalid_configuration("sled".into(), "`path` is missing: name a directory");
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "sled: open: invalid configuration: `path` is missing: name a directory",
+    /// );
+    /// ```
+    #[must_use]
+    pub fn invalid_configuration(label: BackendLabel, detail: impl Into<String>) -> Self {
+        let kind = BackendErrorKind::InvalidConfiguration;
+        Self::new(kind, Operation::Open, label).with_detail(detail)
+    }
+
     /// The same failure, with a sentence for whoever reads the log.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {

@@ -9,8 +9,8 @@
 //! - [`OffloadManager`] runs what should happen without making a caller wait.
 //!
 //! The adapters are crates of their own (`hitbox-moka`, `hitbox-sled`, `hitbox-redis`, `hitbox-dynamodb`); none
-//! knows another. To write one, implement [`Backend`], keep its contract, and run the suite of the feature `conformance` on
-//! it.
+//! knows another. To write one, implement [`Backend`], over a store of bytes with a [`byte_store::Codec`], and run the
+//! suite of the feature `conformance` on it.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -47,6 +47,7 @@
 //! | `conformance` | [`conformance`]: the suite that every adapter must pass, and backends for tests |
 
 mod backend;
+pub mod byte_store;
 mod cacheable;
 mod capabilities;
 #[cfg(feature = "chaos")]
@@ -78,6 +79,7 @@ pub mod wrapper;
 pub use backend::{
     Attempt, Backend, ReadAttempt, ReadOutcome, WriteAttempt, note_outcome, note_outcome_at,
 };
+pub use byte_store::StoreSettings;
 pub use cacheable::Cacheable;
 pub use capabilities::Capabilities;
 pub use composition::{

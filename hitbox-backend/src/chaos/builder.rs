@@ -1,11 +1,10 @@
 use super::{
     Chaos, ChaosBackend, Script,
-    invalid::invalid,
     script::Scripts,
     state::Shared,
     target::{PerTarget, Target},
 };
-use crate::{Backend, BackendResult};
+use crate::{Backend, BackendError, BackendResult};
 
 /// The settings of a [`ChaosBackend`]: from [`ChaosBackend::builder`].
 #[derive(Debug)]
@@ -93,9 +92,9 @@ impl<B: Backend> ChaosBuilder<B> {
             .into_iter()
             .map(|target| settings.of(target).check(target))
             .chain(scripts.iter().map(Script::check));
-        checks
-            .try_for_each(|checked| checked)
-            .map_err(|detail| invalid(&label, &detail))?;
+        checks.try_for_each(|checked| checked).map_err(|detail| {
+            BackendError::invalid_configuration(label.clone(), format!("chaos: {detail}"))
+        })?;
         let mut waiting = Scripts::default();
         for script in scripts {
             waiting.add(script);

@@ -3,10 +3,9 @@ use std::{fmt, sync::Arc};
 use super::{
     FaultKind, Script,
     injection::Injection,
-    invalid::invalid,
     state::{Mode, Shared},
 };
-use crate::BackendResult;
+use crate::{BackendError, BackendResult};
 
 /// Controls a [`ChaosBackend`](super::ChaosBackend) while it is in use, and tells what it did.
 /// Clones control the same one.
@@ -45,9 +44,10 @@ impl ChaosHandle {
     /// [`InvalidConfiguration`](crate::BackendErrorKind::InvalidConfiguration) for a fault that the
     /// operation cannot meet; nothing is added then.
     pub fn script(&self, script: Script) -> BackendResult<()> {
-        script
-            .check()
-            .map_err(|detail| invalid(&self.shared.label, &detail))?;
+        script.check().map_err(|detail| {
+            let label = self.shared.label.clone();
+            BackendError::invalid_configuration(label, format!("chaos: {detail}"))
+        })?;
         self.shared.state().scripts.add(script);
         Ok(())
     }

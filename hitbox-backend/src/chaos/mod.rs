@@ -107,7 +107,6 @@ mod fault;
 mod gate;
 mod handle;
 mod injection;
-mod invalid;
 mod late;
 mod script;
 mod settings;

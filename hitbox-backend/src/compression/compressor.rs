@@ -42,6 +42,20 @@ pub trait Compressor: Send + Sync + fmt::Debug {
     fn decompress(&self, compressed: &[u8], limit: usize) -> Result<Vec<u8>, CompressionError>;
 }
 
+impl<C: Compressor + ?Sized> Compressor for &C {
+    fn id(&self) -> CompressorId {
+        (**self).id()
+    }
+
+    fn compress(&self, payload: &[u8]) -> Result<Vec<u8>, CompressionError> {
+        (**self).compress(payload)
+    }
+
+    fn decompress(&self, compressed: &[u8], limit: usize) -> Result<Vec<u8>, CompressionError> {
+        (**self).decompress(compressed, limit)
+    }
+}
+
 /// Stores payloads as they are.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoCompression;

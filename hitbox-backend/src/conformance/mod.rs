@@ -42,66 +42,60 @@
 //! use async_trait::async_trait;
 //! use bytes::Bytes;
 //! use hitbox_backend::{
-//!     Backend, BackendError, BackendErrorKind, BackendResult, Capabilities, DeleteStatus, Operation,
-//!     ReadOutcome, compression::NoCompression, conformance::Subject, stored_form,
+//!     Backend, BackendResult, Capabilities, DeleteStatus, ReadOutcome, StoreSettings,
+//!     byte_store::{Codec, Prepared}, conformance::Subject,
 //! };
 //! use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
 //!
 //! /// Stands for the server or the file that holds the bytes.
 //! type Store = Arc<Mutex<HashMap<String, Bytes>>>;
 //!
-//! struct StoreBackend(Store);
+//! struct StoreBackend(Store, Codec);
+//!
+//! impl StoreBackend {
+//!     fn new(store: Store) -> Self {
+//!         let mut capabilities = Capabilities::default();
+//!         capabilities.persistent = true;
+//!         Self(store, Codec::new(StoreSettings::new(), "store", capabilities).unwrap())
+//!     }
+//! }
 //!
 //! #[async_trait]
 //! impl Backend for StoreBackend {
 //!     async fn read(&self, key: &CacheKey) -> ReadOutcome {
-//!         let Some(stored) = self.0.lock().unwrap().get(key.as_text()).cloned() else {
-//!             return Ok(None);
-//!         };
-//!         match stored_form::decode(&stored) {
-//!             Ok(value) => Ok(Some(value).filter(|value| !value.is_expired())),
-//!             Err(rejection) => {
-//!                 self.reject(key, rejection);
-//!                 Ok(None)
-//!             }
-//!         }
+//!         let stored = self.0.lock().unwrap().get(key.as_text()).cloned();
+//!         Ok(stored.and_then(|stored| self.1.accept(key, stored)))
 //!     }
 //!
 //!     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-//!         let stored = stored_form::encode(&value, &NoCompression).map_err(|error| {
-//!             BackendError::new(BackendErrorKind::Internal, Operation::Write, self.label())
-//!                 .with_source(error)
-//!         })?;
-//!         self.0.lock().unwrap().insert(key.as_text().to_owned(), stored);
-//!         Ok(())
+//!         match self.1.prepare(&value) {
+//!             Prepared::Put { stored, .. } => {
+//!                 self.0.lock().unwrap().insert(key.as_text().to_owned(), stored);
+//!                 Ok(())
+//!             }
+//!             Prepared::Clear { outcome } => self.remove(key).await.and(outcome),
+//!         }
 //!     }
 //!
 //!     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
 //!         Ok(DeleteStatus::from(&self.0.lock().unwrap().remove(key.as_text())))
 //!     }
 //!
-//!     fn label(&self) -> BackendLabel {
-//!         BackendLabel::new_static("store")
-//!     }
-//!
-//!     fn capabilities(&self) -> Capabilities {
-//!         let mut capabilities = Capabilities::default();
-//!         capabilities.persistent = true;
-//!         capabilities
-//!     }
+//!     fn label(&self) -> BackendLabel { self.1.label().clone() }
+//!     fn capabilities(&self) -> Capabilities { self.1.capabilities().clone() }
 //! }
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! let store = Store::default();
 //! let injected = Arc::clone(&store);
 //! let reopened = Store::default();
-//! Subject::new(Arc::new(StoreBackend(store)))
+//! Subject::new(Arc::new(StoreBackend::new(store)))
 //!     .corrupt_with(move |key, bytes| {
 //!         injected.lock().unwrap().insert(key.as_text().to_owned(), bytes.into());
 //!         async {}
 //!     })
 //!     .reopen_with(move || {
-//!         let backend = StoreBackend(Arc::clone(&reopened));
+//!         let backend = StoreBackend::new(Arc::clone(&reopened));
 //!         async { Arc::new(backend) as Arc<dyn Backend> }
 //!     })
 //!     .assert_conforms()

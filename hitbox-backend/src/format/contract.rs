@@ -105,6 +105,24 @@ pub trait Format: Send + Sync + fmt::Debug {
     fn decode(&self, payload: &[u8], visit: &mut Visit<'_>) -> Result<(), FormatError>;
 }
 
+impl<F: Format + ?Sized> Format for &F {
+    fn id(&self) -> FormatId {
+        (**self).id()
+    }
+
+    fn is_self_describing(&self) -> bool {
+        (**self).is_self_describing()
+    }
+
+    fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>, FormatError> {
+        (**self).encode(value)
+    }
+
+    fn decode(&self, payload: &[u8], visit: &mut Visit<'_>) -> Result<(), FormatError> {
+        (**self).decode(payload, visit)
+    }
+}
+
 /// Lets a [`Visit`] stand where the formats' generic functions take a seed.
 pub(super) struct VisitSeed<'a, 'v>(pub(super) &'a mut Visit<'v>);
 

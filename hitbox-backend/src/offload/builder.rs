@@ -4,7 +4,7 @@ use hitbox_core::BackendLabel;
 use tokio::runtime::Handle;
 
 use super::{OffloadManager, manager::Limits};
-use crate::{BackendError, BackendErrorKind, BackendResult, Operation};
+use crate::{BackendError, BackendResult};
 
 /// The bounds of an [`OffloadManager`].
 #[derive(Clone, Debug)]
@@ -68,9 +68,9 @@ impl OffloadManagerBuilder {
     ///
     /// # Errors
     ///
-    /// [`BackendErrorKind::InvalidConfiguration`] if `max_running` or `task_timeout` is zero, if no
-    /// runtime was given and this is not called inside one, or if the runtime's time driver is not
-    /// enabled.
+    /// [`InvalidConfiguration`](crate::BackendErrorKind::InvalidConfiguration) if `max_running` or
+    /// `task_timeout` is zero, if no runtime was given and this is not called inside one, or if the
+    /// runtime's time driver is not enabled.
     pub fn build(self) -> BackendResult<OffloadManager> {
         if self.max_running == 0 {
             return Err(invalid(
@@ -110,10 +110,5 @@ fn has_time_driver(runtime: &Handle) -> bool {
 }
 
 fn invalid(detail: &str) -> BackendError {
-    BackendError::new(
-        BackendErrorKind::InvalidConfiguration,
-        Operation::Open,
-        BackendLabel::new_static("offload"),
-    )
-    .with_detail(detail)
+    BackendError::invalid_configuration(BackendLabel::new_static("offload"), detail)
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 use tokio::time::timeout;
 
-use super::{always_wait, forward_properties, invalid};
+use super::{always_wait, forward_properties};
 use crate::{
     Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome,
     note_outcome,
@@ -64,8 +64,8 @@ impl<B: Backend> Deadline<B> {
     /// [`InvalidConfiguration`](BackendErrorKind::InvalidConfiguration) if it is zero.
     pub fn new(inner: B, within: Duration) -> BackendResult<Self> {
         if within.is_zero() {
-            return Err(invalid(
-                &inner,
+            return Err(BackendError::invalid_configuration(
+                inner.label(),
                 "the deadline is 0, nothing would ever be done in time: use a millisecond or more",
             ));
         }
@@ -83,8 +83,8 @@ impl<B: Backend> Deadline<B> {
     /// [`InvalidConfiguration`](BackendErrorKind::InvalidConfiguration) if it is zero.
     pub fn changes_within(mut self, within: Duration) -> BackendResult<Self> {
         if within.is_zero() {
-            return Err(invalid(
-                &self.inner,
+            return Err(BackendError::invalid_configuration(
+                self.inner.label(),
                 "the deadline of changes is 0, nothing would ever be written in time: use a millisecond or more",
             ));
         }

@@ -72,13 +72,11 @@
 mod circuit_breaker;
 mod deadline;
 mod forward;
-mod invalid;
 mod retry;
 
 use std::time::Duration;
 
 use crate::{Backend, BackendResult};
-use invalid::invalid;
 
 pub(crate) use forward::{always_wait, forward_properties};
 

@@ -43,7 +43,7 @@ fn assert_cheap_miss<T: Cacheable>(
 ) {
     let raw = Raw::new(Bytes::copy_from_slice(payload), encoding);
     let value = CacheValue::loaded(raw, Stamp::now());
-    let store = ByteStore::new(&BincodeFormat).with_largest_decoded(limit);
+    let store = ByteStore::with_largest_decoded(&BincodeFormat, limit);
     store.put(stored_form::encode(&value, &NoCompression).unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -432,7 +432,7 @@ fn assert_one_allocation_per_pointer<T: Cacheable>(limit: usize) {
         Raw::new(Bytes::from(payload), encoded(FormatId::BINCODE)),
         Stamp::now(),
     );
-    let store = ByteStore::new(&BincodeFormat).with_largest_decoded(limit);
+    let store = ByteStore::with_largest_decoded(&BincodeFormat, limit);
     store.put(stored_form::encode(&value, &NoCompression).unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -468,7 +468,7 @@ fn small_boxes_are_no_more_than_the_limit_has_pointers() {
 fn assert_read<T: Cacheable + PartialEq>(value: T, limit: usize) {
     let value = CacheValue::loaded(Arc::new(value), Stamp::now());
     for format in [&BincodeFormat as &'static dyn Format, &PostcardFormat] {
-        let store = ByteStore::new(format).with_largest_decoded(limit);
+        let store = ByteStore::with_largest_decoded(format, limit);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
@@ -509,7 +509,7 @@ fn lists_of_short_elements_are_refused_where_they_are_not_read() {
         &PostcardFormat,
         &JsonFormat,
     ] {
-        let store = ByteStore::new(format).with_largest_decoded(limit);
+        let store = ByteStore::with_largest_decoded(format, limit);
         let list = LinkedList::from_iter(vec![1_u8; most + 3]);
         let value = CacheValue::loaded(Arc::new(list), Stamp::now());
         let refusal = runtime.block_on(store.set(&key, value)).unwrap_err();

@@ -5,40 +5,37 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use bytes::Bytes;
 use hitbox_backend::{
-    Backend, BackendError, BackendErrorKind, BackendResult, Capabilities, Compressor, DeleteStatus,
-    Format, Operation, ReadOutcome, Rejection, Rejections, compression::NoCompression, stored_form,
+    Backend, BackendResult, Capabilities, Compressor, DeleteStatus, Format, ReadOutcome, Rejection,
+    StoreSettings,
+    byte_store::{Codec, Prepared},
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
 
-/// Holds one entry, whatever the key, and counts what it has rejected.
+/// Holds one entry, whatever the key.
 pub(crate) struct ByteStore {
     stored: Mutex<Option<Bytes>>,
-    format: &'static dyn Format,
-    compressor: &'static dyn Compressor,
-    largest_decoded: usize,
-    rejections: Rejections,
+    codec: Codec,
 }
 
 #[allow(dead_code, reason = "each test file uses some of these")]
 impl ByteStore {
     pub(crate) fn new(format: &'static dyn Format) -> Self {
+        Self::with(StoreSettings::new().value_format(format))
+    }
+
+    pub(crate) fn with_largest_decoded(format: &'static dyn Format, bytes: usize) -> Self {
+        Self::with(
+            StoreSettings::new()
+                .value_format(format)
+                .largest_decoded(bytes),
+        )
+    }
+
+    pub(crate) fn with(settings: StoreSettings) -> Self {
         Self {
             stored: Mutex::new(None),
-            format,
-            compressor: &NoCompression,
-            largest_decoded: Capabilities::DEFAULT_LARGEST_DECODED,
-            rejections: Rejections::default(),
+            codec: Codec::new(settings, "bytes", Capabilities::default()).unwrap(),
         }
-    }
-
-    pub(crate) fn with_compressor(mut self, compressor: &'static dyn Compressor) -> Self {
-        self.compressor = compressor;
-        self
-    }
-
-    pub(crate) fn with_largest_decoded(mut self, bytes: usize) -> Self {
-        self.largest_decoded = bytes;
-        self
     }
 
     pub(crate) fn put(&self, stored: Bytes) {
@@ -50,36 +47,28 @@ impl ByteStore {
     }
 
     pub(crate) fn rejected(&self, rejection: Rejection) -> u64 {
-        self.rejections.count(rejection)
+        self.codec.rejections().count(rejection)
     }
 
     pub(crate) fn rejected_in_all(&self) -> u64 {
-        self.rejections.total()
+        self.codec.rejections().total()
     }
 }
 
 #[async_trait]
 impl Backend for ByteStore {
     async fn read(&self, key: &CacheKey) -> ReadOutcome {
-        let Some(stored) = self.stored() else {
-            return Ok(None);
-        };
-        match stored_form::decode(&stored) {
-            Ok(value) => Ok(Some(value).filter(|value| !value.is_expired())),
-            Err(rejection) => {
-                self.reject(key, rejection);
-                Ok(None)
-            }
-        }
+        let stored = self.stored();
+        Ok(stored.and_then(|stored| self.codec.accept(key, stored)))
     }
 
     async fn write(&self, _key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        let stored = stored_form::encode(&value, self.compressor).map_err(|error| {
-            BackendError::new(BackendErrorKind::Internal, Operation::Write, self.label())
-                .with_source(error)
-        })?;
-        self.put(stored);
-        Ok(())
+        let (stored, outcome) = match self.codec.prepare(&value) {
+            Prepared::Put { stored, .. } => (Some(stored), Ok(())),
+            Prepared::Clear { outcome } => (None, outcome),
+        };
+        *self.stored.lock().unwrap() = stored;
+        outcome
     }
 
     async fn remove(&self, _key: &CacheKey) -> BackendResult<DeleteStatus> {
@@ -88,24 +77,22 @@ impl Backend for ByteStore {
     }
 
     fn label(&self) -> BackendLabel {
-        BackendLabel::new_static("bytes")
+        self.codec.label().clone()
     }
 
     fn value_format(&self) -> &dyn Format {
-        self.format
+        self.codec.value_format()
     }
 
     fn compressor(&self) -> &dyn Compressor {
-        self.compressor
+        self.codec.compressor()
     }
 
     fn capabilities(&self) -> Capabilities {
-        let mut capabilities = Capabilities::default();
-        capabilities.largest_decoded = self.largest_decoded;
-        capabilities
+        self.codec.capabilities().clone()
     }
 
-    fn reject(&self, _key: &CacheKey, rejection: Rejection) {
-        self.rejections.record(rejection);
+    fn reject(&self, key: &CacheKey, rejection: Rejection) {
+        self.codec.reject(key, rejection);
     }
 }

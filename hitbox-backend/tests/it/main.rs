@@ -4,6 +4,7 @@
 
 mod byte_store;
 mod chaos;
+mod codec;
 mod composition;
 mod compression;
 mod conformance;

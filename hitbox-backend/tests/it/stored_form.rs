@@ -10,7 +10,7 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use hitbox_backend::{
     BincodeFormat, CacheBackend, Cacheable, Compressor, Format, JsonFormat, PostcardFormat,
-    Rejection,
+    Rejection, StoreSettings,
     compression::{GzipCompressor, Lz4Compressor, NoCompression, ZstdCompressor},
     stored_form::{self, HEADER_LENGTH},
 };
@@ -101,7 +101,8 @@ fn store_of<T: Cacheable>(
     compressor: &'static dyn Compressor,
     value: CacheValue<T>,
 ) -> Bytes {
-    let store = ByteStore::new(format).with_compressor(compressor);
+    let settings = StoreSettings::new().value_format(format);
+    let store = ByteStore::with(settings.compressor(compressor));
     block_on(store.set(&key(), value.shared())).unwrap();
     store.stored().unwrap()
 }

@@ -11,7 +11,7 @@ use std::{fmt, future::Future};
 use async_trait::async_trait;
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 
-use super::{always_wait, forward_properties, invalid};
+use super::{always_wait, forward_properties};
 use crate::{
     Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome,
     note_outcome,
@@ -110,7 +110,7 @@ impl<B: Backend> CircuitBreaker<B> {
     /// the message names it.
     pub fn new(inner: B, config: CircuitBreakerConfig) -> BackendResult<Self> {
         if let Some(defect) = config.defect() {
-            return Err(invalid(&inner, defect));
+            return Err(BackendError::invalid_configuration(inner.label(), defect));
         }
         let label = inner.label();
         Ok(Self {

@@ -8,9 +8,10 @@ use std::{collections::HashSet, future::Future};
 use async_trait::async_trait;
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 
-use super::{always_wait, forward_properties, invalid};
+use super::{always_wait, forward_properties};
 use crate::{
-    Backend, BackendResult, DeleteStatus, Operation, ReadOutcome, note_outcome, repeated::Answer,
+    Backend, BackendError, BackendResult, DeleteStatus, Operation, ReadOutcome, note_outcome,
+    repeated::Answer,
 };
 use bulk::Bulk;
 use series::Series;
@@ -108,7 +109,7 @@ impl<B: Backend> Retry<B> {
     /// work; the message names it.
     pub fn new(inner: B, config: RetryConfig) -> BackendResult<Self> {
         match config.defect() {
-            Some(defect) => Err(invalid(&inner, defect)),
+            Some(defect) => Err(BackendError::invalid_configuration(inner.label(), defect)),
             None => Ok(Self { inner, config }),
         }
     }

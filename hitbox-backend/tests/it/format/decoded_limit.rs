@@ -132,7 +132,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Holds what another store has, under another limit.
 fn with_limit(format: &'static dyn Format, limit: usize) -> ByteStore {
-    ByteStore::new(format).with_largest_decoded(limit)
+    ByteStore::with_largest_decoded(format, limit)
 }
 
 fn is_read<T: Cacheable>(format: &'static dyn Format, from: &ByteStore, limit: usize) -> bool {
