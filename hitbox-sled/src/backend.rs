@@ -41,7 +41,8 @@ impl SledBackend {
     /// What is stored and what has happened since the backend was opened. Does no I/O.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        self.inner.store.gauges().snapshot(&self.inner.rejections)
+        let rejections = self.inner.codec.rejections();
+        self.inner.store.gauges().snapshot(rejections)
     }
 
     /// Where sled's former files are, if they were damaged when this backend was opened: they have
@@ -165,27 +166,27 @@ impl Backend for SledBackend {
     }
 
     fn label(&self) -> BackendLabel {
-        self.inner.label.clone()
+        self.inner.codec.label().clone()
     }
 
     fn value_format(&self) -> &dyn Format {
-        &*self.inner.value_format
+        self.inner.codec.value_format()
     }
 
     fn key_format(&self) -> &CacheKeyFormat {
-        &self.inner.key_format
+        self.inner.codec.key_format()
     }
 
     fn compressor(&self) -> &dyn Compressor {
-        &*self.inner.compressor
+        self.inner.codec.compressor()
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities.clone()
+        self.inner.codec.capabilities().clone()
     }
 
     fn reject(&self, key: &CacheKey, rejection: Rejection) {
-        self.inner.reject(key, rejection);
+        self.inner.codec.reject(key, rejection);
     }
 }
 
@@ -201,7 +202,7 @@ impl From<Inner> for SledBackend {
 impl fmt::Debug for SledBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SledBackend")
-            .field("label", &self.inner.label)
+            .field("label", self.inner.codec.label())
             .field("path", &self.inner.directory.path())
             .field("statistics", &self.statistics())
             .finish()

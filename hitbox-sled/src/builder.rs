@@ -1,21 +1,23 @@
 use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
 use hitbox_backend::{
-    BackendError, BackendErrorKind, BackendResult, BincodeFormat, CacheKeyFormat, Capabilities,
-    Compressor, Format, Operation, compression::NoCompression, stored_form,
+    BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities, Compressor,
+    Format, Operation, StoreSettings, byte_store::Codec, stored_form,
 };
 use hitbox_core::BackendLabel;
 
 use crate::{
     SledBackend,
     directory::Directory,
-    error::invalid_configuration,
     inner::Inner,
     recovery::{self, OpenSettings},
     slot,
     sweep::Sweeper,
     threads,
 };
+
+/// The label of a backend that is given none.
+const DEFAULT_LABEL: &str = "sled";
 
 /// What the background work can be done at.
 const INTERVALS: RangeInclusive<Duration> =
@@ -29,12 +31,8 @@ const LEAST_CACHE_CAPACITY: u64 = 256;
 #[must_use = "settings do nothing until `build` or `open` is called"]
 pub struct SledBackendBuilder {
     path: Option<PathBuf>,
-    label: BackendLabel,
-    key_format: CacheKeyFormat,
-    value_format: Arc<dyn Format>,
-    compressor: Arc<dyn Compressor>,
+    settings: StoreSettings,
     max_bytes: u64,
-    largest_value: Option<usize>,
     cache_capacity: u64,
     flush_every: Option<Duration>,
     sweep_every: Option<Duration>,
@@ -61,12 +59,8 @@ impl SledBackendBuilder {
     pub(crate) fn new() -> Self {
         Self {
             path: None,
-            label: BackendLabel::new_static("sled"),
-            key_format: CacheKeyFormat::TEXT,
-            value_format: Arc::new(BincodeFormat),
-            compressor: Arc::new(NoCompression),
+            settings: StoreSettings::new(),
             max_bytes: Self::DEFAULT_MAX_BYTES,
-            largest_value: None,
             cache_capacity: Self::DEFAULT_CACHE_CAPACITY,
             flush_every: Some(Self::DEFAULT_FLUSH_EVERY),
             sweep_every: Some(Self::DEFAULT_SWEEP_EVERY),
@@ -81,36 +75,55 @@ impl SledBackendBuilder {
         self
     }
 
+    /// The settings that all adapters have, in place of those that were made so far. Each also has a
+    /// setter here.
+    pub fn settings(mut self, settings: StoreSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
     /// The name in source paths, errors and traces. Default: `sled`.
     pub fn label(mut self, label: impl Into<BackendLabel>) -> Self {
-        self.label = label.into();
+        self.settings = self.settings.label(label);
         self
     }
 
-    /// Puts all keys in a namespace: they begin with `name::`, which keeps applications or tenants apart that
-    /// share a directory. The same as a [`key_format`](Self::key_format) of [`CacheKeyFormat::namespaced`].
-    /// An empty name is no namespace. Default: none.
-    pub fn namespace(self, name: &str) -> Self {
-        self.key_format(CacheKeyFormat::namespaced(name))
+    /// The namespace of all keys: see [`StoreSettings::namespace`]. Default: none.
+    pub fn namespace(mut self, name: &str) -> Self {
+        self.settings = self.settings.namespace(name);
+        self
     }
 
-    /// How keys become stored keys, e.g. with a namespace. Default: the canonical text form.
+    /// How keys become stored keys: see [`StoreSettings::key_format`].
     pub fn key_format(mut self, key_format: CacheKeyFormat) -> Self {
-        self.key_format = key_format;
+        self.settings = self.settings.key_format(key_format);
         self
     }
 
-    /// The format that typed access encodes values in. Default: bincode. Values that were stored in
-    /// another format stay readable.
+    /// The format that typed access encodes values in: see [`StoreSettings::value_format`]. Default:
+    /// bincode.
     pub fn value_format(mut self, format: impl Format + 'static) -> Self {
-        self.value_format = Arc::new(format);
+        self.settings = self.settings.value_format(format);
         self
     }
 
-    /// What payloads are compressed with as they are stored. Default: nothing. Values that were
-    /// stored with another compressor stay readable.
+    /// What payloads are compressed with: see [`StoreSettings::compressor`]. Default: nothing.
     pub fn compressor(mut self, compressor: impl Compressor + 'static) -> Self {
-        self.compressor = Arc::new(compressor);
+        self.settings = self.settings.compressor(compressor);
+        self
+    }
+
+    /// The largest payload to store, in bytes: see [`StoreSettings::largest_value`]. At most half of
+    /// [`max_bytes`](Self::max_bytes), so that one value never displaces everything else. Default: as
+    /// much as is decoded, or half of `max_bytes` if that is less.
+    pub const fn largest_value(mut self, bytes: usize) -> Self {
+        self.settings.largest_value = Some(bytes);
+        self
+    }
+
+    /// The largest payload to decode, in bytes: see [`StoreSettings::largest_decoded`]. Default: 64 MiB.
+    pub const fn largest_decoded(mut self, bytes: usize) -> Self {
+        self.settings.largest_decoded = bytes;
         self
     }
 
@@ -130,16 +143,6 @@ impl SledBackendBuilder {
     /// The log itself rarely shrinks but by a [rebuild](Self::rebuild_above).
     pub const fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
-        self
-    }
-
-    /// The largest payload to store, in bytes, after compression. A larger one is refused with
-    /// [`TooLarge`](BackendErrorKind::TooLarge), by its length if there is no compressor, or if it
-    /// has more than 64 MiB before it is compressed, too. At most half of [`max_bytes`](Self::max_bytes),
-    /// so that one value never displaces everything else. Default: 64 MiB (more than that typed
-    /// access does not decode), or half of `max_bytes` if that is less.
-    pub const fn largest_value(mut self, bytes: usize) -> Self {
-        self.largest_value = Some(bytes);
         self
     }
 
@@ -205,37 +208,29 @@ impl SledBackendBuilder {
     ///   until its process ends), if the system gives this process no
     ///   more threads (sled needs nine), and for a disk that fails.
     pub fn build(self) -> BackendResult<SledBackend> {
-        let path = self.checked_path()?;
-        threads::check(&self.label)?;
-        let directory = Directory::lock(&path, &self.label)?;
+        let codec = self.codec()?;
+        let label = codec.label();
+        let path = self.checked_path(label)?;
+        threads::check(label)?;
+        let directory = Directory::lock(&path, label)?;
         let settings = OpenSettings {
             cache_capacity: self.cache_capacity,
             flush_every: self.flush_every,
             max_bytes: self.max_bytes,
             rebuild_above: self.rebuild_above,
         };
-        let opened = recovery::open(&directory, &settings, &self.label)?;
-        let capabilities = self.capabilities();
+        let opened = recovery::open(&directory, &settings, label)?;
         let store = Arc::new(opened.store);
-        let sweeper = Sweeper::start(Arc::clone(&store), self.sweep_every, self.label.clone())
-            .map_err(|cause| {
-                BackendError::new(
-                    BackendErrorKind::Unavailable,
-                    Operation::Open,
-                    self.label.clone(),
-                )
-                .with_detail("the sweep thread could not be started")
-                .with_source(cause)
-            })?;
+        let sweeper = Sweeper::start(Arc::clone(&store), self.sweep_every, label.clone());
+        let sweeper = sweeper.map_err(|cause| {
+            let failed = codec.error(BackendErrorKind::Unavailable, Operation::Open);
+            let failed = failed.with_detail("the sweep thread could not be started");
+            failed.with_source(cause)
+        })?;
         Ok(SledBackend::from(Inner {
             _sweeper: sweeper,
             store,
-            label: self.label,
-            key_format: self.key_format,
-            value_format: self.value_format,
-            compressor: self.compressor,
-            capabilities,
-            rejections: Arc::default(),
+            codec,
             set_aside: opened.set_aside,
             directory,
         }))
@@ -249,12 +244,12 @@ impl SledBackendBuilder {
     ///
     /// What [`build`](Self::build) returns.
     pub async fn open(self) -> BackendResult<SledBackend> {
-        let label = self.label.clone();
+        let label = self.settings.label_or(DEFAULT_LABEL);
         crate::offload::run(move || self.build(), Operation::Open, &label).await?
     }
 
-    fn checked_path(&self) -> BackendResult<PathBuf> {
-        let refuse = |detail: &str| Err(invalid_configuration(&self.label, detail));
+    fn checked_path(&self, label: &BackendLabel) -> BackendResult<PathBuf> {
+        let refuse = |detail: &str| Err(BackendError::invalid_configuration(label.clone(), detail));
         let Some(path) = self
             .path
             .clone()
@@ -269,10 +264,8 @@ impl SledBackendBuilder {
                 self.max_bytes
             ));
         }
-        if self.largest_value == Some(0) {
-            return refuse("`largest_value` is 0: nothing could be stored; raise it");
-        }
         if self
+            .settings
             .largest_value
             .is_some_and(|largest| largest > self.half_of_max_bytes())
         {
@@ -301,11 +294,11 @@ impl SledBackendBuilder {
         usize::try_from(self.max_bytes / 2).unwrap_or(usize::MAX)
     }
 
-    fn capabilities(&self) -> Capabilities {
+    fn codec(&self) -> BackendResult<Codec> {
+        let largest_decoded = self.settings.largest_decoded;
         let mut capabilities = Capabilities::default();
-        let default = capabilities.largest_decoded.min(self.half_of_max_bytes());
-        capabilities.largest_value = Some(self.largest_value.unwrap_or(default));
+        capabilities.largest_value = Some(largest_decoded.min(self.half_of_max_bytes()));
         capabilities.persistent = true;
-        capabilities
+        Codec::new(self.settings.clone(), DEFAULT_LABEL, capabilities)
     }
 }

@@ -156,13 +156,10 @@ pub(crate) fn remove_if_there(directory: &Path) -> io::Result<()> {
 }
 
 pub(crate) fn unusable(cause: io::Error, path: &Path, label: &BackendLabel) -> BackendError {
-    error::invalid_configuration(
-        label,
-        format!(
-            "`path` {}: the directory cannot be created or written; choose one that this process \
-             may write to",
-            path.display()
-        ),
-    )
-    .with_source(cause)
+    let detail = format!(
+        "`path` {}: the directory cannot be created or written; choose one that this process may \
+         write to",
+        path.display()
+    );
+    BackendError::invalid_configuration(label.clone(), detail).with_source(cause)
 }

@@ -59,18 +59,6 @@ pub(crate) fn is_damage(error: &sled::Error) -> bool {
     }
 }
 
-pub(crate) fn invalid_configuration(
-    label: &BackendLabel,
-    detail: impl Into<String>,
-) -> BackendError {
-    BackendError::new(
-        BackendErrorKind::InvalidConfiguration,
-        Operation::Open,
-        label.clone(),
-    )
-    .with_detail(detail)
-}
-
 pub(crate) fn unusable_sled(label: &BackendLabel, noticed_by: &str) -> BackendError {
     BackendError::new(
         BackendErrorKind::Unavailable,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hitbox_backend::{BackendError, BackendResult, Operation, ReadOutcome};
+use hitbox_backend::{BackendResult, Operation, ReadOutcome};
 use hitbox_core::{CacheKey, CacheValue, Raw, clock::Moment};
 
 use crate::{inner::Inner, offload, store::Found};
@@ -36,7 +36,7 @@ impl Inner {
         work: impl FnOnce(&Inner) -> T + Send + 'static,
     ) -> BackendResult<T> {
         let inner = Arc::clone(self);
-        offload::run(move || work(&inner), operation, &self.label).await
+        offload::run(move || work(&inner), operation, self.codec.label()).await
     }
 
     /// A read as far as it is done in place.
@@ -79,10 +79,8 @@ impl Inner {
             Ok(outcomes) => outcomes,
             Err(lost) => (0..count)
                 .map(|_| {
-                    Err(
-                        BackendError::new(lost.kind(), operation, self.label.clone())
-                            .with_detail("the bulk operation was lost"),
-                    )
+                    let lost = self.codec.error(lost.kind(), operation);
+                    Err(lost.with_detail("the bulk operation was lost"))
                 })
                 .collect(),
         }

@@ -46,7 +46,7 @@ impl SledBackend {
     ///
     /// The same as [`flush`](Self::flush).
     pub async fn clear(&self) -> BackendResult<u64> {
-        let namespace = self.inner.key_format.namespace().to_owned();
+        let namespace = self.inner.codec.key_format().namespace().to_owned();
         self.maintain(move |store| store.clear(namespace.as_bytes()))
             .await
     }
@@ -58,7 +58,7 @@ impl SledBackend {
     ///
     /// The same as [`flush`](Self::flush); the clone is gone even so.
     pub async fn close(self) -> BackendResult<()> {
-        let label = self.inner.label.clone();
+        let label = self.inner.codec.label().clone();
         let closing = {
             let label = label.clone();
             move || {
