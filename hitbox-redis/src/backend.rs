@@ -2,19 +2,12 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use hitbox_backend::{
-    Backend, BackendError, BackendResult, CacheKeyFormat, Capabilities, Compressor, DeleteStatus,
-    Format, Operation, ReadOutcome, Rejection, Rejections, Repeated, stored_form,
+    Backend, BackendResult, CacheKeyFormat, Capabilities, Compressor, DeleteStatus, Format,
+    Operation, ReadOutcome, Rejection,
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
 
-use crate::{
-    Statistics,
-    commands::{self, Keyed},
-    encoder::Encoder,
-    error::{Cause, Failure, Reply},
-    exchange::Exchange,
-    request::Change,
-};
+use crate::{Statistics, inner::Inner};
 
 /// A cache in a Redis or Valkey server.
 ///
@@ -53,17 +46,6 @@ pub struct RedisBackend {
     inner: Arc<Inner>,
 }
 
-pub(crate) struct Inner {
-    pub(crate) exchange: Exchange,
-    /// Where the server is, without credentials.
-    pub(crate) address: String,
-    pub(crate) label: BackendLabel,
-    pub(crate) key_format: CacheKeyFormat,
-    pub(crate) value_format: Arc<dyn Format>,
-    pub(crate) encoder: Encoder,
-    pub(crate) rejections: Arc<Rejections>,
-}
-
 impl From<Inner> for RedisBackend {
     fn from(inner: Inner) -> Self {
         Self {
@@ -79,7 +61,7 @@ impl RedisBackend {
         Statistics {
             connections_opened: self.inner.exchange.connections_opened(),
             clock_skew_millis: self.inner.exchange.settings.clocks.ahead(),
-            rejections: Arc::clone(&self.inner.rejections),
+            rejections: Arc::clone(self.inner.codec.rejections()),
         }
     }
 
@@ -114,19 +96,11 @@ impl Backend for RedisBackend {
     }
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        let inner = &*self.inner;
-        let stored_key = inner.key_format.encode(key);
-        let PreparedWrite { change, outcome } = inner.prepare(&stored_key, value).await;
-        let reply = inner.exchange.change(&stored_key, change).await;
-        let reply = inner.without_what_was(reply, &stored_key).await;
-        inner.written(reply, outcome)
+        self.inner.write(key, value).await
     }
 
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
-        let inner = &*self.inner;
-        let stored_key = inner.key_format.encode(key);
-        let change = commands::unlink(&stored_key);
-        inner.removed(inner.exchange.change(&stored_key, change).await)
+        self.inner.remove(key).await
     }
 
     async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
@@ -145,208 +119,27 @@ impl Backend for RedisBackend {
     }
 
     fn label(&self) -> BackendLabel {
-        self.inner.label.clone()
+        self.inner.codec.label().clone()
     }
 
     fn value_format(&self) -> &dyn Format {
-        &*self.inner.value_format
+        self.inner.codec.value_format()
     }
 
     fn key_format(&self) -> &CacheKeyFormat {
-        &self.inner.key_format
+        self.inner.codec.key_format()
     }
 
     fn compressor(&self) -> &dyn Compressor {
-        self.inner.encoder.compressor()
+        self.inner.codec.compressor()
     }
 
     fn capabilities(&self) -> Capabilities {
-        let mut capabilities = Capabilities::default();
-        capabilities.largest_value = Some(self.inner.encoder.largest_value());
-        // Beyond a restart of this process; beyond one of the server if that is set up to.
-        capabilities.persistent = true;
-        capabilities.shared = true;
-        capabilities
+        self.inner.codec.capabilities().clone()
     }
 
     fn reject(&self, key: &CacheKey, rejection: Rejection) {
-        self.inner.reject(key, rejection);
-    }
-}
-
-/// A write as one command, and what it amounts to if the server carries it out.
-struct PreparedWrite {
-    change: Change,
-    outcome: BackendResult<()>,
-}
-
-impl Inner {
-    async fn read(&self, key: &CacheKey) -> ReadOutcome {
-        let stored_key = self.key_format.encode(key);
-        let reply = self.exchange.value(stored_key).await;
-        self.accept(key, reply)
-    }
-
-    async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
-        if keys.is_empty() {
-            return Vec::new();
-        }
-        let stored_keys = keys
-            .iter()
-            .map(|key| self.key_format.encode(key).into_owned());
-        let replies = self.exchange.values(stored_keys.collect()).await;
-        keys.iter()
-            .zip(replies)
-            .map(|(key, reply)| self.accept(key, reply))
-            .collect()
-    }
-
-    async fn write_many(
-        &self,
-        entries: Vec<(CacheKey, CacheValue<Raw>)>,
-    ) -> Vec<BackendResult<()>> {
-        let mut outcomes = Vec::with_capacity(entries.len());
-        let mut commands = Vec::with_capacity(entries.len());
-        let mut stored_keys = Vec::with_capacity(entries.len());
-        for (key, value) in entries {
-            let key = self.key_format.encode(&key).into_owned();
-            let PreparedWrite { change, outcome } = self.prepare(&key, value).await;
-            commands.push(Keyed {
-                key: key.clone(),
-                command: change,
-            });
-            stored_keys.push(key);
-            outcomes.push(outcome);
-        }
-        let replies = self.exchange.changes(commands).await;
-        let mut written = Vec::with_capacity(replies.len());
-        for ((reply, key), outcome) in replies.into_iter().zip(stored_keys).zip(outcomes) {
-            let reply = self.without_what_was(reply, &key).await;
-            written.push(self.written(reply, outcome));
-        }
-        written
-    }
-
-    async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
-        let commands = keys.iter().map(|key| {
-            let key = self.key_format.encode(key).into_owned();
-            let command = commands::unlink(&key);
-            Keyed { key, command }
-        });
-        let replies = self.exchange.changes(commands.collect()).await;
-        replies
-            .into_iter()
-            .map(|reply| self.removed(reply))
-            .collect()
-    }
-
-    async fn prepare(&self, key: &str, value: CacheValue<Raw>) -> PreparedWrite {
-        let removal = |outcome| PreparedWrite {
-            change: commands::unlink(key),
-            outcome,
-        };
-        if value.is_expired() {
-            return removal(Ok(()));
-        }
-        let settings = &self.exchange.settings;
-        let expire = value.expire().map(|expire| expire.timestamp_millis());
-        let expire = expire.map(|millis| settings.clocks.at_server(millis));
-        match self
-            .encoder
-            .encode(value, settings.learned.too_long())
-            .await
-        {
-            Ok(stored) => PreparedWrite {
-                change: commands::set(key, &stored, expire),
-                outcome: Ok(()),
-            },
-            // The value that was there must not pose as the one that is refused.
-            Err(refusal) => removal(Err(refusal.into_error(&self.label))),
-        }
-    }
-
-    /// A value that the server has just found too long must not leave an older one posing as it.
-    async fn without_what_was(&self, reply: Reply, key: &str) -> Reply {
-        let is_too_long = matches!(
-            &reply,
-            Err(Failure {
-                cause: Cause::TooLong { .. },
-                ..
-            })
-        );
-        if !is_too_long {
-            return reply;
-        }
-        match self.exchange.change(key, commands::unlink(key)).await {
-            Err(Failure {
-                cause: Cause::Repeated { last, .. },
-                ..
-            }) => last.and(reply),
-            removed => removed.and(reply),
-        }
-    }
-
-    fn written(&self, reply: Reply, outcome: BackendResult<()>) -> BackendResult<()> {
-        let failure = match reply {
-            Ok(_) => return outcome,
-            Err(failure) => failure,
-        };
-        let is_done = matches!(&failure.cause, Cause::Repeated { last, .. } if last.is_ok());
-        let failed = self.error(failure, Operation::Write);
-        if is_done {
-            // What is refused is not stored by a removal that comes in late, either.
-            outcome.and(Err(failed.made_by_repeat(Repeated::Write)))
-        } else {
-            Err(failed)
-        }
-    }
-
-    fn removed(&self, reply: Reply) -> BackendResult<DeleteStatus> {
-        let status = reply.and_then(|reply| commands::unlinked(&reply));
-        let failure = match status {
-            Ok(status) => return Ok(status),
-            Err(failure) => failure,
-        };
-        let status = if let Cause::Repeated { last, .. } = &failure.cause {
-            let unlinked = (**last).as_ref().map(commands::unlinked);
-            unlinked.ok().and_then(Result::ok)
-        } else {
-            None
-        };
-        let failed = self.error(failure, Operation::Remove);
-        Err(match status {
-            Some(status) => failed.made_by_repeat(Repeated::Remove(status)),
-            None => failed,
-        })
-    }
-
-    fn accept(&self, key: &CacheKey, reply: Reply) -> ReadOutcome {
-        let found = match reply.and_then(commands::found) {
-            Err(failure) if failure.is_wrong_type() => {
-                self.reject(key, Rejection::Foreign);
-                return Ok(None);
-            }
-            found => found.map_err(|failure| self.error(failure, Operation::Read))?,
-        };
-        let Some(stored) = found else {
-            return Ok(None);
-        };
-        match stored_form::decode_owned(stored) {
-            // The server's clock need not agree with this one.
-            Ok(value) => Ok(Some(value).filter(|value| !value.is_expired())),
-            Err(rejection) => {
-                self.reject(key, rejection);
-                Ok(None)
-            }
-        }
-    }
-
-    fn reject(&self, key: &CacheKey, rejection: Rejection) {
-        self.rejections.note(&self.label, key, rejection);
-    }
-
-    fn error(&self, failure: Failure, operation: Operation) -> BackendError {
-        failure.into_error(operation, &self.label)
+        self.inner.codec.reject(key, rejection);
     }
 }
 
@@ -354,10 +147,10 @@ impl Inner {
 impl fmt::Debug for RedisBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisBackend")
-            .field("label", &self.inner.label.as_str())
+            .field("label", &self.inner.codec.label().as_str())
             .field("address", &self.inner.address)
-            .field("key_format", &self.inner.key_format)
-            .field("value_format", &self.inner.value_format)
+            .field("key_format", self.inner.codec.key_format())
+            .field("value_format", &self.inner.codec.value_format())
             .field("statistics", &self.statistics())
             .finish_non_exhaustive()
     }

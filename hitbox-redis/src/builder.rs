@@ -1,16 +1,18 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use hitbox_backend::{
-    BackendResult, BincodeFormat, CacheKeyFormat, Compressor, Format, compression::NoCompression,
-    stored_form,
+    BackendError, BackendResult, CacheKeyFormat, Capabilities, Compressor, Format, StoreSettings,
+    byte_store::Codec, stored_form,
 };
 use hitbox_core::BackendLabel;
 
 use crate::{
-    RedisBackend, address::Address, backend::Inner, clock::Clocks, connection::Limits,
-    encoder::Encoder, error::invalid_configuration, exchange::Exchange, incoming::Bounds,
-    link::LinkSettings,
+    RedisBackend, address::Address, clock::Clocks, connection::Limits, exchange::Exchange,
+    incoming::Bounds, inner::Inner, link::LinkSettings,
 };
+
+/// The label of a backend that is given none.
+const DEFAULT_LABEL: &str = "redis";
 
 /// Redis does not store longer strings unless it is told to.
 const LONGEST_STRING: usize = 512 << 20;
@@ -37,11 +39,7 @@ const LONGEST_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 #[must_use = "settings do nothing until `build` or `connect` is called"]
 pub struct RedisBackendBuilder {
     address: Address,
-    label: BackendLabel,
-    key_format: CacheKeyFormat,
-    value_format: Arc<dyn Format>,
-    compressor: Arc<dyn Compressor>,
-    largest_value: usize,
+    settings: StoreSettings,
     connect_timeout: Option<Duration>,
     attempt_timeout: Option<Duration>,
     deadline: Duration,
@@ -63,11 +61,7 @@ impl RedisBackendBuilder {
     pub(crate) fn new() -> Self {
         Self {
             address: Address::default(),
-            label: BackendLabel::new_static("redis"),
-            key_format: CacheKeyFormat::TEXT,
-            value_format: Arc::new(BincodeFormat),
-            compressor: Arc::new(NoCompression),
-            largest_value: Self::DEFAULT_LARGEST_VALUE,
+            settings: StoreSettings::new(),
             connect_timeout: None,
             attempt_timeout: None,
             deadline: Self::DEFAULT_DEADLINE,
@@ -122,49 +116,59 @@ impl RedisBackendBuilder {
         self
     }
 
+    /// The settings that all adapters have, in place of those that were made so far. Each also has a
+    /// setter here.
+    pub fn settings(mut self, settings: StoreSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
     /// The name in source paths, errors and traces. Default: `redis`.
     pub fn label(mut self, label: impl Into<BackendLabel>) -> Self {
-        self.label = label.into();
+        self.settings = self.settings.label(label);
         self
     }
 
-    /// Puts a name before every stored key: `shop::users:v1:id=42`. Keeps applications apart that
-    /// share a server. The same as a [`key_format`](Self::key_format) of
-    /// [`CacheKeyFormat::namespaced`]. An empty name is no namespace. Default: none.
-    pub fn namespace(self, name: &str) -> Self {
-        self.key_format(CacheKeyFormat::namespaced(name))
+    /// The namespace of all keys: see [`StoreSettings::namespace`]. Default: none.
+    pub fn namespace(mut self, name: &str) -> Self {
+        self.settings = self.settings.namespace(name);
+        self
     }
 
-    /// How keys become stored keys. Default: the canonical text form.
+    /// How keys become stored keys: see [`StoreSettings::key_format`].
     pub fn key_format(mut self, key_format: CacheKeyFormat) -> Self {
-        self.key_format = key_format;
+        self.settings = self.settings.key_format(key_format);
         self
     }
 
-    /// The format that typed access encodes values in. Default: bincode. Values that were stored in
-    /// another format stay readable.
+    /// The format that typed access encodes values in: see [`StoreSettings::value_format`]. Default:
+    /// bincode.
     pub fn value_format(mut self, format: impl Format + 'static) -> Self {
-        self.value_format = Arc::new(format);
+        self.settings = self.settings.value_format(format);
         self
     }
 
-    /// What payloads are compressed with as they are stored. Default: nothing. Values that were
-    /// stored with another compressor stay readable.
+    /// What payloads are compressed with: see [`StoreSettings::compressor`]. Default: nothing.
     pub fn compressor(mut self, compressor: impl Compressor + 'static) -> Self {
-        self.compressor = Arc::new(compressor);
+        self.settings = self.settings.compressor(compressor);
         self
     }
 
-    /// The largest payload to store, in bytes, after compression. A larger one is refused with
-    /// [`TooLarge`](hitbox_backend::BackendErrorKind::TooLarge). At most 512 MiB less the 48 bytes
-    /// of the stored form's header. Default: 64 MiB (typed access does not decode more than that).
+    /// The largest payload to store, in bytes: see [`StoreSettings::largest_value`]. At most 512 MiB less the
+    /// 48 bytes of the stored form's header. Default: 64 MiB.
     ///
     /// What is stored by others and is longer, and longer than 64 MiB, is a miss: of such a string only the
     /// beginning is kept as it is read.
     ///
     /// While a large value is on its way, the other commands of this backend wait behind it.
     pub const fn largest_value(mut self, bytes: usize) -> Self {
-        self.largest_value = bytes;
+        self.settings.largest_value = Some(bytes);
+        self
+    }
+
+    /// The largest payload to decode, in bytes: see [`StoreSettings::largest_decoded`]. Default: 64 MiB.
+    pub const fn largest_decoded(mut self, bytes: usize) -> Self {
+        self.settings.largest_decoded = bytes;
         self
     }
 
@@ -203,21 +207,23 @@ impl RedisBackendBuilder {
     /// [`InvalidConfiguration`](hitbox_backend::BackendErrorKind::InvalidConfiguration) for settings
     /// that cannot work; the message names the setting.
     pub fn build(self) -> BackendResult<RedisBackend> {
-        self.check()
-            .map_err(|detail| invalid_configuration(&self.label, &detail))?;
+        let codec = self.codec()?;
+        let refuse = |detail: &str| {
+            let label = codec.label().clone();
+            BackendError::invalid_configuration(label, detail)
+        };
+        self.check().map_err(|detail| refuse(&detail))?;
         let settings = LinkSettings {
             limits: self.limits(),
-            label: self.label.clone(),
+            label: codec.label().clone(),
             opened: Arc::default(),
             opening: Arc::default(),
             home: Arc::default(),
             learned: Arc::default(),
             clocks: Arc::new(Clocks::new()),
         };
-        let (target, address) = self
-            .address
-            .target(settings.clone())
-            .map_err(|detail| invalid_configuration(&self.label, detail))?;
+        let target = self.address.target(settings.clone());
+        let (target, address) = target.map_err(refuse)?;
         Ok(RedisBackend::from(Inner {
             exchange: Exchange {
                 target,
@@ -225,11 +231,7 @@ impl RedisBackendBuilder {
                 settings,
             },
             address,
-            label: self.label,
-            key_format: self.key_format,
-            value_format: self.value_format,
-            encoder: Encoder::new(self.compressor, self.largest_value),
-            rejections: Arc::default(),
+            codec,
         }))
     }
 
@@ -247,13 +249,27 @@ impl RedisBackendBuilder {
         Ok(backend)
     }
 
+    fn codec(&self) -> BackendResult<Codec> {
+        let mut capabilities = Capabilities::default();
+        capabilities.largest_value = Some(Self::DEFAULT_LARGEST_VALUE);
+        // Beyond a restart of this process; beyond one of the server if that is set up to.
+        capabilities.persistent = true;
+        capabilities.shared = true;
+        Codec::new(self.settings.clone(), DEFAULT_LABEL, capabilities)
+    }
+
+    fn most_bytes(&self) -> usize {
+        let set = self.settings.largest_value;
+        set.unwrap_or(Self::DEFAULT_LARGEST_VALUE)
+    }
+
     fn limits(&self) -> Limits {
         let default = self.deadline / 8 * 5;
         Limits {
             connect: self.connect_timeout.unwrap_or(default),
             attempt: self.attempt_timeout.unwrap_or(default),
             bounds: Bounds {
-                string: self.largest_value.max(Self::DEFAULT_LARGEST_VALUE)
+                string: self.most_bytes().max(Self::DEFAULT_LARGEST_VALUE)
                     + stored_form::HEADER_LENGTH,
                 reply: self.deadline,
             },
@@ -261,14 +277,11 @@ impl RedisBackendBuilder {
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.largest_value == 0 {
-            return Err("`largest_value` is 0: nothing could be stored; raise it".to_owned());
-        }
-        if self.largest_value > LONGEST_STRING - stored_form::HEADER_LENGTH {
+        let largest = self.most_bytes();
+        if largest > LONGEST_STRING - stored_form::HEADER_LENGTH {
             return Err(format!(
-                "`largest_value` is {}: Redis's own limit is {LONGEST_STRING} bytes, {} of which are \
-                 the header's; lower it",
-                self.largest_value,
+                "`largest_value` is {largest}: Redis's own limit is {LONGEST_STRING} bytes, {} of which \
+                 are the header's; lower it",
                 stored_form::HEADER_LENGTH
             ));
         }
@@ -312,11 +325,7 @@ fn check_span(setting: &str, limit: Duration) -> Result<(), String> {
 impl fmt::Debug for RedisBackendBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisBackendBuilder")
-            .field("label", &self.label.as_str())
-            .field("key_format", &self.key_format)
-            .field("value_format", &self.value_format)
-            .field("compressor", &self.compressor)
-            .field("largest_value", &self.largest_value)
+            .field("settings", &self.settings)
             .field("connect_timeout", &self.connect_timeout)
             .field("attempt_timeout", &self.attempt_timeout)
             .field("deadline", &self.deadline)

@@ -168,12 +168,3 @@ impl Failure {
         }
     }
 }
-
-pub(crate) fn invalid_configuration(label: &BackendLabel, detail: &str) -> BackendError {
-    BackendError::new(
-        BackendErrorKind::InvalidConfiguration,
-        Operation::Open,
-        label.clone(),
-    )
-    .with_detail(detail)
-}
