@@ -2,22 +2,12 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hitbox_backend::{
-    Backend, BackendError, BackendResult, CacheKeyFormat, Capabilities, Compressor, DeleteStatus,
-    Format, Operation, ReadOutcome, Rejection, Repeated,
+    Backend, BackendResult, CacheKeyFormat, Capabilities, Compressor, DeleteStatus, Format,
+    Operation, ReadOutcome, Rejection,
 };
-use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw, clock};
+use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
 
-use crate::{
-    attempts::Attempts,
-    change::{Change, Room},
-    failure::Failure,
-    item::{self, Item, LARGEST_ITEM},
-    link::Link,
-    requests::{Removal, Requests},
-    statistics::Statistics,
-    stored_key::StoredKey,
-    table,
-};
+use crate::{attempts::Attempts, inner::Inner, statistics::Statistics, table};
 
 /// A cache in a DynamoDB table.
 ///
@@ -61,19 +51,6 @@ pub struct DynamoDbBackend {
     inner: Arc<Inner>,
 }
 
-pub(crate) struct Inner {
-    pub(crate) requests: Requests,
-    pub(crate) link: Link,
-    /// Which table on which server, for errors.
-    pub(crate) place: String,
-    pub(crate) deadline: Duration,
-    pub(crate) label: BackendLabel,
-    pub(crate) key_format: CacheKeyFormat,
-    pub(crate) value_format: Arc<dyn Format>,
-    pub(crate) compressor: Arc<dyn Compressor>,
-    pub(crate) capabilities: Capabilities,
-}
-
 impl From<Inner> for DynamoDbBackend {
     fn from(inner: Inner) -> Self {
         Self {
@@ -95,7 +72,7 @@ impl DynamoDbBackend {
             retries: link.counters.retries(),
             connections_opened: link.connections.opened(),
             clock_skew_seconds: link.connections.clock_skew().seconds(),
-            rejections: Arc::clone(&link.counters.rejections),
+            rejections: Arc::clone(self.inner.codec.rejections()),
         }
     }
 
@@ -117,7 +94,7 @@ impl DynamoDbBackend {
     /// - Those of any other operation.
     pub async fn verify_table(&self) -> BackendResult<()> {
         let inner = &*self.inner;
-        let verified = table::verify(&inner.requests, &inner.label, inner.attempts());
+        let verified = table::verify(&inner.requests, inner.codec.label(), inner.attempts());
         verified
             .await
             .map_err(|failure| inner.error(failure, Operation::Open))
@@ -145,7 +122,7 @@ impl DynamoDbBackend {
     pub async fn create_table_if_missing(&self) -> BackendResult<()> {
         let inner = &*self.inner;
         let attempts = Attempts::within(Self::TABLE_TIMEOUT, &inner.link).until_deadline();
-        table::create_if_missing(&inner.requests, &inner.label, attempts)
+        table::create_if_missing(&inner.requests, inner.codec.label(), attempts)
             .await
             .map_err(|failure| inner.error(failure, Operation::Open))
     }
@@ -155,52 +132,19 @@ impl DynamoDbBackend {
 impl Backend for DynamoDbBackend {
     /// One GetItem.
     async fn read(&self, key: &CacheKey) -> ReadOutcome {
-        let inner = &*self.inner;
-        let stored_key = inner.stored_key(key);
-        let found = inner
-            .attempts()
-            .request(|| inner.requests.get(&stored_key))
-            .await
-            .map_err(|failure| inner.error(failure, Operation::Read))?;
-        Ok(found.and_then(|item| inner.accept(key, &stored_key, item)))
+        self.inner.read(key).await
     }
 
     /// One PutItem. A DeleteItem instead, for a value that has expired or is refused.
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        let inner = &*self.inner;
-        let requests = &inner.requests;
-        let stored_key = inner.stored_key(key);
-        let mut attempts = inner.attempts();
-        let made = |()| Repeated::Write;
-        let outcome = match inner.change(&stored_key, &value) {
-            Ok(Change::Put { stored, expire }) => {
-                let item = || item::of(&stored_key, &stored, expire, &requests.attributes);
-                attempts
-                    .change(|&reply| made(reply), || requests.put(item()))
-                    .await
-            }
-            Ok(Change::Clear { outcome: Ok(()) }) => {
-                let clear = || requests.delete(&stored_key);
-                attempts.change(|&reply| made(reply), clear).await
-            }
-            // That the value is refused is what the caller has to know; a deletion that comes late
-            // costs a miss.
-            Ok(Change::Clear { outcome: refused }) => {
-                let cleared = attempts.request(|| requests.delete(&stored_key)).await;
-                cleared.and(refused)
-            }
-            Err(failure) => Err(failure),
-        };
-        outcome.map_err(|failure| inner.error(failure, Operation::Write))
+        self.inner.write(key, value).await
     }
 
     /// One DeleteItem, and another for an expired item that is still there. If it had to be sent
     /// again because its reply was lost, the error says so, and the item may be reported missing
     /// though it was deleted.
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
-        let inner = &*self.inner;
-        let removed = inner.remove(&inner.stored_key(key), inner.attempts()).await;
-        removed.map_err(|failure| inner.error(failure, Operation::Remove))
+        self.inner.remove(key).await
     }
 
     /// One BatchGetItem for 100 keys, several at a time. One that is refused for one of its keys is
@@ -225,95 +169,27 @@ impl Backend for DynamoDbBackend {
     }
 
     fn label(&self) -> BackendLabel {
-        self.inner.label.clone()
+        self.inner.codec.label().clone()
     }
 
     fn value_format(&self) -> &dyn Format {
-        &*self.inner.value_format
+        self.inner.codec.value_format()
     }
 
     fn key_format(&self) -> &CacheKeyFormat {
-        &self.inner.key_format
+        self.inner.codec.key_format()
     }
 
     fn compressor(&self) -> &dyn Compressor {
-        &*self.inner.compressor
+        self.inner.codec.compressor()
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities.clone()
+        self.inner.codec.capabilities().clone()
     }
 
     fn reject(&self, key: &CacheKey, rejection: Rejection) {
-        self.inner.reject(key, rejection);
-    }
-}
-
-impl Inner {
-    pub(crate) fn attempts(&self) -> Attempts<'_> {
-        Attempts::within(self.deadline, &self.link)
-    }
-
-    pub(crate) fn stored_key(&self, key: &CacheKey) -> StoredKey {
-        StoredKey::new(&self.key_format, key)
-    }
-
-    /// What writing `value` comes down to.
-    pub(crate) fn change(
-        &self,
-        key: &StoredKey,
-        value: &CacheValue<Raw>,
-    ) -> Result<Change, Failure> {
-        let largest = self.capabilities.largest_value.unwrap_or(LARGEST_ITEM);
-        let room = Room {
-            key,
-            largest_value: largest,
-            attributes: &self.requests.attributes,
-        };
-        Change::of(value, &*self.compressor, &room)
-    }
-
-    pub(crate) async fn remove(
-        &self,
-        key: &StoredKey,
-        mut attempts: Attempts<'_>,
-    ) -> Result<DeleteStatus, Failure> {
-        let now = clock::now();
-        let made = |removal: &Removal| Repeated::Remove(removal.status());
-        let removal = attempts.change(made, || self.requests.delete_live(key, now));
-        let removal = removal.await?;
-        match removal {
-            Removal::Deleted | Removal::Absent => {}
-            // Deleted even so: a process whose clock is behind would still take it for live.
-            Removal::Expired => {
-                let made = |()| Repeated::Remove(removal.status());
-                let delete = || self.requests.delete(key);
-                attempts.change(|&reply| made(reply), delete).await?;
-            }
-        }
-        Ok(removal.status())
-    }
-
-    /// The value in an item that was found under `key`, if it is live.
-    pub(crate) fn accept(
-        &self,
-        key: &CacheKey,
-        stored_key: &StoredKey,
-        item: Item,
-    ) -> Option<CacheValue<Raw>> {
-        item::value(item, stored_key, &self.requests.attributes)
-            .map_err(|rejection| self.reject(key, rejection))
-            .ok()
-            .filter(|value| !value.is_expired())
-    }
-
-    fn reject(&self, key: &CacheKey, rejection: Rejection) {
-        let rejections = &self.link.counters.rejections;
-        rejections.note(&self.label, key, rejection);
-    }
-
-    pub(crate) fn error(&self, failure: Failure, operation: Operation) -> BackendError {
-        failure.at(&self.place).into_error(operation, &self.label)
+        self.inner.codec.reject(key, rejection);
     }
 }
 
@@ -321,7 +197,7 @@ impl Inner {
 impl fmt::Debug for DynamoDbBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DynamoDbBackend")
-            .field("label", &self.inner.label)
+            .field("label", self.inner.codec.label())
             .field("table", &self.inner.requests.table)
             .field("statistics", &self.statistics())
             .finish()

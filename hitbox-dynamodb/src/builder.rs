@@ -1,18 +1,21 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use aws_sdk_dynamodb::{Client, config::Credentials};
 use aws_types::SdkConfig;
 use hitbox_backend::{
-    BackendResult, BincodeFormat, CacheKeyFormat, Capabilities, Compressor, Format, Operation,
-    compression::NoCompression,
+    BackendError, BackendResult, CacheKeyFormat, Capabilities, Compressor, Format, Operation,
+    StoreSettings, byte_store::Codec,
 };
 use hitbox_core::BackendLabel;
 
 use crate::{
-    AttributeNames, DynamoDbBackend, ReadConsistency, backend::Inner, client::Limits,
-    failure::Failure, item, link::Link, requests::Requests, settings, source::Source,
+    AttributeNames, DynamoDbBackend, ReadConsistency, client::Limits, failure::Failure,
+    inner::Inner, item, link::Link, requests::Requests, settings, source::Source,
     statistics::Counters, stored_key::LONGEST_NAMESPACE,
 };
+
+/// The label of a backend that is given none.
+const DEFAULT_LABEL: &str = "dynamodb";
 
 /// The settings of a [`DynamoDbBackend`].
 ///
@@ -45,11 +48,7 @@ pub struct DynamoDbBackendBuilder {
     attempt_timeout: Option<Duration>,
     connect_timeout: Option<Duration>,
     max_connections: usize,
-    label: BackendLabel,
-    key_format: CacheKeyFormat,
-    value_format: Arc<dyn Format>,
-    compressor: Arc<dyn Compressor>,
-    largest_value: Option<usize>,
+    settings: StoreSettings,
 }
 
 impl DynamoDbBackend {
@@ -77,11 +76,7 @@ impl DynamoDbBackendBuilder {
             attempt_timeout: None,
             connect_timeout: None,
             max_connections: Self::DEFAULT_MAX_CONNECTIONS,
-            label: BackendLabel::new_static("dynamodb"),
-            key_format: CacheKeyFormat::TEXT,
-            value_format: Arc::new(BincodeFormat),
-            compressor: Arc::new(NoCompression),
-            largest_value: None,
+            settings: StoreSettings::new(),
         }
     }
 
@@ -207,49 +202,58 @@ impl DynamoDbBackendBuilder {
         self
     }
 
-    /// The name in source paths, errors and traces. Default: `dynamodb`.
-    pub fn label(mut self, label: impl Into<BackendLabel>) -> Self {
-        self.label = label.into();
+    /// The settings that all adapters have, in place of those that were made so far. Each also has a
+    /// setter here.
+    pub fn settings(mut self, settings: StoreSettings) -> Self {
+        self.settings = settings;
         self
     }
 
-    /// Puts a name of up to 1,022 bytes before every stored key: `shop::users:v1:id=42`. Keeps
-    /// applications apart that share a table. The same as a [`key_format`](Self::key_format) of
-    /// [`CacheKeyFormat::namespaced`]. An empty name is no namespace. Default: none.
-    pub fn namespace(self, name: &str) -> Self {
-        self.key_format(CacheKeyFormat::namespaced(name))
+    /// The name in source paths, errors and traces. Default: `dynamodb`.
+    pub fn label(mut self, label: impl Into<BackendLabel>) -> Self {
+        self.settings = self.settings.label(label);
+        self
     }
 
-    /// How keys become stored keys, e.g. with a namespace of up to 1,022 bytes. Default: the
-    /// canonical text form.
+    /// The namespace of all keys, of up to 1,022 bytes: see [`StoreSettings::namespace`]. Default: none.
+    pub fn namespace(mut self, name: &str) -> Self {
+        self.settings = self.settings.namespace(name);
+        self
+    }
+
+    /// How keys become stored keys: see [`StoreSettings::key_format`]. A namespace has up to 1,022 bytes.
     ///
     /// A stored key of more than 2,048 bytes, the most that DynamoDB takes, is replaced by its
     /// digest (BLAKE3, behind the namespace and `%blake3:`). The key in full is stored in the item
     /// and checked on every read, and takes its length from the room for the value.
     pub fn key_format(mut self, key_format: CacheKeyFormat) -> Self {
-        self.key_format = key_format;
+        self.settings = self.settings.key_format(key_format);
         self
     }
 
-    /// The format that typed access encodes values in. Default: bincode. Values that were stored in
-    /// another format stay readable.
+    /// The format that typed access encodes values in: see [`StoreSettings::value_format`]. Default:
+    /// bincode.
     pub fn value_format(mut self, format: impl Format + 'static) -> Self {
-        self.value_format = Arc::new(format);
+        self.settings = self.settings.value_format(format);
         self
     }
 
-    /// What payloads are compressed with as they are stored. Default: nothing. Values that were
-    /// stored with another compressor stay readable.
+    /// What payloads are compressed with: see [`StoreSettings::compressor`]. Default: nothing.
     pub fn compressor(mut self, compressor: impl Compressor + 'static) -> Self {
-        self.compressor = Arc::new(compressor);
+        self.settings = self.settings.compressor(compressor);
         self
     }
 
-    /// The largest payload to store, in bytes, after compression. A larger one is refused with
-    /// [`TooLarge`](hitbox_backend::BackendErrorKind::TooLarge). Default, and most: what fits into
-    /// an item of 400 KB beside its names and a key of 2,048 bytes, about 407,000 bytes.
+    /// The largest payload to store, in bytes: see [`StoreSettings::largest_value`]. Default, and most: what
+    /// fits into an item of 400 KB beside its names and a key of 2,048 bytes, about 407,000 bytes.
     pub const fn largest_value(mut self, bytes: usize) -> Self {
-        self.largest_value = Some(bytes);
+        self.settings.largest_value = Some(bytes);
+        self
+    }
+
+    /// The largest payload to decode, in bytes: see [`StoreSettings::largest_decoded`]. Default: 64 MiB.
+    pub const fn largest_decoded(mut self, bytes: usize) -> Self {
+        self.settings.largest_decoded = bytes;
         self
     }
 
@@ -261,26 +265,26 @@ impl DynamoDbBackendBuilder {
     /// [`InvalidConfiguration`](hitbox_backend::BackendErrorKind::InvalidConfiguration), naming the
     /// setting, for settings that are missing, contradict each other or cannot work.
     pub fn build(self) -> BackendResult<DynamoDbBackend> {
-        let label = self.label.clone();
-        self.checked()
+        let codec = self.codec()?;
+        let label = codec.label().clone();
+        self.checked(codec)
             .map_err(|failure| failure.into_error(Operation::Open, &label))
     }
 
-    fn checked(mut self) -> Result<DynamoDbBackend, Failure> {
-        let capabilities = self.capabilities()?;
+    fn checked(mut self, codec: Codec) -> Result<DynamoDbBackend, Failure> {
         let table = self.table.take().ok_or_else(|| {
             Failure::invalid_configuration("`table` is missing: name the table to keep values in")
         })?;
         settings::table(&table).map_err(Failure::invalid_configuration)?;
         let limits = self.limits().map_err(Failure::invalid_configuration)?;
-        if self.key_format.namespace().len() > LONGEST_NAMESPACE {
+        if codec.key_format().namespace().len() > LONGEST_NAMESPACE {
             return Err(Failure::invalid_configuration(
                 "`key_format` has a namespace over 1,022 bytes: shorten it",
             ));
         }
         let connection = self.source.connection()?;
         let place = format!("table `{table}`{}", connection.server());
-        let clients = connection.clients(limits, &self.label);
+        let clients = connection.clients(limits, codec.label());
         Ok(DynamoDbBackend::from(Inner {
             requests: Requests {
                 per_attempt: clients.per_attempt,
@@ -296,36 +300,29 @@ impl DynamoDbBackendBuilder {
             },
             place,
             deadline: limits.deadline,
-            label: self.label,
-            key_format: self.key_format,
-            value_format: self.value_format,
-            compressor: self.compressor,
-            capabilities,
+            codec,
         }))
     }
 
-    fn capabilities(&self) -> Result<Capabilities, Failure> {
+    fn codec(&self) -> BackendResult<Codec> {
+        let label = || self.settings.label_or(DEFAULT_LABEL);
         if let Some(defect) = self.attributes.defect() {
-            return Err(Failure::invalid_configuration(defect));
+            return Err(BackendError::invalid_configuration(label(), defect));
         }
         let most = item::largest_payload(&self.attributes);
-        let largest_value = self.largest_value.unwrap_or(most);
-        if largest_value == 0 {
-            return Err(Failure::invalid_configuration(
-                "`largest_value` is 0: nothing could be stored; raise it",
-            ));
-        }
-        if largest_value > most {
-            return Err(Failure::invalid_configuration(format!(
+        let set = self.settings.largest_value;
+        if let Some(largest_value) = set.filter(|largest_value| *largest_value > most) {
+            let detail = format!(
                 "`largest_value` is {largest_value}: an item has room for {most} bytes; lower it, \
                  or set a compressor"
-            )));
+            );
+            return Err(BackendError::invalid_configuration(label(), detail));
         }
         let mut capabilities = Capabilities::default();
-        capabilities.largest_value = Some(largest_value);
+        capabilities.largest_value = Some(most);
         capabilities.persistent = true;
         capabilities.shared = true;
-        Ok(capabilities)
+        Codec::new(self.settings.clone(), DEFAULT_LABEL, capabilities)
     }
 
     fn limits(&self) -> Result<Limits, String> {
@@ -362,11 +359,7 @@ impl fmt::Debug for DynamoDbBackendBuilder {
             .field("attempt_timeout", &self.attempt_timeout)
             .field("connect_timeout", &self.connect_timeout)
             .field("max_connections", &self.max_connections)
-            .field("label", &self.label)
-            .field("key_format", &self.key_format)
-            .field("value_format", &self.value_format)
-            .field("compressor", &self.compressor)
-            .field("largest_value", &self.largest_value)
+            .field("settings", &self.settings)
             .finish()
     }
 }

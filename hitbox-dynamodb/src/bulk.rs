@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::types::WriteRequest;
 use futures::{StreamExt, stream};
-use hitbox_backend::{BackendResult, DeleteStatus, Operation, ReadOutcome};
+use hitbox_backend::{BackendResult, DeleteStatus, Operation, ReadOutcome, byte_store::Prepared};
 use hitbox_core::{CacheKey, CacheValue, Raw};
 
 use crate::{
-    attempts::Attempts, backend::Inner, batch, change::Change, failure::Failure, item,
-    requests::Requests, stored_key::StoredKey,
+    attempts::Attempts, batch, failure::Failure, inner::Inner, item, requests::Requests,
+    stored_key::StoredKey,
 };
 
 /// How many removals of one bulk operation are under way at a time.
@@ -46,9 +46,10 @@ impl Inner {
         // Of two entries with one key the later is written, and both report how that went.
         let mut writes = HashMap::with_capacity(entries.len());
         let mut planned = Vec::with_capacity(entries.len());
-        for (key, value) in &entries {
-            let key = self.stored_key(key);
-            let plan = self.plan(&key, value).map(|(write, outcome)| {
+        for (key, value) in entries {
+            let key = self.stored_key(&key);
+            let prepared = self.prepare(&key, value).await;
+            let plan = self.plan(&key, prepared).map(|(write, outcome)| {
                 writes.insert(key.partition().to_owned(), write);
                 outcome
             });
@@ -59,24 +60,26 @@ impl Inner {
         planned
             .into_iter()
             .map(|(key, plan)| {
-                plan.and_then(|outcome| written.outcome_of(key.partition()).and(outcome))
-                    .map_err(|failure| self.error(failure, Operation::Write))
+                let failed = |failure| self.error(failure, Operation::Write);
+                let outcome = plan.map_err(failed)?;
+                let written = written.outcome_of(key.partition());
+                written.map_err(failed).and(outcome)
             })
             .collect()
     }
 
-    /// The batched form of a change, and the outcome once it is done.
+    /// The batched form of a write, and the outcome once it is done.
     fn plan(
         &self,
         key: &StoredKey,
-        value: &CacheValue<Raw>,
-    ) -> Result<(WriteRequest, Result<(), Failure>), Failure> {
-        match self.change(key, value)? {
-            Change::Put { stored, expire } => {
+        prepared: Prepared,
+    ) -> Result<(WriteRequest, BackendResult<()>), Failure> {
+        match prepared {
+            Prepared::Put { stored, expire } => {
                 let item = item::of(key, &stored, expire, &self.requests.attributes);
                 Ok((Requests::batched_put(item)?, Ok(())))
             }
-            Change::Clear { outcome } => Ok((self.requests.batched_delete(key)?, outcome)),
+            Prepared::Clear { outcome } => Ok((self.requests.batched_delete(key)?, outcome)),
         }
     }
 
@@ -110,7 +113,7 @@ impl Inner {
         key: &'k StoredKey,
         attempts: Attempts<'_>,
     ) -> (&'k str, Result<DeleteStatus, Failure>) {
-        (key.partition(), self.remove(key, attempts).await)
+        (key.partition(), self.remove_stored(key, attempts).await)
     }
 
     fn stored_keys(&self, keys: &[CacheKey]) -> Vec<StoredKey> {

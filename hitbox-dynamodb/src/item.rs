@@ -6,7 +6,6 @@ use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use hitbox_backend::{Rejection, stored_form};
-use hitbox_core::{CacheValue, Raw};
 
 use crate::{
     AttributeNames,
@@ -81,15 +80,15 @@ fn overhead(names: &AttributeNames) -> usize {
         + 2 * NUMBER
 }
 
-/// The value in `item`, expired or not.
+/// The stored form in `item`.
 ///
-/// Its expiry is the one in the stored form: that one is under the checksum. The attributes beside
+/// The expiry that counts is the one in there: that one is under the checksum. The attributes beside
 /// it are for DynamoDB to go by.
-pub(crate) fn value(
+pub(crate) fn stored(
     mut item: Item,
     key: &StoredKey,
     names: &AttributeNames,
-) -> Result<CacheValue<Raw>, Rejection> {
+) -> Result<Bytes, Rejection> {
     if let Some(full) = key.full() {
         let found = item
             .get(&names.full_key)
@@ -99,9 +98,7 @@ pub(crate) fn value(
         }
     }
     match item.remove(&names.payload) {
-        Some(AttributeValue::B(stored)) => {
-            stored_form::decode_owned(Bytes::from(stored.into_inner()))
-        }
+        Some(AttributeValue::B(stored)) => Ok(Bytes::from(stored.into_inner())),
         Some(_) | None => Err(Rejection::Foreign),
     }
 }

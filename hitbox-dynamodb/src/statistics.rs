@@ -25,7 +25,6 @@ pub struct Statistics {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     retries: AtomicU64,
-    pub(crate) rejections: Arc<Rejections>,
 }
 
 impl Counters {
