@@ -3,8 +3,8 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use async_trait::async_trait;
 use hitbox_backend::{
     Attempt, Backend, BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities,
-    DeleteStatus, Format, Operation, ReadAttempt, ReadOutcome, Rejection, Rejections, WriteAttempt,
-    note_outcome_at,
+    DeleteStatus, Format, Operation, ReadAttempt, ReadOutcome, Rejection, Rejections,
+    StoreSettings, WriteAttempt, note_outcome_at,
 };
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheKeyHash, CacheValue, Namespace, Raw, clock::Moment,
@@ -58,14 +58,11 @@ pub(crate) struct Shared {
     pub(crate) lives: Arc<Lives>,
     pub(crate) capacity: Capacity,
     pub(crate) backlog: Option<Backlog>,
-    pub(crate) largest_value: Option<usize>,
     pub(crate) label: BackendLabel,
-    pub(crate) value_format: Box<dyn Format>,
+    pub(crate) settings: StoreSettings,
     /// `None` if nobody wants to know of them.
     pub(crate) evictions: Option<Arc<Evictions>>,
     pub(crate) rejections: Arc<Rejections>,
-    /// The namespace of the builder.
-    pub(crate) key_format: CacheKeyFormat,
 }
 
 impl Shared {
@@ -142,7 +139,8 @@ impl Shared {
 
     fn check_size(&self, value: &CacheValue<Raw>, weight: u64) -> BackendResult<()> {
         let length = value.data().payload().len();
-        if let Some(largest) = self.largest_value.filter(|largest| length > *largest) {
+        let largest = self.settings.largest_value;
+        if let Some(largest) = largest.filter(|largest| length > *largest) {
             return Err(self.too_large(format!(
                 "the payload has {length} bytes, and largest_value is {largest}"
             )));
@@ -169,7 +167,7 @@ impl MokaBackend {
     pub(crate) fn new(shared: Arc<Shared>, sweeper: Option<Arc<Sweeper>>) -> Self {
         Self {
             _sweeper: sweeper,
-            key_format: shared.key_format.clone(),
+            key_format: shared.settings.key_format.clone(),
             kept_in: Namespace::NONE,
             shared,
         }
@@ -198,7 +196,10 @@ impl MokaBackend {
     /// ```
     #[must_use]
     pub fn in_namespace(&self, name: &str) -> Self {
-        let (own, named) = (&self.shared.key_format, CacheKeyFormat::namespaced(name));
+        let (own, named) = (
+            &self.shared.settings.key_format,
+            CacheKeyFormat::namespaced(name),
+        );
         let (key_format, kept_in) = if name.is_empty() || named == *own {
             (own.clone(), Namespace::NONE)
         } else if *own == CacheKeyFormat::TEXT {
@@ -327,7 +328,7 @@ impl Backend for MokaBackend {
     }
 
     fn value_format(&self) -> &dyn Format {
-        &*self.shared.value_format
+        &*self.shared.settings.value_format
     }
 
     fn key_format(&self) -> &CacheKeyFormat {
@@ -337,7 +338,8 @@ impl Backend for MokaBackend {
     fn capabilities(&self) -> Capabilities {
         // The defaults say the rest: exact to the millisecond, neither persistent nor shared.
         let mut capabilities = Capabilities::default();
-        capabilities.largest_value = self.shared.largest_value;
+        capabilities.largest_value = self.shared.settings.largest_value;
+        capabilities.largest_decoded = self.shared.settings.largest_decoded;
         capabilities
     }
 
@@ -354,8 +356,7 @@ impl fmt::Debug for MokaBackend {
         f.debug_struct("MokaBackend")
             .field("label", &self.shared.label.as_str())
             .field("capacity", &self.shared.capacity)
-            .field("largest_value", &self.shared.largest_value)
-            .field("value_format", &self.shared.value_format)
+            .field("settings", &self.shared.settings)
             .field("statistics", &self.statistics())
             .finish_non_exhaustive()
     }

@@ -1,7 +1,7 @@
 use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use hitbox_backend::{
-    BackendError, BackendErrorKind, BackendResult, BincodeFormat, CacheKeyFormat, Format, Operation,
+    BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Format, Operation, StoreSettings,
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheKeyHash};
 use moka::{policy::EvictionPolicy, sync::Cache};
@@ -15,6 +15,9 @@ use crate::{
     held::{Held, Lives},
     sweeper::Sweeper,
 };
+
+/// The label of a backend that is given none.
+const DEFAULT_LABEL: &str = "moka";
 
 const DEFAULT_SWEEP_EVERY: Duration = Duration::from_secs(1);
 
@@ -44,7 +47,9 @@ pub struct CapacityUnset;
 /// ```
 pub struct MokaBackendBuilder<C> {
     capacity: C,
-    settings: Settings,
+    evictions: WatchedEvictions,
+    settings: StoreSettings,
+    sweep_every: Option<Duration>,
 }
 
 /// What is made of evictions. To be told of them, moka locks the key of every write: so only on
@@ -53,15 +58,6 @@ enum WatchedEvictions {
     None,
     Counted,
     Told(EvictionListener),
-}
-
-struct Settings {
-    evictions: WatchedEvictions,
-    label: BackendLabel,
-    largest_value: Option<usize>,
-    value_format: Box<dyn Format>,
-    key_format: CacheKeyFormat,
-    sweep_every: Option<Duration>,
 }
 
 impl MokaBackend {
@@ -78,14 +74,9 @@ impl MokaBackendBuilder<CapacityUnset> {
     pub(crate) fn new() -> Self {
         Self {
             capacity: CapacityUnset,
-            settings: Settings {
-                evictions: WatchedEvictions::None,
-                label: BackendLabel::new_static("moka"),
-                largest_value: None,
-                value_format: Box::new(BincodeFormat),
-                key_format: CacheKeyFormat::TEXT,
-                sweep_every: Some(DEFAULT_SWEEP_EVERY),
-            },
+            evictions: WatchedEvictions::None,
+            settings: StoreSettings::new(),
+            sweep_every: Some(DEFAULT_SWEEP_EVERY),
         }
     }
 
@@ -113,7 +104,9 @@ impl MokaBackendBuilder<CapacityUnset> {
     fn with_capacity(self, capacity: Capacity) -> MokaBackendBuilder<Capacity> {
         MokaBackendBuilder {
             capacity,
+            evictions: self.evictions,
             settings: self.settings,
+            sweep_every: self.sweep_every,
         }
     }
 }
@@ -150,7 +143,7 @@ impl<C> MokaBackendBuilder<C> {
         mut self,
         listener: impl Fn(&CacheKey, EvictionCause) + Send + Sync + 'static,
     ) -> Self {
-        self.settings.evictions = WatchedEvictions::Told(Box::new(listener));
+        self.evictions = WatchedEvictions::Told(Box::new(listener));
         self
     }
 
@@ -161,16 +154,24 @@ impl<C> MokaBackendBuilder<C> {
     /// Reads are as fast as without.
     #[must_use]
     pub fn count_evictions(mut self) -> Self {
-        if let WatchedEvictions::None = self.settings.evictions {
-            self.settings.evictions = WatchedEvictions::Counted;
+        if let WatchedEvictions::None = self.evictions {
+            self.evictions = WatchedEvictions::Counted;
         }
+        self
+    }
+
+    /// The settings that all adapters have, in place of those that were made so far. Each also has a
+    /// setter here, but for the compressor: nothing is compressed.
+    #[must_use]
+    pub fn settings(mut self, settings: StoreSettings) -> Self {
+        self.settings = settings;
         self
     }
 
     /// The name in source paths, errors and traces. Default: `moka`.
     #[must_use]
     pub fn label(mut self, label: impl Into<BackendLabel>) -> Self {
-        self.settings.label = label.into();
+        self.settings = self.settings.label(label);
         self
     }
 
@@ -181,14 +182,25 @@ impl<C> MokaBackendBuilder<C> {
     ///
     /// It keeps nothing apart in the layer behind: give that one the namespace, or both of them.
     #[must_use]
-    pub fn namespace(self, name: &str) -> Self {
-        self.key_format(CacheKeyFormat::namespaced(name))
+    pub fn namespace(mut self, name: &str) -> Self {
+        self.settings = self.settings.namespace(name);
+        self
     }
 
     /// The same by the format of the layer behind, whatever its namespace is.
     #[must_use]
     pub fn key_format(mut self, key_format: CacheKeyFormat) -> Self {
-        self.settings.key_format = key_format;
+        self.settings = self.settings.key_format(key_format);
+        self
+    }
+
+    /// The format that typed access encodes values in. Default: bincode.
+    ///
+    /// A value is encoded when it is set (its length is what it is weighed by, and layers behind
+    /// this one store it), but a hit takes the object as it is.
+    #[must_use]
+    pub fn value_format(mut self, format: impl Format + 'static) -> Self {
+        self.settings = self.settings.value_format(format);
         self
     }
 
@@ -199,13 +211,10 @@ impl<C> MokaBackendBuilder<C> {
         self
     }
 
-    /// The format that typed access encodes values in. Default: bincode.
-    ///
-    /// A value is encoded when it is set (its length is what it is weighed by, and layers behind
-    /// this one store it), but a hit takes the object as it is.
+    /// The largest payload to decode, in bytes: see [`StoreSettings::largest_decoded`]. Default: 64 MiB.
     #[must_use]
-    pub fn value_format(mut self, format: impl Format + 'static) -> Self {
-        self.settings.value_format = Box::new(format);
+    pub const fn largest_decoded(mut self, bytes: usize) -> Self {
+        self.settings.largest_decoded = bytes;
         self
     }
 
@@ -218,7 +227,7 @@ impl<C> MokaBackendBuilder<C> {
     /// when the last clone of the backend is dropped.
     #[must_use]
     pub const fn sweep_every(mut self, interval: Option<Duration>) -> Self {
-        self.settings.sweep_every = interval;
+        self.sweep_every = interval;
         self
     }
 }
@@ -235,14 +244,19 @@ impl MokaBackendBuilder<Capacity> {
     /// for the sweep.
     pub fn build(self) -> BackendResult<MokaBackend> {
         self.check()?;
-        let Self { capacity, settings } = self;
-        let label = settings.label;
+        let label = self.label_in_force();
+        let Self {
+            capacity,
+            evictions,
+            settings,
+            sweep_every,
+        } = self;
         let lives = Arc::new(Lives::new());
         let watched = |listener| {
             let lives = Arc::clone(&lives);
             Some(Arc::new(Evictions::new(listener, lives, label.clone())))
         };
-        let evictions = match settings.evictions {
+        let evictions = match evictions {
             WatchedEvictions::None => None,
             WatchedEvictions::Counted => watched(None),
             WatchedEvictions::Told(listener) => watched(Some(listener)),
@@ -255,35 +269,26 @@ impl MokaBackendBuilder<Capacity> {
                 Capacity::Bytes(max_bytes) => Some(Backlog::new(max_bytes)),
             },
             capacity,
-            largest_value: settings.largest_value,
             label,
-            value_format: settings.value_format,
+            settings,
             evictions,
             rejections: Arc::default(),
-            key_format: settings.key_format,
         });
         let start = |every| {
             let shared = Arc::clone(&shared);
             Sweeper::start(every, move |go_on| shared.sweep(go_on)).map(Arc::new)
         };
-        let sweeper = settings
-            .sweep_every
-            .map(start)
-            .transpose()
-            .map_err(|cause| {
-                BackendError::new(
-                    BackendErrorKind::Unavailable,
-                    Operation::Open,
-                    shared.label.clone(),
-                )
+        let sweeper = sweep_every.map(start).transpose().map_err(|cause| {
+            let (kind, label) = (BackendErrorKind::Unavailable, shared.label.clone());
+            BackendError::new(kind, Operation::Open, label)
                 .with_detail("the sweep thread could not be started")
                 .with_source(cause)
-            })?;
+        })?;
         Ok(MokaBackend::new(shared, sweeper))
     }
 
     fn check(&self) -> BackendResult<()> {
-        if let Some(every) = self.settings.sweep_every
+        if let Some(every) = self.sweep_every
             && !INTERVALS.contains(&every)
         {
             return Err(self.refuse(format!(
@@ -325,12 +330,11 @@ impl MokaBackendBuilder<Capacity> {
     }
 
     fn refuse(&self, detail: String) -> BackendError {
-        BackendError::new(
-            BackendErrorKind::InvalidConfiguration,
-            Operation::Open,
-            self.settings.label.clone(),
-        )
-        .with_detail(detail)
+        BackendError::invalid_configuration(self.label_in_force(), detail)
+    }
+
+    fn label_in_force(&self) -> BackendLabel {
+        self.settings.label_or(DEFAULT_LABEL)
     }
 }
 
@@ -363,14 +367,11 @@ impl fmt::Debug for WatchedEvictions {
 
 impl<C: fmt::Debug> fmt::Debug for MokaBackendBuilder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let settings = &self.settings;
         f.debug_struct("MokaBackendBuilder")
             .field("capacity", &self.capacity)
-            .field("evictions", &settings.evictions)
-            .field("label", &settings.label.as_str())
-            .field("largest_value", &settings.largest_value)
-            .field("value_format", &settings.value_format)
-            .field("sweep_every", &settings.sweep_every)
+            .field("evictions", &self.evictions)
+            .field("settings", &self.settings)
+            .field("sweep_every", &self.sweep_every)
             .finish()
     }
 }
