@@ -37,6 +37,7 @@ mod refill;
 mod removes;
 mod repair;
 mod scenario;
+pub mod server_layer;
 mod slow_reads;
 mod stage;
 mod started;

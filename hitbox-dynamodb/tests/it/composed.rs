@@ -1,13 +1,7 @@
 //! The backend as a layer of a composition: its requests, and the life of what is copied to it and
 //! from it.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use crate::compositions::{compositions, offload};
 use crate::table::{
@@ -15,75 +9,28 @@ use crate::table::{
     sent::{Requests, Sent, requests},
 };
 use aws_sdk_dynamodb::types::AttributeValue;
-use chrono::{TimeDelta, Utc};
-use hitbox_backend::{
-    Backend, CacheBackend, Compose, CompositionPolicy, DeleteStatus, OffloadManager,
-    ParallelReadPolicy, RefillPolicy, conformance::MemoryBackend,
-};
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, Stamp};
+use hitbox_backend::{Backend, OffloadManager};
+use hitbox_core::{CacheKey, CacheValue, Raw};
 use hitbox_dynamodb::DynamoDbBackend;
-use tokio::task::JoinSet;
+use hitbox_scenarios::server_layer::{Copying, delete, do_with_each, get, lives, set};
 
 /// By the default policies; a tenth of it by the others.
 const OPERATIONS: usize = 1_000;
 const TASKS: usize = 16;
-
-fn numbered(number: usize) -> CacheKey {
-    CacheKey::from_pair("number", number.to_string())
-}
-
-fn text(number: usize) -> String {
-    format!("the value of {number}")
-}
-
-async fn set(cache: Arc<dyn Backend>, number: usize) {
-    let expire = Utc::now() + TimeDelta::hours(1);
-    let value = CacheValue::loaded(Arc::new(text(number)), Stamp::now()).expires_at(expire);
-    cache.set(&numbered(number), value).await.unwrap();
-}
-
-async fn get(cache: Arc<dyn Backend>, number: usize) {
-    let mut context = BoxContext::default();
-    let got = cache
-        .get_with::<String>(&numbered(number), &mut context)
-        .await;
-    assert_eq!(**got.unwrap().unwrap().data(), text(number));
-}
-
-async fn delete(cache: Arc<dyn Backend>, number: usize) {
-    // By both layers.
-    let expected = DeleteStatus::Deleted(2);
-    assert_eq!(cache.delete(&numbered(number)).await.unwrap(), expected);
-}
 
 /// Does that with so many keys, in several tasks. Returns the requests that were sent, by the
 /// background too.
 async fn requests_of<F>(
     operations: usize,
     operation: fn(Arc<dyn Backend>, usize) -> F,
-    (cache, offload): (&Arc<dyn Backend>, &OffloadManager),
+    layers: (&Arc<dyn Backend>, &OffloadManager),
     sent: &Sent,
 ) -> Requests
 where
     F: Future<Output = ()> + Send + 'static,
 {
     sent.take();
-    let next = Arc::new(AtomicUsize::new(0));
-    let mut tasks = JoinSet::new();
-    for _ in 0..TASKS {
-        let (cache, next) = (Arc::clone(cache), Arc::clone(&next));
-        tasks.spawn(async move {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= operations {
-                    break;
-                }
-                operation(Arc::clone(&cache), number).await;
-            }
-        });
-    }
-    tasks.join_all().await;
-    offload.drain().await;
+    do_with_each((operations, TASKS), operation, layers).await;
     sent.take()
 }
 
@@ -132,16 +79,6 @@ fn key() -> CacheKey {
     CacheKey::from_pair("key", "copied")
 }
 
-/// Values whose lives end off the second, and one whose life does not end.
-fn lives() -> [CacheValue<Raw>; 3] {
-    let now = Utc::now();
-    [Some(60_789), Some(30_123), None].map(|millis| {
-        let expire = millis.map(|millis| now + TimeDelta::milliseconds(millis));
-        let stale = expire.map(|expire| expire - TimeDelta::milliseconds(5_001));
-        CacheValue::from_parts(Raw::from(b"value".to_vec()), expire, stale, Stamp::now())
-    })
-}
-
 /// What the table has of the value's life, attribute by attribute and when read back.
 async fn assert_held(table: &Table, expected: &CacheValue<Raw>) {
     let item = table.item(&partition(&key())).await.unwrap();
@@ -156,52 +93,16 @@ async fn assert_held(table: &Table, expected: &CacheValue<Raw>) {
 }
 
 #[tokio::test]
-async fn what_is_refilled_from_the_table_keeps_its_life_to_the_millisecond() {
+async fn what_is_copied_from_or_to_the_table_keeps_its_life_to_the_millisecond() {
     let table = Table::create().await;
-    for value in lives() {
-        let dynamodb = table.backend();
-        dynamodb.write(&key(), value.clone()).await.unwrap();
-        let (memory, offload) = (Arc::new(MemoryBackend::new()), offload());
-        let cache = Arc::clone(&memory).compose(dynamodb, offload.clone());
-        let read = cache.read(&key()).await.unwrap();
-        offload.drain().await;
-        let copy = memory.read(&key()).await.unwrap();
-        assert_eq!((read.as_ref(), copy.as_ref()), (Some(&value), Some(&value)));
-    }
-}
-
-#[tokio::test]
-async fn what_is_refilled_into_the_table_keeps_its_life_to_the_millisecond() {
-    let table = Table::create().await;
-    for value in lives() {
-        let dynamodb = table.backend();
-        dynamodb.remove(&key()).await.unwrap();
-        let (memory, offload) = (MemoryBackend::new(), offload());
-        memory.write(&key(), value.clone()).await.unwrap();
-        let cache = dynamodb.compose(memory, offload.clone());
-        let read = cache.read(&key()).await.unwrap();
-        assert_eq!(read.as_ref(), Some(&value));
-        offload.drain().await;
-        assert_held(&table, &value).await;
-    }
-}
-
-/// The other way round: what only L1 has is brought to L2.
-#[tokio::test]
-async fn what_is_repaired_in_the_table_keeps_its_life_to_the_millisecond() {
-    let table = Table::create().await;
-    for value in lives() {
-        let dynamodb = table.backend();
-        dynamodb.remove(&key()).await.unwrap();
-        let (memory, offload) = (MemoryBackend::new(), offload());
-        memory.write(&key(), value.clone()).await.unwrap();
-        // Only a policy that asks both layers notices.
-        let policy = CompositionPolicy::new().refill(RefillPolicy::Repair);
-        let policy = policy.read(ParallelReadPolicy::new());
-        let cache = memory.compose_with(dynamodb, offload.clone(), policy);
-        let read = cache.read(&key()).await.unwrap();
-        assert_eq!(read.as_ref(), Some(&value));
-        offload.drain().await;
-        assert_held(&table, &value).await;
+    for copying in [
+        Copying::RefillFrom,
+        Copying::RefillInto,
+        Copying::RepairInto,
+    ] {
+        for value in lives() {
+            copying.copy(table.backend(), &key(), &value).await;
+            assert_held(&table, &value).await;
+        }
     }
 }

@@ -1,25 +1,17 @@
 //! The backend as a layer of a composition: its commands, its connection, and the life of what is
 //! copied to it and from it.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::policies::Policies;
 use crate::server;
 use crate::server::{Observer, backend, key, start, value};
-use chrono::{TimeDelta, Utc};
-use hitbox_backend::{
-    Backend, CacheBackend, Compose, CompositionPolicy, DeleteStatus, OffloadManager,
-    ParallelReadPolicy, RefillPolicy, conformance::MemoryBackend,
+use hitbox_backend::{Backend, Compose, OffloadManager, conformance::MemoryBackend};
+use hitbox_core::{CacheValue, Raw};
+use hitbox_scenarios::{
+    ReadKind,
+    server_layer::{Copying, delete, do_with_each, get, lives, set},
 };
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, Stamp};
-use hitbox_scenarios::ReadKind;
 use tokio::{sync::Barrier, task::JoinSet};
 
 /// By the default policies; a tenth of it by the others.
@@ -32,34 +24,6 @@ fn offload() -> OffloadManager {
     settings.build().unwrap()
 }
 
-fn numbered(number: usize) -> CacheKey {
-    key(&number.to_string())
-}
-
-fn text(number: usize) -> String {
-    format!("the value of {number}")
-}
-
-async fn set(cache: Arc<dyn Backend>, number: usize) {
-    let expire = Utc::now() + TimeDelta::hours(1);
-    let value = CacheValue::loaded(Arc::new(text(number)), Stamp::now()).expires_at(expire);
-    cache.set(&numbered(number), value).await.unwrap();
-}
-
-async fn get(cache: Arc<dyn Backend>, number: usize) {
-    let mut context = BoxContext::default();
-    let got = cache
-        .get_with::<String>(&numbered(number), &mut context)
-        .await;
-    assert_eq!(**got.unwrap().unwrap().data(), text(number));
-}
-
-async fn delete(cache: Arc<dyn Backend>, number: usize) {
-    // By both layers.
-    let expected = DeleteStatus::Deleted(2);
-    assert_eq!(cache.delete(&numbered(number)).await.unwrap(), expected);
-}
-
 type Commands = BTreeMap<String, u64>;
 
 /// Does that with so many keys, in 64 tasks. Returns which commands it took the server, work in the
@@ -67,29 +31,14 @@ type Commands = BTreeMap<String, u64>;
 async fn commands_of<F>(
     operations: usize,
     operation: fn(Arc<dyn Backend>, usize) -> F,
-    (cache, offload): (&Arc<dyn Backend>, &OffloadManager),
+    layers: (&Arc<dyn Backend>, &OffloadManager),
     observer: &mut Observer,
 ) -> Commands
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let before = observer.commands().await;
-    let next = Arc::new(AtomicUsize::new(0));
-    let mut tasks = JoinSet::new();
-    for _ in 0..TASKS {
-        let (cache, next) = (Arc::clone(cache), Arc::clone(&next));
-        tasks.spawn(async move {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= operations {
-                    break;
-                }
-                operation(Arc::clone(&cache), number).await;
-            }
-        });
-    }
-    tasks.join_all().await;
-    offload.drain().await;
+    do_with_each((operations, TASKS), operation, layers).await;
     observer.commands_since(&before).await
 }
 
@@ -175,7 +124,7 @@ async fn fifty_compositions_and_64_tasks_share_one_connection() {
         let cache = Arc::clone(&caches[task % caches.len()]);
         let all_ready = Arc::clone(&all_ready);
         tasks.spawn(async move {
-            let key = numbered(task);
+            let key = key(&task.to_string());
             all_ready.wait().await;
             cache.write(&key, value("live")).await.unwrap();
             assert!(cache.read(&key).await.unwrap().is_some());
@@ -188,16 +137,6 @@ async fn fifty_compositions_and_64_tasks_share_one_connection() {
     assert_eq!(redis.statistics().connections_opened, 1);
 }
 
-/// Values whose lives end off the second, and one whose life does not end.
-fn lives() -> [CacheValue<Raw>; 3] {
-    let now = Utc::now();
-    [Some(60_789), Some(10_123), None].map(|millis| {
-        let expire = millis.map(|millis| now + TimeDelta::milliseconds(millis));
-        let stale = expire.map(|expire| expire - TimeDelta::milliseconds(5_001));
-        CacheValue::from_parts(Raw::from(b"value".to_vec()), expire, stale, Stamp::now())
-    })
-}
-
 /// What the server has of the value's life, by its own account and when read back.
 async fn assert_held(observer: &mut Observer, redis: &dyn Backend, expected: &CacheValue<Raw>) {
     let until: i64 = observer.ask(&[b"PEXPIRETIME", b"copied:v1"]).await;
@@ -208,56 +147,18 @@ async fn assert_held(observer: &mut Observer, redis: &dyn Backend, expected: &Ca
 }
 
 #[tokio::test]
-async fn what_is_refilled_from_redis_keeps_its_life_to_the_millisecond() {
-    let server = start().await;
-    let redis = backend(&server);
-    for value in lives() {
-        redis.write(&key("copied"), value.clone()).await.unwrap();
-        let (memory, offload) = (Arc::new(MemoryBackend::new()), offload());
-        let cache = Arc::clone(&memory).compose(redis.clone(), offload.clone());
-        let read = cache.read(&key("copied")).await.unwrap();
-        offload.drain().await;
-        let copy = memory.read(&key("copied")).await.unwrap();
-        assert_eq!((read.as_ref(), copy.as_ref()), (Some(&value), Some(&value)));
-    }
-}
-
-#[tokio::test]
-async fn what_is_refilled_into_redis_keeps_its_life_to_the_millisecond() {
+async fn what_is_copied_from_or_to_redis_keeps_its_life_to_the_millisecond() {
     let server = start().await;
     let redis = backend(&server);
     let mut observer = Observer::connect(&server.url()).await;
-    for value in lives() {
-        redis.remove(&key("copied")).await.unwrap();
-        let (memory, offload) = (MemoryBackend::new(), offload());
-        memory.write(&key("copied"), value.clone()).await.unwrap();
-        let cache = redis.clone().compose(memory, offload.clone());
-        let read = cache.read(&key("copied")).await.unwrap();
-        assert_eq!(read.as_ref(), Some(&value));
-        offload.drain().await;
-        assert_held(&mut observer, &redis, &value).await;
-    }
-}
-
-/// The other way round: what only L1 has is brought to L2.
-#[tokio::test]
-async fn what_is_repaired_in_redis_keeps_its_life_to_the_millisecond() {
-    let server = start().await;
-    let redis = backend(&server);
-    let mut observer = Observer::connect(&server.url()).await;
-    // Only a policy that asks both layers notices.
-    let policy = || {
-        let policy = CompositionPolicy::new().refill(RefillPolicy::Repair);
-        policy.read(ParallelReadPolicy::new())
-    };
-    for value in lives() {
-        redis.remove(&key("copied")).await.unwrap();
-        let (memory, offload) = (MemoryBackend::new(), offload());
-        memory.write(&key("copied"), value.clone()).await.unwrap();
-        let cache = memory.compose_with(redis.clone(), offload.clone(), policy());
-        let read = cache.read(&key("copied")).await.unwrap();
-        assert_eq!(read.as_ref(), Some(&value));
-        offload.drain().await;
-        assert_held(&mut observer, &redis, &value).await;
+    for copying in [
+        Copying::RefillFrom,
+        Copying::RefillInto,
+        Copying::RepairInto,
+    ] {
+        for value in lives() {
+            copying.copy(redis.clone(), &key("copied"), &value).await;
+            assert_held(&mut observer, &redis, &value).await;
+        }
     }
 }
