@@ -75,7 +75,9 @@ impl Backend for Shelf {
     async fn read(&self, key: &CacheKey) -> ReadOutcome {
         let value = match &self.contents {
             Contents::Payload(value) => Ok(value.clone()),
-            Contents::Stored(stored) => stored_form::decode(stored),
+            Contents::Stored(stored) => {
+                stored_form::decode(stored).map(|value| value.map(Raw::from))
+            }
         };
         Ok(match value {
             Ok(value) => Some(value).filter(|value| !value.is_expired()),

@@ -56,13 +56,13 @@ pub mod composition;
 pub mod compression;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-mod decode;
 mod delete_status;
 mod error;
 pub mod format;
 mod forward;
 mod key_format;
 mod log;
+mod object;
 pub mod offload;
 mod outcome;
 mod rejection;
@@ -99,6 +99,7 @@ pub use format::JsonFormat;
 pub use format::PostcardFormat;
 pub use format::{BincodeFormat, Format};
 pub use key_format::CacheKeyFormat;
+pub use object::encoded;
 pub use offload::{CloseReport, OffloadManager, OffloadManagerBuilder, OffloadStatistics};
 pub use rejection::{Rejection, Rejections, trace_rejection};
 pub use repeated::Repeated;
@@ -112,6 +113,6 @@ pub use wrapper::{
 #[doc(no_inline)]
 pub use hitbox_core::{
     BackendErrorKind, BackendLabel, BoxContext, CacheContext, CacheKey, CacheState, CacheStatus,
-    CacheValue, Context, DisabledOffload, Expiry, Failures, Freshness, KeyPart, LayerFailure,
-    Namespace, Offload, OffloadKey, Raw, ResponseSource, Stamp,
+    CacheValue, Context, DisabledOffload, Encoded, Expiry, Failures, Freshness, KeyPart,
+    LayerFailure, Namespace, Offload, OffloadKey, Raw, ResponseSource, Stamp,
 };

@@ -1,15 +1,14 @@
-use std::{any::type_name, future::Future, sync::Arc};
+use std::{future::Future, sync::Arc};
 
 use hitbox_core::{
-    BoxContext, CacheKey, CacheStatus, CacheValue, Raw, ResponseSource, WantedType, clock::Moment,
+    BoxContext, CacheKey, CacheStatus, CacheValue, ObjectType, Raw, ResponseSource, clock::Moment,
 };
 
 use crate::{
     Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Cacheable, DeleteStatus,
-    Operation, ReadOutcome,
+    ReadOutcome,
     backend::{end_read, write_through},
-    decode::{object_of, wanted},
-    format,
+    object::{object_of, type_of, with_bytes},
     outcome::as_made,
     skew::restamp_if_skewed,
 };
@@ -131,7 +130,7 @@ pub trait CacheBackend: Backend {
     ) -> impl Future<Output = BackendResult<()>> + Send {
         async move {
             tokio::task::consume_budget().await;
-            match encode(self, value) {
+            match raw_of(self, value) {
                 Ok(raw) => as_made(write_through(self, key, raw).await),
                 Err(error) => {
                     if error.kind() == BackendErrorKind::TooLarge {
@@ -197,7 +196,7 @@ pub trait CacheBackend: Backend {
             let mut too_large = TooLarge::default();
             let mut encoded = Vec::with_capacity(entries.len());
             for (index, (key, value)) in entries.into_iter().enumerate() {
-                match encode(self, value) {
+                match raw_of(self, value) {
                     Ok(raw) => {
                         too_large.forget(&key);
                         encoded.push((key, raw));
@@ -287,38 +286,16 @@ impl TooLarge {
     }
 }
 
-fn encode<B: Backend + ?Sized, T: Cacheable>(
+/// The value as the backend is to be given it.
+fn raw_of<B: Backend + ?Sized, T: Cacheable>(
     backend: &B,
     value: CacheValue<Arc<T>>,
 ) -> BackendResult<CacheValue<Raw>> {
     let value = restamp_if_skewed(value);
-    let limit = backend.capabilities().largest_decoded;
-    let (payload, encoding) = format::encode(backend.value_format(), &**value.data(), limit)
-        .map_err(|error| refused::<_, T>(backend, limit, error))?;
-    Ok(value.map(|object| Raw::with_decoded(payload, encoding, object)))
-}
-
-fn refused<B: Backend + ?Sized, T>(
-    backend: &B,
-    limit: usize,
-    error: format::FormatError,
-) -> BackendError {
-    let (kind, detail) = if let format::FormatError::OverLimit { format } = error {
-        let detail = format!(
-            "{format} could not decode it again: it takes more memory than the {limit} bytes that a reader \
-             allows (`Capabilities::largest_decoded`)"
-        );
-        (BackendErrorKind::TooLarge, detail)
-    } else {
-        let detail = format!(
-            "{error} ({}); change the type, or the `value_format` of the backend",
-            type_name::<T>()
-        );
-        (BackendErrorKind::NotStorable, detail)
-    };
-    BackendError::new(kind, Operation::Write, backend.label())
-        .with_detail(detail)
-        .with_source(error)
+    with_bytes(
+        &backend,
+        value.map(|object| Raw::of_object(object, type_of::<T>())),
+    )
 }
 
 /// Reads many keys, with a context for each.
@@ -338,17 +315,17 @@ async fn typed_outcomes<B: Backend + ?Sized, T: Cacheable>(
 
 /// The context of one read, or those of many.
 trait Contexts {
-    fn want(&mut self, wanted: Option<&'static WantedType>);
+    fn want(&mut self, wanted: Option<&'static ObjectType>);
 }
 
 impl Contexts for BoxContext {
-    fn want(&mut self, wanted: Option<&'static WantedType>) {
+    fn want(&mut self, wanted: Option<&'static ObjectType>) {
         self.set_wanted_type(wanted);
     }
 }
 
 impl Contexts for [BoxContext] {
-    fn want(&mut self, wanted: Option<&'static WantedType>) {
+    fn want(&mut self, wanted: Option<&'static ObjectType>) {
         self.iter_mut().for_each(|context| context.want(wanted));
     }
 }
@@ -358,7 +335,7 @@ struct Wanting<'c, C: Contexts + ?Sized>(&'c mut C);
 
 impl<'c, C: Contexts + ?Sized> Wanting<'c, C> {
     fn an_object_of<T: Cacheable>(contexts: &'c mut C) -> Self {
-        contexts.want(Some(wanted::<T>()));
+        contexts.want(Some(type_of::<T>().erased()));
         Self(contexts)
     }
 }
@@ -382,11 +359,8 @@ fn typed_outcome<B: Backend + ?Sized, T: Cacheable>(
     let Some(value) = outcome? else {
         return Ok(None);
     };
-    if let Some(object) = value.data().decoded::<T>() {
-        return Ok(Some(value.map(|_| object)));
-    }
-    match object_of(&backend, value.data()) {
-        Ok(object) => Ok(Some(value.map(|_| object))),
+    match value.try_map(|raw| object_of(&backend, raw)) {
+        Ok(value) => Ok(Some(value)),
         Err(rejection) => {
             backend.reject(key, rejection);
             context.set_status(CacheStatus::Miss);

@@ -3,7 +3,7 @@ use std::{
     ops::{Deref, DerefMut},
 };
 
-use crate::{BackendLabel, Failures, Freshness, LayerFailure, WantedType, Wants};
+use crate::{BackendLabel, Failures, Freshness, LayerFailure, ObjectType, Wants};
 
 /// How a read was answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -208,7 +208,7 @@ impl BoxContext {
     /// From now on, reads with this context want an object of this type, or bytes. Typed access says so for the
     /// time of one read.
     #[inline]
-    pub const fn set_wanted_type(&mut self, wanted: Option<&'static WantedType>) {
+    pub const fn set_wanted_type(&mut self, wanted: Option<&'static ObjectType>) {
         self.wants.object = wanted;
     }
 
@@ -403,10 +403,10 @@ mod tests {
 
     #[test]
     fn what_the_reader_wants_is_kept_whatever_the_context() {
-        static WANTED: WantedType = WantedType::of::<u32, _>(&"its maker");
+        static WANTED: crate::TypeOf<u32> = crate::TypeOf::with_codec(&"its codec");
         for context in [BoxContext::default(), BoxContext::new(Tagged::default())] {
             let mut context = context.fresh_only();
-            context.set_wanted_type(Some(&WANTED));
+            context.set_wanted_type(Some(WANTED.erased()));
             context.clear_failures();
             context.take_notes_of(BoxContext::default());
             for kept in [&context, &context.clone(), &context.for_other_layer()] {

@@ -23,27 +23,29 @@
 
 pub mod clock;
 mod context;
+mod encoded;
 mod error_kind;
 mod failures;
 mod key;
 mod label;
 mod layer;
+mod object_type;
 mod offload;
 mod raw;
 mod stamp;
 mod value;
-mod wanted_type;
 mod wants;
 
 pub use context::{BoxContext, CacheContext, CacheStatus, Context, ResponseSource};
+pub use encoded::{CompressorId, Encoded, Encoding, FormatId};
 pub use error_kind::BackendErrorKind;
 pub use failures::{Failures, LayerFailure};
 pub use key::{CacheKey, CacheKeyHash, CarriedHash, KeyParseError, KeyPart, Namespace};
 pub use label::BackendLabel;
 pub use layer::CompositionLayer;
+pub use object_type::{ObjectType, TypeOf};
 pub use offload::{DisabledOffload, Offload, OffloadKey};
-pub use raw::{CompressorId, Encoding, FormatId, Raw};
+pub use raw::Raw;
 pub use stamp::Stamp;
 pub use value::{CacheState, CacheValue, Expiry};
-pub use wanted_type::WantedType;
 pub use wants::{Freshness, Wants};

@@ -1,264 +1,255 @@
-use std::{
-    any::Any,
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::{any::Any, fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::WantedType;
+use crate::{CompressorId, Encoded, Encoding, ObjectType, TypeOf};
 
-/// Names the format that a payload is encoded with.
+/// A value on its way between typed access and a store: an object, or bytes, or for a moment both.
 ///
-/// 0 is [`OPAQUE`](Self::OPAQUE), 1 to 127 belong to hitbox, 128 to 255 are for
-/// [formats of your own](Self::custom).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FormatId(u8);
-
-impl FormatId {
-    /// Bytes that nobody has said anything about: typed access reads them in the backend's own
-    /// format.
-    pub const OPAQUE: Self = Self(0);
-    /// bincode 2, standard configuration.
-    pub const BINCODE: Self = Self(1);
-    /// JSON.
-    pub const JSON: Self = Self(2);
-    /// postcard 1.
-    pub const POSTCARD: Self = Self(3);
-
-    /// The id of a format from outside hitbox. Panics (at compile time, in a constant) below 128.
-    #[must_use]
-    pub const fn custom(id: u8) -> Self {
-        assert!(id >= 128, "ids below 128 are hitbox's own");
-        Self(id)
-    }
-
-    /// The id as it stands in a stored form; any number is possible there.
-    #[must_use]
-    pub const fn from_stored(id: u8) -> Self {
-        Self(id)
-    }
-
-    /// The number.
-    #[must_use]
-    pub const fn get(self) -> u8 {
-        self.0
-    }
-}
-
-/// Names the compressor that a payload went through after it was encoded.
-///
-/// 0 is [`NONE`](Self::NONE), 1 to 127 belong to hitbox, 128 to 255 are for
-/// [compressors of your own](Self::custom).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct CompressorId(u8);
-
-impl CompressorId {
-    /// Not compressed.
-    pub const NONE: Self = Self(0);
-    /// gzip, RFC 1952.
-    pub const GZIP: Self = Self(1);
-    /// Zstandard, RFC 8878.
-    pub const ZSTD: Self = Self(2);
-    /// LZ4 frame format.
-    pub const LZ4: Self = Self(3);
-
-    /// The id of a compressor from outside hitbox. Panics (at compile time, in a constant) below
-    /// 128.
-    #[must_use]
-    pub const fn custom(id: u8) -> Self {
-        assert!(id >= 128, "ids below 128 are hitbox's own");
-        Self(id)
-    }
-
-    /// The id as it stands in a stored form; any number is possible there.
-    #[must_use]
-    pub const fn from_stored(id: u8) -> Self {
-        Self(id)
-    }
-
-    /// The number.
-    #[must_use]
-    pub const fn get(self) -> u8 {
-        self.0
-    }
-}
-
-/// How a payload came to be: what one has to know to decode it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Encoding {
-    /// The format of the (uncompressed) payload.
-    pub format: FormatId,
-    /// What the formatted payload was compressed with.
-    pub compressor: CompressorId,
-    /// A fingerprint of the encoded type where the format does not describe itself; 0 where it
-    /// does, or where the type is not known. A reader that expects another fingerprint treats the
-    /// payload as not decodable.
-    pub shape: u64,
-}
-
-impl Encoding {
-    /// Uncompressed bytes of unknown format and type.
-    pub const OPAQUE: Self = Self {
-        format: FormatId::OPAQUE,
-        compressor: CompressorId::NONE,
-        shape: 0,
-    };
-}
-
-/// An encoded value: the payload, how it is [encoded](Encoding), and a slot for the decoded object.
-///
-/// Cloning costs one reference count, and every clone shares the slot. Typed access fills it when
-/// it encodes or first decodes the object, and takes the object out of it from then on, so a
-/// backend that keeps `Raw`s in process serves objects without decoding.
+/// Typed access puts objects in and takes them out. A store that keeps bytes takes those, which are made before
+/// it is written; a store in process keeps the object [alone](Self::without_bytes). Cloning costs one
+/// reference count.
 ///
 /// ```
 /// use bytes::Bytes;
 /// use hitbox_core::Raw;
 ///
 /// let raw = Raw::from(Bytes::from_static(b"payload"));
-/// assert_eq!(raw.as_ref(), b"payload");
+/// assert_eq!(raw.payload().unwrap(), "payload");
 /// ```
 #[derive(Clone)]
 pub struct Raw {
-    shared: Arc<Shared>,
+    form: Form,
+}
+
+/// Two words and a pointer, since it stands in every entry of a cache in process.
+#[derive(Clone)]
+enum Form {
+    Object(Object),
+    Encoded(Arc<Shared>),
+}
+
+#[derive(Clone)]
+struct Object {
+    object: Arc<dyn Any + Send + Sync>,
+    object_type: &'static ObjectType,
 }
 
 struct Shared {
-    payload: Bytes,
-    encoding: Encoding,
-    decoded: OnceLock<Arc<dyn Any + Send + Sync>>,
+    encoded: Encoded,
+    object: Option<Object>,
+}
+
+impl Object {
+    fn new<T: Send + Sync + 'static>(object: Arc<T>, object_type: &'static TypeOf<T>) -> Self {
+        Self {
+            object,
+            object_type: object_type.erased(),
+        }
+    }
 }
 
 impl Raw {
-    /// A payload with its encoding, and an empty slot.
+    /// Bytes.
     #[must_use]
     pub fn new(payload: Bytes, encoding: Encoding) -> Self {
+        Self::from(Encoded::new(payload, encoding))
+    }
+
+    /// An object.
+    #[inline]
+    pub fn of_object<T: Send + Sync + 'static>(
+        object: Arc<T>,
+        object_type: &'static TypeOf<T>,
+    ) -> Self {
         Self {
-            shared: Arc::new(Shared {
-                payload,
-                encoding,
-                decoded: OnceLock::new(),
-            }),
+            form: Form::Object(Object::new(object, object_type)),
         }
     }
 
-    /// A payload together with the object that it encodes.
-    pub fn with_decoded<T: Send + Sync + 'static>(
-        payload: Bytes,
-        encoding: Encoding,
+    /// The bytes of this value and the object, in place of the one that there may have been.
+    #[must_use]
+    pub fn with_object<T: Send + Sync + 'static>(
+        self,
         object: Arc<T>,
+        object_type: &'static TypeOf<T>,
     ) -> Self {
-        let raw = Self::new(payload, encoding);
-        raw.remember(object);
-        raw
+        let object = Object::new(object, object_type);
+        Self {
+            form: match self.form {
+                Form::Object(_) => Form::Object(object),
+                Form::Encoded(shared) => Form::both(Shared::encoded_of(shared), Some(object)),
+            },
+        }
     }
 
-    /// The payload, compressed if [`encoding`](Self::encoding) says so.
+    /// The object of this value and the bytes, in place of those that there may have been.
     #[must_use]
-    pub fn payload(&self) -> &Bytes {
-        &self.shared.payload
+    pub fn with_bytes(self, encoded: Encoded) -> Self {
+        let object = match self.form {
+            Form::Object(object) => Some(object),
+            Form::Encoded(shared) => shared.object.clone(),
+        };
+        Self {
+            form: Form::both(encoded, object),
+        }
     }
 
-    /// How the payload is encoded.
-    #[must_use]
-    pub fn encoding(&self) -> Encoding {
-        self.shared.encoding
-    }
-
-    /// The decoded object, if the slot holds one of this type.
-    #[must_use]
-    pub fn decoded<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        // Cloned before the type is known: it is nearly always the right one, and asking twice
-        // would be a second call through the object's table.
-        Arc::clone(self.shared.decoded.get()?).downcast().ok()
-    }
-
-    /// Whether the slot holds an object of this type.
+    /// The object alone, if there is one: what a store in process keeps. Else the bytes.
     #[inline]
     #[must_use]
-    pub fn holds(&self, wanted: &WantedType) -> bool {
-        let object = self.shared.decoded.get();
-        object.is_some_and(|object| wanted.is((**object).type_id()))
-    }
-
-    /// The same payload with this object: in the slot, if that is empty or holds one of its type already, which
-    /// then stays; else apart from the other clones.
-    #[must_use]
-    pub fn holding<T: Send + Sync + 'static>(&self, object: Arc<T>) -> Self {
-        self.remember(Arc::clone(&object));
-        match self.decoded::<T>() {
-            Some(_) => self.clone(),
-            None => Self::with_decoded(self.payload().clone(), self.encoding(), object),
+    pub fn without_bytes(self) -> Self {
+        match &self.form {
+            Form::Object(_) => self,
+            Form::Encoded(shared) => match &shared.object {
+                Some(object) => Self {
+                    form: Form::Object(object.clone()),
+                },
+                None => self,
+            },
         }
     }
 
-    /// Puts the decoded object into the slot; does nothing if the slot is filled.
-    pub fn remember<T: Send + Sync + 'static>(&self, object: Arc<T>) {
-        let _already_filled = self.shared.decoded.set(object);
+    /// The bytes, if it has any.
+    #[must_use]
+    pub fn encoded(&self) -> Option<&Encoded> {
+        match &self.form {
+            Form::Object(_) => None,
+            Form::Encoded(shared) => Some(&shared.encoded),
+        }
     }
 
-    /// Whether there are other clones, which whoever holds them may ask for the decoded object.
+    /// The payload of the bytes, if it has any: [compressed](Encoding::compressor) if their encoding says so.
     #[must_use]
-    pub fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.shared) > 1
+    pub fn payload(&self) -> Option<&Bytes> {
+        self.encoded().map(Encoded::payload)
+    }
+
+    /// The type of the object, if it has one.
+    #[inline]
+    #[must_use]
+    pub fn object_type(&self) -> Option<&'static ObjectType> {
+        self.object().map(|object| object.object_type)
+    }
+
+    /// Whether it has an object of this type.
+    #[inline]
+    #[must_use]
+    pub fn holds(&self, wanted: &ObjectType) -> bool {
+        self.object_type().is_some_and(|held| held.is(wanted))
+    }
+
+    /// The object, if it has one of this type.
+    #[must_use]
+    pub fn object_of<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        Arc::clone(&self.object()?.object).downcast().ok()
+    }
+
+    /// The object.
+    ///
+    /// # Errors
+    ///
+    /// The value itself, if it has none of this type.
+    #[inline]
+    pub fn into_object<T: Send + Sync + 'static>(self) -> Result<Arc<T>, Self> {
+        match self.form {
+            Form::Object(Object {
+                object,
+                object_type,
+            }) => object.downcast().map_err(|object| Self {
+                form: Form::Object(Object {
+                    object,
+                    object_type,
+                }),
+            }),
+            Form::Encoded(_) => self.object_of().ok_or(self),
+        }
+    }
+
+    #[inline]
+    fn object(&self) -> Option<&Object> {
+        match &self.form {
+            Form::Object(object) => Some(object),
+            Form::Encoded(shared) => shared.object.as_ref(),
+        }
     }
 
     /// An estimate of the memory this takes in process, in bytes: the payload, the decoded object
     /// that typed access will keep beside it, and the bookkeeping.
     #[must_use]
     pub fn weight(&self) -> usize {
+        let Some(encoded) = self.encoded() else {
+            return size_of::<Shared>();
+        };
+        let payload = encoded.payload().len();
         // An object is about as large as its encoding; a compressed payload says less about it,
         // and text-like data that is worth compressing shrinks to about a quarter.
-        let object = if self.shared.encoding.compressor == CompressorId::NONE {
-            self.shared.payload.len()
+        let object = if encoded.encoding().compressor == CompressorId::NONE {
+            payload
         } else {
-            self.shared.payload.len().saturating_mul(4)
+            payload.saturating_mul(4)
         };
-        self.shared
-            .payload
-            .len()
+        payload
             .saturating_add(object)
             .saturating_add(size_of::<Shared>())
     }
 }
 
+impl Form {
+    fn both(encoded: Encoded, object: Option<Object>) -> Self {
+        Self::Encoded(Arc::new(Shared { encoded, object }))
+    }
+}
+
+impl Shared {
+    fn encoded_of(shared: Arc<Self>) -> Encoded {
+        match Arc::try_unwrap(shared) {
+            Ok(shared) => shared.encoded,
+            Err(shared) => shared.encoded.clone(),
+        }
+    }
+}
+
+impl From<Encoded> for Raw {
+    fn from(encoded: Encoded) -> Self {
+        Self {
+            form: Form::both(encoded, None),
+        }
+    }
+}
+
 impl From<Bytes> for Raw {
     fn from(payload: Bytes) -> Self {
-        Self::new(payload, Encoding::OPAQUE)
+        Self::from(Encoded::from(payload))
     }
 }
 
 impl From<Vec<u8>> for Raw {
     fn from(payload: Vec<u8>) -> Self {
-        Self::from(Bytes::from(payload))
+        Self::from(Encoded::from(payload))
     }
 }
 
-impl AsRef<[u8]> for Raw {
-    fn as_ref(&self) -> &[u8] {
-        &self.shared.payload
-    }
-}
-
-/// Equal when payload and encoding are; the slot does not count.
+/// The same bytes in the same encoding, whether there is an object beside them or not; or the same object, the very
+/// one, without bytes.
 impl PartialEq for Raw {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
-            || (self.shared.encoding == other.shared.encoding
-                && self.shared.payload == other.shared.payload)
+        match (&self.form, &other.form) {
+            (Form::Object(one), Form::Object(two)) => Arc::ptr_eq(&one.object, &two.object),
+            (Form::Encoded(one), Form::Encoded(two)) => one.encoded == two.encoded,
+            (Form::Object(_), Form::Encoded(_)) | (Form::Encoded(_), Form::Object(_)) => false,
+        }
     }
 }
 
 impl Eq for Raw {}
 
-/// Shows length and encoding, never the payload: cached values do not belong in logs.
+/// Shows length and encoding of bytes, and neither them nor the object: cached values do not belong in logs.
 impl fmt::Debug for Raw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Raw")
-            .field("len", &self.shared.payload.len())
-            .field("encoding", &self.shared.encoding)
-            .field("decoded", &self.shared.decoded.get().is_some())
+            .field("encoded", &self.encoded())
+            .field("has_object", &self.object().is_some())
             .finish()
     }
 }
@@ -266,44 +257,63 @@ impl fmt::Debug for Raw {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::FormatId;
 
-    #[test]
-    fn clones_share_the_slot_and_the_first_object_stays() {
-        let raw = Raw::from(vec![1, 2, 3]);
-        let clone = raw.clone();
-        assert_eq!(clone.decoded::<u32>(), None);
-        raw.remember(Arc::new(7_u32));
-        clone.remember(Arc::new(8_u32));
-        assert_eq!(clone.decoded::<u32>().as_deref(), Some(&7));
-        assert_eq!(clone.decoded::<i32>(), None);
-        assert!(raw.is_shared());
-        drop(clone);
-        assert!(!raw.is_shared());
+    static NUMBER: TypeOf<u32> = TypeOf::with_codec(&());
+    static TEXT: TypeOf<&str> = TypeOf::with_codec(&());
+
+    fn json() -> Encoded {
+        let encoding = Encoding {
+            format: FormatId::JSON,
+            ..Encoding::OPAQUE
+        };
+        Encoded::new(Bytes::from_static(b"7"), encoding)
     }
 
     #[test]
-    fn an_object_of_another_type_is_held_apart() {
-        static WANTED: WantedType = WantedType::of::<u32, _>(&());
-        let raw = Raw::from(vec![1]);
-        assert!(!raw.holds(&WANTED));
-        let first = raw.holding(Arc::new(7_u32));
-        let second = raw.holding(Arc::new(8_u32));
-        assert!(raw.holds(&WANTED));
-        assert_eq!(first.decoded::<u32>().as_deref(), Some(&7));
-        assert_eq!(second.decoded::<u32>().as_deref(), Some(&7));
-        let other = raw.holding(Arc::new("other"));
-        assert!(raw.holds(&WANTED) && !other.holds(&WANTED));
-        assert_eq!(other.decoded::<&str>().as_deref(), Some(&"other"));
-        assert_eq!(other, raw);
+    fn an_object_has_no_bytes_until_it_is_given_some() {
+        let object = Arc::new(7);
+        let raw = Raw::of_object(Arc::clone(&object), &NUMBER);
+        assert_eq!(raw.encoded(), None);
+        assert!(raw.holds(NUMBER.erased()) && !raw.holds(TEXT.erased()));
+        let both = raw.with_bytes(json());
+        assert_eq!(both.encoded(), Some(&json()));
+        assert!(Arc::ptr_eq(&both.object_of::<u32>().unwrap(), &object));
+        let alone = both.without_bytes();
+        assert_eq!(alone.encoded(), None);
+        assert!(Arc::ptr_eq(&alone.into_object::<u32>().unwrap(), &object));
+    }
+
+    #[test]
+    fn bytes_have_no_object_until_they_are_given_one() {
+        let raw = Raw::from(json());
+        assert!(raw.object_type().is_none());
+        assert_eq!(raw.clone().into_object::<u32>(), Err(raw.clone()));
+        assert_eq!(raw.clone().without_bytes(), raw);
+        let both = raw.clone().with_object(Arc::new(7), &NUMBER);
+        assert_eq!(both, raw);
+        assert_eq!(both.into_object::<u32>().as_deref(), Ok(&7));
+        assert!(raw.object_type().is_none());
+    }
+
+    #[test]
+    fn an_object_of_another_type_is_given_back() {
+        let raw = Raw::of_object(Arc::new(7), &NUMBER);
+        assert_eq!(raw.object_of::<&str>(), None);
+        let raw = raw.into_object::<&str>().unwrap_err();
+        let text = raw.clone().with_object(Arc::new("seven"), &TEXT);
+        assert_eq!(text.into_object::<&str>().as_deref(), Ok(&"seven"));
+        assert_eq!(raw.into_object::<u32>().as_deref(), Ok(&7));
+    }
+
+    #[test]
+    fn it_is_no_larger_than_an_object_and_its_type() {
+        assert_eq!(size_of::<Raw>(), 3 * size_of::<usize>());
     }
 
     #[test]
     fn debug_shows_no_payload() {
-        let raw = Raw::with_decoded(
-            Bytes::from_static(b"secret"),
-            Encoding::OPAQUE,
-            Arc::new("secret"),
-        );
+        let raw = Raw::from(Bytes::from_static(b"secret")).with_object(Arc::new("secret"), &TEXT);
         let shown = format!("{raw:?}");
         assert!(
             !shown.contains("secret") && !shown.contains("115"),
@@ -324,14 +334,14 @@ mod tests {
     }
 
     #[test]
-    fn equality_is_payload_and_encoding() {
+    fn bytes_are_equal_by_payload_and_encoding_and_objects_if_they_are_one() {
         let one = Raw::from(vec![1]);
         assert_eq!(one, Raw::from(vec![1]));
         assert_ne!(one, Raw::from(vec![2]));
-        let json = Encoding {
-            format: FormatId::JSON,
-            ..Encoding::OPAQUE
-        };
-        assert_ne!(one, Raw::new(Bytes::from(vec![1]), json));
+        assert_ne!(Raw::from(b"7".to_vec()), Raw::from(json()));
+        let object = Raw::of_object(Arc::new(7), &NUMBER);
+        assert_eq!(object, object.clone());
+        assert_ne!(object, Raw::of_object(Arc::new(7), &NUMBER));
+        assert_ne!(object, Raw::from(json()));
     }
 }

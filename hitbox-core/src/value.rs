@@ -301,6 +301,20 @@ impl<T> CacheValue<T> {
         }
     }
 
+    /// Other data, if it can be had, with the same life times and stamp.
+    ///
+    /// # Errors
+    ///
+    /// What `map` returns.
+    pub fn try_map<U, E>(self, map: impl FnOnce(T) -> Result<U, E>) -> Result<CacheValue<U>, E> {
+        Ok(CacheValue {
+            data: map(self.data)?,
+            expire: self.expire,
+            stale: self.stale,
+            created: self.created,
+        })
+    }
+
     /// The value behind a reference count, as typed access hands values in and out.
     #[must_use]
     pub fn shared(self) -> CacheValue<Arc<T>> {

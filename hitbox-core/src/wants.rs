@@ -1,4 +1,4 @@
-use crate::{CacheValue, Raw, WantedType, clock::Moment};
+use crate::{CacheValue, ObjectType, Raw, clock::Moment};
 
 /// Whether a read takes a stale value for an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -17,7 +17,7 @@ pub enum Freshness {
 pub struct Wants {
     /// An object of this type; `None`: bytes. With a type, a composition decodes the value that it has chosen. One
     /// that cannot be decoded is a miss of its layer.
-    pub object: Option<&'static WantedType>,
+    pub object: Option<&'static ObjectType>,
     /// Whether a stale value will do.
     pub freshness: Freshness,
 }

@@ -138,7 +138,8 @@ impl Shared {
     }
 
     fn check_size(&self, value: &CacheValue<Raw>, weight: u64) -> BackendResult<()> {
-        let length = value.data().payload().len();
+        let encoded = value.data().encoded();
+        let length = encoded.map_or(0, |encoded| encoded.payload().len());
         let largest = self.settings.largest_value;
         if let Some(largest) = largest.filter(|largest| length > *largest) {
             return Err(self.too_large(format!(

@@ -3,6 +3,7 @@ mod maintenance;
 use std::{fmt, path::Path, sync::Arc};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use hitbox_backend::{
     Attempt, Backend, BackendResult, CacheKeyFormat, Capabilities, Compressor, DeleteStatus,
     Format, Operation, ReadAttempt, ReadOutcome, Rejection, note_outcome, note_outcome_at,
@@ -92,7 +93,9 @@ impl Backend for SledBackend {
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
         let now = clock::now();
-        if key.as_text().len() + value.data().payload().len() <= INLINE_WRITE {
+        // An object takes encoding, which may take long.
+        let length = value.data().payload().map_or(usize::MAX, Bytes::len);
+        if key.as_text().len().saturating_add(length) <= INLINE_WRITE {
             return self.inner.write(key, &value, now);
         }
         let key = key.clone();

@@ -369,7 +369,7 @@ async fn some_fail_to_write(bench: &Bench) -> Outcome {
         // Created before the old values, and so older: loaded anew.
         let entries: Vec<_> = entries
             .into_iter()
-            .map(|(key, value)| (key, lasting(value.into_inner().as_ref().to_vec())))
+            .map(|(key, value)| (key, value.created_at(hitbox_backend::Stamp::now())))
             .collect();
         stage
             .layer(failing)

@@ -144,7 +144,10 @@ pub(super) fn shown(value: Option<&CacheValue<Raw>>) -> String {
         None => String::from("nothing"),
         Some(value) => format!(
             "{:?} ({value:?})",
-            String::from_utf8_lossy(value.data().payload())
+            value
+                .data()
+                .payload()
+                .map(|payload| String::from_utf8_lossy(payload))
         ),
     }
 }

@@ -101,7 +101,8 @@ impl World {
 
 /// The payload: it says which key and which write the value is of.
 pub(super) fn name_of(value: &CacheValue<Raw>) -> String {
-    String::from_utf8_lossy(value.data().payload()).into_owned()
+    let payload = value.data().payload().map_or(&[][..], |payload| payload);
+    String::from_utf8_lossy(payload).into_owned()
 }
 
 pub(super) struct ModelLayer {

@@ -8,7 +8,7 @@ use hitbox_backend::{
     compression::{GzipCompressor, Lz4Compressor, NoCompression, ZstdCompressor},
     stored_form::{self, HEADER_LENGTH},
 };
-use hitbox_core::{CacheValue, CompressorId, Encoding, Raw, Stamp};
+use hitbox_core::{CacheValue, CompressorId, Encoded, Encoding, Stamp};
 
 use super::format;
 use crate::Seed;
@@ -141,8 +141,8 @@ fn stored(format: &dyn Format, payload: Vec<u8>, codec: &dyn Compressor, times: 
     let time = DateTime::from_timestamp_millis(4_922_911_200_000 + 1);
     let expire = time.filter(|_| times & 1 != 0);
     let stale = time.filter(|_| times & 2 != 0);
-    let raw = Raw::new(Bytes::from(payload), encoding);
-    let value = CacheValue::from_parts(raw, expire, stale, Stamp::from_micros(1));
+    let encoded = Encoded::new(Bytes::from(payload), encoding);
+    let value = CacheValue::from_parts(encoded, expire, stale, Stamp::from_micros(1));
     let stored = stored_form::encode(&value, codec);
     stored.map(Vec::from).unwrap_or_default()
 }

@@ -2,7 +2,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use hitbox_core::{BackendLabel, CacheKey, CacheValue, CompressorId, Raw};
+use hitbox_core::{BackendLabel, CacheKey, CacheValue, CompressorId, Encoded, Raw};
 use tokio::runtime::Handle;
 
 use super::{Prepared, StoreSettings};
@@ -10,7 +10,7 @@ use crate::{
     BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities, Compressor,
     Format, Operation, Rejection, Rejections,
     compression::{CompressionError, NoCompression},
-    stored_form,
+    encoded, stored_form,
 };
 
 /// Payloads longer than this are compressed off the async threads: it takes longer than handing the
@@ -136,7 +136,7 @@ impl Codec {
             return Prepared::Clear { outcome: Ok(()) };
         }
         let is_short = self.compressor().id() == CompressorId::NONE
-            || value.data().payload().len() <= INLINE_BYTES;
+            || (value.data().payload()).is_none_or(|payload| payload.len() <= INLINE_BYTES);
         let runtime = Handle::try_current().ok().filter(|_| !is_short);
         let Some(runtime) = runtime else {
             return self.prepare_live(&value);
@@ -162,16 +162,18 @@ impl Codec {
         }
     }
 
-    /// The stored form of `value`, if it is not too large. What is too large is neither compressed
-    /// nor copied if its length says so.
+    /// The stored form of `value`, of which an object is encoded, if it is not too large. What is too large is neither
+    /// compressed nor copied if its length says so.
     fn encode(&self, value: &CacheValue<Raw>) -> BackendResult<Bytes> {
         let failed = |cause: CompressionError| {
             self.error(BackendErrorKind::Internal, Operation::Write)
                 .with_detail("the compressor failed")
                 .with_source(cause)
         };
-        self.within(value, self.longest_payload())?;
-        let value = stored_form::compress(value, self.compressor()).map_err(failed)?;
+        let limit = self.capabilities().largest_decoded;
+        let value = encoded(value, self.value_format(), limit, self.label())?;
+        self.within(&value, self.longest_payload())?;
+        let value = stored_form::compress(&value, self.compressor()).map_err(failed)?;
         self.within(&value, self.capabilities().largest_value)?;
         stored_form::encode(&value, &NoCompression).map_err(failed)
     }
@@ -186,7 +188,7 @@ impl Codec {
         Some(largest.max(self.capabilities().largest_decoded))
     }
 
-    fn within(&self, value: &CacheValue<Raw>, limit: Option<usize>) -> BackendResult<()> {
+    fn within(&self, value: &CacheValue<Encoded>, limit: Option<usize>) -> BackendResult<()> {
         let length = value.data().payload().len();
         match limit {
             Some(limit) if length > limit => Err(self
@@ -212,6 +214,7 @@ impl Codec {
         stored_form::decode_owned(stored)
             .map_err(|rejection| self.reject(key, rejection))
             .ok()
+            .map(|value| value.map(Raw::from))
     }
 
     /// A failure of this backend.

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Encoded, Raw};
 
 use super::{
     ChaosBackend, Late,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome,
-    note_outcome, outcome::is_made, repeated::Answer,
+    encoded, note_outcome, outcome::is_made, repeated::Answer,
 };
 
 impl<B: Backend> ChaosBackend<B> {
@@ -108,8 +108,8 @@ impl<B: Backend> ChaosBackend<B> {
         let Some(value) = outcome? else {
             return Ok(None);
         };
-        match damage.decode(&value) {
-            Ok(value) => Ok(Some(value)),
+        match damage.decode(&self.in_bytes(&value)?) {
+            Ok(value) => Ok(Some(value.map(Raw::from))),
             Err(rejection) => {
                 self.reject(key, rejection);
                 let missed = Ok(None);
@@ -117,6 +117,17 @@ impl<B: Backend> ChaosBackend<B> {
                 missed
             }
         }
+    }
+
+    /// What can be damaged: of an object, the bytes that it would be stored as.
+    fn in_bytes(&self, value: &CacheValue<Raw>) -> BackendResult<CacheValue<Encoded>> {
+        let limit = self.capabilities().largest_decoded;
+        encoded(value, self.value_format(), limit, &self.label())
+    }
+
+    fn distorted(&self, value: &CacheValue<Raw>, dice: u64) -> BackendResult<CacheValue<Raw>> {
+        let value = self.in_bytes(value)?;
+        Ok(distorted(value, dice).map(Raw::from))
     }
 
     pub(super) async fn read_drawn(
@@ -140,7 +151,10 @@ impl<B: Backend> ChaosBackend<B> {
             }
             Some(Plan::Distort(dice)) => {
                 let outcome = self.fetch(key, &mut noted).await;
-                outcome.map(|found| found.map(|value| distorted(value, dice)))
+                match outcome? {
+                    Some(value) => Ok(Some(self.distorted(&value, dice)?)),
+                    None => Ok(None),
+                }
             }
             // Refused for reads when the chaos is built.
             Some(Plan::Later(_) | Plan::Again(_)) => {
@@ -170,7 +184,10 @@ impl<B: Backend> ChaosBackend<B> {
                 self.run(course, Operation::Write, effect).await
             }
             Some(Plan::Damage(damage)) => self.store(key, put, value, Some(damage)).await,
-            Some(Plan::Distort(dice)) => self.store(key, put, distorted(value, dice), None).await,
+            Some(Plan::Distort(dice)) => match self.distorted(&value, dice) {
+                Ok(value) => self.store(key, put, value, None).await,
+                Err(error) => Err(error),
+            },
             Some(Plan::Later(late)) => {
                 return self.put_off(key, Effect::Put(put, value), late).await;
             }

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use hitbox_core::{CacheValue, Raw};
+use hitbox_core::{CacheValue, Encoded};
 
 use crate::{Rejection, compression::NoCompression, stored_form};
 
@@ -15,7 +15,10 @@ impl Damage {
     ///
     /// By way of the real stored form, so that chaos shows neither more nor less than a store of
     /// bytes with such damage would.
-    pub(super) fn decode(self, value: &CacheValue<Raw>) -> Result<CacheValue<Raw>, Rejection> {
+    pub(super) fn decode(
+        self,
+        value: &CacheValue<Encoded>,
+    ) -> Result<CacheValue<Encoded>, Rejection> {
         let stored = stored_form::encode(value, &NoCompression)
             .map_err(|_no_codec_is_involved| Rejection::Compression)?;
         let damaged = match self {
@@ -27,15 +30,14 @@ impl Damage {
 }
 
 /// `value` with one bit of its payload flipped, or one byte more if it has none.
-pub(super) fn distorted(value: CacheValue<Raw>, dice: u64) -> CacheValue<Raw> {
-    value.map(|raw| {
-        let payload = if raw.payload().is_empty() {
+pub(super) fn distorted(value: CacheValue<Encoded>, dice: u64) -> CacheValue<Encoded> {
+    value.map(|encoded| {
+        let payload = if encoded.payload().is_empty() {
             Bytes::from_static(&[0])
         } else {
-            with_flipped_bit(raw.payload(), dice)
+            with_flipped_bit(encoded.payload(), dice)
         };
-        // A new `Raw`: the decoded object in the old one's slot is undamaged.
-        Raw::new(payload, raw.encoding())
+        Encoded::new(payload, encoded.encoding())
     })
 }
 
@@ -63,7 +65,7 @@ mod tests {
 
     #[test]
     fn damage_to_stored_bytes_is_never_served() {
-        let value = CacheValue::loaded(Raw::from(vec![7; 40]), Stamp::now());
+        let value = CacheValue::loaded(Encoded::from(vec![7; 40]), Stamp::now());
         for dice in 0..1_000 {
             assert!(Damage::EndsEarly(dice).decode(&value).is_err(), "{dice}");
             assert!(Damage::BitFlipped(dice).decode(&value).is_err(), "{dice}");
@@ -73,14 +75,18 @@ mod tests {
     #[test]
     fn a_distorted_payload_differs_in_one_bit() {
         for dice in 0..100 {
-            let value = CacheValue::loaded(Raw::from(vec![7, 8, 9]), Stamp::now());
+            let value = CacheValue::loaded(Encoded::from(vec![7, 8, 9]), Stamp::now());
             let distorted = distorted(value.clone(), dice);
             assert_eq!(distorted.created(), value.created());
-            let pairs = value.data().as_ref().iter().zip(distorted.data().as_ref());
+            let pairs = value
+                .data()
+                .payload()
+                .iter()
+                .zip(distorted.data().payload());
             let flipped: u32 = pairs.map(|(one, two)| (one ^ two).count_ones()).sum();
             assert_eq!(flipped, 1);
         }
-        let empty = CacheValue::loaded(Raw::from(Vec::new()), Stamp::now());
-        assert_eq!(distorted(empty, 9).data().as_ref(), [0]);
+        let empty = CacheValue::loaded(Encoded::from(Vec::new()), Stamp::now());
+        assert_eq!(*distorted(empty, 9).data().payload(), [0][..]);
     }
 }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use futures::{FutureExt, future::BoxFuture};
 use hitbox_core::{
-    BoxContext, CacheKey, CacheValue, Namespace, Raw, WantedType, Wants, clock::Moment,
+    BoxContext, CacheKey, CacheValue, Namespace, ObjectType, Raw, Wants, clock::Moment,
 };
 
 use super::CompositionLayer;
@@ -12,8 +12,8 @@ use crate::{
     Attempt, Backend, BackendResult, DeleteStatus, Operation, ReadAttempt, ReadOutcome,
     WriteAttempt,
     backend::{read_through, write_through},
-    decode::decode_as,
     log::{Health, Name},
+    object::decode_as,
 };
 
 /// The backend of a layer. All operations of the composition go through here, and what comes of them is
@@ -131,7 +131,7 @@ impl<B: Backend> Member<B> {
     }
 
     #[inline(never)]
-    fn decode(&self, key: &CacheKey, value: &mut CacheValue<Raw>, wanted: &WantedType) -> bool {
+    fn decode(&self, key: &CacheKey, value: &mut CacheValue<Raw>, wanted: &ObjectType) -> bool {
         match decode_as(wanted, &self.backend, value.data()) {
             Ok(decoded) => {
                 *value = value.clone().map(|_| decoded);

@@ -27,7 +27,9 @@ checks! { "corruption":
 
 /// The bytes that a stored value consists of.
 fn stored(value: &CacheValue<Raw>) -> Result<Vec<u8>, Stop> {
-    let stored = stored_form::encode(value, &NoCompression);
+    let encoded = value.data().encoded().cloned();
+    let encoded = encoded.ok_or_else(|| violation!("the sample has no bytes"))?;
+    let stored = stored_form::encode(&value.clone().map(|_| encoded), &NoCompression);
     stored
         .map(|bytes| bytes.to_vec())
         .map_err(|error| violation!("the sample could not be encoded: {error}"))

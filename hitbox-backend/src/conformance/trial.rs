@@ -162,12 +162,16 @@ impl Trial {
             return changed("created", &expected.created(), &found.created());
         }
         // Compression that the backend added as it stored the value is its own affair.
-        let (written, mut encoding) = (expected.data().encoding(), found.data().encoding());
+        let in_bytes = (expected.data().encoded(), found.data().encoded());
+        let (Some(expected), Some(in_bytes)) = in_bytes else {
+            return Some(String::from("the bytes became an object"));
+        };
+        let (written, mut encoding) = (expected.encoding(), in_bytes.encoding());
         let payload = if written.compressor == CompressorId::NONE {
             encoding.compressor = CompressorId::NONE;
             self.payload(found)
         } else {
-            Some(found.data().payload().clone())
+            Some(in_bytes.payload().clone())
         };
         if written != encoding {
             return changed("encoding", &written, &encoding);
@@ -175,8 +179,8 @@ impl Trial {
         let Some(payload) = payload else {
             return Some(String::from("the payload could not be decompressed"));
         };
-        if *expected.data().payload() != payload {
-            let (written, read) = (expected.data().payload().len(), payload.len());
+        if *expected.payload() != payload {
+            let (written, read) = (expected.payload().len(), payload.len());
             return Some(format!(
                 "the payload changed ({written} bytes written, {read} read)"
             ));
@@ -184,15 +188,16 @@ impl Trial {
         None
     }
 
-    /// The payload of a value that was written uncompressed; `None` if the backend compressed it
-    /// and it cannot be decompressed.
+    /// The payload of a value that was written uncompressed, as bytes; `None` if it has become an object, or the
+    /// backend compressed it and it cannot be decompressed.
     pub(super) fn payload(&self, found: &CacheValue<Raw>) -> Option<Bytes> {
-        let compressor = found.data().encoding().compressor;
+        let found = found.data().encoded()?;
+        let compressor = found.encoding().compressor;
         if compressor == CompressorId::NONE {
-            return Some(found.data().payload().clone());
+            return Some(found.payload().clone());
         }
         let compressor = self.backend().find_compressor(compressor)?;
-        let payload = compressor.decompress(found.data().payload(), LARGEST_TRIED);
+        let payload = compressor.decompress(found.payload(), LARGEST_TRIED);
         payload.ok().map(Bytes::from)
     }
 

@@ -1,6 +1,6 @@
 use bytes::{Buf, Bytes};
 use chrono::{DateTime, Utc};
-use hitbox_core::{CacheValue, CompressorId, Encoding, FormatId, Raw, Stamp};
+use hitbox_core::{CacheValue, CompressorId, Encoded, Encoding, FormatId, Stamp};
 
 use super::metadata;
 use crate::Rejection;
@@ -36,7 +36,7 @@ pub struct Header {
 }
 
 impl Header {
-    pub(super) fn of(value: &CacheValue<Raw>) -> Self {
+    pub(super) fn of(value: &CacheValue<Encoded>) -> Self {
         Self {
             encoding: value.data().encoding(),
             created: value.created(),
@@ -129,10 +129,10 @@ impl Fields {
     }
 
     /// The value in `stored`, which these fields are of.
-    pub(super) fn into_value(self, mut stored: Bytes) -> Result<CacheValue<Raw>, Rejection> {
+    pub(super) fn into_value(self, mut stored: Bytes) -> Result<CacheValue<Encoded>, Rejection> {
         stored.advance(self.payload_at);
-        let raw = Raw::new(stored, self.encoding);
-        CacheValue::from_millis(raw, self.expire, self.stale, self.created)
+        let encoded = Encoded::new(stored, self.encoding);
+        CacheValue::from_millis(encoded, self.expire, self.stale, self.created)
             .ok_or(Rejection::Malformed)
     }
 }

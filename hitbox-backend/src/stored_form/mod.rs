@@ -7,7 +7,7 @@ mod header;
 mod metadata;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use hitbox_core::{CacheValue, CompressorId, Encoding, Raw};
+use hitbox_core::{CacheValue, CompressorId, Encoded, Encoding};
 
 use crate::{
     Capabilities, Rejection,
@@ -26,15 +26,15 @@ pub use header::{HEADER_LENGTH, Header};
 /// ```
 /// use bytes::Bytes;
 /// use hitbox_backend::{compression::NoCompression, stored_form};
-/// use hitbox_core::{CacheValue, Raw, Stamp};
+/// use hitbox_core::{CacheValue, Encoded, Stamp};
 ///
-/// let value = CacheValue::loaded(Raw::from(Bytes::from_static(b"payload")), Stamp::now());
+/// let value = CacheValue::loaded(Encoded::from(Bytes::from_static(b"payload")), Stamp::now());
 /// let stored = stored_form::encode(&value, &NoCompression)?;
 /// assert_eq!(stored_form::decode(&stored), Ok(value));
 /// # Ok::<(), hitbox_backend::compression::CompressionError>(())
 /// ```
 pub fn encode(
-    value: &CacheValue<Raw>,
+    value: &CacheValue<Encoded>,
     compressor: &dyn Compressor,
 ) -> Result<Bytes, CompressionError> {
     let value = compress(value, compressor)?;
@@ -54,16 +54,16 @@ pub fn encode(
 ///
 /// What [`Compressor::compress`] returns.
 pub fn compress(
-    value: &CacheValue<Raw>,
+    value: &CacheValue<Encoded>,
     compressor: &dyn Compressor,
-) -> Result<CacheValue<Raw>, CompressionError> {
-    let raw = value.data();
-    let encoding = raw.encoding();
+) -> Result<CacheValue<Encoded>, CompressionError> {
+    let encoded = value.data();
+    let encoding = encoded.encoding();
     if compressor.id() == CompressorId::NONE || encoding.compressor != CompressorId::NONE {
         return Ok(value.clone());
     }
-    let compressed = compressor.compress(raw.payload())?;
-    if compressed.len() >= raw.payload().len() {
+    let compressed = compressor.compress(encoded.payload())?;
+    if compressed.len() >= encoded.payload().len() {
         return Ok(value.clone());
     }
     let encoding = Encoding {
@@ -72,7 +72,7 @@ pub fn compress(
     };
     Ok(value
         .clone()
-        .map(|_| Raw::new(Bytes::from(compressed), encoding)))
+        .map(|_| Encoded::new(Bytes::from(compressed), encoding)))
 }
 
 /// How long a payload may be before `compressor` is asked, where up to `largest_value` bytes of what
@@ -92,7 +92,7 @@ pub fn longest_payload(compressor: &dyn Compressor, largest_value: usize) -> usi
 /// # Errors
 ///
 /// A [`Rejection`] for bytes that [`encode`] did not write or that have changed since.
-pub fn decode(stored: &Bytes) -> Result<CacheValue<Raw>, Rejection> {
+pub fn decode(stored: &Bytes) -> Result<CacheValue<Encoded>, Rejection> {
     decode_owned(stored.clone())
 }
 
@@ -101,6 +101,6 @@ pub fn decode(stored: &Bytes) -> Result<CacheValue<Raw>, Rejection> {
 /// # Errors
 ///
 /// The same as those of [`decode`].
-pub fn decode_owned(stored: Bytes) -> Result<CacheValue<Raw>, Rejection> {
+pub fn decode_owned(stored: Bytes) -> Result<CacheValue<Encoded>, Rejection> {
     Fields::parse(&stored)?.into_value(stored)
 }

@@ -19,7 +19,7 @@ use hitbox_backend::{
     stored_form,
 };
 use hitbox_core::{
-    CacheContext, CacheKey, CacheValue, CompressorId, Encoding, FormatId, Raw, Stamp,
+    CacheContext, CacheKey, CacheValue, CompressorId, Encoded, Encoding, FormatId, Stamp,
 };
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 use serde::{Deserialize, Deserializer, Serialize, de::Visitor};
@@ -41,7 +41,7 @@ fn assert_cheap_miss<T: Cacheable>(
     reason: Rejection,
     most_allocated: usize,
 ) {
-    let raw = Raw::new(Bytes::copy_from_slice(payload), encoding);
+    let raw = Encoded::new(Bytes::copy_from_slice(payload), encoding);
     let value = CacheValue::loaded(raw, Stamp::now());
     let store = ByteStore::with_largest_decoded(&BincodeFormat, limit);
     store.put(stored_form::encode(&value, &NoCompression).unwrap());
@@ -429,7 +429,7 @@ fn assert_one_allocation_per_pointer<T: Cacheable>(limit: usize) {
     let boxes = limit / size_of::<usize>() - 2;
     let payload = BincodeFormat.encode(&vec![0_u8; boxes]).unwrap();
     let value = CacheValue::loaded(
-        Raw::new(Bytes::from(payload), encoded(FormatId::BINCODE)),
+        Encoded::new(Bytes::from(payload), encoded(FormatId::BINCODE)),
         Stamp::now(),
     );
     let store = ByteStore::with_largest_decoded(&BincodeFormat, limit);

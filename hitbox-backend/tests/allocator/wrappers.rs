@@ -22,7 +22,7 @@ async fn per_pair(backend: &dyn Backend) -> usize {
         backend.write(&key, value.clone()).await.unwrap();
         let mut context = BoxContext::default();
         let found = backend.read_with(&key, &mut context).await;
-        assert_eq!(found.unwrap().unwrap().data().as_ref(), b"v");
+        assert_eq!(found.unwrap().unwrap().data().payload().unwrap(), &b"v"[..]);
     };
     pair().await;
     let region = Region::new(ALLOCATOR);

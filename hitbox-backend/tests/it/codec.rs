@@ -14,7 +14,7 @@ use hitbox_backend::{
     compression::{CompressionError, NoCompression},
     stored_form,
 };
-use hitbox_core::{CacheKey, CacheValue, CompressorId, Raw, Stamp, clock};
+use hitbox_core::{CacheKey, CacheValue, CompressorId, Encoded, Raw, Stamp, clock};
 
 /// Makes everything as short as it is told to, and notes on which threads.
 #[derive(Clone, Debug, Default)]
@@ -163,7 +163,8 @@ fn what_is_no_value_is_a_miss_and_counted() {
     assert_eq!(codec.accept(&key, Bytes::from_static(b"foreign")), None);
     assert_eq!(codec.rejections().count(Rejection::Foreign), 1);
 
-    let expired = stored_form::encode(&value(1).ttl(Duration::ZERO), &NoCompression).unwrap();
+    let expired = CacheValue::loaded(Encoded::from(vec![7]), Stamp::now()).ttl(Duration::ZERO);
+    let expired = stored_form::encode(&expired, &NoCompression).unwrap();
     assert_eq!(codec.accept(&key, expired.clone()), None);
     assert!(codec.decode(&key, expired).is_some());
     assert_eq!(codec.rejections().total(), 1);

@@ -98,7 +98,10 @@ impl Backend for Recorder {
     }
     async fn write(&self, _key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
         self.note("write");
-        Err(error(&format!("write of {:?}", value.data().as_ref())))
+        Err(error(&format!(
+            "write of {:?}",
+            value.data().payload().unwrap().to_vec()
+        )))
     }
     async fn remove(&self, _key: &CacheKey) -> BackendResult<DeleteStatus> {
         self.note("remove");
@@ -270,7 +273,7 @@ fn assert_properties_are_forwarded<B: Backend>(backend: &B, recorder: &Recorder)
 }
 
 fn payloads(outcomes: impl IntoIterator<Item = ReadOutcome>) -> Vec<u8> {
-    let payload = |outcome: ReadOutcome| outcome.unwrap().unwrap().data().as_ref()[0];
+    let payload = |outcome: ReadOutcome| outcome.unwrap().unwrap().data().payload().unwrap()[0];
     outcomes.into_iter().map(payload).collect()
 }
 
@@ -285,7 +288,7 @@ async fn assert_points_to<B: Backend>(backend: B, recorder: &Recorder) {
     let Attempt::WouldBlock(given_back) = backend.try_write(&key, value(9)) else {
         panic!("begun");
     };
-    assert_eq!(given_back.data().as_ref(), [9]);
+    assert_eq!(given_back.data().payload().unwrap()[..], [9]);
     assert_eq!(recorder.take_calls(), ["try_write"]);
     assert!(matches!(
         backend.try_refill(&key, value(9)),

@@ -15,7 +15,8 @@ use hitbox_backend::{
     stored_form::{self, HEADER_LENGTH},
 };
 use hitbox_core::{
-    CacheContext, CacheKey, CacheStatus, CacheValue, CompressorId, Encoding, FormatId, Raw, Stamp,
+    CacheContext, CacheKey, CacheStatus, CacheValue, CompressorId, Encoded, Encoding, FormatId,
+    Stamp,
 };
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -169,7 +170,7 @@ fn golden_files_of_each_compressor() {
 
 #[test]
 fn golden_file_of_an_opaque_empty_payload() {
-    let value = CacheValue::loaded(Raw::from(Bytes::new()), CREATED);
+    let value = CacheValue::loaded(Encoded::from(Bytes::new()), CREATED);
     let written_now = stored_form::encode(&value, &NoCompression).unwrap();
     let stored = golden("opaque-empty.bin", || written_now.clone());
     assert_eq!(stored, written_now);
@@ -393,8 +394,12 @@ fn times_at_the_extremes_survive() {
     for expire in times {
         for stale in times {
             for created in [Stamp::ZERO, CREATED, Stamp::from_micros(u64::MAX)] {
-                let value =
-                    CacheValue::from_parts(Raw::from(Bytes::new()), expire, stale, Stamp::now());
+                let value = CacheValue::from_parts(
+                    Encoded::from(Bytes::new()),
+                    expire,
+                    stale,
+                    Stamp::now(),
+                );
                 let value = value.created_at(created);
                 let stored = stored_form::encode(&value, &NoCompression).unwrap();
                 assert_eq!(stored_form::decode(&stored), Ok(value));
@@ -441,7 +446,7 @@ proptest! {
             shape,
         };
         let time = |millis: Option<i64>| millis.and_then(DateTime::from_timestamp_millis);
-        let raw = Raw::new(Bytes::from(payload), encoding);
+        let raw = Encoded::new(Bytes::from(payload), encoding);
         let value = CacheValue::from_parts(raw, time(expire), time(stale), Stamp::from_micros(created));
         let stored = stored_form::encode(&value, &NoCompression).unwrap();
         prop_assert_eq!(stored_form::decode(&stored), Ok(value));

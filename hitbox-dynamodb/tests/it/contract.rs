@@ -16,7 +16,7 @@ use hitbox_backend::{
     compression::{CompressionError, NoCompression},
     stored_form,
 };
-use hitbox_core::{CacheKey, CacheValue, CompressorId, Raw, Stamp};
+use hitbox_core::{CacheKey, CacheValue, CompressorId, Encoded, Raw, Stamp};
 use hitbox_dynamodb::DynamoDbBackend;
 
 fn key(name: &str) -> CacheKey {
@@ -36,7 +36,7 @@ fn lasting(payload: impl Into<Vec<u8>>) -> CacheValue<Raw> {
 
 async fn payload(backend: &DynamoDbBackend, key: &CacheKey) -> Option<Vec<u8>> {
     let found = backend.read(key).await.unwrap();
-    found.map(|value| value.data().payload().to_vec())
+    found.map(|value| value.data().payload().unwrap().to_vec())
 }
 
 #[tokio::test]
@@ -129,7 +129,9 @@ async fn long_keys_that_share_a_prefix_do_not_share_an_item() {
         backend.write(&two, lasting("two")).await.unwrap();
         let found = backend.read_many(&[two.clone(), one.clone()]).await;
         let found = found.into_iter().map(|found| found.unwrap().unwrap());
-        let found: Vec<_> = found.map(|value| value.data().payload().to_vec()).collect();
+        let found: Vec<_> = found
+            .map(|value| value.data().payload().unwrap().to_vec())
+            .collect();
         assert_eq!(found, [b"two", b"one"]);
         let removed = backend.remove(&one).await.unwrap();
         assert_eq!(removed, DeleteStatus::Deleted(1));
@@ -181,7 +183,7 @@ async fn expired_items_that_are_still_there_are_missing() {
         let key = key(&format!("{age}"));
         let expire = Utc::now() - age;
         let expired =
-            CacheValue::loaded(Raw::from(b"old".to_vec()), Stamp::now()).expires_at(expire);
+            CacheValue::loaded(Encoded::from(b"old".to_vec()), Stamp::now()).expires_at(expire);
         let stored = stored_form::encode(&expired, &NoCompression).unwrap();
         let millis = expire.timestamp_millis();
         let put = client
@@ -249,8 +251,15 @@ async fn sixty_items_of_390_kb_come_in_one_bulk_read() {
     let found = backend.read_many(&keys).await;
     for (n, found) in (0..60_u8).zip(found) {
         let value = found.unwrap().unwrap();
-        assert!(value.data().payload().iter().all(|byte| *byte == n));
-        assert_eq!(value.data().payload().len(), LENGTH);
+        assert!(
+            value
+                .data()
+                .payload()
+                .unwrap()
+                .iter()
+                .all(|byte| *byte == n)
+        );
+        assert_eq!(value.data().payload().unwrap().len(), LENGTH);
     }
     // A reply holds 16 MB, and this is 23 MB.
     assert!(backend.statistics().retries > before);

@@ -43,7 +43,10 @@ async fn use_until(until: Instant, backend: DynamoDbBackend, task: usize) -> (u6
             continue;
         }
         // The table outlives the server.
-        assert_eq!(found.unwrap().unwrap().data().payload().as_ref(), own);
+        assert_eq!(
+            found.unwrap().unwrap().data().payload().unwrap().as_ref(),
+            own
+        );
         served += 1;
     }
     (served, failed)

@@ -287,7 +287,7 @@ async fn an_older_value_that_comes_late_is_not_read_through_a_composition() {
         // Evicted there.
         memory.remove(&key("k")).await.unwrap();
         let read = cache.read(&key("k")).await.unwrap();
-        let read = read.map(|value| value.data().payload().to_vec());
+        let read = read.map(|value| value.data().payload().unwrap().to_vec());
         assert_ne!(read.as_deref(), Some(b"old".as_slice()));
     }
 }

@@ -2,10 +2,9 @@
 
 use std::{alloc::System, sync::Arc, thread};
 
-use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::{Backend, CacheBackend};
-use hitbox_core::{CacheKey, CacheValue, Encoding, Raw, Stamp};
+use hitbox_core::{CacheKey, CacheValue, Raw, Stamp, TypeOf};
 use hitbox_moka::{MokaBackend, MokaBackendBuilder};
 use stats_alloc::Region;
 
@@ -124,7 +123,8 @@ fn entry(index: usize, payload: usize) -> (CacheKey, CacheValue<Raw>) {
     let key = CacheKey::from_pair("id", format!("{index:020}"));
     assert!(!key.as_text().is_empty());
     let object = Arc::new(vec![1_u8; payload]);
-    let raw = Raw::with_decoded(Bytes::from(vec![1; payload]), Encoding::OPAQUE, object);
+    static TYPE: TypeOf<Vec<u8>> = TypeOf::with_codec(&());
+    let raw = Raw::from(vec![1; payload]).with_object(object, &TYPE);
     let expire = Utc::now() + TimeDelta::hours(1);
     (
         key,

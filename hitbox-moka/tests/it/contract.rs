@@ -61,7 +61,11 @@ async fn bulk_outcomes_are_in_the_order_asked_duplicates_included() {
         .read_many_with(&keys, &mut contexts)
         .await
         .into_iter()
-        .map(|outcome| outcome.unwrap().map(|value| value.data().payload().clone()))
+        .map(|outcome| {
+            outcome
+                .unwrap()
+                .map(|value| value.data().payload().unwrap().clone())
+        })
         .collect();
     let later = Some(Bytes::from_static(b"later"));
     assert_eq!(found, [later.clone(), None, later, None]);
@@ -143,7 +147,7 @@ async fn readers_among_many_writers_see_whole_values() {
                         _ => {
                             if let Some(value) = cache.read(&keys[index]).await.unwrap() {
                                 let number = value.created().as_micros();
-                                let payload = value.data().payload();
+                                let payload = value.data().payload().unwrap();
                                 assert_eq!(payload.len() as u64, number);
                                 assert!(
                                     payload.iter().all(|byte| u64::from(*byte) == number % 256)

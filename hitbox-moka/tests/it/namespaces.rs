@@ -8,7 +8,7 @@ fn value(byte: u8) -> CacheValue<Raw> {
 }
 
 async fn byte(cache: &impl Backend, key: &CacheKey) -> Option<u8> {
-    Some(cache.read(key).await.unwrap()?.data().payload()[0])
+    Some(cache.read(key).await.unwrap()?.data().payload().unwrap()[0])
 }
 
 /// Whatever the namespace of the builder, and also where a composition hands over keys that are in one.

@@ -6,11 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use chrono::TimeDelta;
 use hitbox_backend::{Attempt, Backend};
 use hitbox_core::{
-    CacheContext, CacheKey, CacheValue, Encoding, Raw, Stamp,
+    CacheContext, CacheKey, CacheValue, Raw, Stamp, TypeOf,
     clock::{Moment, VirtualTime},
 };
 use hitbox_moka::MokaBackend;
@@ -58,7 +57,8 @@ fn is_there(cache: &MokaBackend, number: usize) -> bool {
 fn cached_object(cache: &MokaBackend, number: usize, life: Option<Duration>) -> Weak<u8> {
     let object = Arc::new(1_u8);
     let observer = Arc::downgrade(&object);
-    let raw = Raw::with_decoded(Bytes::new(), Encoding::OPAQUE, object);
+    static TYPE: TypeOf<u8> = TypeOf::with_codec(&());
+    let raw = Raw::of_object(object, &TYPE);
     let value = CacheValue::loaded(raw, Stamp::now());
     write(
         cache,

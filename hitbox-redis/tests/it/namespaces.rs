@@ -26,7 +26,10 @@ async fn tenants_that_share_a_first_layer_see_their_own_entries_only() {
     b.write(&key, value(2)).await.unwrap();
     for (cache, byte) in [(&a, 1), (&b, 2)] {
         for layer in [cache.read(&key).await, cache.l2().read(&key).await] {
-            assert_eq!(layer.unwrap().unwrap().data().payload()[..], [byte]);
+            assert_eq!(
+                layer.unwrap().unwrap().data().payload().unwrap()[..],
+                [byte]
+            );
         }
     }
     a.remove(&key).await.unwrap();

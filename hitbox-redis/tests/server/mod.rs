@@ -46,7 +46,7 @@ pub fn value(payload: impl Into<Bytes>) -> CacheValue<Raw> {
 }
 
 pub fn payload(found: Option<CacheValue<Raw>>) -> Option<Bytes> {
-    found.map(|value| value.data().payload().clone())
+    found.map(|value| value.data().payload().unwrap().clone())
 }
 
 /// A connection beside the backend's, which waits as long as it takes.

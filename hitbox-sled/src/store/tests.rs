@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use chrono::TimeDelta;
 use hitbox_backend::{compression::NoCompression, stored_form};
-use hitbox_core::{CacheValue, Raw, Stamp};
+use hitbox_core::{CacheValue, Encoded, Stamp};
 
 use super::*;
 use crate::files::Unclaimed;
@@ -50,13 +50,13 @@ impl Scene {
         eviction.index_key(key)
     }
 
-    fn value(&self, expires_after: i64) -> CacheValue<Raw> {
+    fn value(&self, expires_after: i64) -> CacheValue<Encoded> {
         self.value_of(1, expires_after)
     }
 
-    fn value_of(&self, length: usize, expires_after: i64) -> CacheValue<Raw> {
+    fn value_of(&self, length: usize, expires_after: i64) -> CacheValue<Encoded> {
         let expire = self.now + TimeDelta::milliseconds(expires_after);
-        CacheValue::loaded(Raw::from(vec![1; length]), Stamp::now()).expires_at(expire)
+        CacheValue::loaded(Encoded::from(vec![1; length]), Stamp::now()).expires_at(expire)
     }
 
     /// The stored form under `key`.
@@ -84,7 +84,7 @@ impl Scene {
     }
 }
 
-fn stored(value: &CacheValue<Raw>) -> Bytes {
+fn stored(value: &CacheValue<Encoded>) -> Bytes {
     stored_form::encode(value, &NoCompression).unwrap()
 }
 

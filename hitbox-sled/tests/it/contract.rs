@@ -33,7 +33,7 @@ fn key(name: &str) -> CacheKey {
 
 async fn payload(backend: &SledBackend, key: &CacheKey) -> Option<Bytes> {
     let read = backend.read(key).await.unwrap();
-    read.map(|value| value.data().payload().clone())
+    read.map(|value| value.data().payload().unwrap().clone())
 }
 
 #[tokio::test]
@@ -156,7 +156,9 @@ async fn bulk_operations_keep_order_duplicates_and_failures_apart() {
         let read = backend.read_many(&asked).await;
         assert_eq!(read.len(), asked.len());
         for (index, outcome) in read.into_iter().enumerate() {
-            let found = outcome.unwrap().map(|value| value.data().payload()[0]);
+            let found = outcome
+                .unwrap()
+                .map(|value| value.data().payload().unwrap()[0]);
             let expected = match index {
                 2 => None,
                 0 => Some(200),

@@ -180,7 +180,7 @@ async fn a_killed_process_leaves_whole_values_and_everything_it_flushed() {
                 );
                 continue;
             };
-            let stored = value.data().as_ref();
+            let stored = &value.data().payload().unwrap()[..];
             let sequence = sequence_of(stored);
             assert_eq!(stored, payload(sequence), "round {round}, key {slot}: torn");
             assert_eq!(sequence % KEYS, slot, "round {round}: another key's value");
@@ -266,7 +266,7 @@ async fn a_long_value_that_was_replaced_or_removed_does_not_come_back_after_a_ki
     let mut came_back = Vec::new();
     for (number, lengths) in (0..).zip(REPLACED) {
         let found = backend.read(&key(number)).await.unwrap();
-        if found.is_some_and(|value| value.data().payload()[0] == 1) {
+        if found.is_some_and(|value| value.data().payload().unwrap()[0] == 1) {
             came_back.push(lengths);
         }
     }

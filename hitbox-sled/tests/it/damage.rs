@@ -144,7 +144,7 @@ async fn damaged_files_give_what_was_written_or_nothing() {
                     // The older value is a whole one: losing the end of the log is not noticeable.
                     let written = HashSet::from([payload(number, 0), payload(number, 1)]);
                     assert!(
-                        written.contains(value.data().as_ref()),
+                        written.contains(&value.data().payload().unwrap()[..]),
                         "round {round}: {what}"
                     );
                     hits += 1;
@@ -183,7 +183,7 @@ async fn assert_one_lost(path: &Path, what: &str) {
         let mut lost = 0;
         for number in 0..KEYS {
             match backend.read(&key(number)).await.unwrap() {
-                Some(value) => assert_eq!(value.data().as_ref(), payload(number, 0)),
+                Some(value) => assert_eq!(value.data().payload().unwrap()[..], payload(number, 0)),
                 None => lost += 1,
             }
         }

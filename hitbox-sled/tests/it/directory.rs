@@ -273,7 +273,10 @@ async fn a_rebuild_gives_back_room_and_keeps_what_is_live() {
     for number in 0..ENTRIES {
         let found = backend.read(&key(number)).await.unwrap();
         let expected = (number < 10).then(|| length(number));
-        assert_eq!(found.map(|value| value.data().payload().len()), expected);
+        assert_eq!(
+            found.map(|value| value.data().payload().unwrap().len()),
+            expected
+        );
     }
     backend.close().await.unwrap();
 

@@ -118,7 +118,7 @@ impl Caller {
         };
         let mut record = self.record();
         record.saw("hit");
-        let Some(version) = version_of(name, value.data().as_ref()) else {
+        let Some(version) = version_in(name, &value) else {
             record.violation(format!("{name}: a value that was never written there"));
             return Found::Failed;
         };
@@ -233,8 +233,13 @@ pub(super) fn payload(name: &str, version: u64) -> Vec<u8> {
     unit.repeat(length.div_ceil(unit.len())).into_bytes()
 }
 
+/// [`version_of`] what a layer has answered with.
+pub(super) fn version_in(name: &str, found: &CacheValue<Raw>) -> Option<u64> {
+    version_of(name, found.data().payload()?)
+}
+
 /// The version, if these bytes are what was written under the name.
-pub(super) fn version_of(name: &str, stored: &[u8]) -> Option<u64> {
+fn version_of(name: &str, stored: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(stored).ok()?;
     let version = text.split_once('#')?.0.parse().ok()?;
     (payload(name, version) == stored).then_some(version)

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use xtask::Failure;
 
 use super::{
-    caller::{Caller, LARGE, key, value, version_of},
+    caller::{Caller, LARGE, key, value, version_in},
     record::Record,
     scenario::{Depth, Outcome, Scenario},
     stage::{LIMIT, Server, Stage, fresh_namespace, moka_over, sled_in},
@@ -239,7 +239,7 @@ impl Scene {
                 let Some(stored) = layer.read(&key(name)).await? else {
                     continue;
                 };
-                let version = version_of(name, stored.data().as_ref());
+                let version = version_in(name, &stored);
                 if !version.is_some_and(|version| (1..=call.newest()).contains(&version)) {
                     let label = layer.label();
                     self.record

@@ -92,7 +92,14 @@ async fn read_again(left: &Path, filled: usize, record: &mut Record) -> Result<(
     let mut there = 0;
     for (name, payload) in &expected {
         match sled.read(&key(name)).await {
-            Ok(Some(value)) if value.data().as_ref() == payload => there += 1,
+            Ok(Some(value))
+                if value
+                    .data()
+                    .payload()
+                    .is_some_and(|stored| stored == payload) =>
+            {
+                there += 1;
+            }
             Ok(Some(_)) => record.violation(format!("{name} is damaged")),
             Ok(None) => {}
             Err(error) => record.violation(format!("{name} cannot be read: {error}")),

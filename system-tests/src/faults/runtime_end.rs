@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 use xtask::Failure;
 
 use super::{
-    caller::{Caller, Done, LARGE, key, version_of},
+    caller::{Caller, Done, LARGE, key, version_in},
     record::Record,
     scenario::{Outcome, Scenario},
     stage::{Server, Stage, fresh_namespace, moka, moka_over, redis_at, sled_in},
@@ -185,7 +185,7 @@ async fn check(
         let tried = progress.tried.load(Ordering::SeqCst);
         let stored = sled.read(&key(&name)).await?;
         let version = match &stored {
-            Some(stored) => version_of(&name, stored.data().as_ref()),
+            Some(stored) => version_in(&name, stored),
             None => Some(0),
         };
         behind += usize::from(version.is_some_and(|version| version < confirmed));

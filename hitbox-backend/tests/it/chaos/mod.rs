@@ -52,7 +52,7 @@ fn value(payload: u8) -> CacheValue<Raw> {
 }
 
 fn payload(value: &CacheValue<Raw>) -> u8 {
-    value.data().as_ref()[0]
+    value.data().payload().unwrap()[0]
 }
 
 /// What the backend beneath the chaos holds.

@@ -67,7 +67,7 @@ async fn a_layer_that_lacks_a_write_is_not_trusted_with_its_key_alone() {
     assert_eq!(outcomes[1].as_ref().unwrap().as_ref(), Some(&new));
     for (index, context) in contexts.iter().enumerate() {
         let text = outcomes[index].as_ref().unwrap().as_ref().unwrap();
-        assert_eq!(text.data().as_ref() == b"old", index != 1);
+        assert_eq!(text.data().payload().unwrap() == "old", index != 1);
         assert_eq!(context.status(), CacheStatus::Hit);
         assert_eq!(context.source().to_string(), "composition.memory");
     }

@@ -51,7 +51,7 @@ fn value(text: &'static str) -> CacheValue<Raw> {
 fn is(found: &Option<CacheValue<Raw>>, text: &str) -> bool {
     found
         .as_ref()
-        .is_some_and(|found| found.data().as_ref() == text.as_bytes())
+        .is_some_and(|found| found.data().payload().unwrap() == text.as_bytes())
 }
 
 /// How many of the keys the cache answers with this text.

@@ -53,7 +53,7 @@ fn value(byte: u8) -> CacheValue<Raw> {
 }
 
 fn byte(found: ReadOutcome) -> Option<u8> {
-    Some(found.unwrap()?.data().payload()[0])
+    Some(found.unwrap()?.data().payload().unwrap()[0])
 }
 
 type Cache = Arc<dyn Backend>;

@@ -39,7 +39,7 @@ fn value(text: &'static str) -> CacheValue<Raw> {
 
 fn held(backend: &impl Backend) -> Option<Bytes> {
     let found = backend.read(&key()).now_or_never().unwrap().unwrap();
-    found.map(|value| value.data().payload().clone())
+    found.map(|value| value.data().payload().unwrap().clone())
 }
 
 fn answer(writing: WriteAttempt<'_>) -> BackendResult<()> {
@@ -424,7 +424,7 @@ async fn a_miss_in_l1_is_refilled_before_the_answer() {
     else {
         panic!("not a hit at once");
     };
-    assert_eq!(found.data().payload(), "new");
+    assert_eq!(found.data().payload().unwrap(), "new");
     assert_eq!(held(composed.l1()).unwrap(), "new");
 }
 
@@ -561,7 +561,7 @@ async fn a_miss_at_once_leaves_the_read_of_l2() {
     for source in ["composition.awaited", "composition.memory"] {
         let mut context = BoxContext::default();
         let found = composed.read_with(&key(), &mut context).await.unwrap();
-        assert_eq!(found.unwrap().data().payload(), "new");
+        assert_eq!(found.unwrap().data().payload().unwrap(), "new");
         assert_eq!(context.status(), CacheStatus::Hit);
         assert_eq!(context.source(), &ResponseSource::Backend(source.into()));
     }

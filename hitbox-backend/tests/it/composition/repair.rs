@@ -63,7 +63,7 @@ fn value(text: &'static str) -> CacheValue<Raw> {
 fn text(found: &Option<CacheValue<Raw>>) -> Option<&str> {
     found
         .as_ref()
-        .map(|value| std::str::from_utf8(value.data().as_ref()).unwrap())
+        .map(|value| std::str::from_utf8(value.data().payload().unwrap()).unwrap())
 }
 
 async fn held(memory: &MemoryBackend, number: usize) -> Option<CacheValue<Raw>> {

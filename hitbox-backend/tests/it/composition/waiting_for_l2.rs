@@ -33,7 +33,7 @@ fn value(text: &'static str) -> CacheValue<Raw> {
 
 fn held(backend: &impl Backend) -> Option<Bytes> {
     let found = backend.read(&key()).now_or_never().unwrap().unwrap();
-    found.map(|value| value.data().payload().clone())
+    found.map(|value| value.data().payload().unwrap().clone())
 }
 
 type Faulty = FaultyBackend<MemoryBackend>;
@@ -335,7 +335,7 @@ async fn read(
         ResponseSource::Backend(label) => label.as_str().to_owned(),
         ResponseSource::Upstream => String::from("upstream"),
     };
-    let found = found.map(|value| value.data().payload().clone());
+    let found = found.map(|value| value.data().payload().unwrap().clone());
     (found, context.status(), source)
 }
 

@@ -23,7 +23,7 @@ fn value(payload: u8) -> CacheValue<Raw> {
 
 async fn within(backend: &FaultyBackend<MemoryBackend>) -> Option<u8> {
     let found = backend.get_ref().read(&key()).await.unwrap();
-    found.map(|value| value.data().as_ref()[0])
+    found.map(|value| value.data().payload().unwrap()[0])
 }
 
 #[tokio::test]

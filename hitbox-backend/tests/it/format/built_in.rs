@@ -17,7 +17,7 @@ use hitbox_backend::{
     format::{FormatError, Visit},
     stored_form,
 };
-use hitbox_core::{CacheContext, CacheKey, CacheValue, Encoding, FormatId, Raw, Stamp};
+use hitbox_core::{CacheContext, CacheKey, CacheValue, Encoded, Encoding, FormatId, Stamp};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -514,8 +514,12 @@ fn refuse_what_is_nested_without_end() {
             format: FormatId::JSON,
             ..Encoding::OPAQUE
         };
-        let value =
-            CacheValue::from_parts(Raw::new(payload.into(), encoding), None, None, Stamp::now());
+        let value = CacheValue::from_parts(
+            Encoded::new(payload.into(), encoding),
+            None,
+            None,
+            Stamp::now(),
+        );
         let backend = ByteStore::new(&JsonFormat);
         backend.put(stored_form::encode(&value, &NoCompression).unwrap());
         assert_eq!(get::<serde_json::Value>(&backend), None);
@@ -528,7 +532,7 @@ fn refuse_what_is_nested_without_end() {
             r#"{{"note":null,"id":1,"more":{}}}"#,
             String::from_utf8(value.data().payload().to_vec()).unwrap()
         );
-        let raw = Raw::new(around.into_bytes().into(), encoding);
+        let raw = Encoded::new(around.into_bytes().into(), encoding);
         let value = CacheValue::from_parts(raw, None, None, Stamp::now());
         backend.put(stored_form::encode(&value, &NoCompression).unwrap());
         let expected = Sparse { note: None, id: 1 };
@@ -697,7 +701,7 @@ proptest! {
     fn random_payloads_never_panic(payload in prop::collection::vec(any::<u8>(), 0..200)) {
         for format in FORMATS {
             let backend = ByteStore::new(format);
-            let value = CacheValue::loaded(Raw::from(payload.clone()), Stamp::now());
+            let value = CacheValue::loaded(Encoded::from(payload.clone()), Stamp::now());
             backend.put(stored_form::encode(&value, &NoCompression).unwrap());
             let _ = get::<Everything>(&backend);
             let _ = get::<Vec<Shape>>(&backend);

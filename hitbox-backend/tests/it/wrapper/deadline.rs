@@ -94,7 +94,7 @@ async fn an_answer_in_time_is_passed_on() {
         faults.heal();
     };
     let (found, ()) = futures::join!(backend.read(&key), heal_just_in_time);
-    assert_eq!(found.unwrap().unwrap().data().as_ref(), [1]);
+    assert_eq!(found.unwrap().unwrap().data().payload().unwrap()[..], [1]);
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn guarded() -> (impl Backend, Faults) {
 
 fn payload(outcome: ReadOutcome) -> Option<u8> {
     let found = outcome.unwrap()?;
-    Some(found.data().as_ref()[0])
+    Some(found.data().payload().unwrap()[0])
 }
 
 #[tokio::test(start_paused = true)]

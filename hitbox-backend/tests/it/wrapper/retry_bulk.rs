@@ -57,7 +57,9 @@ async fn reads_ask_again_for_what_failed_and_keep_the_order() {
         [None, None, Some(Kind::Denied), None, Some(Kind::Denied)]
     );
     let payloads = outcomes.into_iter().flatten().flatten();
-    let payloads: Vec<_> = payloads.map(|value| value.data().as_ref()[0]).collect();
+    let payloads: Vec<_> = payloads
+        .map(|value| value.data().payload().unwrap()[0])
+        .collect();
     assert_eq!(payloads, [1, 2, 4]);
     let reads = calls("read_many", ["a b c d e", "b d e", "d"]);
     assert_eq!(scripted.asked()[1..], reads);

@@ -61,7 +61,7 @@ impl Scripted {
 
     pub(crate) async fn stored(&self, key: &CacheKey) -> Option<u8> {
         let found = self.inner.read(key).await.unwrap()?;
-        Some(found.data().as_ref()[0])
+        Some(found.data().payload().unwrap()[0])
     }
 
     fn note<'k>(&self, method: &'static str, keys: impl IntoIterator<Item = &'k CacheKey>) {

@@ -148,9 +148,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G10",
         mistake: "the Debug form of an encoded value shows its payload",
-        file: "hitbox-core/src/raw.rs",
-        right: ".field(\"len\", &self.shared.payload.len())",
-        wrong: ".field(\"payload\", &self.shared.payload)",
+        file: "hitbox-core/src/encoded.rs",
+        right: ".field(\"len\", &self.payload.len())",
+        wrong: ".field(\"payload\", &self.payload)",
         check: CORE,
     },
 ];

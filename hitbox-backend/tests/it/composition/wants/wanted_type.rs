@@ -179,7 +179,7 @@ async fn is_found_by_the_inner_composition_alone() {
             if !inner_is_l1 {
                 // The object that was decoded, not another one.
                 let kept = memory.read(&key()).await.unwrap().unwrap();
-                let object = kept.data().decoded::<After>().unwrap();
+                let object = kept.data().object_of::<After>().unwrap();
                 assert!(Arc::ptr_eq(&object, found.data()), "{case}");
             }
         }
@@ -312,7 +312,7 @@ async fn is_no_business_of_who_reads_bytes() {
             .await
             .unwrap()
             .unwrap();
-        assert_eq!(found.data().decoded::<Before>(), None, "{policy:?}");
+        assert_eq!(found.data().object_of::<Before>(), None, "{policy:?}");
         assert_eq!(told(&l1, &l2), [0, 1], "{policy:?}");
         assert_eq!(l1.stored(), l2.stored(), "{policy:?}");
         // And for another type.

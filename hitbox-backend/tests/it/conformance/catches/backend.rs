@@ -44,7 +44,9 @@ impl ByteStore {
             return Ok(Some(answer).filter(|_| self.has(Defect::AnswersForAbsentKeys)));
         };
         match self.decode(&entry.bytes) {
-            Ok(value) => Ok(Some(value).filter(|value| self.is_live(value.expire()))),
+            Ok(value) => {
+                Ok(Some(value.map(Raw::from)).filter(|value| self.is_live(value.expire())))
+            }
             Err(rejection) => self.damaged(key, rejection),
         }
     }
@@ -52,10 +54,10 @@ impl ByteStore {
     /// Stores `value` in one step, or in the steps of a defect.
     async fn store(&self, key: &CacheKey, value: CacheValue<Raw>) {
         let old = self.entry(key);
-        let mut entry = self.to_entry(value.clone(), old.as_ref());
+        let mut entry = self.to_entry(&value, old.as_ref());
         let half = || {
             let torn = CacheValue::loaded(value.data().clone(), Stamp::now());
-            self.insert(key, self.to_entry(torn, None));
+            self.insert(key, self.to_entry(&torn, None));
         };
         match self.defect {
             Some(Defect::WritesInTwoSteps) => {
@@ -91,7 +93,7 @@ impl ByteStore {
                     .is_some_and(|ttl| ttl < Duration::from_secs(1)) =>
             {
                 let immortal = CacheValue::loaded(value.data().clone(), Stamp::now());
-                self.bury(key, self.to_entry(immortal, None));
+                self.bury(key, self.to_entry(&immortal, None));
             }
             _ => {}
         }
@@ -167,7 +169,7 @@ impl Backend for ByteStore {
             }
             (Some(Defect::EmptiesBeforeItRemoves), Some(_)) => {
                 let empty = CacheValue::loaded(Raw::from(Vec::new()), Stamp::now());
-                self.insert(key, self.to_entry(empty, None));
+                self.insert(key, self.to_entry(&empty, None));
                 yield_now().await;
                 self.take(key);
             }
@@ -213,9 +215,10 @@ impl Backend for ByteStore {
         for key in &keys {
             let entry = self.map().get(&self.stored_key(key)).cloned();
             let outcome = match (self.defect, &entry) {
-                (Some(Defect::ServesExpiredInBulk), Some(entry)) => {
-                    Ok(self.decode(&entry.bytes).ok())
-                }
+                (Some(Defect::ServesExpiredInBulk), Some(entry)) => Ok(self
+                    .decode(&entry.bytes)
+                    .ok()
+                    .map(|value| value.map(Raw::from))),
                 (Some(Defect::FailsBulkOnDamage), Some(entry))
                     if self.decode(&entry.bytes).is_err() =>
                 {
@@ -256,7 +259,7 @@ impl Backend for ByteStore {
                 Attempt::Ready(Err(refusal))
             }
             Some(Defect::StoresWhatItDoesNotBegin) => {
-                self.insert(key, self.to_entry(value.clone(), None));
+                self.insert(key, self.to_entry(&value, None));
                 Attempt::WouldBlock(value)
             }
             _ => Attempt::WouldBlock(value),

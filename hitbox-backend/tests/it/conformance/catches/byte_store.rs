@@ -9,10 +9,10 @@ use std::{
 use bytes::Bytes;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use hitbox_backend::{
-    BackendError, BackendErrorKind, BackendResult, Operation, Rejection,
-    compression::NoCompression, stored_form,
+    BackendError, BackendErrorKind, BackendResult, BincodeFormat, Capabilities, Operation,
+    Rejection, compression::NoCompression, encoded, stored_form,
 };
-use hitbox_core::{CacheKey, CacheValue, FormatId, Raw, Stamp, clock};
+use hitbox_core::{CacheKey, CacheValue, Encoded, FormatId, Raw, Stamp, clock};
 
 use crate::conformance::catches::defect::Defect;
 
@@ -124,8 +124,10 @@ impl ByteStore {
     }
 
     /// What `value` is stored as over what was there.
-    pub(crate) fn to_entry(&self, value: CacheValue<Raw>, old: Option<&Entry>) -> Entry {
+    pub(crate) fn to_entry(&self, value: &CacheValue<Raw>, old: Option<&Entry>) -> Entry {
         let old_value = old.and_then(|old| stored_form::decode(&old.bytes).ok());
+        let limit = Capabilities::DEFAULT_LARGEST_DECODED;
+        let value = encoded(value, &BincodeFormat, limit, &"defective".into()).unwrap();
         let value = self.altered(value, old_value.as_ref());
         let old_life = old.map(|old| old.gone_at);
         let keeps_lives = matches!(
@@ -151,13 +153,17 @@ impl ByteStore {
         Entry { bytes, gone_at }
     }
 
-    fn altered(&self, value: CacheValue<Raw>, old: Option<&CacheValue<Raw>>) -> CacheValue<Raw> {
+    fn altered(
+        &self,
+        value: CacheValue<Encoded>,
+        old: Option<&CacheValue<Encoded>>,
+    ) -> CacheValue<Encoded> {
         let Some(defect) = self.defect else {
             return value;
         };
         let expired = value.is_expired();
-        let (raw, mut expire, mut stale, mut created) = value.into_parts();
-        let (mut payload, mut encoding) = (raw.payload().clone(), raw.encoding());
+        let (encoded, mut expire, mut stale, mut created) = value.into_parts();
+        let (mut payload, mut encoding) = (encoded.payload().clone(), encoded.encoding());
         match (defect, old) {
             (Defect::CutsLongPayloads, _) => payload.truncate(60_000),
             (Defect::TrimsRepeatedBytes, _)
@@ -183,11 +189,11 @@ impl ByteStore {
             (Defect::StaysImmortal, Some(old)) if old.expire().is_none() => expire = None,
             _ => {}
         }
-        CacheValue::from_parts(Raw::new(payload, encoding), expire, stale, created)
+        CacheValue::from_parts(Encoded::new(payload, encoding), expire, stale, created)
     }
 
     /// The value in `bytes`, or why there is none.
-    pub(crate) fn decode(&self, bytes: &Bytes) -> Result<CacheValue<Raw>, Rejection> {
+    pub(crate) fn decode(&self, bytes: &Bytes) -> Result<CacheValue<Encoded>, Rejection> {
         let rejection = match stored_form::decode(bytes) {
             Ok(value) => return Ok(value),
             Err(rejection) => rejection,
@@ -196,7 +202,7 @@ impl ByteStore {
             (Some(Defect::PanicsOnTruncated), Rejection::Malformed) => panic!("{rejection}"),
             (Some(Defect::IgnoresTheChecksum), Rejection::Checksum) => {
                 let payload = bytes.slice(stored_form::HEADER_LENGTH..);
-                Ok(CacheValue::loaded(Raw::from(payload), Stamp::now()))
+                Ok(CacheValue::loaded(Encoded::from(payload), Stamp::now()))
             }
             (Some(Defect::IgnoresTheVersion), Rejection::Version) => {
                 let mut known = bytes.to_vec();
@@ -206,7 +212,7 @@ impl ByteStore {
             // The version is the one that it knows: it is the metadata that it does not.
             (Some(Defect::IgnoresMetadata), Rejection::Version) if bytes[4] == 2 => {
                 let payload = bytes.slice(stored_form::HEADER_LENGTH..);
-                Ok(CacheValue::loaded(Raw::from(payload), Stamp::now()))
+                Ok(CacheValue::loaded(Encoded::from(payload), Stamp::now()))
             }
             (Some(Defect::FailsOnALease), Rejection::Lease) => panic!("{rejection}"),
             (Some(Defect::IgnoresTheEnd), Rejection::Checksum) => (0..bytes.len())
@@ -232,7 +238,7 @@ impl ByteStore {
 
     /// Refuses what the store cannot take. A defect may refuse more, or less.
     pub(crate) fn admit(&self, key: &CacheKey, value: &CacheValue<Raw>) -> BackendResult<()> {
-        let length = value.data().payload().len();
+        let length = value.data().payload().unwrap().len();
         let limit = match self.defect {
             Some(Defect::RefusesAtTheLimit) => LIMIT - 1,
             Some(Defect::TakesOversized) => usize::MAX,

@@ -1,0 +1,58 @@
+use std::sync::Arc;
+
+use hitbox_core::{CompressorId, ObjectType, Raw};
+
+use super::codec::ObjectCodec;
+use crate::{Backend, Cacheable, Rejection, compression::CompressionError, format};
+
+/// What `backend` has answered, with an object of the wanted type. The formats, compressors and limits are those
+/// of `backend`.
+#[inline(never)]
+pub(crate) fn decode_as(
+    wanted: &ObjectType,
+    backend: &dyn Backend,
+    raw: &Raw,
+) -> Result<Raw, Rejection> {
+    match wanted.codec::<ObjectCodec>() {
+        Some(codec) => (codec.decode)(backend, raw),
+        // Of somebody else's typed access, which decodes by itself.
+        None => Ok(raw.clone()),
+    }
+}
+
+/// The object of what `backend` has answered with.
+#[inline]
+pub(crate) fn object_of<T: Cacheable>(
+    backend: &dyn Backend,
+    raw: Raw,
+) -> Result<Arc<T>, Rejection> {
+    raw.into_object::<T>()
+        .or_else(|raw| decode::<T>(backend, &raw).map(Arc::new))
+}
+
+#[inline(never)]
+pub(super) fn decode<T: Cacheable>(backend: &dyn Backend, raw: &Raw) -> Result<T, Rejection> {
+    let Some(encoded) = raw.encoded() else {
+        return Err(Rejection::Type);
+    };
+    let (payload, encoding) = (encoded.payload(), encoded.encoding());
+    let limit = backend.capabilities().largest_decoded;
+    let format = backend
+        .find_format(encoding.format)
+        .ok_or(Rejection::Format)?;
+    if encoding.compressor == CompressorId::NONE {
+        if payload.len() > limit {
+            return Err(Rejection::TooLarge);
+        }
+        return format::decode(format, payload, encoding, limit);
+    }
+    let payload = backend
+        .find_compressor(encoding.compressor)
+        .ok_or(Rejection::Compression)?
+        .decompress(payload, limit)
+        .map_err(|error| match error {
+            CompressionError::OverLimit { .. } => Rejection::TooLarge,
+            CompressionError::Codec(_) => Rejection::Compression,
+        })?;
+    format::decode(format, &payload, encoding, limit)
+}

@@ -1,0 +1,10 @@
+//! How objects become bytes and bytes objects, where nobody names the type.
+
+mod codec;
+mod decode;
+mod encode;
+
+pub(crate) use codec::type_of;
+pub(crate) use decode::{decode_as, object_of};
+pub use encode::encoded;
+pub(crate) use encode::with_bytes;
