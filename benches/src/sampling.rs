@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use test_servers::lateness::processor_time;
 
 use crate::{Extent, Failure, Runner, case::Contest};
 
@@ -47,20 +47,12 @@ impl Clock {
                 Ok(began.elapsed())
             }
             Self::ThreadCpu => {
-                let began = thread_cpu_time();
+                let began = processor_time();
                 run()?;
-                Ok(thread_cpu_time().saturating_sub(began))
+                Ok(processor_time().saturating_sub(began))
             }
         }
     }
-}
-
-/// What the calling thread has computed since it began.
-#[must_use]
-pub fn thread_cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Long enough for the clock, short enough that most chunks are not interrupted by the scheduler.
@@ -232,8 +224,8 @@ mod tests {
 
     #[test]
     fn the_clock_of_a_thread_stands_still_while_it_sleeps() {
-        let began = thread_cpu_time();
+        let began = processor_time();
         thread::sleep(Duration::from_millis(50));
-        assert!(thread_cpu_time() - began < Duration::from_millis(25));
+        assert!(processor_time() - began < Duration::from_millis(25));
     }
 }

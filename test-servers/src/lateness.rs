@@ -24,6 +24,23 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::time::{ClockId, clock_gettime};
+
+/// How long the processor has worked for this thread: what a call costs, however busy the machine is.
+///
+/// ```
+/// use test_servers::lateness::processor_time;
+///
+/// let began = processor_time();
+/// assert!(processor_time() >= began);
+/// ```
+#[must_use]
+pub fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    // No processor has worked for a negative time.
+    Duration::try_from(time).unwrap_or_default()
+}
+
 /// Between two looks at the clock.
 const STEP: Duration = Duration::from_millis(10);
 /// A timer of tokio's is up to so much late by design: that is no lateness of the machine.

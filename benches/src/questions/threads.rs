@@ -11,6 +11,7 @@ use std::{
 
 use hitbox_backend::{Backend, Compose};
 use hitbox_core::DisabledOffload;
+use test_servers::lateness::processor_time;
 
 use super::arrangement::{fill, fill_raw, hit, moka};
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     floor::raw_moka,
     keys::{self, Order},
     runtime,
-    sampling::{self, Sample, thread_cpu_time},
+    sampling::{self, Sample},
 };
 
 const ENTRIES: u64 = 10_000;
@@ -96,11 +97,11 @@ fn throughput(reader: &Reader, threads: usize, by: By) -> Result<f64, Failure> {
                 // Also if it failed: the others wait for this one.
                 start.wait();
                 let mut read = made?;
-                let (began, cpu) = (Instant::now(), thread_cpu_time());
+                let (began, cpu) = (Instant::now(), processor_time());
                 let reads = read(&stop)?;
                 let took = match by {
                     By::WallClock => began.elapsed(),
-                    By::CpuTime => thread_cpu_time().saturating_sub(cpu),
+                    By::CpuTime => processor_time().saturating_sub(cpu),
                 };
                 Ok::<_, Failure>(reads as f64 / took.as_secs_f64())
             })

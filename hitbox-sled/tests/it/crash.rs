@@ -140,7 +140,7 @@ async fn sweep_until(backend: &SledBackend, entries: u64) {
     while backend.statistics().entries != entries {
         backend.sweep_now().await.unwrap();
         assert!(
-            began.elapsed() < Duration::from_secs(5),
+            began.elapsed() < Duration::from_secs(60),
             "{:?} instead of {entries}",
             backend.statistics()
         );
