@@ -8,9 +8,10 @@
 //! - [`BackendExt`] puts a deadline, a circuit breaker or retries around a backend.
 //! - [`OffloadManager`] runs what should happen without making a caller wait.
 //!
-//! The adapters are crates of their own (`hitbox-moka`, `hitbox-sled`, `hitbox-redis`, `hitbox-dynamodb`); none
-//! knows another. To write one, implement [`Backend`], over a store of bytes with a [`byte_store::Codec`], and run the
-//! suite of the feature `conformance` on it.
+//! The adapters are crates of their own (`hitbox-moka`, `hitbox-quick-cache`, `hitbox-sled`, `hitbox-redis`,
+//! `hitbox-dynamodb`); none knows another. To write one, implement [`Backend`], over a store of bytes with a
+//! [`byte_store::Codec`], or over a cache in memory with [`in_process`], and run the suite of the feature
+//! `conformance` on it.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -60,6 +61,7 @@ mod delete_status;
 mod error;
 pub mod format;
 mod forward;
+pub mod in_process;
 mod key_format;
 mod log;
 mod object;

@@ -38,17 +38,51 @@
 //! beside it for the layers behind this one, and compressing it would save little and cost every
 //! write. Neither is there a key format: keys are kept as they are.
 
-mod backend;
 mod backlog;
-mod builder;
-mod capacity;
-mod eviction;
-mod held;
-mod statistics;
-mod sweeper;
+mod store;
 
-pub use backend::MokaBackend;
-pub use builder::{CapacityUnset, MokaBackendBuilder};
-pub use capacity::Capacity;
-pub use eviction::EvictionCause;
-pub use statistics::Statistics;
+#[doc(no_inline)]
+pub use hitbox_backend::in_process::{Capacity, CapacityUnset, EvictionCause, Statistics};
+use hitbox_backend::in_process::{InProcess, InProcessBuilder};
+pub use store::Moka;
+
+/// A cache in the memory of this process, over moka.
+///
+/// What moka puts off (evictions after a write, the counts of [`Statistics`]), it does within the next operations.
+/// So for a moment there can be more in it than it is to hold: some entries, or a thirty-second of the bytes and a few entries.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use hitbox_backend::{Backend, CacheKey, CacheValue, Raw, Stamp};
+/// use hitbox_moka::MokaBackend;
+///
+/// let cache = MokaBackend::builder().max_bytes(64 << 20).build()?;
+/// let (a, b) = (cache.in_namespace("tenant-a"), cache.in_namespace("tenant-b"));
+/// let key = CacheKey::from_pair("id", "42");
+/// a.write(&key, CacheValue::loaded(Raw::from(vec![1]), Stamp::now())).await?;
+/// assert!(a.read(&key).await?.is_some());
+/// assert!(b.read(&key).await?.is_none());
+/// # Ok::<(), hitbox_backend::BackendError>(())
+/// # }).unwrap();
+/// ```
+pub type MokaBackend = InProcess<Moka>;
+
+/// The settings of a [`MokaBackend`].
+///
+/// ```
+/// use std::sync::mpsc;
+/// use hitbox_moka::MokaBackend;
+///
+/// let (sender, evicted) = mpsc::channel();
+/// let cache = MokaBackend::builder()
+///     .max_bytes(64 << 20)
+///     .largest_value(1 << 20)
+///     .label("local")
+///     .eviction_listener(move |key, cause| {
+///         // Fails only when nobody listens any more.
+///         let _ = sender.send((key.clone(), cause));
+///     })
+///     .build()?;
+/// # Ok::<(), hitbox_backend::BackendError>(())
+/// ```
+pub type MokaBackendBuilder<C> = InProcessBuilder<Moka, C>;

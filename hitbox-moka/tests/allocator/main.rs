@@ -2,15 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
+#[path = "../../../hitbox-backend/tests/in_process/hits.rs"]
 mod hits;
+#[path = "../../../hitbox-backend/tests/in_process/memory.rs"]
 mod memory;
 
 use std::{
     alloc::System,
+    ops::RangeInclusive,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use hitbox_moka::{Moka as TestedStore, MokaBackend as Tested};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+/// What is asked for an entry beside what its key and its value say they weigh, in bytes.
+const OVERHEAD: RangeInclusive<usize> = 280..=380;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

@@ -2,6 +2,7 @@ use std::{fmt, sync::Arc};
 
 use hitbox_backend::{Backend, Compose, OffloadManager};
 use hitbox_moka::MokaBackend;
+use hitbox_quick_cache::QuickCacheBackend;
 use hitbox_scenarios::LayerPair;
 use hitbox_sled::SledBackend;
 use tempfile::TempDir;
@@ -125,6 +126,9 @@ impl<'s> Opening<'s> {
     async fn pair(&mut self, l1: Part, l2: Part) -> Result<LayerPair, String> {
         match l1 {
             Part::Single(Adapter::Moka) => self.pair_under(moka("moka")?, l2).await,
+            Part::Single(Adapter::QuickCache) => {
+                self.pair_under(quick_cache("quick_cache")?, l2).await
+            }
             Part::Single(Adapter::Sled) => {
                 let l1 = self.sled("sled").await?;
                 self.pair_under(l1, l2).await
@@ -149,6 +153,9 @@ impl<'s> Opening<'s> {
         let l1 = Arc::new(l1);
         Ok(match l2 {
             Part::Single(Adapter::Moka) => LayerPair::new(l1, Arc::new(moka("moka 2")?)),
+            Part::Single(Adapter::QuickCache) => {
+                LayerPair::new(l1, Arc::new(quick_cache("quick_cache 2")?))
+            }
             Part::Single(Adapter::Sled) => LayerPair::new(l1, Arc::new(self.sled("sled 2").await?)),
             Part::Single(Adapter::Redis) => {
                 LayerPair::new(l1, Arc::new(self.servers.redis("redis 2")?))
@@ -178,6 +185,7 @@ impl<'s> Opening<'s> {
         let label = adapter.as_str();
         Ok(match adapter {
             Adapter::Moka => Arc::new(moka(label)?),
+            Adapter::QuickCache => Arc::new(quick_cache(label)?),
             Adapter::Sled => Arc::new(self.sled(label).await?),
             Adapter::Redis => Arc::new(self.servers.redis(label)?),
             Adapter::DynamoDb => Arc::new(self.servers.dynamodb(label)?),
@@ -196,5 +204,13 @@ impl<'s> Opening<'s> {
 /// In process. Never full: nothing may be evicted while cases run.
 fn moka(label: &'static str) -> Result<MokaBackend, String> {
     let builder = MokaBackend::builder().max_entries(1_000_000).label(label);
+    builder.build().map_err(|error| error.to_string())
+}
+
+/// The same.
+fn quick_cache(label: &'static str) -> Result<QuickCacheBackend, String> {
+    let builder = QuickCacheBackend::builder()
+        .max_entries(1_000_000)
+        .label(label);
     builder.build().map_err(|error| error.to_string())
 }

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hitbox_core::BackendLabel;
+
 /// The thread sleeps this many times as long as it has worked: it takes a twentieth of a processor
 /// at most.
 const REST: u32 = 19;
@@ -13,7 +15,8 @@ const REST: u32 = 19;
 ///
 /// A thread of its own: it needs no async runtime, and a look at a million entries holds up nobody.
 #[derive(Debug)]
-pub(crate) struct Sweeper {
+pub(super) struct Sweeper {
+    label: BackendLabel,
     stop: Arc<Stop>,
     thread: Option<JoinHandle<()>>,
 }
@@ -26,13 +29,14 @@ struct Stop {
 
 impl Sweeper {
     /// Calls `sweep` every so often, which is to ask now and then whether to go on.
-    pub(crate) fn start(
+    pub(super) fn start(
+        label: BackendLabel,
         every: Duration,
         sweep: impl Fn(&dyn Fn() -> bool) + Send + 'static,
     ) -> io::Result<Self> {
         let stop = Arc::new(Stop::default());
         let thread = thread::Builder::new()
-            .name("hitbox-moka-sweep".to_owned())
+            .name("hitbox-sweep".to_owned())
             .spawn({
                 let stop = Arc::clone(&stop);
                 move || {
@@ -45,6 +49,7 @@ impl Sweeper {
                 }
             })?;
         Ok(Self {
+            label,
             stop,
             thread: Some(thread),
         })
@@ -61,7 +66,7 @@ impl Drop for Sweeper {
         // Joined, so that the entries go with the last handle. An eviction listener that has been
         // given a handle may drop it on the thread itself.
         if thread.thread().id() != thread::current().id() && thread.join().is_err() {
-            tracing::error!("the sweep thread of a moka backend panicked");
+            tracing::error!(backend = %self.label, "the sweep thread of a backend in process panicked");
         }
     }
 }

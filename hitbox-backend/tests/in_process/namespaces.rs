@@ -1,7 +1,8 @@
 //! Handles in namespaces of one cache.
 
 use hitbox_backend::{Backend, CacheKey, CacheValue, Compose, DisabledOffload, Raw, Stamp};
-use hitbox_moka::MokaBackend;
+
+use crate::Tested;
 
 fn value(byte: u8) -> CacheValue<Raw> {
     CacheValue::loaded(Raw::from(vec![byte]), Stamp::now())
@@ -16,7 +17,7 @@ async fn byte(cache: &impl Backend, key: &CacheKey) -> Option<u8> {
 async fn handles_are_apart() {
     let key = CacheKey::from_pair("id", "42");
     for home in ["", "home", "a"] {
-        let cache = MokaBackend::builder()
+        let cache = Tested::builder()
             .max_entries(1_000)
             .namespace(home)
             .build()
@@ -30,7 +31,7 @@ async fn handles_are_apart() {
         handles.dedup_by_key(|(name, _)| *name);
         // Those that are handed keys in a namespace.
         let nested = |name| {
-            let over = MokaBackend::builder()
+            let over = Tested::builder()
                 .max_entries(1_000)
                 .namespace(name)
                 .build()

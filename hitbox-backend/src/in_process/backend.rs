@@ -1,23 +1,15 @@
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, ops::ControlFlow, sync::Arc};
 
 use async_trait::async_trait;
-use hitbox_backend::{
+use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, Namespace, Raw, clock::Moment};
+
+use super::{
+    Capacity, Held, Statistics, Store, eviction::Evictions, held::Lives, sweeper::Sweeper,
+};
+use crate::{
     Attempt, Backend, BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities,
     DeleteStatus, Format, Operation, ReadAttempt, ReadOutcome, Rejection, Rejections,
     StoreSettings, WriteAttempt, note_outcome_at,
-};
-use hitbox_core::{
-    BackendLabel, BoxContext, CacheKey, CacheKeyHash, CacheValue, Namespace, Raw, clock::Moment,
-};
-use moka::sync::Cache;
-
-use crate::{
-    Capacity, Statistics,
-    backlog::Backlog,
-    capacity::entry_weight,
-    eviction::Evictions,
-    held::{Held, Lives},
-    sweeper::Sweeper,
 };
 
 /// So many keys of a bulk read go by one reading of the clock: some microseconds' work. More may take
@@ -27,9 +19,9 @@ const BY_ONE_MOMENT: usize = 64;
 /// A sweep asks after so many entries whether to go on: some microseconds' work.
 const ASKED_EVERY: usize = 64;
 
-/// A cache in the memory of this process.
+/// A cache in the memory of this process, over the [`Store`] of an adapter.
 ///
-/// Made by [`MokaBackend::builder`]. A clone is another handle to the same cache; the entries go
+/// Made by its [`builder`](Self::builder). A clone is another handle to the same cache; the entries go
 /// when the last one is dropped. A handle [in another namespace](Self::in_namespace) has entries of its own.
 ///
 /// No operation waits for anything, so a future that is polled at all is done, and one that is
@@ -39,13 +31,12 @@ const ASKED_EVERY: usize = 64;
 /// # Errors
 ///
 /// Only writes fail, and only with [`TooLarge`](BackendErrorKind::TooLarge): for a payload over
-/// [`largest_value`](crate::MokaBackendBuilder::largest_value), and for an entry that is heavier than the
-/// whole of [`max_bytes`](crate::MokaBackendBuilder::max_bytes), or than 4 GiB. The key is then absent.
-#[derive(Clone)]
-pub struct MokaBackend {
+/// [`largest_value`](super::InProcessBuilder::largest_value), and for an entry that is heavier than
+/// [`max_bytes`](super::InProcessBuilder::max_bytes) allow, or than 4 GiB. The key is then absent.
+pub struct InProcess<S: Store> {
     // Dropped first: its thread uses the entries.
     _sweeper: Option<Arc<Sweeper>>,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<S>>,
     /// The namespace of this handle, as others are told it.
     key_format: CacheKeyFormat,
     /// What its keys are kept in. None if the handle has the cache's own namespace: then all keys are of it.
@@ -53,46 +44,45 @@ pub struct MokaBackend {
 }
 
 /// What the clones of a backend share.
-pub(crate) struct Shared {
-    pub(crate) cache: Cache<CacheKey, Held, CacheKeyHash>,
-    pub(crate) lives: Arc<Lives>,
-    pub(crate) capacity: Capacity,
-    pub(crate) backlog: Option<Backlog>,
-    pub(crate) label: BackendLabel,
-    pub(crate) settings: StoreSettings,
+pub(super) struct Shared<S> {
+    pub(super) store: S,
+    pub(super) lives: Arc<Lives>,
+    pub(super) capacity: Capacity,
+    pub(super) heaviest_entry: Option<u64>,
+    pub(super) label: BackendLabel,
+    pub(super) settings: StoreSettings,
     /// `None` if nobody wants to know of them.
-    pub(crate) evictions: Option<Arc<Evictions>>,
-    pub(crate) rejections: Arc<Rejections>,
+    pub(super) evictions: Option<Arc<Evictions>>,
+    pub(super) rejections: Arc<Rejections>,
 }
 
-impl Shared {
+impl<S: Store> Shared<S> {
     /// Drops the entries that are over, as long as `go_on` says so.
-    pub(crate) fn sweep(&self, go_on: impl Fn() -> bool) {
+    pub(super) fn sweep(&self, go_on: impl Fn() -> bool) {
         let Some(mut sweep) = self.lives.begin_sweep() else {
             return;
         };
-        for (number, (key, held)) in self.cache.iter().enumerate() {
+        let mut number = 0_usize;
+        let seen = self.store.visit(|key, held| {
             if number.is_multiple_of(ASKED_EVERY) && !go_on() {
-                return sweep.stop();
+                return ControlFlow::Break(());
             }
-            if sweep.is_over(&held) {
-                self.drop_if_over(&key);
+            number += 1;
+            if sweep.is_over(held) {
+                let is_over = |held: &Held| self.lives.is_over(held);
+                self.store.remove_if(key, is_over);
             }
-        }
-        sweep.complete();
-    }
-
-    fn drop_if_over(&self, key: &CacheKey) {
-        let _serialized = self.lives.lock(key);
-        let found = self.cache.get(key);
-        if found.is_some_and(|held| self.lives.is_over(&held)) {
-            self.cache.invalidate(key);
+            ControlFlow::Continue(())
+        });
+        match seen {
+            ControlFlow::Continue(()) => sweep.complete(),
+            ControlFlow::Break(()) => sweep.stop(),
         }
     }
 
     /// Expiry is by the wall clock.
     fn find(&self, key: &CacheKey, moment: &Moment) -> Option<CacheValue<Raw>> {
-        self.cache
+        self.store
             .get(key)
             .filter(|held| !self.lives.is_cleared(held) && !held.value.is_expired_at(moment))
             .map(|held| held.value)
@@ -104,40 +94,31 @@ impl Shared {
         outcome
     }
 
-    fn store(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        let weight = entry_weight(key, &value);
-        if let Err(error) = self.check_size(&value, weight) {
-            // moka would serve the oversized entry until its next maintenance, and the older value
-            // must not pose as the refused one.
-            self.cache.invalidate(key);
-            return Err(error);
-        }
+    fn keep(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        let weight = match self.weigh(key, &value) {
+            Ok(weight) => weight,
+            Err(error) => {
+                // The older value must not pose as the refused one.
+                self.store.remove(key);
+                return Err(error);
+            }
+        };
         if value.is_expired() {
-            self.cache.invalidate(key);
+            self.store.remove(key);
             return Ok(());
         }
-        let held = self.lives.hold(value);
-        {
-            let _serialized = self.lives.lock(key);
-            self.cache.insert(key.clone(), held);
-        }
-        if self
-            .backlog
-            .as_ref()
-            .is_some_and(|backlog| backlog.add(weight))
-        {
-            self.cache.run_pending_tasks();
-        }
+        self.store.insert(key, self.lives.hold(value, weight));
         Ok(())
     }
 
     fn take(&self, key: &CacheKey) -> DeleteStatus {
-        let removed = self.cache.remove(key);
+        let removed = self.store.remove(key);
         let live = removed.filter(|held| !self.lives.is_cleared(held) && !held.value.is_expired());
         DeleteStatus::from(&live)
     }
 
-    fn check_size(&self, value: &CacheValue<Raw>, weight: u64) -> BackendResult<()> {
+    /// What the entry counts as, if it is let in.
+    fn weigh(&self, key: &CacheKey, value: &CacheValue<Raw>) -> BackendResult<u32> {
         let encoded = value.data().encoded();
         let length = encoded.map_or(0, |encoded| encoded.payload().len());
         let largest = self.settings.largest_value;
@@ -146,12 +127,13 @@ impl Shared {
                 "the payload has {length} bytes, and largest_value is {largest}"
             )));
         }
-        if let Some(heaviest) = self.capacity.heaviest_entry().filter(|most| weight > *most) {
+        let weight = self.capacity.weight::<S>(key, value);
+        if let Some(heaviest) = self.heaviest_entry.filter(|most| weight > *most) {
             return Err(self.too_large(format!(
-                "the entry takes {weight} bytes of memory, and the cache holds {heaviest}"
+                "the entry takes {weight} bytes of memory, and the cache takes entries of up to {heaviest}"
             )));
         }
-        Ok(())
+        Ok(u32::try_from(weight).unwrap_or(u32::MAX))
     }
 
     fn too_large(&self, detail: String) -> BackendError {
@@ -164,8 +146,8 @@ impl Shared {
     }
 }
 
-impl MokaBackend {
-    pub(crate) fn new(shared: Arc<Shared>, sweeper: Option<Arc<Sweeper>>) -> Self {
+impl<S: Store> InProcess<S> {
+    pub(super) fn new(shared: Arc<Shared<S>>, sweeper: Option<Arc<Sweeper>>) -> Self {
         Self {
             _sweeper: sweeper,
             key_format: shared.settings.key_format.clone(),
@@ -175,26 +157,11 @@ impl MokaBackend {
     }
 
     /// Another handle to the same cache, for a tenant: its entries are apart from those of all other
-    /// namespaces, that of the [builder](crate::MokaBackendBuilder::namespace) among them. They share the capacity, the
+    /// namespaces, that of the [builder](super::InProcessBuilder::namespace) among them. They share the capacity, the
     /// statistics, and [`clear`](Self::clear).
     ///
     /// An empty name leads back to the builder's. A call by a handle in any other namespace makes a key, which
     /// takes about as long as the look-up.
-    ///
-    /// ```
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-    /// use hitbox_backend::{Backend, CacheKey, CacheValue, Raw, Stamp};
-    /// use hitbox_moka::MokaBackend;
-    ///
-    /// let cache = MokaBackend::builder().max_bytes(64 << 20).build()?;
-    /// let (a, b) = (cache.in_namespace("tenant-a"), cache.in_namespace("tenant-b"));
-    /// let key = CacheKey::from_pair("id", "42");
-    /// a.write(&key, CacheValue::loaded(Raw::from(vec![1]), Stamp::now())).await?;
-    /// assert!(a.read(&key).await?.is_some());
-    /// assert!(b.read(&key).await?.is_none());
-    /// # Ok::<(), hitbox_backend::BackendError>(())
-    /// # }).unwrap();
-    /// ```
     #[must_use]
     pub fn in_namespace(&self, name: &str) -> Self {
         let (own, named) = (
@@ -231,10 +198,10 @@ impl MokaBackend {
         let shared = &*self.shared;
         let evicted = shared.evictions.as_ref();
         Statistics {
-            entries: shared.cache.entry_count(),
+            entries: shared.store.entries(),
             bytes: match shared.capacity {
                 Capacity::Entries(_) => None,
-                Capacity::Bytes(_) => Some(shared.cache.weighted_size()),
+                Capacity::Bytes(_) => Some(shared.store.weight()),
             },
             evicted_expired: evicted.map(|evictions| evictions.expired()),
             evicted_by_bound: evicted.map(|evictions| evictions.by_bound()),
@@ -249,13 +216,13 @@ impl MokaBackend {
     /// the calling thread, the longer the more entries there are.
     pub fn run_pending_tasks(&self) {
         self.shared.sweep(|| true);
-        self.shared.cache.run_pending_tasks();
+        self.shared.store.run_pending_tasks();
     }
 
     /// Removes every entry.
     ///
     /// None of the entries written before is served once this returns. Their memory is given back
-    /// by the next [sweep](crate::MokaBackendBuilder::sweep_every), or by
+    /// by the next [sweep](super::InProcessBuilder::sweep_every), or by
     /// [`run_pending_tasks`](Self::run_pending_tasks). The eviction listener is not told.
     pub fn clear(&self) {
         self.shared.lives.clear();
@@ -263,13 +230,13 @@ impl MokaBackend {
 }
 
 #[async_trait]
-impl Backend for MokaBackend {
+impl<S: Store> Backend for InProcess<S> {
     async fn read(&self, key: &CacheKey) -> ReadOutcome {
         Ok(self.shared.find(&self.kept(key), &Moment::default()))
     }
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        self.shared.store(&self.kept(key), value)
+        self.shared.keep(&self.kept(key), value)
     }
 
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
@@ -293,7 +260,7 @@ impl Backend for MokaBackend {
     }
 
     fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
-        Attempt::Ready(self.shared.store(&self.kept(key), value))
+        Attempt::Ready(self.shared.keep(&self.kept(key), value))
     }
 
     fn is_non_blocking(&self) -> bool {
@@ -314,7 +281,7 @@ impl Backend for MokaBackend {
         &self,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
-        let store = |(key, value)| self.shared.store(&self.kept(&key), value);
+        let store = |(key, value)| self.shared.keep(&self.kept(&key), value);
         entries.into_iter().map(store).collect()
     }
 
@@ -338,10 +305,11 @@ impl Backend for MokaBackend {
 
     fn capabilities(&self) -> Capabilities {
         // The defaults say the rest: exact to the millisecond, neither persistent nor shared.
-        let mut capabilities = Capabilities::default();
-        capabilities.largest_value = self.shared.settings.largest_value;
-        capabilities.largest_decoded = self.shared.settings.largest_decoded;
-        capabilities
+        Capabilities {
+            largest_value: self.shared.settings.largest_value,
+            largest_decoded: self.shared.settings.largest_decoded,
+            ..Capabilities::default()
+        }
     }
 
     fn reject(&self, key: &CacheKey, rejection: Rejection) {
@@ -351,10 +319,23 @@ impl Backend for MokaBackend {
     }
 }
 
+/// Another handle to the same cache.
+impl<S: Store> Clone for InProcess<S> {
+    fn clone(&self) -> Self {
+        Self {
+            _sweeper: self._sweeper.clone(),
+            shared: Arc::clone(&self.shared),
+            key_format: self.key_format.clone(),
+            kept_in: self.kept_in.clone(),
+        }
+    }
+}
+
 /// Shows settings and counts, no keys and no values.
-impl fmt::Debug for MokaBackend {
+impl<S: Store> fmt::Debug for InProcess<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MokaBackend")
+        f.debug_struct("InProcess")
+            .field("store", &S::NAME)
             .field("label", &self.shared.label.as_str())
             .field("capacity", &self.shared.capacity)
             .field("settings", &self.shared.settings)

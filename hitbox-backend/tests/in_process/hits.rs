@@ -5,11 +5,10 @@ use std::sync::Arc;
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::{Backend, CacheBackend, Compose, CompositionPolicy, ParallelReadPolicy};
 use hitbox_core::{CacheContext, CacheKey, CacheStatus, CacheValue, DisabledOffload, Stamp};
-use hitbox_moka::MokaBackend;
 use serde::{Deserialize, Serialize};
 use stats_alloc::Region;
 
-use crate::{ALLOCATOR, one_at_a_time};
+use crate::{ALLOCATOR, Tested, one_at_a_time};
 
 #[derive(Serialize, Deserialize)]
 struct User {
@@ -19,8 +18,8 @@ struct User {
 
 const HITS: usize = 1_000;
 
-fn moka() -> MokaBackend {
-    MokaBackend::builder().max_entries(10_000).build().unwrap()
+fn cache() -> Tested {
+    Tested::builder().max_entries(10_000).build().unwrap()
 }
 
 /// Allocations per typed hit, over many, so that moka's own occasional ones do not show.
@@ -64,13 +63,13 @@ fn a_typed_hit_allocates_no_more_than_it_did() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let composed = || moka().compose(moka(), DisabledOffload);
+        let composed = || cache().compose(cache(), DisabledOffload);
         let parallel = CompositionPolicy::new().read(ParallelReadPolicy::new());
-        let parallel = moka().compose_with(moka(), DisabledOffload, parallel);
+        let parallel = cache().compose_with(cache(), DisabledOffload, parallel);
         let as_dyn: Arc<dyn Backend> = Arc::new(composed());
-        let nested = moka().compose(composed(), DisabledOffload);
+        let nested = cache().compose(composed(), DisabledOffload);
         let counts = [
-            ("moka alone", per_hit(&moka()).await, 0),
+            ("alone", per_hit(&cache()).await, 0),
             ("composed, sequential", per_hit(&composed()).await, 0),
             ("composed, sequential, dyn", per_hit(&*as_dyn).await, 0),
             ("three levels, sequential", per_hit(&nested).await, 0),

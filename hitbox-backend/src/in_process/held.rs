@@ -1,58 +1,69 @@
 use std::{
-    hash::BuildHasher,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
+    fmt,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
     time::Instant,
 };
 
-use hitbox_core::{CacheKey, CacheKeyHash, CacheValue, Raw};
-
-/// Writers of different keys rarely meet on one of this many locks.
-const STRIPES: usize = 64;
+use hitbox_core::{CacheValue, Raw};
 
 /// What comes after every moment.
 const NEVER: u64 = u64::MAX;
 
-/// What the cache holds under a key.
+/// What a [`Store`](super::Store) keeps under a key.
 #[derive(Clone)]
-pub(crate) struct Held {
-    pub(crate) value: CacheValue<Raw>,
+pub struct Held {
+    pub(super) value: CacheValue<Raw>,
     /// When its life is over, by the clock of [`Lives`].
     until: u64,
     /// How often the cache had been cleared before it was written.
     cleared: u32,
+    weight: u32,
+}
+
+impl Held {
+    /// What it counts as under the capacity: bytes of memory, or one entry.
+    #[inline]
+    #[must_use]
+    pub const fn weight(&self) -> u32 {
+        self.weight
+    }
+}
+
+/// Shows no value.
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held")
+            .field("weight", &self.weight)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Which entries are over: their memory may be given back.
 ///
-/// moka would do that by itself, but all that have expired in one go and on the thread of whoever
-/// reads or writes next: a second for 500,000 entries. So it is not told of expiry.
+/// The stores are not told of expiry. moka would sweep by itself, but all that have expired in one go and on the
+/// thread of whoever reads or writes next: a second for 500,000 entries. `quick_cache` knows no expiry.
 #[derive(Debug)]
-pub(crate) struct Lives {
+pub(super) struct Lives {
     origin: Instant,
     /// No entry is over before this.
     earliest: AtomicU64,
     cleared: AtomicU32,
     /// The last clearing whose entries have been swept.
     swept: AtomicU32,
-    stripes: Box<[Mutex<()>]>,
 }
 
 impl Lives {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             origin: Instant::now(),
             earliest: AtomicU64::new(NEVER),
             cleared: AtomicU32::new(0),
             swept: AtomicU32::new(0),
-            stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
         }
     }
 
     /// The life of a value that begins now.
-    pub(crate) fn hold(&self, value: CacheValue<Raw>) -> Held {
+    pub(super) fn hold(&self, value: CacheValue<Raw>, weight: u32) -> Held {
         // By a clock that is never set: what the sweep thread thinks of the time must not matter.
         let until = value.remaining().map_or(NEVER, |life| {
             let life = u64::try_from(life.as_millis()).unwrap_or(NEVER);
@@ -65,23 +76,24 @@ impl Lives {
             value,
             until,
             cleared: self.cleared.load(Ordering::Acquire),
+            weight,
         }
     }
 
-    pub(crate) fn clear(&self) {
+    pub(super) fn clear(&self) {
         self.cleared.fetch_add(1, Ordering::AcqRel);
     }
 
-    pub(crate) fn is_cleared(&self, held: &Held) -> bool {
+    pub(super) fn is_cleared(&self, held: &Held) -> bool {
         held.cleared != self.cleared.load(Ordering::Acquire)
     }
 
-    pub(crate) fn is_over(&self, held: &Held) -> bool {
+    pub(super) fn is_over(&self, held: &Held) -> bool {
         self.is_cleared(held) || held.until <= self.now()
     }
 
     /// Whether there may be entries that are over, since when they have not been swept.
-    pub(crate) fn begin_sweep(&self) -> Option<Sweep<'_>> {
+    pub(super) fn begin_sweep(&self) -> Option<Sweep<'_>> {
         let cleared = self.cleared.load(Ordering::Acquire);
         let due = self.earliest.load(Ordering::Acquire) <= self.now();
         if !due && cleared == self.swept.load(Ordering::Acquire) {
@@ -96,24 +108,13 @@ impl Lives {
         })
     }
 
-    /// Serializes the sweep's look at a key with the writes of it: what has just been written anew
-    /// must not go in place of what was over.
-    pub(crate) fn lock(&self, key: &CacheKey) -> MutexGuard<'_, ()> {
-        let hash = CacheKeyHash.hash_one(key);
-        let stripe = usize::try_from(hash % STRIPES as u64).unwrap_or(0);
-        // It guards no data.
-        self.stripes[stripe]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn now(&self) -> u64 {
         u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(NEVER)
     }
 }
 
 /// A look at every entry.
-pub(crate) struct Sweep<'l> {
+pub(super) struct Sweep<'l> {
     lives: &'l Lives,
     cleared: u32,
     earliest: u64,
@@ -121,7 +122,7 @@ pub(crate) struct Sweep<'l> {
 
 impl Sweep<'_> {
     /// Whether an entry is over. If not, it has been noted when it will be.
-    pub(crate) fn is_over(&mut self, held: &Held) -> bool {
+    pub(super) fn is_over(&mut self, held: &Held) -> bool {
         let is_over = self.lives.is_over(held);
         if !is_over {
             self.earliest = self.earliest.min(held.until);
@@ -130,13 +131,13 @@ impl Sweep<'_> {
     }
 
     /// To be called when every entry has been seen.
-    pub(crate) fn complete(self) {
+    pub(super) fn complete(self) {
         self.lives.swept.store(self.cleared, Ordering::Release);
         self.stop();
     }
 
     /// To be called when the rest is left for another sweep.
-    pub(crate) fn stop(self) {
+    pub(super) fn stop(self) {
         self.lives
             .earliest
             .fetch_min(self.earliest, Ordering::AcqRel);
@@ -153,10 +154,11 @@ mod tests {
 
     fn held(lives: &Lives, life: Option<Duration>) -> Held {
         let value = CacheValue::loaded(Raw::from(vec![1]), Stamp::now());
-        lives.hold(match life {
+        let value = match life {
             Some(life) => value.ttl(life),
             None => value,
-        })
+        };
+        lives.hold(value, 1)
     }
 
     #[test]

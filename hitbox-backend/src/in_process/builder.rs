@@ -1,23 +1,18 @@
-use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{fmt, marker::PhantomData, ops::RangeInclusive, sync::Arc, time::Duration};
 
-use hitbox_backend::{
-    BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Format, Operation, StoreSettings,
-};
-use hitbox_core::{BackendLabel, CacheKey, CacheKeyHash};
-use moka::{policy::EvictionPolicy, sync::Cache};
+use hitbox_core::{BackendLabel, CacheKey};
 
-use crate::{
-    Capacity, EvictionCause, MokaBackend,
+use super::{
+    Capacity, EvictionCause, InProcess, Store,
     backend::Shared,
-    backlog::Backlog,
-    capacity::{least_weight, moka_weight},
+    capacity::least_weight,
     eviction::{EvictionListener, Evictions},
-    held::{Held, Lives},
+    held::Lives,
     sweeper::Sweeper,
 };
-
-/// The label of a backend that is given none.
-const DEFAULT_LABEL: &str = "moka";
+use crate::{
+    BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Format, Operation, StoreSettings,
+};
 
 const DEFAULT_SWEEP_EVERY: Duration = Duration::from_secs(1);
 
@@ -25,67 +20,52 @@ const DEFAULT_SWEEP_EVERY: Duration = Duration::from_secs(1);
 const INTERVALS: RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
 
-/// Stands in a [`MokaBackendBuilder`] until a capacity is chosen. There is no default: what a
+/// Stands in an [`InProcessBuilder`] until a capacity is chosen. There is no default: what a
 /// process can spare only its author knows.
 #[derive(Clone, Copy, Debug)]
 pub struct CapacityUnset;
 
-/// The settings of a [`MokaBackend`].
+/// The settings of an [`InProcess`] backend.
 ///
 /// [`build`](Self::build) is there once one of [`max_entries`](Self::max_entries) and
 /// [`max_bytes`](Self::max_bytes) was called, and these are there until then, so exactly one is.
-///
-/// ```
-/// use hitbox_moka::MokaBackend;
-///
-/// let cache = MokaBackend::builder()
-///     .max_bytes(64 << 20)
-///     .largest_value(1 << 20)
-///     .label("local")
-///     .build()?;
-/// # Ok::<(), hitbox_backend::BackendError>(())
-/// ```
-pub struct MokaBackendBuilder<C> {
+pub struct InProcessBuilder<S, C> {
     capacity: C,
     evictions: WatchedEvictions,
     settings: StoreSettings,
     sweep_every: Option<Duration>,
+    store: PhantomData<fn() -> S>,
 }
 
-/// What is made of evictions. To be told of them, moka locks the key of every write: so only on
-/// request.
+/// What is made of evictions. Some stores pay for being told of them: so only on request.
 enum WatchedEvictions {
     None,
     Counted,
     Told(EvictionListener),
 }
 
-impl MokaBackend {
+impl<S: Store> InProcess<S> {
     /// Settings for a new cache. A capacity must be chosen, by
-    /// [`max_entries`](MokaBackendBuilder::max_entries) or
-    /// [`max_bytes`](MokaBackendBuilder::max_bytes), before it can be built.
+    /// [`max_entries`](InProcessBuilder::max_entries) or
+    /// [`max_bytes`](InProcessBuilder::max_bytes), before it can be built.
     #[must_use]
-    pub fn builder() -> MokaBackendBuilder<CapacityUnset> {
-        MokaBackendBuilder::new()
-    }
-}
-
-impl MokaBackendBuilder<CapacityUnset> {
-    pub(crate) fn new() -> Self {
-        Self {
+    pub fn builder() -> InProcessBuilder<S, CapacityUnset> {
+        InProcessBuilder {
             capacity: CapacityUnset,
             evictions: WatchedEvictions::None,
             settings: StoreSettings::new(),
             sweep_every: Some(DEFAULT_SWEEP_EVERY),
+            store: PhantomData,
         }
     }
+}
 
+impl<S: Store> InProcessBuilder<S, CapacityUnset> {
     /// Keeps up to this many entries, whatever their size.
     ///
-    /// Memory is bounded only together with [`largest_value`](Self::largest_value). For a moment
-    /// there can be more entries: moka evicts after it has let a write in.
+    /// Memory is bounded only together with [`largest_value`](Self::largest_value).
     #[must_use]
-    pub fn max_entries(self, max_entries: u64) -> MokaBackendBuilder<Capacity> {
+    pub fn max_entries(self, max_entries: u64) -> InProcessBuilder<S, Capacity> {
         self.with_capacity(Capacity::Entries(max_entries))
     }
 
@@ -93,51 +73,34 @@ impl MokaBackendBuilder<CapacityUnset> {
     ///
     /// An entry weighs what it takes: its key (with its text form), the payload, the decoded object
     /// beside it (estimated by the payload's length, or four times that if it is compressed), and
-    /// 500 bytes of bookkeeping (measured: `cargo test -p hitbox-moka --test allocator -- --nocapture`).
-    /// For a moment there can be a little more, a thirty-second of the capacity and a few
-    /// entries: moka evicts after it has let a write in.
+    /// the bookkeeping of the store ([`Store::ENTRY_OVERHEAD`]).
     #[must_use]
-    pub fn max_bytes(self, max_bytes: u64) -> MokaBackendBuilder<Capacity> {
+    pub fn max_bytes(self, max_bytes: u64) -> InProcessBuilder<S, Capacity> {
         self.with_capacity(Capacity::Bytes(max_bytes))
     }
 
-    fn with_capacity(self, capacity: Capacity) -> MokaBackendBuilder<Capacity> {
-        MokaBackendBuilder {
+    fn with_capacity(self, capacity: Capacity) -> InProcessBuilder<S, Capacity> {
+        InProcessBuilder {
             capacity,
             evictions: self.evictions,
             settings: self.settings,
             sweep_every: self.sweep_every,
+            store: PhantomData,
         }
     }
 }
 
-impl<C> MokaBackendBuilder<C> {
+impl<S: Store, C> InProcessBuilder<S, C> {
     /// Calls `listener` for every entry that is dropped because it expired or to make room. Entries
     /// that the application overwrites, removes or clears are not reported, unless they had already
     /// expired.
     ///
-    /// The call comes some time after the fact, from whichever thread happens to do moka's
-    /// maintenance (one that reads or writes, usually), and that thread waits for it: keep it short.
-    /// It must not use this backend, which holds locks then and could deadlock; let it send the key
-    /// to a channel instead. If it panics, the panic is caught and logged, and the next eviction is
+    /// The call may come some time after the fact, from a thread that reads or writes another entry, and that thread
+    /// waits for it: keep it short. It must not use this backend, which may hold locks then and could deadlock; let
+    /// it send the key to a channel instead. If it panics, the panic is caught and logged, and the next eviction is
     /// reported as usual (in a program built with `panic = "abort"`, the program ends).
     ///
-    /// It makes every write slower, see [`count_evictions`](Self::count_evictions).
-    ///
-    /// ```
-    /// use std::sync::mpsc;
-    /// use hitbox_moka::MokaBackend;
-    ///
-    /// let (sender, evicted) = mpsc::channel();
-    /// let cache = MokaBackend::builder()
-    ///     .max_entries(10_000)
-    ///     .eviction_listener(move |key, cause| {
-    ///         // Fails only when nobody listens any more.
-    ///         let _ = sender.send((key.clone(), cause));
-    ///     })
-    ///     .build()?;
-    /// # Ok::<(), hitbox_backend::BackendError>(())
-    /// ```
+    /// See [`count_evictions`](Self::count_evictions) for what it costs.
     #[must_use]
     pub fn eviction_listener(
         mut self,
@@ -147,10 +110,10 @@ impl<C> MokaBackendBuilder<C> {
         self
     }
 
-    /// Counts evictions by cause, for [`Statistics`](crate::Statistics). With an
+    /// Counts evictions by cause, for [`Statistics`](super::Statistics). With an
     /// [eviction listener](Self::eviction_listener) they are counted in any case.
     ///
-    /// Not the default, because every write pays for it: to be told of evictions, moka locks the key.
+    /// Not the default, because with moka every write pays for it: to be told of evictions, it locks the key.
     /// Reads are as fast as without.
     #[must_use]
     pub fn count_evictions(mut self) -> Self {
@@ -168,7 +131,7 @@ impl<C> MokaBackendBuilder<C> {
         self
     }
 
-    /// The name in source paths, errors and traces. Default: `moka`.
+    /// The name in source paths, errors and traces. Default: the [name](Store::NAME) of the store.
     #[must_use]
     pub fn label(mut self, label: impl Into<BackendLabel>) -> Self {
         self.settings = self.settings.label(label);
@@ -177,7 +140,7 @@ impl<C> MokaBackendBuilder<C> {
 
     /// The namespace of the keys: that of the layer behind this one, if it has one. Compositions then hand keys
     /// over as they are, where they would else make one in that namespace for every call, for a cache that
-    /// others may share. See also [`in_namespace`](MokaBackend::in_namespace). An empty
+    /// others may share. See also [`in_namespace`](InProcess::in_namespace). An empty
     /// name is no namespace. Default: none.
     ///
     /// It keeps nothing apart in the layer behind: give that one the namespace, or both of them.
@@ -194,6 +157,13 @@ impl<C> MokaBackendBuilder<C> {
         self
     }
 
+    /// Refuses payloads of more than this many bytes. Default: what the capacity allows.
+    #[must_use]
+    pub const fn largest_value(mut self, bytes: usize) -> Self {
+        self.settings.largest_value = Some(bytes);
+        self
+    }
+
     /// The format that typed access encodes values in. Default: bincode.
     ///
     /// A value is encoded when it is set (its length is what it is weighed by, and layers behind
@@ -201,13 +171,6 @@ impl<C> MokaBackendBuilder<C> {
     #[must_use]
     pub fn value_format(mut self, format: impl Format + 'static) -> Self {
         self.settings = self.settings.value_format(format);
-        self
-    }
-
-    /// Refuses payloads of more than this many bytes. Default: what the capacity allows.
-    #[must_use]
-    pub const fn largest_value(mut self, bytes: usize) -> Self {
-        self.settings.largest_value = Some(bytes);
         self
     }
 
@@ -220,7 +183,7 @@ impl<C> MokaBackendBuilder<C> {
 
     /// How often the memory of entries that have expired, or were cleared, is given back, by a thread
     /// of the backend's own. Default: every second. `None`: only by
-    /// [`run_pending_tasks`](MokaBackend::run_pending_tasks), or when room is needed.
+    /// [`run_pending_tasks`](InProcess::run_pending_tasks), or when room is needed.
     ///
     /// Expired entries are not returned whether their memory has been given back or not. The thread
     /// looks at every entry if one is due, and then rests for 19 times as long as that took. It ends
@@ -232,7 +195,7 @@ impl<C> MokaBackendBuilder<C> {
     }
 }
 
-impl MokaBackendBuilder<Capacity> {
+impl<S: Store> InProcessBuilder<S, Capacity> {
     /// The backend.
     ///
     /// # Errors
@@ -242,7 +205,7 @@ impl MokaBackendBuilder<Capacity> {
     /// does not fit into the capacity, and a `sweep_every` that is not 1 ms to 24 hours;
     /// [`Unavailable`](BackendErrorKind::Unavailable) if the system gives this process no thread
     /// for the sweep.
-    pub fn build(self) -> BackendResult<MokaBackend> {
+    pub fn build(self) -> BackendResult<InProcess<S>> {
         self.check()?;
         let label = self.label_in_force();
         let Self {
@@ -250,6 +213,7 @@ impl MokaBackendBuilder<Capacity> {
             evictions,
             settings,
             sweep_every,
+            store: _,
         } = self;
         let lives = Arc::new(Lives::new());
         let watched = |listener| {
@@ -261,14 +225,12 @@ impl MokaBackendBuilder<Capacity> {
             WatchedEvictions::Counted => watched(None),
             WatchedEvictions::Told(listener) => watched(Some(listener)),
         };
+        let largest = settings.largest_value.map_or(0, least_weight::<S>);
         let shared = Arc::new(Shared {
-            cache: cache(capacity, evictions.clone()),
+            store: S::open(capacity, largest, evictions.clone()),
             lives,
-            backlog: match capacity {
-                Capacity::Entries(_) => None,
-                Capacity::Bytes(max_bytes) => Some(Backlog::new(max_bytes)),
-            },
             capacity,
+            heaviest_entry: capacity.heaviest_entry::<S>(largest),
             label,
             settings,
             evictions,
@@ -276,7 +238,8 @@ impl MokaBackendBuilder<Capacity> {
         });
         let start = |every| {
             let shared = Arc::clone(&shared);
-            Sweeper::start(every, move |go_on| shared.sweep(go_on)).map(Arc::new)
+            let label = shared.label.clone();
+            Sweeper::start(label, every, move |go_on| shared.sweep(go_on)).map(Arc::new)
         };
         let sweeper = sweep_every.map(start).transpose().map_err(|cause| {
             let (kind, label) = (BackendErrorKind::Unavailable, shared.label.clone());
@@ -284,7 +247,7 @@ impl MokaBackendBuilder<Capacity> {
                 .with_detail("the sweep thread could not be started")
                 .with_source(cause)
         })?;
-        Ok(MokaBackend::new(shared, sweeper))
+        Ok(InProcess::new(shared, sweeper))
     }
 
     fn check(&self) -> BackendResult<()> {
@@ -312,18 +275,18 @@ impl MokaBackendBuilder<Capacity> {
             Capacity::Entries(_) => return Ok(()),
             Capacity::Bytes(max_bytes) => max_bytes,
         };
-        let smallest = least_weight(0);
+        let smallest = S::least_capacity(least_weight::<S>(0));
         if max_bytes < smallest {
             return Err(self.refuse(format!(
                 "max_bytes is {max_bytes}: give at least {smallest}, which a single empty value \
                  takes"
             )));
         }
-        let largest = least_weight(largest_value.unwrap_or(0));
+        let largest = S::least_capacity(least_weight::<S>(largest_value.unwrap_or(0)));
         if max_bytes < largest {
             return Err(self.refuse(format!(
-                "largest_value does not fit: such a value takes {largest} bytes of memory and \
-                 max_bytes is {max_bytes}; raise max_bytes or lower largest_value"
+                "largest_value does not fit: such a value wants a max_bytes of {largest}, and it is \
+                 {max_bytes}; raise max_bytes or lower largest_value"
             )));
         }
         Ok(())
@@ -334,25 +297,8 @@ impl MokaBackendBuilder<Capacity> {
     }
 
     fn label_in_force(&self) -> BackendLabel {
-        self.settings.label_or(DEFAULT_LABEL)
+        self.settings.label_or(S::NAME)
     }
-}
-
-fn cache(
-    capacity: Capacity,
-    evictions: Option<Arc<Evictions>>,
-) -> Cache<CacheKey, Held, CacheKeyHash> {
-    // TinyLFU: with LRU, moka 0.12.16 has been seen to lose its capacity under parallel writers.
-    let mut builder = Cache::builder().eviction_policy(EvictionPolicy::tiny_lfu());
-    if let Some(evictions) = evictions {
-        builder =
-            builder.eviction_listener(move |key, held, cause| evictions.record(&key, &held, cause));
-    }
-    match capacity {
-        Capacity::Entries(max_entries) => builder.max_capacity(max_entries),
-        Capacity::Bytes(max_bytes) => builder.max_capacity(max_bytes).weigher(moka_weight),
-    }
-    .build_with_hasher(CacheKeyHash)
 }
 
 impl fmt::Debug for WatchedEvictions {
@@ -365,9 +311,10 @@ impl fmt::Debug for WatchedEvictions {
     }
 }
 
-impl<C: fmt::Debug> fmt::Debug for MokaBackendBuilder<C> {
+impl<S: Store, C: fmt::Debug> fmt::Debug for InProcessBuilder<S, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MokaBackendBuilder")
+        f.debug_struct("InProcessBuilder")
+            .field("store", &S::NAME)
             .field("capacity", &self.capacity)
             .field("evictions", &self.evictions)
             .field("settings", &self.settings)

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use hitbox_backend::conformance::Subject;
-use hitbox_moka::MokaBackend;
+
+use crate::Tested;
 
 #[tokio::test]
 async fn bounded_by_entries() {
-    let cache = MokaBackend::builder()
+    let cache = Tested::builder()
         .max_entries(100_000)
         .largest_value(1 << 20)
         .build()
@@ -17,6 +18,6 @@ async fn bounded_by_entries() {
 
 #[tokio::test]
 async fn bounded_by_bytes() {
-    let cache = MokaBackend::builder().max_bytes(1 << 30).build().unwrap();
+    let cache = Tested::builder().max_bytes(1 << 30).build().unwrap();
     Subject::new(Arc::new(cache)).assert_conforms().await;
 }

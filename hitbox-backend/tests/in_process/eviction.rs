@@ -6,12 +6,15 @@ use std::sync::{
 };
 
 use chrono::{TimeDelta, Utc};
-use hitbox_backend::{Attempt, Backend, BackendErrorKind, DeleteStatus, Rejection};
+use hitbox_backend::{
+    Attempt, Backend, BackendErrorKind, DeleteStatus, Rejection, in_process::EvictionCause,
+};
 use hitbox_core::{
     CacheContext, CacheKey, CacheValue, Raw, Stamp,
     clock::{Moment, VirtualTime},
 };
-use hitbox_moka::{EvictionCause, MokaBackend};
+
+use crate::Tested;
 
 fn key(index: usize) -> CacheKey {
     CacheKey::from_pair("id", index.to_string())
@@ -21,13 +24,13 @@ fn lasting(length: usize) -> CacheValue<Raw> {
     CacheValue::loaded(Raw::from(vec![1; length]), Stamp::now())
 }
 
-async fn write(cache: &MokaBackend, index: usize, length: usize) {
+async fn write(cache: &Tested, index: usize, length: usize) {
     cache.write(&key(index), lasting(length)).await.unwrap();
     // One at a time: what moka evicts depends on the order in which it hears of reads and writes.
     cache.run_pending_tasks();
 }
 
-async fn present(cache: &MokaBackend, count: usize) -> Vec<usize> {
+async fn present(cache: &Tested, count: usize) -> Vec<usize> {
     let keys: Vec<_> = (0..count).map(key).collect();
     let outcomes = cache.read_many(&keys).await.into_iter();
     let found = outcomes.map(|outcome| outcome.unwrap().is_some());
@@ -39,7 +42,7 @@ async fn present(cache: &MokaBackend, count: usize) -> Vec<usize> {
 
 #[tokio::test]
 async fn entries_are_bounded_and_counted() {
-    let builder = MokaBackend::builder().max_entries(10);
+    let builder = Tested::builder().max_entries(10);
     let cache = builder.count_evictions().build().unwrap();
     for index in 0..100 {
         cache.write(&key(index), lasting(10)).await.unwrap();
@@ -54,27 +57,14 @@ async fn entries_are_bounded_and_counted() {
 }
 
 #[tokio::test]
-async fn tiny_lfu_keeps_what_is_asked_for_often() {
-    let cache = MokaBackend::builder().max_entries(3).build().unwrap();
-    for index in 0..3 {
-        write(&cache, index, 10).await;
-        for _ in 0..5 {
-            assert!(cache.read(&key(index)).await.unwrap().is_some());
-        }
-    }
-    write(&cache, 3, 10).await;
-    assert_eq!(present(&cache, 4).await, [0, 1, 2]);
-}
-
-#[tokio::test]
 async fn an_entry_heavier_than_the_cache_is_refused_at_once() {
-    let builder = MokaBackend::builder().max_bytes(10_000);
+    let builder = Tested::builder().max_bytes(10_000);
     let cache = builder.count_evictions().build().unwrap();
     cache.write(&key(0), lasting(100)).await.unwrap();
     write(&cache, 1, 100).await;
     let error = cache.write(&key(0), lasting(6_000)).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::TooLarge);
-    assert!(error.to_string().contains("10000"), "{error}");
+    assert!(error.to_string().contains("up to"), "{error}");
     assert_eq!(present(&cache, 2).await, [1]);
     assert_eq!(cache.remove(&key(0)).await.unwrap(), DeleteStatus::Missing);
     cache.run_pending_tasks();
@@ -83,7 +73,7 @@ async fn an_entry_heavier_than_the_cache_is_refused_at_once() {
 
 #[tokio::test]
 async fn a_heavy_key_counts_as_well() {
-    let cache = MokaBackend::builder().max_bytes(10_000).build().unwrap();
+    let cache = Tested::builder().max_bytes(10_000).build().unwrap();
     let heavy = CacheKey::from_pair("id", "x".repeat(10_000));
     let error = cache.write(&heavy, lasting(0)).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::TooLarge);
@@ -92,10 +82,10 @@ async fn a_heavy_key_counts_as_well() {
 
 #[tokio::test]
 async fn bytes_are_what_the_entries_weigh() {
-    let cache = MokaBackend::builder().max_bytes(100_000).build().unwrap();
+    let cache = Tested::builder().max_bytes(100_000).build().unwrap();
     write(&cache, 0, 1_000).await;
     let one = cache.statistics().bytes.unwrap();
-    assert!((2_500..3_500).contains(&one), "{one}");
+    assert!((2_200..3_500).contains(&one), "{one}");
     write(&cache, 1, 1_000).await;
     assert_eq!(cache.statistics().bytes, Some(2 * one));
     write(&cache, 0, 2_000).await;
@@ -110,7 +100,7 @@ async fn the_listener_hears_of_evictions_only() {
     let clock = VirtualTime::start(Utc::now());
     let heard = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&heard);
-    let cache = MokaBackend::builder()
+    let cache = Tested::builder()
         .max_entries(2)
         .eviction_listener(move |key, cause| sink.lock().unwrap().push((key.clone(), cause)))
         .build()
@@ -123,19 +113,22 @@ async fn the_listener_hears_of_evictions_only() {
     cache.run_pending_tasks();
     assert_eq!(*heard.lock().unwrap(), []);
 
-    for index in 1..4 {
-        write(&cache, index, 10).await;
-    }
+    write(&cache, 1, 10).await;
     let soon = Some(clock.now() + TimeDelta::seconds(1));
     let expiring = CacheValue::from_parts(Raw::from(vec![1]), soon, None, Stamp::now());
     cache.write(&key(1), expiring).await.unwrap();
     clock.advance(TimeDelta::seconds(2));
     write(&cache, 1, 10).await;
-    // The newcomer that nobody has asked for goes, and what expires.
-    let expected = [
-        (key(3), EvictionCause::Size),
-        (key(1), EvictionCause::Expired),
-    ];
+    let mut expected = vec![(key(1), EvictionCause::Expired)];
+    assert_eq!(*heard.lock().unwrap(), expected);
+
+    for index in 2..4 {
+        write(&cache, index, 10).await;
+    }
+    let left = present(&cache, 4).await;
+    let gone = (1..4).filter(|index| !left.contains(index));
+    expected.extend(gone.map(|index| (key(index), EvictionCause::Size)));
+    assert_eq!(expected.len(), 2);
     assert_eq!(*heard.lock().unwrap(), expected);
 }
 
@@ -143,7 +136,7 @@ async fn the_listener_hears_of_evictions_only() {
 async fn a_listener_that_panics_is_asked_again_and_breaks_nothing() {
     let calls = Arc::new(AtomicU32::new(0));
     let counter = Arc::clone(&calls);
-    let cache = MokaBackend::builder()
+    let cache = Tested::builder()
         .max_entries(1)
         .eviction_listener(move |_, _| {
             counter.fetch_add(1, Ordering::Relaxed);
@@ -156,12 +149,12 @@ async fn a_listener_that_panics_is_asked_again_and_breaks_nothing() {
     }
     assert_eq!(calls.load(Ordering::Relaxed), 3);
     assert_eq!(cache.statistics().evicted_by_bound.unwrap(), 3);
-    assert_eq!(present(&cache, 4).await, [0]);
+    assert_eq!(present(&cache, 4).await.len(), 1);
 }
 
 #[tokio::test]
 async fn rejections_are_counted() {
-    let cache = MokaBackend::builder().max_entries(1).build().unwrap();
+    let cache = Tested::builder().max_entries(1).build().unwrap();
     cache.reject(&key(0), Rejection::Type);
     cache.clone().reject(&key(0), Rejection::Undecodable);
     let rejections = cache.statistics().rejections;
@@ -171,7 +164,7 @@ async fn rejections_are_counted() {
 
 #[tokio::test]
 async fn cleared_entries_are_gone_at_once_for_every_clone() {
-    let cache = MokaBackend::builder().max_entries(10).build().unwrap();
+    let cache = Tested::builder().max_entries(10).build().unwrap();
     let clone = cache.clone();
     for index in 0..3 {
         write(&cache, index, 10).await;
@@ -187,7 +180,7 @@ async fn cleared_entries_are_gone_at_once_for_every_clone() {
 
 #[tokio::test]
 async fn debug_shows_no_key_and_no_value() {
-    let cache = MokaBackend::builder().max_entries(10).build().unwrap();
+    let cache = Tested::builder().max_entries(10).build().unwrap();
     let key = CacheKey::from_pair("token", "hidden-key");
     let value = CacheValue::loaded(Raw::from(b"hidden-value".to_vec()), Stamp::now());
     cache.write(&key, value).await.unwrap();
@@ -204,7 +197,7 @@ async fn debug_shows_no_key_and_no_value() {
 fn writers_of_many_keys_leave_the_cache_its_capacity() {
     const ROOM: u64 = 2_000;
     const KEYS: usize = 8_000;
-    let cache = MokaBackend::builder().max_entries(ROOM).build().unwrap();
+    let cache = Tested::builder().max_entries(ROOM).build().unwrap();
     let keys: Vec<_> = (0..KEYS).map(key).collect();
     let seed = fastrand::u64(..);
     println!("seed {seed}");
@@ -228,7 +221,7 @@ fn writers_of_many_keys_leave_the_cache_its_capacity() {
     }
 }
 
-fn is_there(cache: &MokaBackend, key: &CacheKey) -> bool {
+fn is_there(cache: &Tested, key: &CacheKey) -> bool {
     let context = &mut CacheContext::default().boxed();
     match cache.try_read(key, context, &Moment::default()) {
         Attempt::Ready(read) => read.unwrap().is_some(),

@@ -8,10 +8,11 @@ use hitbox_backend::{Backend, BackendError, BackendErrorKind, DeleteStatus};
 use hitbox_core::{
     BoxContext, CacheContext, CacheKey, CacheStatus, CacheValue, Raw, ResponseSource, Stamp,
 };
-use hitbox_moka::MokaBackend;
 
-fn cache() -> MokaBackend {
-    MokaBackend::builder().max_entries(10_000).build().unwrap()
+use crate::Tested;
+
+fn cache() -> Tested {
+    Tested::builder().max_entries(10_000).build().unwrap()
 }
 
 fn lasting(payload: &'static str) -> CacheValue<Raw> {
@@ -20,7 +21,7 @@ fn lasting(payload: &'static str) -> CacheValue<Raw> {
 
 #[tokio::test]
 async fn a_refused_value_leaves_the_key_absent() {
-    let cache = MokaBackend::builder()
+    let cache = Tested::builder()
         .max_entries(10)
         .largest_value(5)
         .build()
@@ -37,7 +38,7 @@ async fn a_refused_value_leaves_the_key_absent() {
 
 #[tokio::test]
 async fn bulk_outcomes_are_in_the_order_asked_duplicates_included() {
-    let cache = MokaBackend::builder()
+    let cache = Tested::builder()
         .max_entries(10)
         .largest_value(5)
         .build()
@@ -87,7 +88,7 @@ async fn bulk_outcomes_are_in_the_order_asked_duplicates_included() {
 
 #[tokio::test]
 async fn a_read_notes_status_and_source() {
-    let cache = MokaBackend::builder()
+    let cache = Tested::builder()
         .max_entries(10)
         .label("local")
         .build()

@@ -3,12 +3,14 @@
 use std::{alloc::System, sync::Arc, thread};
 
 use chrono::{TimeDelta, Utc};
-use hitbox_backend::{Backend, CacheBackend};
+use hitbox_backend::{
+    Backend, CacheBackend,
+    in_process::{Capacity, InProcessBuilder},
+};
 use hitbox_core::{CacheKey, CacheValue, Raw, Stamp, TypeOf};
-use hitbox_moka::{MokaBackend, MokaBackendBuilder};
 use stats_alloc::Region;
 
-use crate::{ALLOCATOR, one_at_a_time};
+use crate::{ALLOCATOR, OVERHEAD, Tested, TestedStore, one_at_a_time};
 
 const MIB: usize = 1 << 20;
 
@@ -34,7 +36,7 @@ fn overhead_of_an_entry() {
     const ENTRIES: usize = 50_000;
     let resident_before = resident_bytes();
     let region = Region::new(ALLOCATOR);
-    let cache = built(MokaBackend::builder().max_entries(2 * ENTRIES as u64));
+    let cache = built(Tested::builder().max_entries(2 * ENTRIES as u64));
     let mut weights = 0;
     for index in 0..ENTRIES {
         let (key, value) = entry(index, 100);
@@ -49,15 +51,16 @@ fn overhead_of_an_entry() {
         let resident = per_entry(after.saturating_sub(before));
         println!("overhead of an entry: {resident} bytes resident");
     }
-    assert!((280..=380).contains(&overhead), "{overhead}");
+    assert!(OVERHEAD.contains(&overhead), "{overhead}");
     drop(cache);
 }
 
 fn filled_beyond_its_capacity(max_bytes: usize, payload: usize) {
     let region = Region::new(ALLOCATOR);
     let cache = built(
-        MokaBackend::builder()
+        Tested::builder()
             .max_bytes(max_bytes as u64)
+            .largest_value(payload.max(1))
             .count_evictions(),
     );
     let mut peak = 0;
@@ -79,7 +82,7 @@ fn filled_beyond_its_capacity(max_bytes: usize, payload: usize) {
 fn filled_by_many_threads() {
     const MAX_BYTES: usize = 32 * MIB;
     let region = Region::new(ALLOCATOR);
-    let cache = built(MokaBackend::builder().max_bytes(MAX_BYTES as u64));
+    let cache = built(Tested::builder().max_bytes(MAX_BYTES as u64));
     thread::scope(|scope| {
         for writer in 0..4 {
             let cache = &cache;
@@ -98,7 +101,7 @@ fn filled_by_many_threads() {
 }
 
 fn a_hit_allocates_only_its_future() {
-    let cache = built(MokaBackend::builder().max_entries(10));
+    let cache = built(Tested::builder().max_entries(10));
     let (key, value) = entry(1, 100);
     write(&cache, &key, value);
     cache.run_pending_tasks();
@@ -132,11 +135,11 @@ fn entry(index: usize, payload: usize) -> (CacheKey, CacheValue<Raw>) {
     )
 }
 
-fn built(builder: MokaBackendBuilder<hitbox_moka::Capacity>) -> MokaBackend {
+fn built(builder: InProcessBuilder<TestedStore, Capacity>) -> Tested {
     builder.build().unwrap()
 }
 
-fn write(cache: &MokaBackend, key: &CacheKey, value: CacheValue<Raw>) {
+fn write(cache: &Tested, key: &CacheKey, value: CacheValue<Raw>) {
     now(cache.write(key, value)).unwrap();
 }
 

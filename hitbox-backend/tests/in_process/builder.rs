@@ -2,28 +2,32 @@
 
 use std::time::Duration;
 
-use hitbox_backend::{Attempt, Backend, BackendErrorKind, BackendResult, Capabilities};
+use hitbox_backend::{
+    Attempt, Backend, BackendErrorKind, BackendResult, Capabilities,
+    in_process::{Capacity, InProcessBuilder, Store},
+};
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, FormatId, Raw, Stamp};
-use hitbox_moka::{Capacity, MokaBackend, MokaBackendBuilder};
 
-fn entries() -> MokaBackendBuilder<Capacity> {
-    MokaBackend::builder().max_entries(10)
+use crate::{Tested, TestedStore};
+
+fn entries() -> InProcessBuilder<TestedStore, Capacity> {
+    Tested::builder().max_entries(10)
 }
 
-fn refusal(outcome: BackendResult<MokaBackend>) -> String {
+fn refusal(outcome: BackendResult<Tested>) -> String {
     let error = outcome.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::InvalidConfiguration);
-    assert_eq!(error.label(), &BackendLabel::new("moka"));
+    assert_eq!(error.label(), &BackendLabel::new(TestedStore::NAME));
     error.to_string()
 }
 
 #[test]
 fn what_cannot_work_is_refused_by_name() {
-    let mebibyte = || MokaBackend::builder().max_bytes(1 << 20);
+    let mebibyte = || Tested::builder().max_bytes(1 << 20);
     for (setting, builder) in [
-        ("max_entries is 0", MokaBackend::builder().max_entries(0)),
-        ("max_bytes is 0", MokaBackend::builder().max_bytes(0)),
-        ("max_bytes is 500", MokaBackend::builder().max_bytes(500)),
+        ("max_entries is 0", Tested::builder().max_entries(0)),
+        ("max_bytes is 0", Tested::builder().max_bytes(0)),
+        ("max_bytes is 100", Tested::builder().max_bytes(100)),
         ("largest_value is 0", entries().largest_value(0)),
         (
             "largest_value does not fit",
@@ -52,9 +56,9 @@ fn what_cannot_work_is_refused_by_name() {
 fn the_extremes_of_settings_work() {
     let day = Duration::from_secs(24 * 60 * 60);
     for builder in [
-        MokaBackend::builder().max_entries(1),
-        MokaBackend::builder().max_entries(u64::MAX),
-        MokaBackend::builder().max_bytes(u64::MAX),
+        Tested::builder().max_entries(1),
+        Tested::builder().max_entries(u64::MAX),
+        Tested::builder().max_bytes(u64::MAX),
         entries().largest_value(usize::MAX),
         entries().largest_value(1),
         entries().sweep_every(None),
@@ -74,7 +78,7 @@ fn the_extremes_of_settings_work() {
 
 #[test]
 fn the_smallest_capacity_that_is_taken_holds_one_entry() {
-    let message = refusal(MokaBackend::builder().max_bytes(1).build());
+    let message = refusal(Tested::builder().max_bytes(1).build());
     let digits: String = message
         .split("at least ")
         .nth(1)
@@ -83,8 +87,8 @@ fn the_smallest_capacity_that_is_taken_holds_one_entry() {
         .take_while(char::is_ascii_digit)
         .collect();
     let smallest: u64 = digits.parse().unwrap();
-    refusal(MokaBackend::builder().max_bytes(smallest - 1).build());
-    assert!(MokaBackend::builder().max_bytes(smallest).build().is_ok());
+    refusal(Tested::builder().max_bytes(smallest - 1).build());
+    assert!(Tested::builder().max_bytes(smallest).build().is_ok());
 }
 
 #[test]

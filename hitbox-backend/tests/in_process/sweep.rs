@@ -12,13 +12,14 @@ use hitbox_core::{
     CacheContext, CacheKey, CacheValue, Raw, Stamp, TypeOf,
     clock::{Moment, VirtualTime},
 };
-use hitbox_moka::MokaBackend;
+
+use crate::Tested;
 
 const EVERY: Option<Duration> = Some(Duration::from_millis(10));
 const SHORT: Duration = Duration::from_millis(5);
 
-fn cache(sweep_every: Option<Duration>) -> MokaBackend {
-    MokaBackend::builder()
+fn cache(sweep_every: Option<Duration>) -> Tested {
+    Tested::builder()
         .count_evictions()
         .max_entries(1_000_000)
         .sweep_every(sweep_every)
@@ -38,14 +39,14 @@ fn key(number: usize) -> CacheKey {
     CacheKey::from_pair("id", number.to_string())
 }
 
-fn write(cache: &MokaBackend, number: usize, value: CacheValue<Raw>) {
+fn write(cache: &Tested, number: usize, value: CacheValue<Raw>) {
     match cache.try_write(&key(number), value) {
         Attempt::Ready(written) => written.unwrap(),
         Attempt::Pending(_) | Attempt::WouldBlock(_) => panic!("waits"),
     }
 }
 
-fn is_there(cache: &MokaBackend, number: usize) -> bool {
+fn is_there(cache: &Tested, number: usize) -> bool {
     let context = &mut CacheContext::default().boxed();
     match cache.try_read(&key(number), context, &Moment::default()) {
         Attempt::Ready(read) => read.unwrap().is_some(),
@@ -54,7 +55,7 @@ fn is_there(cache: &MokaBackend, number: usize) -> bool {
 }
 
 /// An object in the cache that nobody else holds.
-fn cached_object(cache: &MokaBackend, number: usize, life: Option<Duration>) -> Weak<u8> {
+fn cached_object(cache: &Tested, number: usize, life: Option<Duration>) -> Weak<u8> {
     let object = Arc::new(1_u8);
     let observer = Arc::downgrade(&object);
     static TYPE: TypeOf<u8> = TypeOf::with_codec(&());

@@ -8,9 +8,8 @@ use std::{
 };
 
 use hitbox_core::{BackendLabel, CacheKey};
-use moka::notification::RemovalCause;
 
-use crate::held::{Held, Lives};
+use super::{Held, held::Lives};
 
 /// Why the backend dropped an entry that nobody had asked it to drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,28 +21,36 @@ pub enum EvictionCause {
     Size,
 }
 
+/// Why a [`Store`](super::Store) dropped an entry. It need not know whether that was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// The backend asked for it, or wrote another value in its place.
+    Asked,
+    /// Its place was needed.
+    Capacity,
+}
+
 impl EvictionCause {
     /// `None` for what the application did itself: overwrite, remove, clear.
-    fn of(held: &Held, lives: &Lives, cause: RemovalCause) -> Option<Self> {
+    fn of(held: &Held, lives: &Lives, removal: Removal) -> Option<Self> {
         if lives.is_cleared(held) {
             return None;
         }
-        // moka knows nothing of expiry.
         if lives.is_over(held) || held.value.is_expired() {
             return Some(Self::Expired);
         }
-        match cause {
-            RemovalCause::Size => Some(Self::Size),
-            RemovalCause::Expired | RemovalCause::Explicit | RemovalCause::Replaced => None,
+        match removal {
+            Removal::Capacity => Some(Self::Size),
+            Removal::Asked => None,
         }
     }
 }
 
-/// What [`eviction_listener`](crate::MokaBackendBuilder::eviction_listener) takes, boxed.
-pub(crate) type EvictionListener = Box<dyn Fn(&CacheKey, EvictionCause) + Send + Sync>;
+/// What [`eviction_listener`](super::InProcessBuilder::eviction_listener) takes, boxed.
+pub(super) type EvictionListener = Box<dyn Fn(&CacheKey, EvictionCause) + Send + Sync>;
 
-/// Counts evictions and passes them on.
-pub(crate) struct Evictions {
+/// Counts evictions and passes them on to the listener.
+pub struct Evictions {
     expired: AtomicU64,
     size: AtomicU64,
     listener: Option<EvictionListener>,
@@ -52,7 +59,7 @@ pub(crate) struct Evictions {
 }
 
 impl Evictions {
-    pub(crate) fn new(
+    pub(super) fn new(
         listener: Option<EvictionListener>,
         lives: Arc<Lives>,
         label: BackendLabel,
@@ -66,17 +73,17 @@ impl Evictions {
         }
     }
 
-    pub(crate) fn expired(&self) -> u64 {
+    pub(super) fn expired(&self) -> u64 {
         self.expired.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn by_bound(&self) -> u64 {
+    pub(super) fn by_bound(&self) -> u64 {
         self.size.load(Ordering::Relaxed)
     }
 
-    /// Takes note that moka dropped an entry.
-    pub(crate) fn record(&self, key: &CacheKey, held: &Held, cause: RemovalCause) {
-        let Some(cause) = EvictionCause::of(held, &self.lives, cause) else {
+    /// Takes note that the store dropped an entry. Calls the listener, and waits for it.
+    pub fn note(&self, key: &CacheKey, held: &Held, removal: Removal) {
+        let Some(cause) = EvictionCause::of(held, &self.lives, removal) else {
             return;
         };
         self.counter(cause).fetch_add(1, Ordering::Relaxed);
@@ -85,8 +92,8 @@ impl Evictions {
         }
     }
 
-    /// Catches a panic of the listener: moka would stop telling us of evictions for good, and the
-    /// counts would stand still. The listener can be called again safely, because what it shares
+    /// Catches a panic of the listener: it must not reach a caller who wrote another entry, and moka would stop
+    /// telling us of evictions for good. The listener can be called again safely, because what it shares
     /// between calls is behind a lock (which is poisoned) or atomic.
     fn tell(&self, listener: &EvictionListener, key: &CacheKey, cause: EvictionCause) {
         if catch_unwind(AssertUnwindSafe(|| listener(key, cause))).is_err() {

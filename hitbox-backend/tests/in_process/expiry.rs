@@ -5,10 +5,11 @@ use hitbox_backend::{Backend, DeleteStatus};
 use hitbox_core::{
     CacheContext, CacheKey, CacheStatus, CacheValue, Raw, Stamp, clock::VirtualTime,
 };
-use hitbox_moka::MokaBackend;
 
-fn cache() -> MokaBackend {
-    let builder = MokaBackend::builder().max_entries(100);
+use crate::Tested;
+
+fn cache() -> Tested {
+    let builder = Tested::builder().max_entries(100);
     builder.count_evictions().build().unwrap()
 }
 
@@ -24,7 +25,7 @@ fn after(milliseconds: i64) -> Option<DateTime<Utc>> {
     Some(hitbox_core::clock::now() + TimeDelta::milliseconds(milliseconds))
 }
 
-async fn is_there(cache: &MokaBackend) -> bool {
+async fn is_there(cache: &Tested) -> bool {
     cache.read(&key()).await.unwrap().is_some()
 }
 
