@@ -10,7 +10,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use hitbox_core::{CacheValue, CompressorId, Encoded, Encoding};
 
 use crate::{
-    Capabilities, Rejection,
+    Rejection,
     compression::{CompressionError, Compressor},
 };
 use header::Fields;
@@ -48,12 +48,11 @@ pub fn encode(
 }
 
 /// The value as [`encode`] stores it: with its payload compressed, if that makes it smaller.
-/// Adapters use it to hold a payload against their limit before any I/O.
 ///
 /// # Errors
 ///
 /// What [`Compressor::compress`] returns.
-pub fn compress(
+pub(crate) fn compress(
     value: &CacheValue<Encoded>,
     compressor: &dyn Compressor,
 ) -> Result<CacheValue<Encoded>, CompressionError> {
@@ -73,18 +72,6 @@ pub fn compress(
     Ok(value
         .clone()
         .map(|_| Encoded::new(Bytes::from(compressed), encoding)))
-}
-
-/// How long a payload may be before `compressor` is asked, where up to `largest_value` bytes of what
-/// it makes are stored. Adapters refuse a longer one by its length: compressing it could take
-/// seconds, and all for nothing. That is `largest_value` without a compressor, and with one at
-/// least what typed access [decodes](Capabilities::DEFAULT_LARGEST_DECODED).
-#[must_use]
-pub fn longest_payload(compressor: &dyn Compressor, largest_value: usize) -> usize {
-    if compressor.id() == CompressorId::NONE {
-        return largest_value;
-    }
-    largest_value.max(Capabilities::DEFAULT_LARGEST_DECODED)
 }
 
 /// The value that `stored` holds, expired or not. The payload is not copied.
