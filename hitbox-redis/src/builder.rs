@@ -7,8 +7,10 @@ use hitbox_backend::{
 use hitbox_core::BackendLabel;
 
 use crate::{
-    RedisBackend, address::Address, clock::Clocks, connection::Limits, exchange::Exchange,
-    incoming::Bounds, inner::Inner, link::LinkSettings,
+    RedisBackend,
+    commands::exchange::Exchange,
+    connection::{Limits, address::Address, clock::Clocks, incoming::Bounds, link::LinkSettings},
+    inner::Inner,
 };
 
 /// The label of a backend that is given none.

@@ -3,6 +3,9 @@
 //! The client library has one, too, but there a dead or hung node stalls the commands for all nodes
 //! while the library tries to reach it.
 
+#[cfg(feature = "cluster")]
+pub(crate) mod slots;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, RwLock},
@@ -14,14 +17,18 @@ use redis::{ConnectionAddr, ErrorKind, RedisError, ServerErrorKind};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    commands::Keyed,
+    cluster::slots::{NodeAddress, SlotMap, slot_of},
+    commands::{
+        Keyed,
+        request::{Several, Single, doubted},
+        send::in_turn,
+    },
+    connection::{
+        link::{End, Link, LinkSettings},
+        peer::Peer,
+        timer::done_by,
+    },
     error::{Cause, Failure, Reply},
-    link::{End, Link, LinkSettings},
-    peer::Peer,
-    request::{Several, Single, doubted},
-    send::in_turn,
-    slots::{NodeAddress, SlotMap, slot_of},
-    timer::done_by,
 };
 
 /// How long after one look at the slots no other is taken in the background.

@@ -1,12 +1,20 @@
 //! The commands that the backend sends.
 
+pub(crate) mod alone;
+pub(crate) mod auto_pipeline;
+pub(crate) mod batched;
+pub(crate) mod exchange;
+pub(crate) mod learned;
+pub(crate) mod request;
+pub(crate) mod send;
+
 use bytes::Bytes;
 use hitbox_backend::DeleteStatus;
 use redis::{Cmd, ToRedisArgs, Value};
 
 use crate::{
+    commands::request::{Change, Expected},
     error::{Cause, Failure},
-    request::{Change, Expected},
 };
 
 /// A command, and the key that it is about.

@@ -1,5 +1,18 @@
 //! How a connection is opened: the way to the server, the login, and the time there.
 
+pub(crate) mod address;
+pub(crate) mod clock;
+pub(crate) mod home;
+pub(crate) mod incoming;
+pub(crate) mod link;
+pub(crate) mod peer;
+pub(crate) mod session;
+pub(crate) mod tidings;
+pub(crate) mod timer;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
+pub(crate) mod way;
+
 use std::{
     future::Future,
     io,
@@ -13,11 +26,11 @@ use tokio::time::timeout;
 
 use crate::{
     commands,
-    error::{Cause, Failure},
-    incoming::Bounds,
-    peer::Peer,
-    way::Way,
-    words::{Step, not_connected, not_let_in},
+    connection::{incoming::Bounds, peer::Peer, way::Way},
+    error::{
+        Cause, Failure,
+        words::{Step, not_connected, not_let_in},
+    },
 };
 
 /// Says who is connected, in `CLIENT LIST`.

@@ -1,5 +1,7 @@
 //! Why an operation failed, and how a [`BackendError`] says so.
 
+pub(crate) mod words;
+
 use std::sync::Arc;
 
 use hitbox_backend::{BackendError, BackendErrorKind, Operation};
@@ -7,7 +9,7 @@ use hitbox_core::BackendLabel;
 use redis::{RedisError, Value};
 use tokio::time::Instant;
 
-use crate::words::{Meaning, meaning_of};
+use crate::error::words::{Meaning, meaning_of};
 
 /// The reply to a command.
 pub(crate) type Reply = Result<Value, Failure>;

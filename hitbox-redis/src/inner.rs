@@ -5,10 +5,8 @@ use hitbox_backend::{
 use hitbox_core::{CacheKey, CacheValue, Raw};
 
 use crate::{
-    commands::{self, Keyed},
+    commands::{self, Keyed, exchange::Exchange, request::Change},
     error::{Cause, Failure, Reply},
-    exchange::Exchange,
-    request::Change,
 };
 
 /// What the clones of a backend share.

@@ -115,37 +115,15 @@
 //!
 //! Sentinel is not supported: give the address of the primary, or of a proxy or a name that leads to it.
 
-mod address;
-mod alone;
 mod backend;
-mod batch;
 mod builder;
-mod clock;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod commands;
 mod connection;
 mod error;
-mod exchange;
-mod home;
-mod incoming;
 mod inner;
-mod learned;
-mod link;
-mod parcel;
-mod peer;
-mod request;
-mod send;
-mod session;
-#[cfg(feature = "cluster")]
-mod slots;
 mod statistics;
-mod tidings;
-mod timer;
-#[cfg(feature = "tls")]
-mod tls;
-mod way;
-mod words;
 
 pub use backend::RedisBackend;
 pub use builder::RedisBackendBuilder;

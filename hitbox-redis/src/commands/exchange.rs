@@ -7,13 +7,15 @@ use tokio::time::Instant;
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
 use crate::{
-    batch::Batches,
-    commands::{self, Keyed},
+    commands::{
+        self, Keyed,
+        auto_pipeline::AutoPipeline,
+        batched::Get,
+        request::Change,
+        send::{in_turn, values},
+    },
+    connection::link::{Link, LinkSettings},
     error::{Failure, Reply},
-    link::{Link, LinkSettings},
-    parcel::Get,
-    request::Change,
-    send::{in_turn, values},
 };
 
 /// Sends commands and waits for the replies, up to a deadline.
@@ -33,15 +35,15 @@ pub(crate) enum Target {
 /// One server.
 pub(crate) struct Server {
     link: Link,
-    gets: Batches<Get>,
-    changes: Batches<Change>,
+    gets: AutoPipeline<Get>,
+    changes: AutoPipeline<Change>,
 }
 
 impl From<Link> for Server {
     fn from(link: Link) -> Self {
         Self {
-            gets: Batches::new(link.clone()),
-            changes: Batches::new(link.clone()),
+            gets: AutoPipeline::new(link.clone()),
+            changes: AutoPipeline::new(link.clone()),
             link,
         }
     }
@@ -67,9 +69,9 @@ impl Exchange {
     pub(crate) async fn value(&self, key: Cow<'_, str>) -> Reply {
         let until = self.until()?;
         match &self.target {
-            Target::Server(Server { link, gets, .. }) => match gets.alone() {
-                Some(_on_its_way) => link.one(&commands::get(&*key), until).await,
-                None => gets.together(Get(key.into_owned()), until).await,
+            Target::Server(Server { link, gets, .. }) => match gets.send_now() {
+                Some(_in_flight) => link.one(&commands::get(&*key), until).await,
+                None => gets.enqueue(Get(key.into_owned()), until).await,
             },
             #[cfg(feature = "cluster")]
             Target::Cluster(cluster) => {
@@ -85,9 +87,9 @@ impl Exchange {
         #[cfg(not(feature = "cluster"))]
         let _one_server_has_all_keys = key;
         match &self.target {
-            Target::Server(Server { link, changes, .. }) => match changes.alone() {
-                Some(_on_its_way) => link.one(&change, until).await,
-                None => changes.together(change, until).await,
+            Target::Server(Server { link, changes, .. }) => match changes.send_now() {
+                Some(_in_flight) => link.one(&change, until).await,
+                None => changes.enqueue(change, until).await,
             },
             #[cfg(feature = "cluster")]
             Target::Cluster(cluster) => cluster.reply(key, &change, until).await,
@@ -125,7 +127,7 @@ impl Exchange {
         match &self.target {
             Target::Server(server) => {
                 let commands = commands.into_iter().map(|command| command.command);
-                server.changes.in_turn();
+                server.changes.after_flush();
                 in_turn(&server.link, commands.collect(), until).await
             }
             #[cfg(feature = "cluster")]

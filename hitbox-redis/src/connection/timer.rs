@@ -8,8 +8,8 @@ use std::{any::Any, future::Future, panic::resume_unwind};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
+    connection::home::{caught, words_of},
     error::{Cause, Failure},
-    home::{caught, words_of},
 };
 
 /// Why something was not done.

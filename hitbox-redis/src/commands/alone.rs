@@ -9,11 +9,12 @@ use redis::{Cmd, Value};
 use tokio::time::Instant;
 
 use crate::{
-    commands,
+    commands::{self, learned::Share},
+    connection::{
+        link::{Beside, Link},
+        timer::done_by,
+    },
     error::{Cause, Reply},
-    learned::Share,
-    link::{Beside, Link},
-    timer::done_by,
 };
 
 const ROOM: u32 = Beside::ROOM;

@@ -13,7 +13,7 @@ use tokio::{
     net::{TcpStream, lookup_host},
 };
 
-use crate::{
+use crate::connection::{
     incoming::{Bounds, Incoming},
     peer::Peer,
 };

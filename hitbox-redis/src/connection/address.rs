@@ -7,11 +7,13 @@ use std::net::Ipv6Addr;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 
 #[cfg(feature = "cluster")]
-use crate::{cluster::Cluster, slots::NodeAddress};
+use crate::cluster::{Cluster, slots::NodeAddress};
 use crate::{
-    exchange::Target,
-    link::{End, Link, LinkSettings},
-    peer::Peer,
+    commands::exchange::Target,
+    connection::{
+        link::{End, Link, LinkSettings},
+        peer::Peer,
+    },
 };
 
 /// What the builder was told. Never shown as it is: the URLs and the password are secrets.
@@ -111,7 +113,7 @@ impl Address {
                 if *insecure {
                     return Err(INSECURE);
                 }
-                Some(crate::tls::connector(root)?)
+                Some(crate::connection::tls::connector(root)?)
             } else if root.is_some() {
                 return Err(CERTIFICATE_WITHOUT_TLS);
             } else {

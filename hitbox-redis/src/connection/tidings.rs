@@ -11,7 +11,7 @@ use std::{
 use hitbox_backend::Operation;
 use hitbox_core::BackendLabel;
 
-use crate::{clock::Finding, error::Failure};
+use crate::{connection::clock::Finding, error::Failure};
 
 /// After a line, what a connection that comes and goes has to say is for debugging only.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -4,10 +4,7 @@ use std::{future::Future, iter};
 
 use redis::{Arg, Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection};
 
-use crate::{
-    error::{Cause, Failure, Reply},
-    words::says_that_another_took_over,
-};
+use crate::error::{Cause, Failure, Reply, words::says_that_another_took_over};
 
 /// What a request does to the server.
 #[derive(Clone, Copy)]

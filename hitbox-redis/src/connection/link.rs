@@ -15,16 +15,18 @@ use tokio::{
 };
 
 use crate::{
-    clock::Clocks,
-    connection::{Limits, Opened, connect},
-    error::{Cause, Failure},
-    home::{Home, caught},
-    learned::Learned,
-    peer::Peer,
-    session::Session,
-    tidings::{Opening, Tidings},
-    timer::{Late, done_by},
-    words::panicked,
+    commands::learned::Learned,
+    connection::{
+        Limits, Opened,
+        clock::Clocks,
+        connect,
+        home::{Home, caught},
+        peer::Peer,
+        session::Session,
+        tidings::{Opening, Tidings},
+        timer::{Late, done_by},
+    },
+    error::{Cause, Failure, words::panicked},
 };
 
 /// The pauses between attempts to connect double from the first to the second.

@@ -14,7 +14,7 @@ use std::{
 use redis::aio::MultiplexedConnection;
 use tokio::{task::AbortHandle, time::Instant};
 
-use crate::home::Home;
+use crate::connection::home::Home;
 
 /// A connection, whether it has ended, and whether it answers.
 #[derive(Clone)]

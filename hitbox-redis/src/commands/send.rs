@@ -4,14 +4,20 @@ use redis::{RedisError, RedisResult};
 use tokio::time::Instant;
 
 use crate::{
-    commands,
-    error::{Cause, Failure, Reply},
-    learned::{ALWAYS_TAKEN, Learned},
-    link::{End, Link},
-    request::{Answer, Effect, Request, Several, Single},
-    session::Session,
-    timer::{Late, done_by},
-    words::{refuses_mget, refuses_several_keys, says_too_long},
+    commands::{
+        self,
+        learned::{ALWAYS_TAKEN, Learned},
+        request::{Answer, Effect, Request, Several, Single},
+    },
+    connection::{
+        link::{End, Link},
+        session::Session,
+        timer::{Late, done_by},
+    },
+    error::{
+        Cause, Failure, Reply,
+        words::{refuses_mget, refuses_several_keys, says_too_long},
+    },
 };
 
 /// So many connections in a row may turn out to have ended before anything was sent on them.

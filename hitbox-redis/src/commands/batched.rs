@@ -5,26 +5,28 @@ use std::{future::Future, sync::Arc};
 use tokio::time::Instant;
 
 use crate::{
-    commands,
+    commands::{
+        self,
+        request::{Change, Several},
+        send::values,
+    },
+    connection::link::Link,
     error::{Failure, Reply},
-    link::Link,
-    request::{Change, Several},
-    send::values,
 };
 
 /// A kind of command that can be sent together with others of it.
 pub(crate) trait Batched: Send + Sized + 'static {
     /// Several of them, ready to be sent.
-    type Parcel: Send + Sync + 'static;
+    type Packed: Send + Sync + 'static;
 
     /// How many bytes it carries.
     fn length(&self) -> usize;
 
-    fn pack(commands: Vec<Self>) -> Self::Parcel;
+    fn pack(commands: Vec<Self>) -> Self::Packed;
 
     /// The replies to these, in their order. `doubt` is of an attempt that was made before.
     fn exchange(
-        parcel: Arc<Self::Parcel>,
+        packed: Arc<Self::Packed>,
         link: Link,
         until: Instant,
         doubt: Option<Failure>,
@@ -43,7 +45,7 @@ impl AsRef<str> for Get {
 }
 
 impl Batched for Get {
-    type Parcel = Vec<Self>;
+    type Packed = Vec<Self>;
 
     fn length(&self) -> usize {
         self.0.len()
@@ -54,15 +56,15 @@ impl Batched for Get {
     }
 
     async fn exchange(
-        parcel: Arc<Vec<Self>>,
+        packed: Arc<Vec<Self>>,
         link: Link,
         until: Instant,
         _read_before: Option<Failure>,
     ) -> Replies {
-        if let [Self(key)] = parcel.as_slice() {
+        if let [Self(key)] = packed.as_slice() {
             return vec![link.one(&commands::get(key), until).await];
         }
-        values(&link, &parcel, until).await
+        values(&link, &packed, until).await
     }
 }
 
@@ -73,7 +75,7 @@ pub(crate) enum Changes {
 }
 
 impl Batched for Change {
-    type Parcel = Changes;
+    type Packed = Changes;
 
     fn length(&self) -> usize {
         self.longest
@@ -90,12 +92,12 @@ impl Batched for Change {
     }
 
     async fn exchange(
-        parcel: Arc<Changes>,
+        packed: Arc<Changes>,
         link: Link,
         until: Instant,
         doubt: Option<Failure>,
     ) -> Replies {
-        match &*parcel {
+        match &*packed {
             Changes::One(change) => {
                 let reply = link.send(change, until, doubt).await;
                 let reply = reply.one(change.expected);

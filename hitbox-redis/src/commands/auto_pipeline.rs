@@ -1,4 +1,4 @@
-//! Commands of several tasks that go to the server together.
+//! Auto-pipelining: commands of several tasks go to the server together.
 //!
 //! A request has its price whatever is in it: a place in the client's queue, a reply to be told of, a
 //! timer. Where many tasks send at a time, that is most of what a command costs. So one that finds
@@ -18,21 +18,20 @@ use redis::Value;
 use tokio::{sync::oneshot, task::yield_now, time::Instant};
 
 use crate::{
+    commands::batched::{Batched, Replies},
+    connection::{link::Link, timer::done_by},
     error::{Cause, Reply},
-    link::Link,
-    parcel::{Batched, Replies},
-    timer::done_by,
 };
 
 /// While fewer are on their way, a command goes by itself: it has nobody to go with.
-const FEW: usize = 8;
+const BATCH_THRESHOLD: usize = 8;
 
 /// So many commands go by themselves after one that waited for others and found none. Where they come
 /// in one by one, however many, waiting would be for nothing.
-const SOLITUDE: u32 = 16;
+const LONE_SENDS: u32 = 16;
 
 /// What waits for longer waits for a runtime that has been stopped: it is sent within another one.
-const SOON: Duration = Duration::from_millis(2);
+const STALL_LIMIT: Duration = Duration::from_millis(2);
 
 /// What is in one batch is answered at one time, so the first of it waits for the last.
 const MOST_COMMANDS: usize = 64;
@@ -42,7 +41,7 @@ const MOST_BYTES: usize = 256 << 10;
 ///
 /// They are handed to the connection in the order in which they came, and those that nobody waits for
 /// any more are not sent.
-pub(crate) struct Batches<C> {
+pub(crate) struct AutoPipeline<C> {
     shared: Arc<Shared<C>>,
 }
 
@@ -52,12 +51,12 @@ struct Shared<C> {
 }
 
 struct Queue<C> {
-    /// Not empty only while there is an [`Errand`].
+    /// Not empty only while there is a [`FlushTask`].
     waiting: Vec<Waiting<C>>,
     /// How many commands have been sent and not been answered.
-    on_their_way: usize,
+    in_flight: usize,
     /// So many of the next commands need not wait for others.
-    solitary: u32,
+    lone_sends: u32,
     /// How long the replies have been lately.
     usual_reply: usize,
 }
@@ -76,20 +75,20 @@ struct Batch<C> {
 }
 
 /// Commands on their way, for as long as this is kept.
-pub(crate) struct OnTheirWay<'s, C> {
+pub(crate) struct InFlight<'s, C> {
     shared: &'s Shared<C>,
     commands: usize,
 }
 
-impl<C: Batched> Batches<C> {
+impl<C: Batched> AutoPipeline<C> {
     pub(crate) fn new(link: Link) -> Self {
         Self {
             shared: Arc::new(Shared {
                 link,
                 queue: Mutex::new(Queue {
                     waiting: Vec::new(),
-                    on_their_way: 0,
-                    solitary: 0,
+                    in_flight: 0,
+                    lone_sends: 0,
                     usual_reply: 0,
                 }),
             }),
@@ -97,36 +96,36 @@ impl<C: Batched> Batches<C> {
     }
 
     /// `None` if the next command should go with others.
-    pub(crate) fn alone(&self) -> Option<OnTheirWay<'_, C>> {
+    pub(crate) fn send_now(&self) -> Option<InFlight<'_, C>> {
         let mut queue = self.shared.lock();
         // Not past those that wait: commands are carried out in their order.
         if !queue.waiting.is_empty() {
             return None;
         }
-        if queue.on_their_way >= FEW {
-            queue.solitary = queue.solitary.checked_sub(1)?;
+        if queue.in_flight >= BATCH_THRESHOLD {
+            queue.lone_sends = queue.lone_sends.checked_sub(1)?;
         }
-        queue.on_their_way += 1;
-        Some(OnTheirWay {
+        queue.in_flight += 1;
+        Some(InFlight {
             shared: &self.shared,
             commands: 1,
         })
     }
 
     /// Sends a command with what others send before this task runs again.
-    pub(crate) async fn together(&self, command: C, until: Instant) -> Reply {
+    pub(crate) async fn enqueue(&self, command: C, until: Instant) -> Reply {
         let (reply, replied) = oneshot::channel();
-        let wants_errand = {
+        let wants_flush = {
             let mut queue = self.shared.lock();
             queue.waiting.push(Waiting {
                 command,
                 reply,
                 until,
             });
-            queue.waiting.len() == 1 || queue.waiting[0].until + SOON < until
+            queue.waiting.len() == 1 || queue.waiting[0].until + STALL_LIMIT < until
         };
-        if wants_errand {
-            Errand::new(&self.shared, Stage::Begun).spawn();
+        if wants_flush {
+            FlushTask::new(&self.shared, Stage::Begun).spawn();
         }
         // The task that sends has a timer, too, but its runtime may be another one, which has stopped.
         let replied = done_by(until, replied).await?;
@@ -134,14 +133,14 @@ impl<C: Batched> Batches<C> {
     }
 
     /// What is handed to the connection from here on comes after what has been taken off the queue.
-    pub(crate) fn in_turn(&self) {
+    pub(crate) fn after_flush(&self) {
         drop(self.shared.lock());
     }
 }
 
 /// A task that sends what waits. If it is dropped before it has done so, as its runtime ends, another
 /// runtime does the rest.
-struct Errand<C: Batched> {
+struct FlushTask<C: Batched> {
     shared: Arc<Shared<C>>,
     stage: Stage<C>,
 }
@@ -155,7 +154,7 @@ enum Stage<C: Batched> {
 
 /// A batch that has been handed to the connection.
 struct Sent<C: Batched> {
-    parcel: Arc<C::Parcel>,
+    packed: Arc<C::Packed>,
     replies: Vec<oneshot::Sender<Reply>>,
     until: Instant,
 }
@@ -165,7 +164,7 @@ enum Replying {
     Pending(Pin<Box<dyn Future<Output = Replies> + Send>>),
 }
 
-impl<C: Batched> Errand<C> {
+impl<C: Batched> FlushTask<C> {
     fn new(shared: &Arc<Shared<C>>, stage: Stage<C>) -> Self {
         Self {
             shared: Arc::clone(shared),
@@ -197,7 +196,7 @@ impl<C: Batched> Errand<C> {
             return;
         };
         let shared = Arc::clone(&self.shared);
-        let _on_their_way = OnTheirWay {
+        let _in_flight = InFlight {
             shared: &shared,
             commands: self.sent(),
         };
@@ -225,11 +224,11 @@ impl<C: Batched> Errand<C> {
             replies,
             until,
         } = queue.take_batch()?;
-        queue.on_their_way += commands.len();
-        let parcel = Arc::new(C::pack(commands));
-        let exchange = C::exchange(Arc::clone(&parcel), shared.link.clone(), until, None);
+        queue.in_flight += commands.len();
+        let packed = Arc::new(C::pack(commands));
+        let exchange = C::exchange(Arc::clone(&packed), shared.link.clone(), until, None);
         self.stage = Stage::Sent(Sent {
-            parcel,
+            packed,
             replies,
             until,
         });
@@ -248,9 +247,9 @@ impl<C: Batched> Errand<C> {
 
     /// What the runtime that has ended may have sent.
     fn send_again(&self, sent: &Sent<C>) -> Replying {
-        self.shared.lock().on_their_way += sent.replies.len();
+        self.shared.lock().in_flight += sent.replies.len();
         Replying::Pending(Box::pin(C::exchange(
-            Arc::clone(&sent.parcel),
+            Arc::clone(&sent.packed),
             self.shared.link.clone(),
             sent.until,
             Some(Cause::Abandoned.into()),
@@ -265,7 +264,7 @@ impl<C: Batched> Errand<C> {
     }
 }
 
-impl<C: Batched> Drop for Errand<C> {
+impl<C: Batched> Drop for FlushTask<C> {
     fn drop(&mut self) {
         let stage = mem::replace(&mut self.stage, Stage::Done);
         match stage {
@@ -309,7 +308,7 @@ impl<C: Batched> Queue<C> {
         });
         let count = fit.count();
         if count == 1 && self.waiting.len() == 1 {
-            self.solitary = SOLITUDE;
+            self.lone_sends = LONE_SENDS;
         }
         let mut batch = Batch {
             commands: Vec::with_capacity(count),
@@ -334,8 +333,8 @@ impl<C: Batched> Queue<C> {
     }
 }
 
-impl<C> Drop for OnTheirWay<'_, C> {
+impl<C> Drop for InFlight<'_, C> {
     fn drop(&mut self) {
-        self.shared.lock().on_their_way -= self.commands;
+        self.shared.lock().in_flight -= self.commands;
     }
 }
