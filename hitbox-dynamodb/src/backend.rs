@@ -7,7 +7,7 @@ use hitbox_backend::{
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
 
-use crate::{attempts::Attempts, inner::Inner, statistics::Statistics, table};
+use crate::{inner::Inner, requests::attempts::Attempts, statistics::Statistics, table};
 
 /// A cache in a DynamoDB table.
 ///
@@ -71,7 +71,7 @@ impl DynamoDbBackend {
         Statistics {
             retries: link.counters.retries(),
             connections_opened: link.connections.opened(),
-            clock_skew_seconds: link.connections.clock_skew().seconds(),
+            clock_skew_millis: link.connections.clock_skew().millis(),
             rejections: Arc::clone(self.inner.codec.rejections()),
         }
     }

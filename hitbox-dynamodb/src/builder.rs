@@ -9,9 +9,13 @@ use hitbox_backend::{
 use hitbox_core::BackendLabel;
 
 use crate::{
-    AttributeNames, DynamoDbBackend, ReadConsistency, client::Limits, failure::Failure,
-    inner::Inner, item, link::Link, requests::Requests, settings, source::Source,
-    statistics::Counters, stored_key::LONGEST_NAMESPACE,
+    AttributeNames, DynamoDbBackend, ReadConsistency,
+    connection::{client::Limits, link::Link, source::Source},
+    error::failure::Failure,
+    inner::Inner,
+    requests::{Requests, item, stored_key::LONGEST_NAMESPACE},
+    settings,
+    statistics::Counters,
 };
 
 /// The label of a backend that is given none.

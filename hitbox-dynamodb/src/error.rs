@@ -3,6 +3,9 @@
 //! Its errors do not go along as sources: their `Debug` shows whole replies, and the
 //! message of a signature error quotes the session token.
 
+pub(crate) mod failure;
+pub(crate) mod refusal;
+
 use std::{error::Error, io};
 
 use aws_sdk_dynamodb::{
@@ -13,9 +16,8 @@ use hitbox_backend::BackendErrorKind;
 use http_body_util::LengthLimitError;
 
 use crate::{
-    failure::{Failure, Remedy},
-    refusal,
-    transport::NotSent,
+    connection::transport::NotSent,
+    error::failure::{Failure, Remedy},
 };
 
 /// What the SDK says, as a [`Failure`].

@@ -8,12 +8,14 @@ use hitbox_backend::{
 use hitbox_core::{CacheKey, CacheValue, Raw, clock};
 
 use crate::{
-    attempts::Attempts,
-    failure::Failure,
-    item::{self, Item, LARGEST_ITEM},
-    link::Link,
-    requests::{Removal, Requests},
-    stored_key::StoredKey,
+    connection::link::Link,
+    error::failure::Failure,
+    requests::{
+        Removal, Requests,
+        attempts::Attempts,
+        item::{self, Item, LARGEST_ITEM},
+        stored_key::StoredKey,
+    },
 };
 
 /// What the clones of a backend share.

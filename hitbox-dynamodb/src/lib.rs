@@ -56,35 +56,19 @@
 //! no limit of their own, but one of more than 2,048 bytes is stored twice, as a digest and in full,
 //! and counts towards the 400 KB.
 
-mod attempts;
-mod attributes;
 mod backend;
-mod batch;
 mod builder;
-mod bulk;
-mod client;
-mod clock_skew;
-mod connections;
-mod consistency;
-mod credentials;
+mod connection;
 mod error;
-mod failure;
 mod inner;
-mod item;
-mod link;
 mod lock;
-mod refusal;
 mod requests;
 mod settings;
-mod source;
 mod statistics;
-mod stored_key;
 mod table;
-mod time_to_live;
-mod transport;
 
-pub use attributes::AttributeNames;
 pub use backend::DynamoDbBackend;
 pub use builder::DynamoDbBackendBuilder;
-pub use consistency::ReadConsistency;
+pub use requests::attributes::AttributeNames;
+pub use requests::consistency::ReadConsistency;
 pub use statistics::Statistics;

@@ -1,5 +1,13 @@
 //! The requests to one table, as the rest of the adapter wants them.
 
+pub(crate) mod attempts;
+pub(crate) mod attributes;
+pub(crate) mod batch;
+pub(crate) mod bulk;
+pub(crate) mod consistency;
+pub(crate) mod item;
+pub(crate) mod stored_key;
+
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
@@ -15,9 +23,8 @@ use hitbox_backend::DeleteStatus;
 
 use crate::{
     AttributeNames, ReadConsistency,
-    failure::Failure,
-    item::{self, Item},
-    stored_key::StoredKey,
+    error::failure::Failure,
+    requests::{item::Item, stored_key::StoredKey},
 };
 
 /// How many keys DynamoDB takes in a BatchGetItem.

@@ -14,10 +14,10 @@ pub struct Statistics {
     pub retries: u64,
     /// Connections that were opened. 0 if the client brought an HTTP client of its own.
     pub connections_opened: u64,
-    /// How many seconds the service's clock was ahead of this machine's at the last reply, negative
-    /// if it was behind; 0 before the first. A clock that is 15 seconds off is traced at WARN: what
+    /// By how many milliseconds the service's clock was ahead of this process's at the last reply;
+    /// negative if it was behind, `None` before the first. It is known to the second. A clock that is 15 seconds off is traced at WARN: what
     /// this process writes expires that much too early or too late for others.
-    pub clock_skew_seconds: i64,
+    pub clock_skew_millis: Option<i64>,
     /// Stored bytes that were not served, by reason.
     pub rejections: Arc<Rejections>,
 }

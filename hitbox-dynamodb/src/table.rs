@@ -1,5 +1,7 @@
 //! The table itself: whether it fits, and making one that does.
 
+pub(crate) mod time_to_live;
+
 use aws_sdk_dynamodb::{
     operation::{create_table::CreateTableError, describe_table::DescribeTableError},
     types::{
@@ -10,7 +12,10 @@ use aws_sdk_dynamodb::{
 use hitbox_backend::BackendErrorKind;
 use hitbox_core::BackendLabel;
 
-use crate::{attempts::Attempts, failure::Failure, requests::Requests, time_to_live};
+use crate::{
+    error::failure::Failure,
+    requests::{Requests, attempts::Attempts},
+};
 
 pub(crate) async fn verify(
     requests: &Requests,

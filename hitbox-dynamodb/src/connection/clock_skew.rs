@@ -19,12 +19,16 @@ use crate::lock::locked;
 /// From here on it is reported. A date has whole seconds, and replies take their time.
 const NOTABLE: u64 = 15;
 
+/// No clock is so far behind.
+const UNKNOWN: i64 = i64::MIN;
+
 /// Between two reports: of several servers, each has a clock.
 const PAUSE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(crate) struct ClockSkew {
     label: BackendLabel,
+    /// [`UNKNOWN`] before the first reply.
     seconds: AtomicI64,
     report: Mutex<Option<Report>>,
 }
@@ -46,14 +50,15 @@ impl ClockSkew {
     pub(crate) fn new(label: BackendLabel) -> Self {
         Self {
             label,
-            seconds: AtomicI64::new(0),
+            seconds: AtomicI64::new(UNKNOWN),
             report: Mutex::new(None),
         }
     }
 
-    /// How many seconds the service's clock was ahead at the last reply; negative if it was behind.
-    pub(crate) fn seconds(&self) -> i64 {
-        self.seconds.load(Ordering::Relaxed)
+    /// By how many milliseconds the service's clock was ahead at the last reply; negative if it was behind.
+    pub(crate) fn millis(&self) -> Option<i64> {
+        let seconds = self.seconds.load(Ordering::Relaxed);
+        (seconds != UNKNOWN).then(|| seconds.saturating_mul(1_000))
     }
 
     pub(crate) fn note(&self, date: Option<&str>) {
@@ -88,7 +93,7 @@ impl ClockSkew {
 
 const fn clock(seconds: i64) -> Clock {
     match seconds.unsigned_abs() {
-        NOTABLE.. => Clock::Off,
+        NOTABLE.. if seconds != UNKNOWN => Clock::Off,
         _ => Clock::Right,
     }
 }
@@ -126,7 +131,7 @@ mod tests {
         ] {
             assert_eq!(ahead_of(date, now), seconds, "{date}");
         }
-        let clocks = [-600, -15, -14, 0, 14, 15].map(clock);
+        let clocks = [-600, -15, -14, UNKNOWN, 14, 15].map(clock);
         use Clock::{Off, Right};
         assert_eq!(clocks, [Off, Off, Right, Right, Right, Off]);
     }

@@ -10,8 +10,8 @@ use tokio::{
 };
 
 use crate::{
-    failure::{Effect, Failure, Remedy},
-    link::{Deadline, Link},
+    connection::link::{Deadline, Link},
+    error::failure::{Effect, Failure, Remedy},
 };
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);

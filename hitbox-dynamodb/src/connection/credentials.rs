@@ -28,7 +28,7 @@ use tokio::{
 };
 
 use crate::{
-    failure::{Failure, Remedy},
+    error::failure::{Failure, Remedy},
     lock::locked,
     settings,
 };

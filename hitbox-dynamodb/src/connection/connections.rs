@@ -29,7 +29,11 @@ use tokio::{
     task::AbortHandle,
 };
 
-use crate::{clock_skew::ClockSkew, failure::Failure, lock::locked, transport::Watched};
+use crate::{
+    connection::{clock_skew::ClockSkew, transport::Watched},
+    error::failure::Failure,
+    lock::locked,
+};
 
 /// How long a connection is kept that has nothing to do.
 const IDLE: Duration = Duration::from_secs(60);

@@ -9,7 +9,7 @@ use hitbox_backend::{Rejection, stored_form};
 
 use crate::{
     AttributeNames,
-    stored_key::{LONGEST_PARTITION_KEY, StoredKey},
+    requests::stored_key::{LONGEST_PARTITION_KEY, StoredKey},
 };
 
 pub(crate) type Item = HashMap<String, AttributeValue>;

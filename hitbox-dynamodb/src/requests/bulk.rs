@@ -8,8 +8,9 @@ use hitbox_backend::{BackendResult, DeleteStatus, Operation, ReadOutcome, byte_s
 use hitbox_core::{CacheKey, CacheValue, Raw};
 
 use crate::{
-    attempts::Attempts, batch, failure::Failure, inner::Inner, item, requests::Requests,
-    stored_key::StoredKey,
+    error::failure::Failure,
+    inner::Inner,
+    requests::{Requests, attempts::Attempts, batch, item, stored_key::StoredKey},
 };
 
 /// How many removals of one bulk operation are under way at a time.

@@ -4,8 +4,8 @@ use aws_sdk_dynamodb::{Client, config::Credentials};
 use aws_types::SdkConfig;
 
 use crate::{
-    client::Connection,
-    failure::Failure,
+    connection::client::Connection,
+    error::failure::Failure,
     settings::{self, Checked},
 };
 

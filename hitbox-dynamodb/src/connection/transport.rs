@@ -21,7 +21,7 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
 
-use crate::clock_skew::ClockSkew;
+use crate::connection::clock_skew::ClockSkew;
 
 /// The longest reply with one item: 400 KB, of which base64 makes a third more, and JSON of a key
 /// that is full of escapes up to six times as much.

@@ -15,7 +15,7 @@ use aws_types::SdkConfig;
 use hitbox_core::BackendLabel;
 use http::Uri;
 
-use crate::{
+use crate::connection::{
     connections::{Connections, Http, Transport},
     credentials::{Cache, Keeper},
 };

@@ -8,9 +8,11 @@ use hitbox_backend::BackendErrorKind;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    connections::{Connections, Here, Pool},
-    credentials::Keeper,
-    failure::{Failure, Remedy},
+    connection::{
+        connections::{Connections, Here, Pool},
+        credentials::Keeper,
+    },
+    error::failure::{Failure, Remedy},
     statistics::Counters,
 };
 
@@ -110,7 +112,7 @@ impl Link {
         use aws_smithy_http_client::proxy::ProxyConfig;
         use hitbox_core::BackendLabel;
 
-        use crate::connections::Transport;
+        use crate::connection::connections::Transport;
 
         let label = BackendLabel::new_static("dynamodb");
         let transport = Transport::Plain(ProxyConfig::disabled());

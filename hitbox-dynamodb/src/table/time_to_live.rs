@@ -7,9 +7,8 @@ use hitbox_backend::BackendErrorKind;
 use hitbox_core::BackendLabel;
 
 use crate::{
-    attempts::Attempts,
-    failure::{Failure, Remedy},
-    requests::Requests,
+    error::failure::{Failure, Remedy},
+    requests::{Requests, attempts::Attempts},
 };
 
 /// Which attribute expired items are deleted by.

@@ -15,10 +15,8 @@ use futures::{
 use hitbox_backend::{BackendErrorKind, Repeated};
 
 use crate::{
-    attempts::Attempts,
-    failure::{Failure, Remedy},
-    item::Item,
-    requests::{BATCH_GET_KEYS, BATCH_WRITE_ITEMS, Requests},
+    error::failure::{Failure, Remedy},
+    requests::{BATCH_GET_KEYS, BATCH_WRITE_ITEMS, Requests, attempts::Attempts, item::Item},
 };
 
 /// How many requests of one bulk operation are under way at a time.

@@ -4,7 +4,7 @@ use hitbox_backend::BackendErrorKind::{
     self, Denied, Full, Internal, InvalidConfiguration, Throttled, TooLarge, Unavailable,
 };
 
-use crate::failure::{Failure, Remedy};
+use crate::error::failure::{Failure, Remedy};
 
 const CLOCK: &str = "the clock of this machine is wrong, and signatures carry its time: set it";
 
@@ -147,7 +147,7 @@ fn is_plain(code: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Effect;
+    use crate::error::failure::Effect;
 
     #[test]
     fn codes_become_kinds() {
