@@ -11,7 +11,7 @@ use crate::{
     directory::Directory,
     inner::Inner,
     recovery::{self, OpenSettings},
-    slot,
+    store::slot,
     sweep::Sweeper,
     threads,
 };

@@ -11,9 +11,7 @@ use hitbox_core::{CacheKey, CacheValue, Raw};
 use crate::{
     directory::Directory,
     error,
-    index::EvictionKey,
-    slot,
-    store::{Found, Store},
+    store::{Found, Store, index::EvictionKey, slot},
     sweep::Sweeper,
 };
 

@@ -15,8 +15,7 @@ use hitbox_core::{BackendLabel, clock};
 use crate::{
     directory::{self, Directory, LOCK_PATIENCE, LOCK_PAUSE},
     error,
-    files::Files,
-    store::{Store, most_on_disk},
+    store::{Store, files::Files, most_on_disk},
 };
 
 /// What the files are opened with.

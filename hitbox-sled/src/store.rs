@@ -12,6 +12,10 @@
 //! open). It loses its name when the slot is replaced or removed, which sled may not have written yet:
 //! so a crash can leave a slot without its file (dropped at open), but no long value comes back.
 
+pub(crate) mod files;
+pub(crate) mod index;
+pub(crate) mod slot;
+
 mod disk;
 mod reconcile;
 
@@ -32,11 +36,9 @@ use chrono::{DateTime, Utc};
 use sled::{Db, IVec, Tree};
 
 use crate::{
-    files::Files,
-    index::{self, EvictionKey},
     signal::Signal,
-    slot::{self, FileRef},
     statistics::{EvictionCause, Gauges},
+    store::{files::Files, index::EvictionKey, slot::FileRef},
 };
 
 const VALUES: &str = "values";

@@ -4,10 +4,12 @@ use chrono::{DateTime, Utc};
 
 use super::Store;
 use crate::{
-    files::Unclaimed,
-    index,
-    slot::{self, file_in},
     statistics::EvictionCause,
+    store::{
+        files::Unclaimed,
+        index,
+        slot::{self, file_in},
+    },
 };
 
 impl Store {

@@ -4,7 +4,7 @@ use hitbox_backend::{compression::NoCompression, stored_form};
 use hitbox_core::{CacheValue, Encoded, Stamp};
 
 use super::*;
-use crate::files::Unclaimed;
+use crate::store::files::Unclaimed;
 
 impl Store {
     /// Puts bytes where a value's would be, damaged or not, as one that never expires.

@@ -22,7 +22,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::slot::FileRef;
+use crate::store::slot::FileRef;
 
 /// Directories with millions of files are slow on some file systems.
 const DIRECTORIES: u64 = 64;

@@ -11,7 +11,7 @@ use std::{
 
 use hitbox_backend::{Rejection, stored_form::Header};
 
-use crate::index::EvictionKey;
+use crate::store::index::EvictionKey;
 
 /// The most that key and stored form together may take in the tree.
 const LONGEST_INLINE: usize = 4096;
