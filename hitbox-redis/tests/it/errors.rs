@@ -143,8 +143,9 @@ async fn stub(refusals: &'static [(&'static str, &'static str)]) -> RedisBackend
                 let mut buffer = vec![0; 64 << 10];
                 while let Ok(length @ 1..) = client.read(&mut buffer).await {
                     let text = String::from_utf8_lossy(&buffer[..length]);
-                    // One reply for each command, by its name.
-                    for command in text.split('*').skip(1) {
+                    // One reply for each command, by its name. A value may have a star in it, too.
+                    let commands = text.strip_prefix('*').unwrap_or_default();
+                    for command in commands.split("\r\n*") {
                         let name = command.split("\r\n").nth(2).unwrap_or_default();
                         let refusal = refusals.iter().find(|(refused, _)| *refused == name);
                         let reply = refusal.map_or("+OK", |(_, reply)| reply);
