@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hitbox_backend::{
     BackendResult, Compose, CompositionBackend, CompositionPolicy, OffloadManager, RaceWritePolicy,
-    SequentialReadPolicy,
+    SequentialReadPolicy, StoreSettings,
 };
 use hitbox_moka::MokaBackend;
 use hitbox_redis::RedisBackend;
@@ -25,13 +25,15 @@ const NAMESPACE: &str = "moka_redis";
 
 /// Does no I/O: whether Redis can be reached turns out when it is first asked.
 pub(crate) fn open(redis: String, offload: OffloadManager) -> BackendResult<Cache> {
+    // Of both layers.
+    let settings = StoreSettings::new().namespace(NAMESPACE);
     let moka = MokaBackend::builder()
         .max_bytes(64 << 20)
-        .namespace(NAMESPACE)
+        .settings(settings.clone())
         .build()?;
     let redis = RedisBackend::builder()
         .url(redis)
-        .namespace(NAMESPACE)
+        .settings(settings)
         .build()?;
     let policy = CompositionPolicy::new()
         // Moka first, and Redis only for what moka does not have.
