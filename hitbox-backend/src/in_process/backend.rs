@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, Namespace, Raw, clock::Moment};
 
 use super::{
-    Capacity, Held, Statistics, Store, eviction::Evictions, held::Lives, sweeper::Sweeper,
+    Capacity, Held, Statistics, Store, builder::Weigher, eviction::Evictions, held::Lives,
+    sweeper::Sweeper,
 };
 use crate::{
     Attempt, Backend, BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities,
@@ -48,6 +49,7 @@ pub(super) struct Shared<S> {
     pub(super) store: S,
     pub(super) lives: Arc<Lives>,
     pub(super) capacity: Capacity,
+    pub(super) weighers: Vec<Weigher>,
     pub(super) heaviest_entry: Option<u64>,
     pub(super) label: BackendLabel,
     pub(super) settings: StoreSettings,
@@ -127,7 +129,7 @@ impl<S: Store> Shared<S> {
                 "the payload has {length} bytes, and largest_value is {largest}"
             )));
         }
-        let weight = self.capacity.weight::<S>(key, value);
+        let weight = self.capacity.weight::<S>(key, value, &self.weighers);
         if let Some(heaviest) = self.heaviest_entry.filter(|most| weight > *most) {
             return Err(self.too_large(format!(
                 "the entry takes {weight} bytes of memory, and the cache takes entries of up to {heaviest}"

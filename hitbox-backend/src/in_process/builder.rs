@@ -1,6 +1,6 @@
 use std::{fmt, marker::PhantomData, ops::RangeInclusive, sync::Arc, time::Duration};
 
-use hitbox_core::{BackendLabel, CacheKey};
+use hitbox_core::{BackendLabel, CacheKey, Raw};
 
 use super::{
     Capacity, EvictionCause, InProcess, Store,
@@ -32,10 +32,14 @@ pub struct CapacityUnset;
 pub struct InProcessBuilder<S, C> {
     capacity: C,
     evictions: WatchedEvictions,
+    weighers: Vec<Weigher>,
     settings: StoreSettings,
     sweep_every: Option<Duration>,
     store: PhantomData<fn() -> S>,
 }
+
+/// What an object takes of memory, in bytes, if it is of the type that this knows.
+pub(super) type Weigher = Box<dyn Fn(&CacheKey, &Raw) -> Option<usize> + Send + Sync>;
 
 /// What is made of evictions. Some stores pay for being told of them: so only on request.
 enum WatchedEvictions {
@@ -53,6 +57,7 @@ impl<S: Store> InProcess<S> {
         InProcessBuilder {
             capacity: CapacityUnset,
             evictions: WatchedEvictions::None,
+            weighers: Vec::new(),
             settings: StoreSettings::new(),
             sweep_every: Some(DEFAULT_SWEEP_EVERY),
             store: PhantomData,
@@ -73,7 +78,8 @@ impl<S: Store> InProcessBuilder<S, CapacityUnset> {
     ///
     /// An entry weighs what it takes: its key (with its text form), the payload, the decoded object
     /// beside it (estimated by the payload's length, or four times that if it is compressed), and
-    /// the bookkeeping of the store ([`Store::ENTRY_OVERHEAD`]).
+    /// the bookkeeping of the store ([`Store::ENTRY_OVERHEAD`]). With a [`weigher`](Self::weigher) for the type of the
+    /// object, what that says stands in place of payload and object.
     #[must_use]
     pub fn max_bytes(self, max_bytes: u64) -> InProcessBuilder<S, Capacity> {
         self.with_capacity(Capacity::Bytes(max_bytes))
@@ -83,6 +89,7 @@ impl<S: Store> InProcessBuilder<S, CapacityUnset> {
         InProcessBuilder {
             capacity,
             evictions: self.evictions,
+            weighers: self.weighers,
             settings: self.settings,
             sweep_every: self.sweep_every,
             store: PhantomData,
@@ -120,6 +127,20 @@ impl<S: Store, C> InProcessBuilder<S, C> {
         if let WatchedEvictions::None = self.evictions {
             self.evictions = WatchedEvictions::Counted;
         }
+        self
+    }
+
+    /// Weighs objects of type `T`, under a capacity in bytes, by what `weigher` says that they take, in bytes: for those that
+    /// have reserved more than they hold, that share parts with others, or that serde does not show. The key and the bookkeeping
+    /// are counted beside it. Called once for each write; keep it short. One for each type; the first one counts.
+    #[must_use]
+    pub fn weigher<T: Send + Sync + 'static>(
+        mut self,
+        weigher: impl Fn(&CacheKey, &T) -> usize + Send + Sync + 'static,
+    ) -> Self {
+        self.weighers.push(Box::new(move |key, raw| {
+            raw.object_of::<T>().map(|object| weigher(key, &object))
+        }));
         self
     }
 
@@ -211,6 +232,7 @@ impl<S: Store> InProcessBuilder<S, Capacity> {
         let Self {
             capacity,
             evictions,
+            weighers,
             settings,
             sweep_every,
             store: _,
@@ -230,6 +252,7 @@ impl<S: Store> InProcessBuilder<S, Capacity> {
             store: S::open(capacity, largest, evictions.clone()),
             lives,
             capacity,
+            weighers,
             heaviest_entry: capacity.heaviest_entry::<S>(largest),
             label,
             settings,

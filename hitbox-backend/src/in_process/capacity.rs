@@ -1,14 +1,14 @@
 use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 
-use super::Store;
+use super::{Store, builder::Weigher};
 
 /// How much an [`InProcess`](super::InProcess) backend holds before it evicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capacity {
     /// This many entries, whatever their size.
     Entries(u64),
-    /// This many bytes of memory: keys, payloads, decoded objects (estimated by their encoded
-    /// size) and the bookkeeping per entry.
+    /// This many bytes of memory: keys, values and the bookkeeping per entry, see
+    /// [`max_bytes`](super::InProcessBuilder::max_bytes).
     Bytes(u64),
 }
 
@@ -35,19 +35,27 @@ impl Capacity {
     }
 
     /// What the entry counts as: the memory that it takes, in bytes, or one entry.
-    pub(super) fn weight<S: Store>(self, key: &CacheKey, value: &CacheValue<Raw>) -> u64 {
+    pub(super) fn weight<S: Store>(
+        self,
+        key: &CacheKey,
+        value: &CacheValue<Raw>,
+        weighers: &[Weigher],
+    ) -> u64 {
         match self {
             Self::Entries(_) => 1,
-            Self::Bytes(_) => entry_weight::<S>(key, value),
+            Self::Bytes(_) => entry_weight::<S>(key, value, weighers),
         }
     }
 }
 
 /// The memory that an entry takes, in bytes.
-fn entry_weight<S: Store>(key: &CacheKey, value: &CacheValue<Raw>) -> u64 {
+fn entry_weight<S: Store>(key: &CacheKey, value: &CacheValue<Raw>, weighers: &[Weigher]) -> u64 {
+    let own = weighers
+        .iter()
+        .find_map(|weigher| weigher(key, value.data()));
     let weight = key
         .weight()
-        .saturating_add(value.data().weight())
+        .saturating_add(own.unwrap_or_else(|| value.data().weight()))
         .saturating_add(S::ENTRY_OVERHEAD);
     u64::try_from(weight).unwrap_or(u64::MAX)
 }
@@ -58,5 +66,5 @@ pub(super) fn least_weight<S: Store>(payload: usize) -> u64 {
     let empty_value = CacheValue::loaded(Raw::from(Vec::new()), Stamp::now());
     // Twice: the payload, and the decoded object beside it.
     let payload = u64::try_from(payload).unwrap_or(u64::MAX).saturating_mul(2);
-    entry_weight::<S>(&empty_key, &empty_value).saturating_add(payload)
+    entry_weight::<S>(&empty_key, &empty_value, &[]).saturating_add(payload)
 }

@@ -96,6 +96,7 @@ mod held;
 mod statistics;
 mod store;
 mod sweeper;
+mod weight;
 
 pub use backend::InProcess;
 pub use builder::{CapacityUnset, InProcessBuilder};
@@ -104,3 +105,4 @@ pub use eviction::{EvictionCause, Evictions, Removal};
 pub use held::Held;
 pub use statistics::Statistics;
 pub use store::Store;
+pub use weight::weight_of;

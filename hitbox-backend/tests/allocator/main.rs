@@ -6,6 +6,7 @@
 mod byte_store;
 mod hostile_payloads;
 mod record;
+mod weights;
 mod wrappers;
 
 use std::{

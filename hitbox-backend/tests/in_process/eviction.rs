@@ -7,7 +7,8 @@ use std::sync::{
 
 use chrono::{TimeDelta, Utc};
 use hitbox_backend::{
-    Attempt, Backend, BackendErrorKind, DeleteStatus, Rejection, in_process::EvictionCause,
+    Attempt, Backend, BackendErrorKind, CacheBackend, DeleteStatus, Rejection,
+    in_process::EvictionCause,
 };
 use hitbox_core::{
     CacheContext, CacheKey, CacheValue, Raw, Stamp,
@@ -93,6 +94,36 @@ async fn bytes_are_what_the_entries_weigh() {
     cache.clear();
     cache.run_pending_tasks();
     assert_eq!(cache.statistics().bytes, Some(0));
+}
+
+/// By the weigher of its type; one of another type as if there were none.
+#[tokio::test]
+async fn objects_are_weighed_as_the_user_says() {
+    let cache = |weighs| {
+        let builder = Tested::builder().max_bytes(1 << 20);
+        let builder = builder.weigher(move |_: &CacheKey, _: &u32| weighs);
+        builder.build().unwrap()
+    };
+    let bytes = async |cache: &Tested| {
+        cache.run_pending_tasks();
+        cache.statistics().bytes.unwrap()
+    };
+    let (light, heavy) = (cache(0), cache(50_000));
+    for cache in [&light, &heavy] {
+        let number = CacheValue::loaded(Arc::new(7_u32), Stamp::now());
+        cache.set(&key(1), number).await.unwrap();
+    }
+    assert_eq!(bytes(&heavy).await - bytes(&light).await, 50_000);
+    for cache in [&light, &heavy] {
+        let text = CacheValue::loaded(Arc::new(String::from("seven")), Stamp::now());
+        cache.set(&key(1), text).await.unwrap();
+    }
+    assert_eq!(bytes(&heavy).await, bytes(&light).await);
+
+    let too_heavy = cache(2 << 20);
+    let number = CacheValue::loaded(Arc::new(7_u32), Stamp::now());
+    let refused = too_heavy.set(&key(1), number).await.unwrap_err();
+    assert_eq!(refused.kind(), BackendErrorKind::TooLarge);
 }
 
 #[tokio::test]
