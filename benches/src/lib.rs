@@ -19,6 +19,7 @@ pub mod bodies;
 mod case;
 pub mod counting;
 pub mod floor;
+pub mod hit_ratios;
 pub mod keys;
 mod program;
 pub mod questions;

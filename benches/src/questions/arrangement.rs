@@ -5,6 +5,7 @@ use std::{rc::Rc, sync::Arc};
 use hitbox_backend::{Backend, CacheBackend, OffloadManager};
 use hitbox_core::{CacheContext, CacheKey};
 use hitbox_moka::MokaBackend;
+use hitbox_quick_cache::QuickCacheBackend;
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -15,11 +16,16 @@ use crate::{
 };
 
 /// moka with room for so many entries.
-pub(super) fn moka(entries: u64) -> Result<MokaBackend, Failure> {
+pub(crate) fn moka(entries: u64) -> Result<MokaBackend, Failure> {
     Ok(MokaBackend::builder().max_entries(entries).build()?)
 }
 
-/// The same with the namespace of the layer behind it.
+/// `quick_cache` with room for so many entries.
+pub(crate) fn quick_cache(entries: u64) -> Result<QuickCacheBackend, Failure> {
+    Ok(QuickCacheBackend::builder().max_entries(entries).build()?)
+}
+
+/// moka with the namespace of the layer behind it.
 #[cfg(any(feature = "redis", feature = "dynamodb"))]
 pub(super) fn moka_over(entries: u64, l2: &impl Backend) -> Result<MokaBackend, Failure> {
     let builder = MokaBackend::builder().max_entries(entries);

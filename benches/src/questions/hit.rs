@@ -7,7 +7,7 @@ use hitbox_core::DisabledOffload;
 use tokio::runtime::Runtime;
 
 use super::{
-    arrangement::{fill, fill_raw, hit, moka, raw_hits, typed_hits},
+    arrangement::{fill, fill_raw, hit, moka, quick_cache, raw_hits, typed_hits},
     popular,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 
 const ENTRIES: u64 = 10_000;
 
-/// How moka is arranged, and what a hit is to cost then.
+/// How moka, or `quick_cache`, is arranged, and what a hit is to cost then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Arrangement {
     Alone,
@@ -32,10 +32,12 @@ enum Arrangement {
     /// that has, see the question about Redis.
     Race,
     Parallel,
+    QuickCacheAlone,
+    QuickCacheSequential,
 }
 
 impl Arrangement {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Alone,
         Self::Sequential,
         Self::SequentialDyn,
@@ -43,6 +45,8 @@ impl Arrangement {
         Self::ThreeLevelsInL1,
         Self::Race,
         Self::Parallel,
+        Self::QuickCacheAlone,
+        Self::QuickCacheSequential,
     ];
 
     const fn name(self) -> &'static str {
@@ -54,6 +58,8 @@ impl Arrangement {
             Self::ThreeLevelsInL1 => "sequential, (moka+moka)+moka",
             Self::Race => "race, L1 hit",
             Self::Parallel => "parallel, both hit",
+            Self::QuickCacheAlone => "quick_cache alone",
+            Self::QuickCacheSequential => "sequential, quick_cache+moka",
         }
     }
 
@@ -66,6 +72,8 @@ impl Arrangement {
             }
             Self::Race => Target::at_most(2.5),
             Self::Parallel => Target::at_most(3.0).allocations(4),
+            Self::QuickCacheAlone => Target::at_most(0.45).allocations(0),
+            Self::QuickCacheSequential => Target::at_most(0.75).allocations(0),
         }
     }
 
@@ -88,6 +96,11 @@ impl Arrangement {
             Self::Race => {
                 let policy = CompositionPolicy::new().read(RaceReadPolicy::new());
                 let cache = moka()?.compose_with(moka()?, DisabledOffload, policy);
+                typed_hits::<T>(runtime, cache, size)
+            }
+            Self::QuickCacheAlone => typed_hits::<T>(runtime, quick_cache(ENTRIES)?, size),
+            Self::QuickCacheSequential => {
+                let cache = quick_cache(ENTRIES)?.compose(moka()?, DisabledOffload);
                 typed_hits::<T>(runtime, cache, size)
             }
             Self::Parallel => {

@@ -1,6 +1,6 @@
 //! The questions, each with its cases.
 
-mod arrangement;
+pub(crate) mod arrangement;
 mod calibration;
 pub mod concurrent;
 #[cfg(feature = "dynamodb")]

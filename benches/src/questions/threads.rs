@@ -13,11 +13,11 @@ use hitbox_backend::{Backend, Compose};
 use hitbox_core::DisabledOffload;
 use test_servers::lateness::processor_time;
 
-use super::arrangement::{fill, fill_raw, hit, moka};
+use super::arrangement::{fill, fill_raw, hit, moka, quick_cache};
 use crate::{
     Case, Extent, Failure, Target, Unit,
-    bodies::{Size, Text},
-    floor::raw_moka,
+    bodies::{self, Body, Size, Text},
+    floor::{raw_moka, raw_quick_cache},
     keys::{self, Order},
     runtime,
     sampling::{self, Sample},
@@ -62,6 +62,22 @@ fn raw() -> Result<Reader, Failure> {
         let (keys, mut order) = (keys::texts(keys::HOT), Order::even(keys::HOT));
         until_told(async move || {
             let found = cache.get(&keys[order.advance()]).await;
+            std::hint::black_box(&found.ok_or("a miss")?);
+            Ok(())
+        })
+    }))
+}
+
+fn raw_quick() -> Result<Reader, Failure> {
+    let cache = Arc::new(raw_quick_cache(10_000));
+    for (id, key) in (0..).zip(keys::texts(keys::HOT)) {
+        cache.insert(key, bodies::encoded(&Text::new(id, Size::ONE_KB))?);
+    }
+    Ok(Arc::new(move || {
+        let cache = Arc::clone(&cache);
+        let (keys, mut order) = (keys::texts(keys::HOT), Order::even(keys::HOT));
+        until_told(async move || {
+            let found = cache.get(&keys[order.advance()]);
             std::hint::black_box(&found.ok_or("a miss")?);
             Ok(())
         })
@@ -145,15 +161,21 @@ fn case(what: &str, by: By, reader: impl Fn() -> Result<Reader, Failure> + 'stat
     case.quick()
 }
 
-/// Of ours and, for comparison, of moka itself.
+/// Of ours and, for comparison, of moka and `quick_cache` themselves.
 #[must_use]
 pub fn cases() -> Vec<Case> {
     let composed = || typed(moka(ENTRIES)?.compose(moka(ENTRIES)?, DisabledOffload));
+    let quick = || typed(quick_cache(ENTRIES)?.compose(moka(ENTRIES)?, DisabledOffload));
     let target = Target::at_least(1.85);
     vec![
         case("sequential hit", By::WallClock, composed).target(target),
         case("sequential hit", By::CpuTime, composed).target(target),
         case("raw moka hit", By::WallClock, raw),
         case("raw moka hit", By::CpuTime, raw),
+        case("sequential hit, quick_cache+moka", By::WallClock, quick)
+            .target(Target::at_least(1.8)),
+        case("sequential hit, quick_cache+moka", By::CpuTime, quick).target(Target::at_least(1.8)),
+        case("raw quick_cache hit", By::WallClock, raw_quick),
+        case("raw quick_cache hit", By::CpuTime, raw_quick),
     ]
 }

@@ -86,8 +86,8 @@ mod tests {
         assert_eq!(of(&place(moka, std)), "moka");
         assert_eq!(of(&place(moka, ours)), "hitbox-backend: composition/fences");
         assert_eq!(of(&place(std, std)), "standard library");
-        let alone = "/w/hitbox-moka/src/backend.rs";
-        assert_eq!(of(&place(alone, alone)), "hitbox-moka: backend");
+        let alone = "/w/hitbox-moka/src/store.rs";
+        assert_eq!(of(&place(alone, alone)), "hitbox-moka: store");
     }
 
     #[test]
