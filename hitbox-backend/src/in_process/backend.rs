@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, Namespace, Raw, clock::Moment};
 
 use super::{
-    Capacity, Held, Statistics, Store, builder::Weigher, eviction::Evictions, held::Lives,
+    Capacity, Held, Statistics, Store,
+    entry::{self, Weigher},
+    eviction::Evictions,
+    held::Lives,
     sweeper::Sweeper,
 };
 use crate::{
@@ -129,7 +132,7 @@ impl<S: Store> Shared<S> {
                 "the payload has {length} bytes, and largest_value is {largest}"
             )));
         }
-        let weight = self.capacity.weight::<S>(key, value, &self.weighers);
+        let weight = entry::weight::<S>(self.capacity, key, value, &self.weighers);
         if let Some(heaviest) = self.heaviest_entry.filter(|most| weight > *most) {
             return Err(self.too_large(format!(
                 "the entry takes {weight} bytes of memory, and the cache takes entries of up to {heaviest}"

@@ -1,11 +1,11 @@
 use std::{fmt, marker::PhantomData, ops::RangeInclusive, sync::Arc, time::Duration};
 
-use hitbox_core::{BackendLabel, CacheKey, Raw};
+use hitbox_core::{BackendLabel, CacheKey};
 
 use super::{
     Capacity, EvictionCause, InProcess, Store,
     backend::Shared,
-    capacity::least_weight,
+    entry::{self, Weigher, least_weight},
     eviction::{EvictionListener, Evictions},
     held::Lives,
     sweeper::Sweeper,
@@ -37,9 +37,6 @@ pub struct InProcessBuilder<S, C> {
     sweep_every: Option<Duration>,
     store: PhantomData<fn() -> S>,
 }
-
-/// What an object takes of memory, in bytes, if it is of the type that this knows.
-pub(super) type Weigher = Box<dyn Fn(&CacheKey, &Raw) -> Option<usize> + Send + Sync>;
 
 /// What is made of evictions. Some stores pay for being told of them: so only on request.
 enum WatchedEvictions {
@@ -253,7 +250,7 @@ impl<S: Store> InProcessBuilder<S, Capacity> {
             lives,
             capacity,
             weighers,
-            heaviest_entry: capacity.heaviest_entry::<S>(largest),
+            heaviest_entry: entry::heaviest::<S>(capacity, largest),
             label,
             settings,
             evictions,

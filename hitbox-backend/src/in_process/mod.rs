@@ -91,6 +91,7 @@
 mod backend;
 mod builder;
 mod capacity;
+mod entry;
 mod eviction;
 mod held;
 mod statistics;
