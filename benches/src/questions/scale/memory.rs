@@ -1,15 +1,21 @@
 //! How much memory does an entry take, and how much of a disk?
 
-use std::alloc::System;
+use std::{alloc::System, sync::Arc};
 
+use async_trait::async_trait;
+use hitbox_backend::{Backend, BackendResult, CacheBackend, Compose, DeleteStatus, ReadOutcome};
+use hitbox_core::{
+    BackendLabel, CacheKey, CacheValue, DisabledOffload, Encoded, Encoding, FormatId, KeyPart, Raw,
+    Stamp,
+};
 use stats_alloc::{Region, StatsAlloc};
 
 use super::keys::{SIZE, room};
 use crate::{
     Case, Failure, Unit,
-    bodies::Text,
+    bodies::{self, Body, Size, Text},
     floor::raw_moka,
-    questions::arrangement::{fill, fill_raw, moka},
+    questions::arrangement::{fill, fill_raw, hit, moka},
     runtime,
     sampling::Sample,
 };
@@ -54,6 +60,114 @@ fn in_memory(allocator: &'static StatsAlloc<System>, power: u32) -> Case {
     if power <= 5 { case.quick() } else { case }
 }
 
+/// Where an object is kept.
+#[derive(Clone, Copy)]
+enum Place {
+    Alone,
+    /// Copied there by a read of another layer.
+    InL1,
+}
+
+/// A store of bytes that has the same value under every key.
+struct Template(CacheValue<Encoded>);
+
+impl Template {
+    fn of(body: &impl Body) -> Result<Self, Failure> {
+        let encoding = Encoding {
+            format: FormatId::BINCODE,
+            ..Encoding::OPAQUE
+        };
+        let encoded = Encoded::new(bodies::encoded(body)?, encoding);
+        let value = CacheValue::from_parts(encoded, bodies::expiry(), None, Stamp::now());
+        Ok(Self(value))
+    }
+}
+
+#[async_trait]
+impl Backend for Template {
+    async fn read(&self, _: &CacheKey) -> ReadOutcome {
+        Ok(Some(self.0.clone().map(Raw::from)))
+    }
+
+    async fn write(&self, _: &CacheKey, _: CacheValue<Raw>) -> BackendResult<()> {
+        Ok(())
+    }
+
+    async fn remove(&self, _: &CacheKey) -> BackendResult<DeleteStatus> {
+        Ok(DeleteStatus::Missing)
+    }
+
+    fn label(&self) -> BackendLabel {
+        BackendLabel::new_static("template")
+    }
+}
+
+/// A key with a text of 26 bytes.
+fn short_key(index: usize) -> CacheKey {
+    let id = format!("{index:014}");
+    CacheKey::new("users", 1, [KeyPart::new("id", Some(id))])
+}
+
+/// Objects, each of which has been read by its type, beside those of a cache that knows it.
+fn objects(allocator: &'static StatsAlloc<System>, place: Place, size: Size) -> Case {
+    const COUNT: usize = 100_000;
+    let what = match place {
+        Place::Alone => "alone",
+        Place::InL1 => "as L1",
+    };
+    let name = format!("scale_memory/objects in moka, {what}, body of {size}/10^5 keys");
+    let case = Case::measured(name, Unit::Bytes, move |_| {
+        let runtime = runtime()?;
+        let ours = bytes(allocator, || {
+            let cache = moka(room(COUNT))?;
+            let kept: Box<dyn Backend> = match place {
+                Place::Alone => runtime.block_on(async {
+                    for (id, index) in (0..).zip(0..COUNT) {
+                        // As long as it has to be, like what is decoded.
+                        let body = Arc::new(Text::new(id, size).clone());
+                        let value = bodies::value(&body, bodies::expiry());
+                        cache.set(&short_key(index), value).await?;
+                        hit::<Text>(&cache, &short_key(index)).await?;
+                    }
+                    Ok::<_, Failure>(Box::new(cache.clone()) as _)
+                })?,
+                Place::InL1 => {
+                    let l2 = Template::of(&Text::new(0, size))?;
+                    let composed = cache.clone().compose(l2, DisabledOffload);
+                    runtime.block_on(async {
+                        for index in 0..COUNT {
+                            hit::<Text>(&composed, &short_key(index)).await?;
+                        }
+                        Ok::<_, Failure>(())
+                    })?;
+                    Box::new(composed)
+                }
+            };
+            cache.run_pending_tasks();
+            Ok(kept)
+        })?;
+        let floor = bytes(allocator, || {
+            let cache = ::moka::sync::Cache::<String, Arc<Text>>::new(room(COUNT));
+            for (id, index) in (0..).zip(0..COUNT) {
+                let text = short_key(index).as_text().to_owned();
+                cache.insert(text, Arc::new(Text::new(id, size).clone()));
+            }
+            cache.run_pending_tasks();
+            Ok(cache)
+        })?;
+        let each = |bytes: f64| bytes / COUNT as f64;
+        Ok(vec![Sample {
+            ours: each(ours),
+            floor: Some(each(floor)),
+        }])
+    });
+    if size.0 <= 1 << 10 {
+        case.quick()
+    } else {
+        case
+    }
+}
+
 /// What sled's files take for an entry, beside what its bound counts it as.
 #[cfg(feature = "sled")]
 fn on_disk(power: u32) -> Case {
@@ -85,5 +199,8 @@ pub fn cases(allocator: &'static StatsAlloc<System>) -> Vec<Case> {
     let in_memory = (3..=7).map(|power| in_memory(allocator, power));
     #[cfg(feature = "sled")]
     let in_memory = in_memory.chain((3..=6).map(on_disk));
-    in_memory.collect()
+    let objects = [Place::Alone, Place::InL1]
+        .into_iter()
+        .flat_map(|place| Size::USUAL.map(|size| objects(allocator, place, size)));
+    in_memory.chain(objects).collect()
 }
