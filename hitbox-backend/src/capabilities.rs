@@ -24,6 +24,13 @@ pub struct Capabilities {
     pub largest_decoded: usize,
     /// How precisely expiry is kept: a value is gone no later than its expiry plus this.
     pub expiry_granularity: Duration,
+    /// Whether what it stores is bytes: those of the object that typed access is given, as the
+    /// [`value_format`](crate::Backend::value_format) encodes it. Where no layer keeps bytes, typed access encodes
+    /// nothing, every type can be cached, and there is no limit on what a value decodes to.
+    ///
+    /// Default: true. A backend that says false is given objects without bytes, and keeps what it is
+    /// given: objects, and bytes where somebody writes those.
+    pub keeps_bytes: bool,
     /// Whether values survive a restart of the process.
     pub persistent: bool,
     /// Whether other processes see the same values.
@@ -46,6 +53,7 @@ impl Capabilities {
             },
             largest_decoded: self.largest_decoded.max(other.largest_decoded),
             expiry_granularity: self.expiry_granularity.max(other.expiry_granularity),
+            keeps_bytes: self.keeps_bytes || other.keeps_bytes,
             persistent: self.persistent || other.persistent,
             shared: self.shared || other.shared,
         }
@@ -53,13 +61,14 @@ impl Capabilities {
 }
 
 impl Default for Capabilities {
-    /// No limit on values, 64 MiB when decoding, expiry exact to the millisecond, neither
+    /// No limit on values, 64 MiB when decoding, expiry exact to the millisecond, bytes, neither
     /// persistent nor shared.
     fn default() -> Self {
         Self {
             largest_value: None,
             largest_decoded: Self::DEFAULT_LARGEST_DECODED,
             expiry_granularity: Duration::from_millis(1),
+            keeps_bytes: true,
             persistent: false,
             shared: false,
         }

@@ -101,7 +101,7 @@ pub use format::JsonFormat;
 pub use format::PostcardFormat;
 pub use format::{BincodeFormat, Format};
 pub use key_format::CacheKeyFormat;
-pub use object::encoded;
+pub use object::{encoded, weight};
 pub use offload::{CloseReport, OffloadManager, OffloadManagerBuilder, OffloadStatistics};
 pub use rejection::{Rejection, Rejections, trace_rejection};
 pub use repeated::Repeated;

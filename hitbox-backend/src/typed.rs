@@ -5,10 +5,9 @@ use hitbox_core::{
 };
 
 use crate::{
-    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Cacheable, DeleteStatus,
-    ReadOutcome,
+    Attempt, Backend, BackendErrorKind, BackendResult, Cacheable, DeleteStatus, ReadOutcome,
     backend::{end_read, write_through},
-    object::{object_of, type_of, with_bytes},
+    object::{object_of, type_of, with_bytes, with_bytes_each},
     outcome::as_made,
     skew::restamp_if_skewed,
 };
@@ -50,7 +49,8 @@ pub trait CacheBackend: Backend {
     /// The live value under `key`, or `None`.
     ///
     /// What is stored under the key but cannot be read as a `T` is a miss, in a composition one of the layer that
-    /// holds it: the other layer may have a value that can.
+    /// holds it: the other layer may have a value that can. An object of another type is such a miss; only where
+    /// no other layer has the key, it is encoded and decoded as a `T`.
     ///
     /// A layer that keeps objects in process answers with the object that was set; one that keeps bytes,
     /// with what `T`'s `Deserialize` makes of them. Where the two differ, the answers of a composition do:
@@ -100,6 +100,9 @@ pub trait CacheBackend: Backend {
     /// What `T`'s `Serialize` leaves out, such as a field with serde's `skip`, is not in what a byte store
     /// keeps, though [`get`](Self::get) may answer with it for as long as a layer has the object itself.
     ///
+    /// A layer in process keeps the object alone. A repair may encode it later for another layer, so what
+    /// `Serialize` sees of it must not change after `set`.
+    ///
     /// In a composition a value that was created before the key was last removed, or before a newer
     /// one was written, is not stored, and that is `Ok`: it is as if it had been replaced at once.
     ///
@@ -116,12 +119,14 @@ pub trait CacheBackend: Backend {
     ///
     /// # Errors
     ///
-    /// What [`Backend::write`] returns, and [`BackendErrorKind::NotStorable`] for a type or a
-    /// value that the backend's format cannot read back; no layer has been touched then.
+    /// What [`Backend::write`] returns. Where a layer [keeps bytes](crate::Capabilities::keeps_bytes), the object is
+    /// encoded before any is written, once, in the backend's [`value_format`](Backend::value_format). So there is
+    /// [`BackendErrorKind::NotStorable`] for a type or a value that the format cannot read back, and no layer has
+    /// been touched then. Where none keeps bytes, every type can be cached.
     ///
     /// [`BackendErrorKind::TooLarge`] for a value over the backend's limit, also if it is over
-    /// [`Capabilities::largest_decoded`](crate::Capabilities::largest_decoded), so that no reader would
-    /// decode it. The key is left absent then: an older value must not pose as the one that was refused.
+    /// [`Capabilities::largest_decoded`](crate::Capabilities::largest_decoded) and a layer keeps bytes, so that no
+    /// reader would decode it. The key is left absent then: an older value must not pose as the one that was refused.
     /// Where it cannot be removed, the error is that of the removal.
     fn set<T: Cacheable>(
         &self,
@@ -130,7 +135,7 @@ pub trait CacheBackend: Backend {
     ) -> impl Future<Output = BackendResult<()>> + Send {
         async move {
             tokio::task::consume_budget().await;
-            match raw_of(self, value) {
+            match with_bytes(&self, as_raw(value)) {
                 Ok(raw) => as_made(write_through(self, key, raw).await),
                 Err(error) => {
                     if error.kind() == BackendErrorKind::TooLarge {
@@ -192,31 +197,12 @@ pub trait CacheBackend: Backend {
     ) -> impl Future<Output = Vec<BackendResult<()>>> + Send {
         async move {
             let_others_run(entries.len()).await;
-            let mut refused = Vec::new();
-            let mut too_large = TooLarge::default();
-            let mut encoded = Vec::with_capacity(entries.len());
-            for (index, (key, value)) in entries.into_iter().enumerate() {
-                match raw_of(self, value) {
-                    Ok(raw) => {
-                        too_large.forget(&key);
-                        encoded.push((key, raw));
-                    }
-                    Err(error) => {
-                        if error.kind() == BackendErrorKind::TooLarge {
-                            too_large.note(refused.len(), key);
-                        }
-                        refused.push((index, error));
-                    }
-                }
-            }
-            let written = self.write_many(encoded).await.into_iter();
-            let mut outcomes: Vec<_> = written.map(as_made).collect();
-            too_large.remove_from(self, &mut refused).await;
-            // In ascending order, so that each insertion lands at its final index.
-            for (index, error) in refused {
-                outcomes.insert(index.min(outcomes.len()), Err(error));
-            }
-            outcomes
+            let entries = entries.into_iter();
+            let entries = entries.map(|(key, value)| (key, as_raw(value)));
+            let (entries, refused) = with_bytes_each(&self, entries);
+            let written = self.write_many(entries).await.into_iter();
+            let outcomes = written.map(as_made).collect();
+            refused.settle(self, outcomes).await
         }
     }
 
@@ -250,52 +236,9 @@ async fn let_others_run(keys: usize) {
     }
 }
 
-/// The keys of a bulk write whose last value was refused as too large: they are to be absent.
-#[derive(Default)]
-struct TooLarge {
-    /// By the places of their errors.
-    keys: Vec<(usize, CacheKey)>,
-}
-
-impl TooLarge {
-    fn note(&mut self, place: usize, key: CacheKey) {
-        self.forget(&key);
-        self.keys.push((place, key));
-    }
-
-    /// A later entry of the same key decides.
-    fn forget(&mut self, key: &CacheKey) {
-        self.keys.retain(|(_, noted)| noted != key);
-    }
-
-    /// An error of the removal takes the place of the refusal.
-    async fn remove_from<B: Backend + ?Sized>(
-        self,
-        backend: &B,
-        refused: &mut [(usize, BackendError)],
-    ) {
-        if self.keys.is_empty() {
-            return;
-        }
-        let (places, keys): (Vec<_>, Vec<_>) = self.keys.into_iter().unzip();
-        for (place, removed) in places.into_iter().zip(backend.remove_many(&keys).await) {
-            if let (Err(error), Some((_, refusal))) = (as_made(removed), refused.get_mut(place)) {
-                *refusal = error;
-            }
-        }
-    }
-}
-
-/// The value as the backend is to be given it.
-fn raw_of<B: Backend + ?Sized, T: Cacheable>(
-    backend: &B,
-    value: CacheValue<Arc<T>>,
-) -> BackendResult<CacheValue<Raw>> {
-    let value = restamp_if_skewed(value);
-    with_bytes(
-        &backend,
-        value.map(|object| Raw::of_object(object, type_of::<T>())),
-    )
+/// The value as backends are given it, without bytes.
+fn as_raw<T: Cacheable>(value: CacheValue<Arc<T>>) -> CacheValue<Raw> {
+    restamp_if_skewed(value).map(|object| Raw::of_object(object, type_of::<T>()))
 }
 
 /// Reads many keys, with a context for each.

@@ -8,10 +8,8 @@ use std::{
     fmt,
     hash::{BuildHasher, Hash, Hasher, RandomState},
     str::FromStr,
-    sync::{Arc, LazyLock, OnceLock},
+    sync::{Arc, LazyLock},
 };
-
-use smol_str::SmolStr;
 
 pub use escape::KeyParseError;
 pub use hash::{CacheKeyHash, CarriedHash};
@@ -22,8 +20,8 @@ use text::Parsed;
 /// What a value is stored under: a prefix, a version and an ordered list of [parts](KeyPart).
 ///
 /// The prefix keeps unrelated values apart; raise the version when the stored type changes.
-/// Cloning costs one reference count. Hash and equality are cheap whatever the key's size: the hash
-/// is computed once, with a seed drawn per process, and unequal keys differ in it.
+/// Cloning costs one reference count. The hash is computed once, with a seed drawn per process, and unequal keys
+/// differ in it. All that a key takes is its text form and the hash.
 ///
 /// # Text form
 ///
@@ -43,16 +41,9 @@ use text::Parsed;
 /// ```
 #[derive(Clone)]
 pub struct CacheKey {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    namespace: Namespace,
-    prefix: SmolStr,
-    version: u32,
-    parts: Box<[KeyPart]>,
+    /// All that the key is: two keys are equal if their texts are.
+    text: Arc<str>,
     hash: u64,
-    text: OnceLock<Box<str>>,
 }
 
 /// Drawn per process, so that nobody outside can choose keys that collide.
@@ -65,18 +56,13 @@ impl CacheKey {
         version: u32,
         parts: impl IntoIterator<Item = KeyPart>,
     ) -> Self {
-        let prefix = SmolStr::new(prefix);
-        let parts: Box<[KeyPart]> = parts.into_iter().collect();
-        let hash = hash_without_namespace(&prefix, version, &parts);
+        Self::of_text(&text::write(prefix.as_ref(), version, parts))
+    }
+
+    fn of_text(text: &str) -> Self {
         Self {
-            shared: Arc::new(Shared {
-                namespace: Namespace::NONE,
-                prefix,
-                version,
-                parts,
-                hash,
-                text: OnceLock::new(),
-            }),
+            hash: SEED.hash_one(text),
+            text: text.into(),
         }
     }
 
@@ -88,30 +74,7 @@ impl CacheKey {
         if namespace.is_none() {
             return self.clone();
         }
-        let Shared {
-            namespace: inner,
-            prefix,
-            version,
-            parts,
-            hash,
-            text: _,
-        } = &*self.shared;
-        let without = if inner.is_none() {
-            *hash
-        } else {
-            hash_without_namespace(prefix, *version, parts)
-        };
-        let namespace = namespace.around(inner);
-        Self {
-            shared: Arc::new(Shared {
-                hash: SEED.hash_one((namespace.as_text(), without)),
-                namespace,
-                prefix: prefix.clone(),
-                version: *version,
-                parts: parts.clone(),
-                text: OnceLock::new(),
-            }),
-        }
+        Self::of_text(&[namespace.as_text(), &self.text].concat())
     }
 
     /// A key with one part, an empty prefix and version 0.
@@ -132,75 +95,59 @@ impl CacheKey {
     ///
     /// [`KeyParseError`] for a text that [`as_text`](Self::as_text) never returns.
     pub fn parse(text: &str) -> Result<Self, KeyParseError> {
-        let Parsed {
-            namespace,
-            prefix,
-            version,
-            parts,
-        } = text::parse(text)?;
-        let key = Self::new(prefix, version, parts).in_namespace(&namespace);
+        let parsed = text::parse(text)?;
+        let key = Self::new(parsed.prefix, parsed.version, parsed.parts);
+        let key = key.in_namespace(&parsed.namespace);
         // One comparison rejects every other spelling: needless or lower-case escapes, `v01`, `v+1`.
-        if key.as_text() == text && namespace.is_canonical()? {
+        if key.as_text() == text && parsed.namespace.is_canonical()? {
             Ok(key)
         } else {
             Err(KeyParseError::NotCanonical)
         }
     }
 
-    /// The namespace that it is in.
+    /// The namespace that it is in. It is read from the text form, as are prefix, version and parts.
     #[must_use]
-    pub fn namespace(&self) -> &Namespace {
-        &self.shared.namespace
+    pub fn namespace(&self) -> Namespace {
+        self.parsed().namespace
     }
 
     /// The prefix.
     #[must_use]
-    pub fn prefix(&self) -> &str {
-        &self.shared.prefix
+    pub fn prefix(&self) -> String {
+        self.parsed().prefix
     }
 
     /// The version.
     #[must_use]
     pub fn version(&self) -> u32 {
-        self.shared.version
+        self.parsed().version
     }
 
     /// The parts, in order.
     #[must_use]
-    pub fn parts(&self) -> &[KeyPart] {
-        &self.shared.parts
+    pub fn parts(&self) -> Vec<KeyPart> {
+        self.parsed().parts
     }
 
-    /// The text form. Computed on the first call and shared by all clones.
+    fn parsed(&self) -> Parsed {
+        // What it was written by can be read.
+        text::parse(&self.text).unwrap_or_default()
+    }
+
+    /// The text form, which all clones share.
+    #[inline]
     #[must_use]
     pub fn as_text(&self) -> &str {
-        let Shared {
-            namespace,
-            prefix,
-            version,
-            parts,
-            hash: _,
-            text,
-        } = &*self.shared;
-        text.get_or_init(|| text::write(namespace, prefix, *version, parts))
+        &self.text
     }
 
-    /// An estimate of the memory this key takes, in bytes, its text form included.
+    /// The memory that this key takes, in bytes.
     #[must_use]
     pub fn weight(&self) -> usize {
-        let parts: usize = self.parts().iter().map(part_weight).sum();
-        // The text form repeats what the parts hold, and one separator each.
-        let namespace = self.namespace().as_text().len();
-        size_of::<Shared>() + 2 * (namespace + self.prefix().len() + parts)
+        const COUNTS: usize = 2 * size_of::<usize>();
+        size_of::<Self>() + COUNTS + self.text.len()
     }
-}
-
-fn hash_without_namespace(prefix: &SmolStr, version: u32, parts: &[KeyPart]) -> u64 {
-    SEED.hash_one((prefix, version, parts))
-}
-
-fn part_weight(part: &KeyPart) -> usize {
-    size_of::<KeyPart>() + part.name().len() + part.value().map_or(0, str::len)
 }
 
 /// [`CacheKey::parse`].
@@ -215,13 +162,7 @@ impl FromStr for CacheKey {
 impl PartialEq for CacheKey {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
-        let (this, other) = (&*self.shared, &*other.shared);
-        std::ptr::eq(this, other)
-            || (this.hash == other.hash
-                && this.version == other.version
-                && this.namespace == other.namespace
-                && this.prefix == other.prefix
-                && this.parts == other.parts)
+        self.hash == other.hash && (Arc::ptr_eq(&self.text, &other.text) || self.text == other.text)
     }
 }
 
@@ -230,7 +171,7 @@ impl Eq for CacheKey {}
 impl Hash for CacheKey {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.shared.hash);
+        state.write_u64(self.hash);
     }
 }
 
@@ -258,7 +199,7 @@ mod tests {
         assert_eq!(one, one.clone());
         let hash = |key: &CacheKey| RandomState::hash_one(&SEED, key);
         assert_eq!(hash(&one), hash(&two));
-        assert_eq!(CacheKeyHash.hash_one(&one), one.shared.hash);
+        assert_eq!(CacheKeyHash.hash_one(&one), one.hash);
         assert_ne!(CacheKeyHash.hash_one("one"), CacheKeyHash.hash_one("two"));
         assert_eq!(format!("{two:?}"), "CacheKey(\"users:v1:id=42\")");
     }
@@ -284,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_form_is_computed_once_for_all_clones() {
+    fn all_clones_share_the_text_form() {
         let key = CacheKey::from_pair("id", "42");
         let clone = key.clone();
         assert!(std::ptr::eq(key.as_text(), clone.as_text()));
@@ -293,7 +234,7 @@ mod tests {
     #[test]
     fn weight_grows_with_what_the_key_holds() {
         let long = "x".repeat(3_000);
-        assert!(CacheKey::from_pair("id", long).weight() > 6_000);
-        assert!(CacheKey::from_pair("id", "42").weight() < 400);
+        assert!(CacheKey::from_pair("id", long).weight() > 3_000);
+        assert!(CacheKey::from_pair("id", "42").weight() < 80);
     }
 }

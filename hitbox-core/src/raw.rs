@@ -2,7 +2,7 @@ use std::{any::Any, fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{CompressorId, Encoded, Encoding, ObjectType, TypeOf};
+use crate::{Encoded, Encoding, ObjectType, TypeOf};
 
 /// A value on its way between typed access and a store: an object, or bytes, or for a moment both.
 ///
@@ -173,26 +173,6 @@ impl Raw {
             Form::Encoded(shared) => shared.object.as_ref(),
         }
     }
-
-    /// An estimate of the memory this takes in process, in bytes: the payload, the decoded object
-    /// that typed access will keep beside it, and the bookkeeping.
-    #[must_use]
-    pub fn weight(&self) -> usize {
-        let Some(encoded) = self.encoded() else {
-            return size_of::<Shared>();
-        };
-        let payload = encoded.payload().len();
-        // An object is about as large as its encoding; a compressed payload says less about it,
-        // and text-like data that is worth compressing shrinks to about a quarter.
-        let object = if encoded.encoding().compressor == CompressorId::NONE {
-            payload
-        } else {
-            payload.saturating_mul(4)
-        };
-        payload
-            .saturating_add(object)
-            .saturating_add(size_of::<Shared>())
-    }
 }
 
 impl Form {
@@ -320,17 +300,6 @@ mod tests {
             "{shown}"
         );
         assert!(shown.contains("len: 6"), "{shown}");
-    }
-
-    #[test]
-    fn weight_counts_payload_object_and_bookkeeping() {
-        let plain = Raw::from(vec![0; 1_000]);
-        assert!(plain.weight() >= 2_000);
-        let encoding = Encoding {
-            compressor: CompressorId::GZIP,
-            ..Encoding::OPAQUE
-        };
-        assert!(Raw::new(Bytes::from(vec![0; 1_000]), encoding).weight() >= 5_000);
     }
 
     #[test]

@@ -34,9 +34,9 @@
 //! one that goes. There is no other policy to choose: with LRU, moka 0.12.16 was seen to lose its capacity bit by
 //! bit while several threads write, until it holds nothing.
 //!
-//! There is no compressor to choose. What is served is the decoded object; its encoded form lies
-//! beside it for the layers behind this one, and compressing it would save little and cost every
-//! write. Neither is there a key format: keys are kept as they are.
+//! What is kept is the object that was set, or that a read of another layer has decoded, without its bytes. So nothing
+//! is encoded, and types can be cached that no format can store. Bytes are made of an object where another layer wants
+//! them. Neither compressor nor key format are there to choose: keys are kept as they are.
 
 mod backlog;
 mod store;

@@ -51,7 +51,7 @@ impl Store for QuickCache {
 
     /// The slot of the entry, its share of the hash table and of the keys that are remembered though they were evicted,
     /// reference counts, the decoded object's own frame.
-    const ENTRY_OVERHEAD: usize = 300;
+    const ENTRY_OVERHEAD: usize = 175;
 
     fn open(capacity: Capacity, largest: u64, evictions: Option<Arc<Evictions>>) -> Self {
         let options = shards::options(capacity, largest);

@@ -63,8 +63,8 @@ pub fn run(bytes: &[u8]) -> Observed {
 /// Through its parts, and through its text.
 fn assert_comes_back(key: &CacheKey) {
     // A clone would share the text.
-    let same = CacheKey::new(key.prefix(), key.version(), key.parts().iter().cloned())
-        .in_namespace(key.namespace());
+    let same =
+        CacheKey::new(key.prefix(), key.version(), key.parts()).in_namespace(&key.namespace());
     assert_eq!(same, *key);
     assert_eq!(same.as_text(), key.as_text());
     assert_eq!(CacheKey::parse(key.as_text()).as_ref(), Ok(key));

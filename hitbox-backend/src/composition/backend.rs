@@ -13,10 +13,12 @@ use super::{
     read::Settled,
 };
 use crate::{
-    Attempt, Backend, BackendResult, CacheKeyFormat, Capabilities, DeleteStatus, ReadAttempt,
-    ReadOutcome, Rejection, WriteAttempt,
+    Attempt, Backend, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities, DeleteStatus,
+    ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
+    backend::BegunWrite,
     compression::{Compressor, NoCompression},
     format::Format,
+    object::{with_bytes, with_bytes_each},
     trace_rejection,
 };
 
@@ -27,6 +29,44 @@ impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W> {
 
     pub(super) fn second(&self) -> Second<L1, L2> {
         Second(self.layers.clone())
+    }
+}
+
+/// Objects that somebody else than typed access writes are encoded before a layer is touched.
+impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W>
+where
+    L1: Backend + 'static,
+    L2: Backend + 'static,
+    O: Offload<'static>,
+    R: CompositionReadPolicy,
+    W: CompositionWritePolicy,
+{
+    fn begin_write<'a>(
+        &'a self,
+        origin: Origin,
+        key: &'a CacheKey,
+        value: CacheValue<Raw>,
+    ) -> BegunWrite<'a> {
+        match with_bytes(self, value) {
+            Ok(value) => self.begin_single_write(origin, key, value),
+            Err(error) if error.kind() == BackendErrorKind::TooLarge => {
+                Attempt::Pending(Box::pin(async move {
+                    self.remove_one(key).await?;
+                    Err(error)
+                }))
+            }
+            Err(error) => Attempt::Ready(Err(error)),
+        }
+    }
+
+    async fn write_all(
+        &self,
+        origin: Origin,
+        entries: Vec<(CacheKey, CacheValue<Raw>)>,
+    ) -> Vec<BackendResult<()>> {
+        let (entries, refused) = with_bytes_each(self, entries);
+        let outcomes = self.write_entries(origin, entries).await;
+        refused.settle(self, outcomes).await
     }
 }
 
@@ -48,13 +88,11 @@ where
     }
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        self.begin_single_write(Origin::Load, key, value)
-            .finish()
-            .await
+        self.begin_write(Origin::Load, key, value).finish().await
     }
 
     fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
-        self.begin_single_write(Origin::Load, key, value).into()
+        self.begin_write(Origin::Load, key, value).into()
     }
 
     /// Not begun: a value that is too large for one of the layers has to be removed from the other,
@@ -68,7 +106,7 @@ where
     }
 
     async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        self.begin_single_write(Origin::OtherLayer, key, value)
+        self.begin_write(Origin::OtherLayer, key, value)
             .finish()
             .await
     }
@@ -115,14 +153,14 @@ where
         &self,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
-        self.write_entries(Origin::Load, entries).await
+        self.write_all(Origin::Load, entries).await
     }
 
     async fn refill_many(
         &self,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
-        self.write_entries(Origin::OtherLayer, entries).await
+        self.write_all(Origin::OtherLayer, entries).await
     }
 
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {

@@ -4,7 +4,12 @@ use std::{future::Future, sync::Arc};
 
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Namespace, Raw, Wants};
 
-use super::{CompositionLayer, fences::Fences, member::Member, policy::Rules};
+use super::{
+    CompositionLayer,
+    fences::Fences,
+    member::{Member, Provided},
+    policy::Rules,
+};
 use crate::{Backend, BackendResult, DeleteStatus, ReadOutcome};
 
 pub(super) struct Layers<L1, L2> {
@@ -35,7 +40,7 @@ impl<L1: Backend, L2: Backend> Layers<L1, L2> {
         key: &CacheKey,
         value: &mut CacheValue<Raw>,
         wants: Wants,
-    ) -> bool {
+    ) -> Provided {
         match layer {
             CompositionLayer::L1 => self.l1.provide(key, value, wants),
             CompositionLayer::L2 => self.l2.provide(key, value, wants),

@@ -13,7 +13,7 @@ use crate::{
     WriteAttempt,
     backend::{read_through, write_through},
     log::{Health, Name},
-    object::decode_as,
+    object::{decode_as, with_bytes, with_bytes_each},
 };
 
 /// The backend of a layer. All operations of the composition go through here, and what comes of them is
@@ -23,6 +23,16 @@ pub(super) struct Member<B> {
     /// What the backend is to be handed keys in, so that it keeps them apart from those of others.
     namespace: Namespace,
     health: Health,
+}
+
+/// What a reader can do with a value of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Provided {
+    Usable,
+    /// It is an object of another type, without bytes.
+    OfAnotherType,
+    /// Its bytes are none of the wanted type.
+    Rejected,
 }
 
 impl<B: Backend> Member<B> {
@@ -115,31 +125,34 @@ impl<B: Backend> Member<B> {
         outcome
     }
 
-    /// Puts the object that the reader wants into a value that the backend has answered with. Whether it has
-    /// one now; if not, the backend is told that the reader cannot use what it has.
+    /// Puts the object that the reader wants into a value that the backend has answered with. If the reader
+    /// cannot use its bytes, the backend is told.
     #[inline]
     pub(super) fn provide(
         &self,
         key: &CacheKey,
         value: &mut CacheValue<Raw>,
         wants: Wants,
-    ) -> bool {
+    ) -> Provided {
         match wants.object {
             Some(wanted) if !value.data().holds(wanted) => self.decode(key, value, wanted),
-            Some(_) | None => true,
+            Some(_) | None => Provided::Usable,
         }
     }
 
     #[inline(never)]
-    fn decode(&self, key: &CacheKey, value: &mut CacheValue<Raw>, wanted: &ObjectType) -> bool {
+    fn decode(&self, key: &CacheKey, value: &mut CacheValue<Raw>, wanted: &ObjectType) -> Provided {
+        if value.data().encoded().is_none() {
+            return Provided::OfAnotherType;
+        }
         match decode_as(wanted, &self.backend, value.data()) {
             Ok(decoded) => {
                 *value = value.clone().map(|_| decoded);
-                true
+                Provided::Usable
             }
             Err(rejection) => {
                 self.backend.reject(&self.own(key), rejection);
-                false
+                Provided::Rejected
             }
         }
     }
@@ -189,7 +202,11 @@ impl<B: Backend> Member<B> {
             return Attempt::WouldBlock(value);
         }
         let note = |outcome: &_| self.health.note_refill(key, outcome);
-        noted(self.backend.try_refill(key, value), note)
+        let refilling = match with_bytes(&self.backend, value) {
+            Ok(value) => self.backend.try_refill(key, value),
+            Err(refusal) => Attempt::Ready(Err(refusal)),
+        };
+        noted(refilling, note)
     }
 
     /// Writes without waiting as far as that goes.
@@ -202,14 +219,24 @@ impl<B: Backend> Member<B> {
 
     /// Refills without waiting as far as that goes.
     pub(super) async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        let outcome = self.refill_without_note(key, value).await;
+        self.health.note_refill(key, &outcome);
+        outcome
+    }
+
+    async fn refill_without_note(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+    ) -> BackendResult<()> {
+        // Here, so that a layer that tries again does not encode again.
+        let value = with_bytes(&self.backend, value)?;
         let own = self.own(key);
-        let outcome = match self.backend.try_refill(&own, value) {
+        match self.backend.try_refill(&own, value) {
             Attempt::Ready(outcome) => outcome,
             Attempt::Pending(rest) => rest.await,
             Attempt::WouldBlock(value) => self.backend.refill(&own, value).await,
-        };
-        self.health.note_refill(key, &outcome);
-        outcome
+        }
     }
 
     pub(super) async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
@@ -248,7 +275,9 @@ impl<B: Backend> Member<B> {
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
         let keys = keys_of(&entries);
-        let outcomes = self.backend.refill_many(self.own_entries(entries)).await;
+        let (entries, refused) = with_bytes_each(&self.backend, self.own_entries(entries));
+        let outcomes = self.backend.refill_many(entries).await;
+        let outcomes = refused.settle(&self.backend, outcomes).await;
         for (key, outcome) in keys.iter().zip(&outcomes) {
             self.health.note_refill(key, outcome);
         }

@@ -29,6 +29,8 @@ pub(super) enum Seen {
     Value(CacheValue<Raw>),
     /// A stale value, which the reader did not want.
     LastResort(CacheValue<Raw>),
+    /// An object of another type than the reader wants.
+    OfAnotherType(CacheValue<Raw>),
     /// A value that the reader could not use.
     Rejected,
     Failure,
@@ -50,12 +52,12 @@ pub(super) type Lacking = (CompositionLayer, CacheValue<Raw>);
 /// The layer that lacks the newest value that was seen, if both were seen.
 pub(super) fn lacking(seen: &[Option<Seen>; 2]) -> Option<Lacking> {
     use CompositionLayer::{L1, L2};
-    use Seen::{Failure, LastResort, Nothing, Rejected, Value};
+    use Seen::{Failure, LastResort, Nothing, OfAnotherType, Rejected, Value};
     let [Some(in_l1), Some(in_l2)] = seen else {
         return None;
     };
     match (in_l1, in_l2) {
-        (Nothing | Rejected, Value(value)) => Some((L1, value.clone())),
+        (Nothing | OfAnotherType(_) | Rejected, Value(value)) => Some((L1, value.clone())),
         (Value(value), Nothing) => Some((L2, value.clone())),
         (Value(one), Value(two)) => match one.created().cmp(&two.created()) {
             Ordering::Less => Some((L1, two.clone())),
@@ -67,10 +69,10 @@ pub(super) fn lacking(seen: &[Option<Seen>; 2]) -> Option<Lacking> {
         // The reader's last resort is copied nowhere.
         (LastResort(_), _) | (_, LastResort(_)) => None,
         // Whoever shares L2 may be able to use what this reader cannot.
-        (Value(_), Rejected) => None,
+        (Value(_), OfAnotherType(_) | Rejected) => None,
         // A layer that failed says nothing about what it holds.
         (Failure, _) | (_, Failure) => None,
-        (Nothing | Rejected, Nothing | Rejected) => None,
+        (Nothing | OfAnotherType(_) | Rejected, Nothing | OfAnotherType(_) | Rejected) => None,
     }
 }
 

@@ -8,14 +8,15 @@ use async_trait::async_trait;
 use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, Raw, clock::Moment};
 
 use crate::{
-    Attempt, Backend, BackendResult, DeleteStatus, ReadAttempt, ReadOutcome, WriteAttempt,
-    note_outcome_at,
+    Attempt, Backend, BackendResult, Capabilities, DeleteStatus, ReadAttempt, ReadOutcome,
+    WriteAttempt, note_outcome_at,
 };
 
-/// A map behind a lock: the least that is a [`Backend`]. For tests; it never evicts.
+/// A map behind a lock: the least that is a [`Backend`]. For tests; it keeps objects as they are, and never evicts.
 pub struct MemoryBackend {
     entries: Mutex<HashMap<CacheKey, CacheValue<Raw>>>,
     label: BackendLabel,
+    capabilities: Capabilities,
 }
 
 impl MemoryBackend {
@@ -25,6 +26,10 @@ impl MemoryBackend {
         Self {
             entries: Mutex::default(),
             label: BackendLabel::new_static("memory"),
+            capabilities: Capabilities {
+                keeps_bytes: false,
+                ..Capabilities::default()
+            },
         }
     }
 
@@ -35,12 +40,24 @@ impl MemoryBackend {
         self
     }
 
+    /// The same backend as one that [keeps bytes](Capabilities::keeps_bytes), and the objects beside them.
+    #[must_use]
+    pub fn keeping_bytes(mut self) -> Self {
+        self.capabilities.keeps_bytes = true;
+        self
+    }
+
     fn find(&self, key: &CacheKey, moment: &Moment) -> Option<CacheValue<Raw>> {
         let found = self.entries().get(key).cloned();
         found.filter(|value| !value.is_expired_at(moment))
     }
 
     fn store(&self, key: &CacheKey, value: CacheValue<Raw>) {
+        let value = if self.capabilities.keeps_bytes {
+            value
+        } else {
+            value.map(Raw::without_bytes)
+        };
         self.entries().insert(key.clone(), value);
     }
 
@@ -90,6 +107,10 @@ impl Backend for MemoryBackend {
 
     fn label(&self) -> BackendLabel {
         self.label.clone()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities.clone()
     }
 }
 

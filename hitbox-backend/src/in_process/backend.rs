@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Attempt, Backend, BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities,
     DeleteStatus, Format, Operation, ReadAttempt, ReadOutcome, Rejection, Rejections,
-    StoreSettings, WriteAttempt, note_outcome_at,
+    StoreSettings, WriteAttempt, note_outcome_at, weight,
 };
 
 /// So many keys of a bulk read go by one reading of the clock: some microseconds' work. More may take
@@ -34,7 +34,7 @@ const ASKED_EVERY: usize = 64;
 ///
 /// # Errors
 ///
-/// Only writes fail, and only with [`TooLarge`](BackendErrorKind::TooLarge): for a payload over
+/// Only writes fail, and only with [`TooLarge`](BackendErrorKind::TooLarge): for an object or a payload over
 /// [`largest_value`](super::InProcessBuilder::largest_value), and for an entry that is heavier than
 /// [`max_bytes`](super::InProcessBuilder::max_bytes) allow, or than 4 GiB. The key is then absent.
 pub struct InProcess<S: Store> {
@@ -100,6 +100,7 @@ impl<S: Store> Shared<S> {
     }
 
     fn keep(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        let value = value.map(Raw::without_bytes);
         let weight = match self.weigh(key, &value) {
             Ok(weight) => weight,
             Err(error) => {
@@ -124,13 +125,16 @@ impl<S: Store> Shared<S> {
 
     /// What the entry counts as, if it is let in.
     fn weigh(&self, key: &CacheKey, value: &CacheValue<Raw>) -> BackendResult<u32> {
-        let encoded = value.data().encoded();
-        let length = encoded.map_or(0, |encoded| encoded.payload().len());
-        let largest = self.settings.largest_value;
-        if let Some(largest) = largest.filter(|largest| length > *largest) {
-            return Err(self.too_large(format!(
-                "the payload has {length} bytes, and largest_value is {largest}"
-            )));
+        if let Some(largest) = self.settings.largest_value {
+            let length = match value.data().encoded() {
+                Some(encoded) => encoded.payload().len(),
+                None => weight(value.data()),
+            };
+            if length > largest {
+                return Err(self.too_large(format!(
+                    "the value has {length} bytes, and largest_value is {largest}"
+                )));
+            }
         }
         let weight = entry::weight::<S>(self.capacity, key, value, &self.weighers);
         if let Some(heaviest) = self.heaviest_entry.filter(|most| weight > *most) {
@@ -313,6 +317,7 @@ impl<S: Store> Backend for InProcess<S> {
         Capabilities {
             largest_value: self.shared.settings.largest_value,
             largest_decoded: self.shared.settings.largest_decoded,
+            keeps_bytes: false,
             ..Capabilities::default()
         }
     }

@@ -73,9 +73,8 @@ impl<S: Store> InProcessBuilder<S, CapacityUnset> {
 
     /// Keeps as many entries as fit into this many bytes of memory.
     ///
-    /// An entry weighs what it takes: its key (with its text form), the payload, the decoded object
-    /// beside it (estimated by the payload's length, or four times that if it is compressed), and
-    /// the bookkeeping of the store ([`Store::ENTRY_OVERHEAD`]). With a [`weigher`](Self::weigher) for the type of the
+    /// An entry weighs what it takes: its key, the object by what serde shows of it (see
+    /// [`weight_of`](super::weight_of)) or the payload, and the bookkeeping of the store ([`Store::ENTRY_OVERHEAD`]). With a [`weigher`](Self::weigher) for the type of the
     /// object, what that says stands in place of payload and object.
     #[must_use]
     pub fn max_bytes(self, max_bytes: u64) -> InProcessBuilder<S, Capacity> {
@@ -175,7 +174,8 @@ impl<S: Store, C> InProcessBuilder<S, C> {
         self
     }
 
-    /// Refuses payloads of more than this many bytes. Default: what the capacity allows.
+    /// Refuses objects that [weigh](crate::weight) more than this many bytes, and payloads that are longer. Default:
+    /// what the capacity allows.
     #[must_use]
     pub const fn largest_value(mut self, bytes: usize) -> Self {
         self.settings.largest_value = Some(bytes);

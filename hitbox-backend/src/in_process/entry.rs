@@ -38,7 +38,7 @@ fn in_bytes<S: Store>(key: &CacheKey, value: &CacheValue<Raw>, weighers: &[Weigh
         .find_map(|weigher| weigher(key, value.data()));
     let weight = key
         .weight()
-        .saturating_add(own.unwrap_or_else(|| value.data().weight()))
+        .saturating_add(own.unwrap_or_else(|| crate::weight(value.data())))
         .saturating_add(S::ENTRY_OVERHEAD);
     u64::try_from(weight).unwrap_or(u64::MAX)
 }
@@ -47,7 +47,6 @@ fn in_bytes<S: Store>(key: &CacheKey, value: &CacheValue<Raw>, weighers: &[Weigh
 pub(super) fn least_weight<S: Store>(payload: usize) -> u64 {
     let empty_key = CacheKey::new("", 0, []);
     let empty_value = CacheValue::loaded(Raw::from(Vec::new()), Stamp::now());
-    // Twice: the payload, and the decoded object beside it.
-    let payload = u64::try_from(payload).unwrap_or(u64::MAX).saturating_mul(2);
+    let payload = u64::try_from(payload).unwrap_or(u64::MAX);
     in_bytes::<S>(&empty_key, &empty_value, &[]).saturating_add(payload)
 }

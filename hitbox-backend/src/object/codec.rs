@@ -8,6 +8,7 @@ use super::decode::decode;
 use crate::{
     Backend, Cacheable, Rejection,
     format::{self, Format, FormatError},
+    in_process::weight_of,
 };
 
 /// Turns objects of one type into bytes and back.
@@ -18,6 +19,8 @@ pub(super) struct ObjectCodec {
     pub(super) decode: fn(&dyn Backend, &Raw) -> Result<Raw, Rejection>,
     /// The bytes of the object, for readers that decode to no more than so much memory.
     pub(super) encode: fn(&Raw, &dyn Format, usize) -> Result<Encoded, FormatError>,
+    /// What the object takes of memory, in bytes.
+    pub(super) weight: fn(&Raw) -> usize,
 }
 
 struct Of<T>(PhantomData<T>);
@@ -34,6 +37,7 @@ impl<T: Cacheable> Of<T> {
             let (payload, encoding) = format::encode(format, &*object, memory)?;
             Ok(Encoded::new(payload, encoding))
         },
+        weight: |raw| raw.object_of::<T>().map_or(0, |object| weight_of(&*object)),
     };
     const TYPE: &'static TypeOf<T> = &TypeOf::with_codec(Self::CODEC);
 }

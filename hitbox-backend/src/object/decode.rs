@@ -1,8 +1,8 @@
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use hitbox_core::{CompressorId, ObjectType, Raw};
 
-use super::codec::ObjectCodec;
+use super::{codec::ObjectCodec, encode::encode};
 use crate::{Backend, Cacheable, Rejection, compression::CompressionError, format};
 
 /// What `backend` has answered, with an object of the wanted type. The formats, compressors and limits are those
@@ -32,11 +32,16 @@ pub(crate) fn object_of<T: Cacheable>(
 
 #[inline(never)]
 pub(super) fn decode<T: Cacheable>(backend: &dyn Backend, raw: &Raw) -> Result<T, Rejection> {
-    let Some(encoded) = raw.encoded() else {
-        return Err(Rejection::Type);
+    let limit = backend.capabilities().largest_decoded;
+    let encoded = match raw.encoded() {
+        Some(encoded) => Cow::Borrowed(encoded),
+        // An object of another type, in place of which nobody has found bytes.
+        None => {
+            let encoded = encode(raw, backend.value_format(), limit, || backend.label());
+            Cow::Owned(encoded.map_err(|_no_bytes| Rejection::Type)?)
+        }
     };
     let (payload, encoding) = (encoded.payload(), encoded.encoding());
-    let limit = backend.capabilities().largest_decoded;
     let format = backend
         .find_format(encoding.format)
         .ok_or(Rejection::Format)?;

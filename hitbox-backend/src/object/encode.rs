@@ -43,7 +43,7 @@ pub fn encoded(
     Ok(value.clone().map(|_| encoded))
 }
 
-/// The value with bytes, which `backend` makes of its object if it has none.
+/// The value as `backend` is to be given it: with bytes, if it keeps any.
 pub(crate) fn with_bytes(
     backend: &dyn Backend,
     value: CacheValue<Raw>,
@@ -51,13 +51,16 @@ pub(crate) fn with_bytes(
     if value.data().encoded().is_some() {
         return Ok(value);
     }
-    let limit = backend.capabilities().largest_decoded;
-    let format = backend.value_format();
+    let capabilities = backend.capabilities();
+    if !capabilities.keeps_bytes {
+        return Ok(value);
+    }
+    let (format, limit) = (backend.value_format(), capabilities.largest_decoded);
     let encoded = encode(value.data(), format, limit, || backend.label())?;
     Ok(value.map(|raw| raw.with_bytes(encoded)))
 }
 
-fn encode(
+pub(super) fn encode(
     raw: &Raw,
     format: &dyn Format,
     limit: usize,

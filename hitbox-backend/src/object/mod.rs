@@ -3,8 +3,12 @@
 mod codec;
 mod decode;
 mod encode;
+mod refused;
+mod weight;
 
 pub(crate) use codec::type_of;
 pub(crate) use decode::{decode_as, object_of};
 pub use encode::encoded;
 pub(crate) use encode::with_bytes;
+pub(crate) use refused::with_bytes_each;
+pub use weight::weight;

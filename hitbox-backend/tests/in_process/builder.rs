@@ -103,6 +103,7 @@ fn settings_show() {
     assert_eq!(cache.value_format().id(), FormatId::BINCODE);
     let mut expected = Capabilities::default();
     expected.largest_value = Some(7);
+    expected.keeps_bytes = false;
     assert_eq!(cache.capabilities(), expected);
     assert!(!expected.persistent && !expected.shared);
     assert_eq!(expected.expiry_granularity, Duration::from_millis(1));

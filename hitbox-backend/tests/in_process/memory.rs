@@ -6,8 +6,9 @@ use chrono::{TimeDelta, Utc};
 use hitbox_backend::{
     Backend, CacheBackend,
     in_process::{Capacity, InProcessBuilder},
+    weight,
 };
-use hitbox_core::{CacheKey, CacheValue, Raw, Stamp, TypeOf};
+use hitbox_core::{CacheKey, CacheValue, Stamp};
 use stats_alloc::Region;
 
 use crate::{ALLOCATOR, OVERHEAD, Tested, TestedStore, one_at_a_time};
@@ -19,7 +20,8 @@ fn memory_follows_the_weights() {
     let _alone = one_at_a_time();
     overhead_of_an_entry();
     for (max_bytes, payload) in [
-        (4 * MIB, 0),
+        // Between two sizes at which a table of entries doubles.
+        (5 * MIB, 0),
         (4 * MIB, 100),
         (16 * MIB, 1_000),
         // 64 of these are three times the capacity: what moka alone would let pile up.
@@ -40,8 +42,9 @@ fn overhead_of_an_entry() {
     let mut weights = 0;
     for index in 0..ENTRIES {
         let (key, value) = entry(index, 100);
-        weights += key.weight() + value.data().weight();
         write(&cache, &key, value);
+        let kept = now(cache.read(&key)).unwrap().unwrap();
+        weights += key.weight() + weight(kept.data());
     }
     cache.run_pending_tasks();
     let per_entry = |bytes: usize| bytes.saturating_sub(weights) / ENTRIES;
@@ -60,11 +63,11 @@ fn filled_beyond_its_capacity(max_bytes: usize, payload: usize) {
     let cache = built(
         Tested::builder()
             .max_bytes(max_bytes as u64)
-            .largest_value(payload.max(1))
+            .largest_value(payload + 100)
             .count_evictions(),
     );
     let mut peak = 0;
-    for index in 0..3 * max_bytes / (2 * payload + 700) {
+    for index in 0..3 * max_bytes / (payload + 300) {
         let (key, value) = entry(index, payload);
         write(&cache, &key, value);
         peak = peak.max(live_bytes(&region));
@@ -121,17 +124,15 @@ fn a_hit_allocates_only_its_future() {
     );
 }
 
-/// An entry that takes all that its weight allows for: the text form, the decoded object, a timer.
-fn entry(index: usize, payload: usize) -> (CacheKey, CacheValue<Raw>) {
+/// An entry that takes all that its weight allows for: the object, a timer.
+fn entry(index: usize, payload: usize) -> (CacheKey, CacheValue<Arc<Vec<u8>>>) {
     let key = CacheKey::from_pair("id", format!("{index:020}"));
     assert!(!key.as_text().is_empty());
     let object = Arc::new(vec![1_u8; payload]);
-    static TYPE: TypeOf<Vec<u8>> = TypeOf::with_codec(&());
-    let raw = Raw::from(vec![1; payload]).with_object(object, &TYPE);
     let expire = Utc::now() + TimeDelta::hours(1);
     (
         key,
-        CacheValue::loaded(raw, Stamp::now()).expires_at(expire),
+        CacheValue::loaded(object, Stamp::now()).expires_at(expire),
     )
 }
 
@@ -139,8 +140,8 @@ fn built(builder: InProcessBuilder<TestedStore, Capacity>) -> Tested {
     builder.build().unwrap()
 }
 
-fn write(cache: &Tested, key: &CacheKey, value: CacheValue<Raw>) {
-    now(cache.write(key, value)).unwrap();
+fn write(cache: &Tested, key: &CacheKey, value: CacheValue<Arc<Vec<u8>>>) {
+    now(cache.set(key, value)).unwrap();
 }
 
 /// No operation of the backend waits, so none needs a runtime.

@@ -11,6 +11,7 @@ mod conformance;
 mod format;
 mod forwarding;
 mod glob_import;
+mod objects;
 mod offload;
 mod stored_form;
 mod wrapper;

@@ -67,17 +67,6 @@ impl Namespace {
         self.text.as_deref().unwrap_or_default()
     }
 
-    /// `inner` within this one.
-    pub(super) fn around(&self, inner: &Self) -> Self {
-        match (&self.text, &inner.text) {
-            (None, _) => inner.clone(),
-            (_, None) => self.clone(),
-            (Some(outer), Some(inner)) => Self {
-                text: Some([&**outer, &**inner].concat().into()),
-            },
-        }
-    }
-
     /// The namespace at the beginning of a key's text, and the rest. It is to be looked at whether the text is
     /// canonical.
     pub(super) fn split(text: &str) -> (Self, &str) {

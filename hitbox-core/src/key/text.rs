@@ -12,6 +12,7 @@ use super::{
 };
 
 /// What a key is made of.
+#[derive(Default)]
 pub(super) struct Parsed {
     pub(super) namespace: Namespace,
     pub(super) prefix: String,
@@ -20,17 +21,15 @@ pub(super) struct Parsed {
 }
 
 pub(super) fn write(
-    namespace: &Namespace,
     prefix: &str,
     version: u32,
-    parts: &[KeyPart],
-) -> Box<str> {
+    parts: impl IntoIterator<Item = KeyPart>,
+) -> String {
     let mut text = String::with_capacity(64);
-    text.push_str(namespace.as_text());
     escape_into(&mut text, prefix);
     // Writing to a String cannot fail.
     let _ = write!(text, ":v{version}");
-    for (index, part) in parts.iter().enumerate() {
+    for (index, part) in parts.into_iter().enumerate() {
         text.push(if index == 0 { ':' } else { '&' });
         escape_into(&mut text, part.name());
         if let Some(value) = part.value() {
@@ -38,7 +37,7 @@ pub(super) fn write(
             escape_into(&mut text, value);
         }
     }
-    text.into_boxed_str()
+    text
 }
 
 /// Whether the text is canonical is to be looked at.

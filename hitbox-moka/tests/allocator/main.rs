@@ -17,7 +17,7 @@ use hitbox_moka::{Moka as TestedStore, MokaBackend as Tested};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 /// What is asked for an entry beside what its key and its value say they weigh, in bytes.
-const OVERHEAD: RangeInclusive<usize> = 280..=380;
+const OVERHEAD: RangeInclusive<usize> = 240..=340;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

@@ -17,7 +17,7 @@ use hitbox_quick_cache::{QuickCache as TestedStore, QuickCacheBackend as Tested}
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 /// What is asked for an entry beside what its key and its value say they weigh, in bytes.
-const OVERHEAD: RangeInclusive<usize> = 100..=300;
+const OVERHEAD: RangeInclusive<usize> = 70..=180;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

@@ -9,7 +9,8 @@ use crate::{
         CompositionBackend, CompositionLayer, CompositionReadPolicy, RefillPolicy,
         background::Background,
         layers::LayerAccess,
-        read::{Ended, Hit, Noted, Settled},
+        member::Provided,
+        read::{Ended, Hit, Noted, Settled, Standing},
     },
 };
 
@@ -118,12 +119,19 @@ where
         self.provide(key, others, context.wants(), record)
     }
 
-    /// The newest value that is a last resort, if the reader can use it; else the other one.
+    /// The newest value that is a last resort, if the reader can use it; else the other one; else an object of
+    /// another type.
     fn last_resort(&self, key: &CacheKey, wants: Wants, record: &Record) -> Option<Hit<Raw>> {
-        let resorts = record.lock().last_resorts();
-        resorts
-            .into_iter()
-            .find_map(|hit| self.provide(key, hit, wants, record))
+        loop {
+            let hit = record.lock().last_resort()?;
+            if hit.standing == Standing::OfAnotherType {
+                return Some(hit);
+            }
+            let usable = self.provide(key, hit, wants, record);
+            if usable.is_some() {
+                return usable;
+            }
+        }
     }
 
     /// The hit with the object that the reader wants, if that can be had.
@@ -134,10 +142,11 @@ where
         wants: Wants,
         record: &Record,
     ) -> Option<Hit<Raw>> {
-        if self.layers.provide(hit.layer, key, &mut hit.value, wants) {
-            return Some(hit);
+        match self.layers.provide(hit.layer, key, &mut hit.value, wants) {
+            Provided::Usable => return Some(hit),
+            Provided::OfAnotherType => record.lock().set_aside(hit.layer),
+            Provided::Rejected => record.lock().reject(hit.layer),
         }
-        record.lock().reject(hit.layer);
         None
     }
 }

@@ -73,17 +73,22 @@ impl Told {
         })
     }
 
-    /// The values that are a last resort, the newest first.
-    pub(super) fn last_resorts(&self) -> Vec<Hit<Raw>> {
-        let resorts = CompositionLayer::BOTH.map(|layer| match &self.answers[layer as usize] {
+    /// The newest value that is a last resort; if there is none, the newest object of another type.
+    pub(super) fn last_resort(&self) -> Option<Hit<Raw>> {
+        let hits = CompositionLayer::BOTH.map(|layer| match &self.answers[layer as usize] {
             Some((Seen::LastResort(value), _)) => {
                 Some(self.hit(layer, value.clone(), Standing::LastResort))
             }
+            Some((Seen::OfAnotherType(value), _)) => {
+                Some(self.hit(layer, value.clone(), Standing::OfAnotherType))
+            }
             Some(_) | None => None,
         });
-        let mut resorts: Vec<_> = resorts.into_iter().flatten().collect();
-        resorts.sort_by_key(|hit| std::cmp::Reverse(hit.value.created()));
-        resorts
+        // Of equal ones the last, so L2's come first.
+        hits.into_iter().rev().flatten().max_by_key(|hit| {
+            let is_last_resort = hit.standing == Standing::LastResort;
+            (is_last_resort, hit.value.created())
+        })
     }
 
     fn hit(&self, layer: CompositionLayer, value: CacheValue<Raw>, standing: Standing) -> Hit<Raw> {
@@ -93,6 +98,15 @@ impl Told {
             value,
             context: answer.map(|(_, context)| context.clone()),
             standing,
+        }
+    }
+
+    /// What this layer has is an object of another type than the reader wants.
+    pub(super) fn set_aside(&mut self, layer: CompositionLayer) {
+        if let Some((seen, _)) = &mut self.answers[layer as usize]
+            && let Seen::Value(value) | Seen::LastResort(value) = seen
+        {
+            *seen = Seen::OfAnotherType(value.clone());
         }
     }
 
@@ -178,7 +192,7 @@ impl<A: LayerAccess, L1: Backend + 'static, L2: Backend + 'static> Watched<A, L1
         }
         match answer.standing {
             Standing::Full => (answer.outcome, context),
-            Standing::LastResort | Standing::Rejected => {
+            Standing::LastResort | Standing::OfAnotherType | Standing::Rejected => {
                 mark_miss(&mut context);
                 (Ok(None), context)
             }

@@ -5,7 +5,7 @@ use hitbox_core::{CacheKey, Offload, Raw, Wants};
 use super::{Next, ReadOp, op::Decision};
 use crate::{
     Backend, BackendError,
-    composition::{CompositionBackend, CompositionLayer, CompositionReadPolicy},
+    composition::{CompositionBackend, CompositionLayer, CompositionReadPolicy, member::Provided},
 };
 
 impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W>
@@ -17,7 +17,8 @@ where
     W: Sync,
 {
     /// Runs the policy until it waits (`None`) or has chosen a value, which then holds the object that the reader
-    /// wants. A value that the reader cannot use is a miss of its layer, and the policy is asked again.
+    /// wants. A value that the reader cannot use is a miss of its layer, and the policy is asked again. An object of
+    /// another type is one, too, unless no layer has anything else.
     #[inline]
     pub(super) fn decide(
         &self,
@@ -38,13 +39,18 @@ where
             let Some(layer) = op.chosen(decision) else {
                 return Some(decision);
             };
+            if op.is_set_aside(layer) {
+                // Nobody has another one. Who wants it as another type makes that of it.
+                return Some(Decision::Answer(layer));
+            }
             let Some(value) = op.value_mut(layer) else {
                 return Some(decision);
             };
-            if self.layers.provide(layer, key, value, wants) {
-                return Some(Decision::Answer(layer));
+            match self.layers.provide(layer, key, value, wants) {
+                Provided::Usable => return Some(Decision::Answer(layer)),
+                Provided::OfAnotherType => op.set_aside(layer),
+                Provided::Rejected => op.reject(layer),
             }
-            op.reject(layer);
         }
     }
 }

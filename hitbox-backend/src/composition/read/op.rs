@@ -21,6 +21,9 @@ pub(in crate::composition) enum Standing {
     Full,
     /// A miss, unless nothing better is found: its value is stale, and the reader wants a fresh one.
     LastResort,
+    /// A miss, unless nothing else is found, and no last resort: its value is an object of another type than the
+    /// reader wants.
+    OfAnotherType,
     /// A miss: the reader could not use its value, which is gone.
     Rejected,
 }
@@ -74,7 +77,7 @@ impl<T, E> Answer<T, E> {
     fn observed(&self) -> Observed {
         match self.standing {
             Standing::Full => Observed::from(&self.outcome),
-            Standing::LastResort | Standing::Rejected => Observed::Miss,
+            Standing::LastResort | Standing::OfAnotherType | Standing::Rejected => Observed::Miss,
         }
     }
 
@@ -241,32 +244,48 @@ impl<T, E> ReadOp<T, E> {
                 if value.is_expired_at(moment) {
                     answer.outcome = Ok(None);
                 }
-                answer.standing = Standing::of(&answer.outcome, freshness, moment);
+                if answer.standing != Standing::OfAnotherType {
+                    answer.standing = Standing::of(&answer.outcome, freshness, moment);
+                }
             }
         }
     }
 
     /// The layer whose value is the answer: the newest of those that are a last resort, if the policy has
-    /// found no hit.
+    /// found no hit; if there is none, the newest object of another type.
     #[inline]
     pub(super) fn chosen(&self, decision: Decision) -> Option<CompositionLayer> {
         match decision {
             Decision::Answer(layer) => Some(layer),
-            Decision::NoHit => self.last_resort(),
+            Decision::NoHit => self
+                .newest(Standing::LastResort)
+                .or_else(|| self.newest(Standing::OfAnotherType)),
         }
     }
 
-    fn last_resort(&self) -> Option<CompositionLayer> {
+    fn newest(&self, standing: Standing) -> Option<CompositionLayer> {
         let [l1, l2] = CompositionLayer::BOTH.map(|layer| {
             let answer = self.answer(layer)?;
             let value = answer.value().map(CacheValue::created);
-            value.filter(|_| answer.standing == Standing::LastResort)
+            value.filter(|_| answer.standing == standing)
         });
         match (l1, l2) {
             (None, None) => None,
             (in_l1, in_l2) if in_l1 >= in_l2 => Some(CompositionLayer::L1),
             (_, _) => Some(CompositionLayer::L2),
         }
+    }
+
+    /// The value of this layer is an object of another type than the reader wants.
+    pub(super) fn set_aside(&mut self, layer: CompositionLayer) {
+        if let Slot::Answered(answer) = &mut self.slots[layer as usize] {
+            answer.standing = Standing::OfAnotherType;
+        }
+    }
+
+    pub(super) fn is_set_aside(&self, layer: CompositionLayer) -> bool {
+        self.answer(layer)
+            .is_some_and(|answer| answer.standing == Standing::OfAnotherType)
     }
 
     /// The reader cannot use the value of this layer.

@@ -50,8 +50,9 @@ impl From<&Answer<Raw, BackendError>> for Seen {
     fn from(answer: &Answer<Raw, BackendError>) -> Self {
         match (answer.standing, Self::from(&answer.outcome)) {
             (Standing::LastResort, Self::Value(value)) => Self::LastResort(value),
+            (Standing::OfAnotherType, Self::Value(value)) => Self::OfAnotherType(value),
             (Standing::Rejected, _) => Self::Rejected,
-            (Standing::Full | Standing::LastResort, seen) => seen,
+            (Standing::Full | Standing::LastResort | Standing::OfAnotherType, seen) => seen,
         }
     }
 }

@@ -23,5 +23,5 @@ mod repair_limits;
 mod repeated;
 mod settings;
 mod waiting_for_l2;
-mod wants;
+pub(crate) mod wants;
 mod write_policies;

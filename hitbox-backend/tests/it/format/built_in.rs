@@ -235,7 +235,8 @@ fn binary_formats_refuse_what_they_could_not_read_back() {
 #[test]
 fn a_backend_that_never_decodes_refuses_them_too() {
     let value = CacheValue::loaded(Arc::new(Untagged::Number(1)), Stamp::now());
-    let outcome = block_on(MemoryBackend::new().set(&CacheKey::from_pair("key", "1"), value));
+    let backend = MemoryBackend::new().keeping_bytes();
+    let outcome = block_on(backend.set(&CacheKey::from_pair("key", "1"), value));
     assert_eq!(outcome.unwrap_err().kind(), BackendErrorKind::NotStorable);
 }
 

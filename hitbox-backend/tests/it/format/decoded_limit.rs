@@ -236,7 +236,7 @@ fn huge() -> Vec<Vec<u8>> {
 
 #[test]
 fn bulk_refuses_it_for_its_key_alone_and_leaves_that_absent() {
-    let cache = MemoryBackend::new().compose(MemoryBackend::new(), DisabledOffload);
+    let cache = MemoryBackend::new().compose(MemoryBackend::new().keeping_bytes(), DisabledOffload);
     let named = |name| CacheKey::from_pair("key", name);
     let [small, large, first, last] = ["small", "large", "first", "last"].map(named);
     for key in [&small, &large, &first, &last] {
@@ -272,7 +272,7 @@ fn bulk_refuses_it_for_its_key_alone_and_leaves_that_absent() {
 /// That is all that keeps the older value from being served.
 #[test]
 fn a_removal_that_fails_is_the_error() {
-    let (backend, faults) = FaultyBackend::new(MemoryBackend::new());
+    let (backend, faults) = FaultyBackend::new(MemoryBackend::new().keeping_bytes());
     let huge = Arc::new(huge());
     let huge = || CacheValue::loaded(Arc::clone(&huge), Stamp::now());
     faults.removes().always(Fault::FailBeforeEffect);

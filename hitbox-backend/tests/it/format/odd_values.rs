@@ -77,7 +77,7 @@ async fn a_value_that_cannot_be_stored_is_refused_with_its_type_and_the_way_out(
         }
     }
     let value = CacheValue::loaded(Arc::new(Unwritten), Stamp::now());
-    let cache = MemoryBackend::new();
+    let cache = MemoryBackend::new().keeping_bytes();
     let error = cache.set(&key("k"), value).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::NotStorable);
     let shown = error.to_string();

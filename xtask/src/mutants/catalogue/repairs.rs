@@ -62,7 +62,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G4",
         mistake: "a composition that is a layer takes refills past its record",
         file: "hitbox-backend/src/composition/backend.rs",
-        right: "        self.begin_single_write(Origin::OtherLayer, key, value)
+        right: "        self.begin_write(Origin::OtherLayer, key, value)
             .finish()
             .await",
         wrong: "        self.layers.l1.refill(key, value.clone()).await?;

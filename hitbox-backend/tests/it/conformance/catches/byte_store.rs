@@ -114,7 +114,7 @@ impl ByteStore {
         match self.defect {
             Some(Defect::IgnoresKeyCase) => text.to_lowercase(),
             Some(Defect::IgnoresKeyVersion) => {
-                CacheKey::new(key.prefix(), 0, key.parts().to_vec()).to_string()
+                CacheKey::new(key.prefix(), 0, key.parts()).to_string()
             }
             Some(Defect::ConfusesEmptyWithNoValue) => text.trim_end_matches('=').to_owned(),
             Some(Defect::DropsControlCharacters) => text.replace("%00", ""),
