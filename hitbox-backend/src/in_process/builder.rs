@@ -74,8 +74,9 @@ impl<S: Store> InProcessBuilder<S, CapacityUnset> {
     /// Keeps as many entries as fit into this many bytes of memory.
     ///
     /// An entry weighs what it takes: its key, the object by what serde shows of it (see
-    /// [`weight_of`](super::weight_of)) or the payload, and the bookkeeping of the store ([`Store::ENTRY_OVERHEAD`]). With a [`weigher`](Self::weigher) for the type of the
-    /// object, what that says stands in place of payload and object.
+    /// [`weight_of`](super::weight_of)) or the payload, and the bookkeeping of the store
+    /// ([`Store::ENTRY_OVERHEAD`]). With a [`weigher`](Self::weigher) for the type of the object, what that says
+    /// stands in place of payload and object.
     #[must_use]
     pub fn max_bytes(self, max_bytes: u64) -> InProcessBuilder<S, Capacity> {
         self.with_capacity(Capacity::Bytes(max_bytes))

@@ -38,11 +38,11 @@ async fn an_entry_must_fit_into_the_smallest_shard() {
     let builder = || QuickCacheBackend::builder().max_bytes(64 << 20);
     let cache = builder().build().unwrap();
     cache.write(&key(1), value(1 << 20)).await.unwrap();
-    let refused = cache.write(&key(1), value(3 << 20)).await.unwrap_err();
+    let refused = cache.write(&key(1), value(5 << 20)).await.unwrap_err();
     assert_eq!(refused.kind(), BackendErrorKind::TooLarge);
     assert_eq!(cache.read(&key(1)).await.unwrap(), None);
 
-    let cache = builder().largest_value(3 << 20).build().unwrap();
-    cache.write(&key(1), value(3 << 20)).await.unwrap();
+    let cache = builder().largest_value(5 << 20).build().unwrap();
+    cache.write(&key(1), value(5 << 20)).await.unwrap();
     assert!(cache.read(&key(1)).await.unwrap().is_some());
 }
