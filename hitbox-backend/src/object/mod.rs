@@ -4,11 +4,12 @@ mod codec;
 mod decode;
 mod encode;
 mod refused;
+mod type_of;
 mod weight;
 
-pub(crate) use codec::type_of;
 pub(crate) use decode::{decode_as, object_of};
 pub use encode::encoded;
 pub(crate) use encode::with_bytes;
 pub(crate) use refused::with_bytes_each;
+pub(crate) use type_of::type_of;
 pub use weight::weight;
