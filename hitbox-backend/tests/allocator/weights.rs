@@ -69,14 +69,31 @@ impl Serialize for Shown {
 /// The weight of the object that `make` makes, within an `Arc`, over what is asked for.
 fn check<T: Serialize>(what: &str, expected: &RangeInclusive<f64>, make: impl Fn() -> T) {
     const COUNTS_OF_ARC: usize = 16;
-    let region = Region::new(ALLOCATOR);
-    let object = Arc::new(make());
-    let change = region.change();
-    let asked = change.bytes_allocated - change.bytes_deallocated;
+    let (object, asked) = made(&make);
     let weight = weight_of(&*object) + COUNTS_OF_ARC;
     let ratio = weight as f64 / asked as f64;
     println!("{what}: {weight} counted, {asked} asked for, {ratio:.2}");
     assert!(expected.contains(&ratio), "{what}: {weight}, {asked}");
+}
+
+/// The object, and what was asked for. A test that has ended goes on freeing what the runner kept for it, which is
+/// counted too: so until two counts agree.
+fn made<T>(make: impl Fn() -> T) -> (Arc<T>, usize) {
+    let count = || {
+        let region = Region::new(ALLOCATOR);
+        let object = Arc::new(make());
+        let change = region.change();
+        let asked = change.bytes_allocated.checked_sub(change.bytes_deallocated);
+        (object, asked)
+    };
+    let mut last = count().1;
+    loop {
+        let (object, asked) = count();
+        match asked {
+            Some(asked) if last == Some(asked) => return (object, asked),
+            Some(_) | None => last = asked,
+        }
+    }
 }
 
 fn text(length: usize) -> String {
