@@ -20,8 +20,20 @@ pub enum KeyParseError {
     NotCanonical,
 }
 
-const fn must_be_escaped(byte: u8) -> bool {
-    matches!(byte, b'%' | b':' | b'&' | b'=' | b' ') || byte.is_ascii_control()
+/// By byte. A table, since every byte of every key that is made is looked up.
+const ESCAPED: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let ascii = byte as u8;
+        table[byte] = matches!(ascii, b'%' | b':' | b'&' | b'=' | b' ') || ascii.is_ascii_control();
+        byte += 1;
+    }
+    table
+};
+
+fn must_be_escaped(byte: u8) -> bool {
+    ESCAPED[usize::from(byte)]
 }
 
 pub(super) fn escape_into(text: &mut String, raw: &str) {

@@ -3,8 +3,6 @@
 //! Injective because every separator that is not one is escaped, the number of colons tells a key
 //! without parts from one with a single empty part, and `=` tells an empty value from none.
 
-use std::fmt::Write as _;
-
 use super::{
     Namespace,
     escape::{KeyParseError, escape_into, unescape},
@@ -27,8 +25,8 @@ pub(super) fn write(
 ) -> String {
     let mut text = String::with_capacity(64);
     escape_into(&mut text, prefix);
-    // Writing to a String cannot fail.
-    let _ = write!(text, ":v{version}");
+    text.push_str(":v");
+    text.push_str(itoa::Buffer::new().format(version));
     for (index, part) in parts.into_iter().enumerate() {
         text.push(if index == 0 { ':' } else { '&' });
         escape_into(&mut text, part.name());

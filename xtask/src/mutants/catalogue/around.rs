@@ -75,8 +75,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G7",
         mistake: "an ampersand in a key is not escaped",
         file: "hitbox-core/src/key/escape.rs",
-        right: "matches!(byte, b'%' | b':' | b'&' | b'=' | b' ')",
-        wrong: "matches!(byte, b'%' | b':' | b'=' | b' ')",
+        right: "matches!(ascii, b'%' | b':' | b'&' | b'=' | b' ')",
+        wrong: "matches!(ascii, b'%' | b':' | b'=' | b' ')",
         check: KEY_FORM,
     },
     Mutant {
