@@ -127,7 +127,8 @@ impl Codec {
         self.prepare_live(value)
     }
 
-    /// [`prepare`](Self::prepare), but that payloads over 64 KiB are compressed on tokio's blocking pool. Outside of
+    /// [`prepare`](Self::prepare), but that payloads over 64 KiB, and objects without one, are compressed on tokio's
+    /// blocking pool. Outside of
     /// a tokio runtime, all are compressed on this thread.
     ///
     /// *Cancel safety*: nothing has been stored.
@@ -136,7 +137,7 @@ impl Codec {
             return Prepared::Clear { outcome: Ok(()) };
         }
         let is_short = self.compressor().id() == CompressorId::NONE
-            || (value.data().payload()).is_none_or(|payload| payload.len() <= INLINE_BYTES);
+            || (value.data().payload()).is_some_and(|payload| payload.len() <= INLINE_BYTES);
         let runtime = Handle::try_current().ok().filter(|_| !is_short);
         let Some(runtime) = runtime else {
             return self.prepare_live(&value);

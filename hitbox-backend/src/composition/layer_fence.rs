@@ -20,8 +20,8 @@ pub enum FenceStays<E> {
         /// After this it may be emptied.
         left: Duration,
     },
-    /// While it was emptied, once more more repairs became pending than can be remembered. It has to be
-    /// emptied again.
+    /// While it was emptied, more repairs became pending again than can be remembered. It has to be
+    /// emptied once more.
     #[error("the layer has failed too many keys again while it was emptied: empty it once more")]
     FailedMeanwhile,
     /// It could not be emptied.

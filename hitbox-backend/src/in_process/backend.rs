@@ -1,4 +1,4 @@
-use std::{borrow::Cow, fmt, ops::ControlFlow, sync::Arc};
+use std::{borrow::Cow, cell::LazyCell, fmt, ops::ControlFlow, sync::Arc};
 
 use async_trait::async_trait;
 use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, Namespace, Raw, clock::Moment};
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Attempt, Backend, BackendError, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities,
     DeleteStatus, Format, Operation, ReadAttempt, ReadOutcome, Rejection, Rejections,
-    StoreSettings, WriteAttempt, note_outcome_at, weight,
+    StoreSettings, WriteAttempt, note_outcome_at,
 };
 
 /// So many keys of a bulk read go by one reading of the clock: some microseconds' work. More may take
@@ -125,10 +125,12 @@ impl<S: Store> Shared<S> {
 
     /// What the entry counts as, if it is let in.
     fn weigh(&self, key: &CacheKey, value: &CacheValue<Raw>) -> BackendResult<u32> {
+        // At most once: it takes about as long as to encode the object.
+        let memory = LazyCell::new(|| entry::memory_of(key, value.data(), &self.weighers));
         if let Some(largest) = self.settings.largest_value {
-            let length = match value.data().encoded() {
-                Some(encoded) => encoded.payload().len(),
-                None => weight(value.data()),
+            let length = match value.data().payload() {
+                Some(payload) => payload.len(),
+                None => *memory,
             };
             if length > largest {
                 return Err(self.too_large(format!(
@@ -136,7 +138,10 @@ impl<S: Store> Shared<S> {
                 )));
             }
         }
-        let weight = entry::weight::<S>(self.capacity, key, value, &self.weighers);
+        let weight = match self.capacity {
+            Capacity::Entries(_) => 1,
+            Capacity::Bytes(_) => entry::weight::<S>(key, *memory),
+        };
         if let Some(heaviest) = self.heaviest_entry.filter(|most| weight > *most) {
             return Err(self.too_large(format!(
                 "the entry takes {weight} bytes of memory, and the cache takes entries of up to {heaviest}"

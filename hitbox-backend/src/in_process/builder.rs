@@ -175,7 +175,8 @@ impl<S: Store, C> InProcessBuilder<S, C> {
         self
     }
 
-    /// Refuses objects that [weigh](crate::weight) more than this many bytes, and payloads that are longer. Default:
+    /// Refuses objects that weigh more than this many bytes, as [`max_bytes`](Self::max_bytes) has it, and payloads
+    /// that are longer. Default:
     /// what the capacity allows.
     #[must_use]
     pub const fn largest_value(mut self, bytes: usize) -> Self {
@@ -185,8 +186,8 @@ impl<S: Store, C> InProcessBuilder<S, C> {
 
     /// The format that typed access encodes values in. Default: bincode.
     ///
-    /// A value is encoded when it is set (its length is what it is weighed by, and layers behind
-    /// this one store it), but a hit takes the object as it is.
+    /// This cache keeps objects, and encodes none. In front of a layer that keeps bytes, a value is encoded when it
+    /// is set, in the format of the composition.
     #[must_use]
     pub fn value_format(mut self, format: impl Format + 'static) -> Self {
         self.settings = self.settings.value_format(format);

@@ -1,6 +1,6 @@
 //! What an entry counts as under the capacity.
 
-use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
+use hitbox_core::{CacheKey, Raw};
 
 use super::{Capacity, Store};
 
@@ -18,35 +18,22 @@ pub(super) fn heaviest<S: Store>(capacity: Capacity, largest: u64) -> Option<u64
     }
 }
 
-/// What the entry counts as: the memory that it takes, in bytes, or one entry.
-pub(super) fn weight<S: Store>(
-    capacity: Capacity,
-    key: &CacheKey,
-    value: &CacheValue<Raw>,
-    weighers: &[Weigher],
-) -> u64 {
-    match capacity {
-        Capacity::Entries(_) => 1,
-        Capacity::Bytes(_) => in_bytes::<S>(key, value, weighers),
-    }
+/// The memory that a value takes, in bytes: as the user's weigher of its type says, else by an estimate, which
+/// looks at the whole object.
+pub(super) fn memory_of(key: &CacheKey, value: &Raw, weighers: &[Weigher]) -> usize {
+    let own = weighers.iter().find_map(|weigher| weigher(key, value));
+    own.unwrap_or_else(|| crate::weight(value))
 }
 
-/// The memory that an entry takes, in bytes.
-fn in_bytes<S: Store>(key: &CacheKey, value: &CacheValue<Raw>, weighers: &[Weigher]) -> u64 {
-    let own = weighers
-        .iter()
-        .find_map(|weigher| weigher(key, value.data()));
-    let weight = key
-        .weight()
-        .saturating_add(own.unwrap_or_else(|| crate::weight(value.data())))
-        .saturating_add(S::ENTRY_OVERHEAD);
-    u64::try_from(weight).unwrap_or(u64::MAX)
+/// The memory that an entry takes, in bytes, of which its value takes so much.
+pub(super) fn weight<S: Store>(key: &CacheKey, value: usize) -> u64 {
+    let weight = key.weight().saturating_add(value);
+    u64::try_from(weight.saturating_add(S::ENTRY_OVERHEAD)).unwrap_or(u64::MAX)
 }
 
 /// The least that an entry with an uncompressed payload of this length weighs.
 pub(super) fn least_weight<S: Store>(payload: usize) -> u64 {
     let empty_key = CacheKey::new("", 0, []);
-    let empty_value = CacheValue::loaded(Raw::from(Vec::new()), Stamp::now());
-    let payload = u64::try_from(payload).unwrap_or(u64::MAX);
-    in_bytes::<S>(&empty_key, &empty_value, &[]).saturating_add(payload)
+    let empty_value = crate::weight(&Raw::from(Vec::new()));
+    weight::<S>(&empty_key, empty_value.saturating_add(payload))
 }

@@ -40,8 +40,8 @@ impl fmt::Debug for Held {
 
 /// Which entries are over: their memory may be given back.
 ///
-/// The stores are not told of expiry. moka would sweep by itself, but all that have expired in one go and on the
-/// thread of whoever reads or writes next: a second for 500,000 entries. `quick_cache` knows no expiry.
+/// The stores are not told of expiry. moka would sweep by itself, but every expired entry in one go, within the next
+/// read or write of any thread: a second for 500,000 entries. `quick_cache` has no expiry.
 #[derive(Debug)]
 pub(super) struct Lives {
     origin: Instant,

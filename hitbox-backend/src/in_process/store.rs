@@ -18,7 +18,7 @@ pub trait Store: Sized + Send + Sync + 'static {
     const ENTRY_OVERHEAD: usize;
 
     /// A store of this capacity, into which entries of up to `largest` go (a weight, under a capacity in
-    /// bytes; 0 if nobody has said how large they are).
+    /// bytes; 0 if `largest_value` is not set).
     ///
     /// If there are `evictions`, they are to be told of every entry that leaves.
     fn open(capacity: Capacity, largest: u64, evictions: Option<Arc<Evictions>>) -> Self;

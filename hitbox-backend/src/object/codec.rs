@@ -1,4 +1,4 @@
-//! What is known of a type where nobody names it.
+//! What code that is not generic over a type can do with its objects.
 
 use hitbox_core::{Encoded, Raw};
 

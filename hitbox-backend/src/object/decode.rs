@@ -35,7 +35,7 @@ pub(super) fn decode<T: Cacheable>(backend: &dyn Backend, raw: &Raw) -> Result<T
     let limit = backend.capabilities().largest_decoded;
     let encoded = match raw.encoded() {
         Some(encoded) => Cow::Borrowed(encoded),
-        // An object of another type, in place of which nobody has found bytes.
+        // An object of another type. No layer has bytes under the key.
         None => {
             let encoded = encode(raw, backend.value_format(), limit, || backend.label());
             Cow::Owned(encoded.map_err(|_no_bytes| Rejection::Type)?)

@@ -1,4 +1,4 @@
-//! How objects become bytes and bytes objects, where nobody names the type.
+//! Encodes and decodes objects for code that is not generic over their type.
 
 mod codec;
 mod decode;

@@ -1,4 +1,4 @@
-//! What is known of each type.
+//! The codec of each type.
 
 use std::{any::type_name, marker::PhantomData, sync::Arc};
 

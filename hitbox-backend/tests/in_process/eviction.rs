@@ -1,8 +1,11 @@
 //! Capacity, eviction, the listener and statistics.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    cell::Cell,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use chrono::{TimeDelta, Utc};
@@ -14,6 +17,7 @@ use hitbox_core::{
     CacheContext, CacheKey, CacheValue, Raw, Stamp,
     clock::{Moment, VirtualTime},
 };
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::Tested;
 
@@ -94,6 +98,42 @@ async fn bytes_are_what_the_entries_weigh() {
     cache.clear();
     cache.run_pending_tasks();
     assert_eq!(cache.statistics().bytes, Some(0));
+}
+
+/// To weigh an object takes as long as to encode it.
+#[tokio::test]
+async fn an_object_is_weighed_once_for_all_limits() {
+    thread_local! {
+        static WEIGHED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    #[derive(Deserialize)]
+    struct Counted;
+
+    impl Serialize for Counted {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            WEIGHED.set(WEIGHED.get() + 1);
+            serializer.serialize_unit_struct("Counted")
+        }
+    }
+
+    let builder = Tested::builder().max_bytes(1 << 20);
+    let cache = builder.largest_value(1 << 10).build().unwrap();
+    let object = CacheValue::loaded(Arc::new(Counted), Stamp::now());
+    cache.set(&key(1), object).await.unwrap();
+    assert_eq!(WEIGHED.get(), 1);
+}
+
+#[tokio::test]
+async fn the_largest_value_is_by_what_the_user_says_it_weighs() {
+    let builder = Tested::builder().max_bytes(1 << 20).largest_value(1 << 10);
+    let builder = builder.weigher(|_: &CacheKey, kibibytes: &u32| *kibibytes as usize * 1024);
+    let cache = builder.build().unwrap();
+    for (kibibytes, kind) in [(1_u32, None), (2, Some(BackendErrorKind::TooLarge))] {
+        let number = CacheValue::loaded(Arc::new(kibibytes), Stamp::now());
+        let refused = cache.set(&key(1), number).await.err();
+        assert_eq!(refused.map(|error| error.kind()), kind, "{kibibytes}");
+    }
 }
 
 /// By the weigher of its type; one of another type as if there were none.

@@ -40,7 +40,7 @@ where
                 return Some(decision);
             };
             if op.is_set_aside(layer) {
-                // Nobody has another one. Who wants it as another type makes that of it.
+                // No layer has anything else. Typed access encodes it, and decodes it as the type that it wants.
                 return Some(Decision::Answer(layer));
             }
             let Some(value) = op.value_mut(layer) else {
