@@ -32,7 +32,7 @@
 //! # This or moka
 //!
 //! The builders, the statistics and the guarantees are those of `hitbox-moka`. A hit takes about half the instructions,
-//! and two threads get twice as much done as one, because a hit writes next to nothing that is shared.
+//! and two threads get 1.7 times as much done as one, because a hit writes next to nothing that is shared.
 //! The price is how the capacity is kept: it is divided among shards, each of which evicts on its own
 //! (Clock-PRO with a memory of what was evicted lately, much like S3-FIFO). So
 //!
