@@ -3,6 +3,7 @@ mod hash;
 mod namespace;
 mod part;
 mod text;
+mod writer;
 
 use std::{
     fmt,
@@ -16,6 +17,7 @@ pub use hash::{CacheKeyHash, CarriedHash};
 pub use namespace::Namespace;
 pub use part::KeyPart;
 use text::Parsed;
+pub use writer::KeyWriter;
 
 /// What a value is stored under: a prefix, a version and an ordered list of [parts](KeyPart).
 ///
@@ -56,7 +58,11 @@ impl CacheKey {
         version: u32,
         parts: impl IntoIterator<Item = KeyPart>,
     ) -> Self {
-        Self::of_text(&text::write(prefix.as_ref(), version, parts))
+        let mut writer = KeyWriter::new(prefix.as_ref(), version);
+        for part in parts {
+            writer.part(part.name(), part.value());
+        }
+        writer.into()
     }
 
     fn of_text(text: &str) -> Self {
@@ -156,6 +162,13 @@ impl FromStr for CacheKey {
 
     fn from_str(text: &str) -> Result<Self, KeyParseError> {
         Self::parse(text)
+    }
+}
+
+/// The key that was written.
+impl From<KeyWriter> for CacheKey {
+    fn from(writer: KeyWriter) -> Self {
+        Self::of_text(writer.as_text())
     }
 }
 

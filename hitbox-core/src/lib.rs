@@ -40,7 +40,7 @@ pub use context::{BoxContext, CacheContext, CacheStatus, Context, ResponseSource
 pub use encoded::{CompressorId, Encoded, Encoding, FormatId};
 pub use error_kind::BackendErrorKind;
 pub use failures::{Failures, LayerFailure};
-pub use key::{CacheKey, CacheKeyHash, CarriedHash, KeyParseError, KeyPart, Namespace};
+pub use key::{CacheKey, CacheKeyHash, CarriedHash, KeyParseError, KeyPart, KeyWriter, Namespace};
 pub use label::BackendLabel;
 pub use layer::CompositionLayer;
 pub use object_type::{ObjectType, TypeOf};

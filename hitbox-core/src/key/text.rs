@@ -1,11 +1,11 @@
-//! The canonical text form of a key: writing and reading it.
+//! The canonical text form of a key, read. What writes it is `KeyWriter`.
 //!
 //! Injective because every separator that is not one is escaped, the number of colons tells a key
 //! without parts from one with a single empty part, and `=` tells an empty value from none.
 
 use super::{
     Namespace,
-    escape::{KeyParseError, escape_into, unescape},
+    escape::{KeyParseError, unescape},
     part::KeyPart,
 };
 
@@ -16,26 +16,6 @@ pub(super) struct Parsed {
     pub(super) prefix: String,
     pub(super) version: u32,
     pub(super) parts: Vec<KeyPart>,
-}
-
-pub(super) fn write(
-    prefix: &str,
-    version: u32,
-    parts: impl IntoIterator<Item = KeyPart>,
-) -> String {
-    let mut text = String::with_capacity(64);
-    escape_into(&mut text, prefix);
-    text.push_str(":v");
-    text.push_str(itoa::Buffer::new().format(version));
-    for (index, part) in parts.into_iter().enumerate() {
-        text.push(if index == 0 { ':' } else { '&' });
-        escape_into(&mut text, part.name());
-        if let Some(value) = part.value() {
-            text.push('=');
-            escape_into(&mut text, value);
-        }
-    }
-    text
 }
 
 /// Whether the text is canonical is to be looked at.

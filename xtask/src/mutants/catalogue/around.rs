@@ -82,11 +82,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G7",
         mistake: "an empty value in a key is written like none",
-        file: "hitbox-core/src/key/text.rs",
-        right: "if let Some(value) = part.value() {
-            text.push",
-        wrong: "if let Some(value) = part.value().filter(|value| !value.is_empty()) {
-            text.push",
+        file: "hitbox-core/src/key/writer.rs",
+        right: "if let Some(value) = value {",
+        wrong: "if let Some(value) = value.filter(|value| !value.is_empty()) {",
         check: KEY_FORM,
     },
     Mutant {
