@@ -59,6 +59,7 @@ pub mod compression;
 pub mod conformance;
 mod delete_status;
 mod error;
+pub mod flights;
 pub mod format;
 mod forward;
 pub mod in_process;

@@ -1,0 +1,229 @@
+//! The flights of one key.
+
+use hitbox_core::Stamp;
+
+/// How many flights of a key run at a time: the current one, and one that it has overtaken.
+const MOST_RUNNING: usize = 2;
+
+/// Tells the flights of a table apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlightId(u64);
+
+impl FlightId {
+    /// Gives the next id to a flight: this counts them.
+    pub const fn take_next(&mut self) -> Self {
+        self.0 += 1;
+        *self
+    }
+}
+
+/// Which flights a caller takes part in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Terms {
+    /// One that nothing has invalidated since it began.
+    Valid,
+    /// Only one that begins after he came, as a refresh does.
+    BegunLater,
+}
+
+/// A caller at the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// When he first came. Where he comes again, since he refused a flight, it is still that of the first time.
+    pub came: Stamp,
+    /// Which flights he takes part in.
+    pub terms: Terms,
+    /// The flight that he has refused last.
+    pub refused: Option<FlightId>,
+}
+
+/// What a caller does who has come to the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coming<H> {
+    /// He leads this flight, which is new, and waits for it.
+    Lead(H),
+    /// He waits for this flight.
+    Join(H),
+    /// The work of this flight has ended, and its fill has not. He judges its outcome as he would a value from the store.
+    /// If it does not do, he comes again and says that he has refused the flight.
+    Judge(H),
+}
+
+/// Whether a flight has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// With this stamp. Its work is to be done now.
+    Begun(Stamp),
+    /// Two run. It asks again when one of them has ended.
+    Later,
+}
+
+/// How long an outcome is at the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Until its fill has ended: who comes meanwhile finds it here and not yet in the store.
+    UntilFilled,
+    /// Not at all: those who wait have it, and nobody else gets it.
+    ForWaitersOnly,
+}
+
+/// Whether a caller who came at `came` may be given the outcome of a flight that began at `began`, where `invalidated`
+/// is the stamp of the key's newest invalidation.
+#[must_use]
+pub fn accepts(came: Stamp, began: Stamp, invalidated: Stamp) -> bool {
+    began > came || invalidated < began
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    Waiting,
+    Running { began: Stamp },
+    Filling,
+}
+
+#[derive(Debug)]
+struct Flight<H> {
+    id: FlightId,
+    phase: Phase,
+    /// How many wait for it.
+    waiting: usize,
+    handle: H,
+}
+
+/// The flights of one key. `H` is what the table's owner keeps of each.
+#[derive(Debug)]
+pub struct KeyFlights<H> {
+    current: Option<Flight<H>>,
+    /// All of them run.
+    overtaken: Vec<Flight<H>>,
+}
+
+impl<H> Default for KeyFlights<H> {
+    fn default() -> Self {
+        Self {
+            current: None,
+            overtaken: Vec::new(),
+        }
+    }
+}
+
+impl<H: Clone> KeyFlights<H> {
+    /// A caller comes. `invalidated` is the stamp of the key's newest invalidation. If he is to lead, `lead` makes
+    /// the flight.
+    pub fn come(
+        &mut self,
+        caller: Caller,
+        invalidated: Stamp,
+        lead: impl FnOnce() -> (FlightId, H),
+    ) -> Coming<H> {
+        if let Some(current) = &mut self.current {
+            let joins = match current.phase {
+                Phase::Waiting => true,
+                Phase::Running { began } => match caller.terms {
+                    Terms::Valid => accepts(caller.came, began, invalidated),
+                    Terms::BegunLater => began > caller.came,
+                },
+                Phase::Filling => {
+                    if caller.terms == Terms::Valid && caller.refused != Some(current.id) {
+                        return Coming::Judge(current.handle.clone());
+                    }
+                    false
+                }
+            };
+            if joins {
+                current.waiting += 1;
+                return Coming::Join(current.handle.clone());
+            }
+            self.overtake();
+        }
+        let (id, handle) = lead();
+        self.current = Some(Flight {
+            id,
+            phase: Phase::Waiting,
+            waiting: 1,
+            handle: handle.clone(),
+        });
+        Coming::Lead(handle)
+    }
+}
+
+impl<H> KeyFlights<H> {
+    /// Nobody joins the current flight any more. If it is filling there is nothing left to wait for.
+    fn overtake(&mut self) {
+        let overtaken = self.current.take();
+        self.overtaken
+            .extend(overtaken.filter(|flight| flight.phase != Phase::Filling));
+    }
+
+    /// The flight begins, if not too many run. `now` makes its stamp: after everybody has come who has joined so far.
+    pub fn begin(&mut self, id: FlightId, now: impl FnOnce() -> Stamp) -> Beginning {
+        let running = self.flights().filter(|flight| flight.runs()).count();
+        match self.flight_mut(id) {
+            Some(flight) if running < MOST_RUNNING => {
+                let began = now();
+                flight.phase = Phase::Running { began };
+                Beginning::Begun(began)
+            }
+            Some(_) | None => Beginning::Later,
+        }
+    }
+
+    /// The work of the flight has ended. Whoever waits for its turn to begin is to ask again.
+    pub fn end(&mut self, id: FlightId, standing: Standing) {
+        self.overtaken.retain(|flight| flight.id != id);
+        match (&mut self.current, standing) {
+            (Some(current), Standing::UntilFilled) if current.id == id => {
+                current.phase = Phase::Filling;
+            }
+            (Some(_) | None, Standing::UntilFilled) => {}
+            (Some(_) | None, Standing::ForWaitersOnly) => self.settle(id),
+        }
+    }
+
+    /// The fill of the flight has ended, or is not waited for any longer.
+    pub fn settle(&mut self, id: FlightId) {
+        self.current.take_if(|current| current.id == id);
+    }
+
+    /// One who waited for the flight has gone.
+    pub fn leave(&mut self, id: FlightId) {
+        if let Some(flight) = self.flight_mut(id) {
+            flight.waiting -= 1;
+        }
+    }
+
+    /// The flights whose work is to be dropped: they have been overtaken, and nobody waits for them.
+    pub fn abandoned(&self) -> impl Iterator<Item = &H> {
+        let unwanted = self.overtaken.iter().filter(|flight| flight.waiting == 0);
+        unwanted.map(|flight| &flight.handle)
+    }
+
+    /// What is kept of all flights.
+    pub fn handles(&self) -> impl Iterator<Item = &H> {
+        self.flights().map(|flight| &flight.handle)
+    }
+
+    /// Whether nothing is under way.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.current.is_none() && self.overtaken.is_empty()
+    }
+
+    fn flights(&self) -> impl Iterator<Item = &Flight<H>> {
+        self.current.iter().chain(&self.overtaken)
+    }
+
+    fn flight_mut(&mut self, id: FlightId) -> Option<&mut Flight<H>> {
+        let mut flights = self.current.iter_mut().chain(&mut self.overtaken);
+        flights.find(|flight| flight.id == id)
+    }
+}
+
+impl<H> Flight<H> {
+    const fn runs(&self) -> bool {
+        match self.phase {
+            Phase::Running { .. } => true,
+            Phase::Waiting | Phase::Filling => false,
+        }
+    }
+}
