@@ -108,7 +108,8 @@ impl Moment {
 
     /// Milliseconds since 1970-01-01 UTC, rounded down.
     #[inline]
-    pub(crate) fn unix_millis(&self) -> i64 {
+    #[must_use]
+    pub fn unix_millis(&self) -> i64 {
         *self.0.get_or_init(|| UnixTime::now().millis())
     }
 }

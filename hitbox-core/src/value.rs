@@ -233,6 +233,20 @@ impl<T> CacheValue<T> {
         self.stale.end()
     }
 
+    /// [`expire`](Self::expire) as milliseconds since 1970-01-01 UTC.
+    #[inline]
+    #[must_use]
+    pub const fn expire_millis(&self) -> Option<i64> {
+        self.expire.end_millis()
+    }
+
+    /// [`stale`](Self::stale) as milliseconds since 1970-01-01 UTC.
+    #[inline]
+    #[must_use]
+    pub const fn stale_millis(&self) -> Option<i64> {
+        self.stale.end_millis()
+    }
+
     /// When the load that produced the data began.
     #[must_use]
     pub const fn created(&self) -> Stamp {
@@ -377,6 +391,7 @@ mod tests {
 
         let bare = CacheValue::loaded((), began);
         assert_eq!((bare.expire(), bare.stale()), (None, None));
+        assert_eq!((bare.expire_millis(), bare.stale_millis()), (None, None));
         assert!(bare.clone().ttl(Duration::ZERO).is_expired());
         let longest = bare.ttl(Duration::MAX);
         assert_eq!(
@@ -433,6 +448,8 @@ mod tests {
             let expected = |time| CacheValue::from_parts((), time, time, Stamp::ZERO);
             let made = CacheValue::from_millis((), Some(millis), Some(millis), Stamp::ZERO);
             assert_eq!(made, time.map(|time| expected(Some(time))), "{millis}");
+            let both = made.map(|value| (value.expire_millis(), value.stale_millis()));
+            assert_eq!(both, time.map(|_| (Some(millis), Some(millis))));
         }
         assert!(CacheValue::from_millis((), None, None, Stamp::ZERO).is_some());
         assert!(CacheValue::from_millis((), None, Some(last + 1), Stamp::ZERO).is_none());

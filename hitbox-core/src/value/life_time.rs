@@ -38,6 +38,13 @@ impl LifeTime {
         DateTime::from_timestamp_millis(self.0)
     }
 
+    pub(super) const fn end_millis(self) -> Option<i64> {
+        match self {
+            Self::NEVER_ENDS => None,
+            Self(end) => Some(end),
+        }
+    }
+
     /// What is left of it, to the nanosecond; `None` if it never ends.
     pub(super) fn remaining(self, now: UnixTime) -> Option<Duration> {
         if self == Self::NEVER_ENDS {
