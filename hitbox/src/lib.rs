@@ -20,11 +20,22 @@
     reason = "the cache, which uses all of it, is not written yet"
 )]
 
+mod entry;
+mod error;
+mod freshness;
+mod invalidations;
 mod key;
+mod loaded;
 mod settings;
+mod status;
+mod throttle;
 
+pub use entry::{Entry, Kept};
+pub use error::{LoadError, LoadErrorKind};
 pub use key::{Key, KeyParts, Keyspace, PartWriter};
+pub use loaded::Loaded;
 pub use settings::Refresh;
+pub use status::{Status, Why};
 
 #[doc(no_inline)]
 pub use hitbox_backend as backend;

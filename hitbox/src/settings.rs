@@ -22,8 +22,8 @@ pub enum Refresh {
     /// Never: once it is stale.
     #[default]
     Never,
-    /// From this fraction of its fresh life on, above 0 and below 1: `After(0.8)` of a value with a `ttl` of ten minutes, once it
-    /// is eight minutes old. Callers go on getting the value that is there.
+    /// From this fraction of its fresh life on, above 0 and below 1: `After(0.8)` of a value with a `ttl` of ten
+    /// minutes, once it is eight minutes old. Callers go on getting the value that is there.
     After(f32),
 }
 

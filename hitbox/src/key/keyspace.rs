@@ -21,9 +21,9 @@ use crate::settings::setters;
 /// assert_eq!(GREETINGS.key((42, "en")).to_string(), "greetings:v1:0=42&1=en");
 /// ```
 ///
-/// Equal ids of keyspaces with another name, or another version, never share an entry. Raise the version when the type
-/// is changed in a deploy: new processes load anew, old ones keep what they have. In a process a keyspace has one type of values:
-/// a cache refuses a second one under the same name and version.
+/// Equal ids of keyspaces with another name, or another version, never share an entry. Raise the version when the
+/// type is changed in a deploy: new processes load anew, old ones keep what they have. In a process a keyspace has
+/// one type of values: a cache refuses a second one under the same name and version.
 ///
 /// It has to be a `const` or a `static`, since keys refer to it. Where something of it is known at run time only, such
 /// as a setting, that is `static USERS: LazyLock<Keyspace<u64, User>>`.

@@ -9,8 +9,8 @@ use crate::settings::Settings;
 
 /// The keyspaces that a cache has seen, with what is in force for each.
 ///
-/// Who asks for one that was seen takes no lock. They are as many as there are constants of the program, so nothing is ever
-/// forgotten.
+/// Who asks for one that was seen takes no lock. They are as many as there are constants of the program, so nothing
+/// is ever forgotten.
 #[derive(Debug)]
 pub(crate) struct KnownSpaces {
     of_cache: Settings,

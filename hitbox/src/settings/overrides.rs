@@ -5,8 +5,8 @@ use super::{Life, Limits, Refresh, Settings};
 /// What `jitter` may be.
 const JITTERS: RangeInclusive<f32> = 0.0..=0.5;
 
-/// What was set in one place: on the builder of the cache, on a keyspace or on a call. Of two that say something, the nearer
-/// to the call is in force.
+/// What was set in one place: on the builder of the cache, on a keyspace or on a call. Of two that say something, the
+/// nearer to the call is in force.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Overrides {
     pub(crate) life: Option<Life>,
@@ -65,8 +65,8 @@ impl Overrides {
         }
     }
 
-    /// What is in force in a cache for which this was set; a sentence that names the setting at fault, if one cannot work or
-    /// the life is missing.
+    /// What is in force in a cache for which this was set; a sentence that names the setting at fault, if one cannot
+    /// work or the life is missing.
     pub(crate) fn of_cache(&self) -> Result<Settings, String> {
         self.check()?;
         match self.life {

@@ -1,4 +1,5 @@
-/// The setters of a type that has `Overrides` in this place: the builder, a keyspace, a call. So they are the same on all.
+/// The setters of a type that has `Overrides` in this place: the builder, a keyspace, a call. So they are the same on
+/// all.
 macro_rules! setters {
     ($($place:ident).+) => {
         /// For how long what a load returns is fresh, from the end of the load. What a loader says of its own value
@@ -16,8 +17,8 @@ macro_rules! setters {
             self
         }
 
-        /// Shortens each `ttl` by up to this fraction, from 0 to 0.5, so that what was loaded together is not loaded together again.
-        /// Default: 0.
+        /// Shortens each `ttl` by up to this fraction, from 0 to 0.5, so that what was loaded together is not loaded
+        /// together again. Default: 0.
         #[must_use]
         pub const fn jitter(mut self, fraction: f32) -> Self {
             self.$($place).+.jitter = Some(fraction);
@@ -55,8 +56,8 @@ macro_rules! setters {
             self
         }
 
-        /// For how long after a failed load no other one is begun, while there is a value to serve. It doubles with each
-        /// failure in a row, up to a minute, and half of it is left to chance. Default: five seconds.
+        /// For how long after a failed load no other one is begun, while there is a value to serve. It doubles with
+        /// each failure in a row, up to a minute, and half of it is left to chance. Default: five seconds.
         #[must_use]
         pub const fn retry_after(mut self, wait: ::std::time::Duration) -> Self {
             self.$($place).+.retry_after = Some(wait);
