@@ -8,7 +8,8 @@ use hitbox_core::{
 };
 
 use crate::{
-    BackendResult, CacheKeyFormat, Capabilities, DeleteStatus, Rejection,
+    BackendError, BackendErrorKind, BackendResult, Begun, CacheKeyFormat, Capabilities, Condition,
+    Conditional, DeleteStatus, Fencing, Invalidations, Lease, Operation, Rejection,
     compression::{self, Compressor, NoCompression},
     format::{self, BincodeFormat, Format},
     rejection,
@@ -277,6 +278,96 @@ pub trait Backend: Send + Sync {
         outcomes
     }
 
+    /// Whether the backend keeps fences, which the four methods of loads that follow need. Default: no.
+    ///
+    /// Compositions do.
+    fn fencing(&self) -> Fencing {
+        Fencing::Unfenced
+    }
+
+    /// Takes the right to load `key`, before the load begins and its stamp is made. See [`load`](crate::load).
+    ///
+    /// As long as the [`Lease`] lives, a backend that keeps fences remembers what is done to the key. Without one,
+    /// it may have to take the write of a value that was loaded for long for a remove. Default: a lease that pins
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// None where nothing is shared with other processes.
+    ///
+    /// *Cancel safety*: a call that is dropped has no effect.
+    async fn begin_load(&self, key: &CacheKey) -> BackendResult<Begun> {
+        let _ = key;
+        Ok(Begun::Lead(Lease::default()))
+    }
+
+    /// [`write`](Self::write), if the condition holds. See [`Conditional`].
+    ///
+    /// A composition stores a fill by its write policy. It is [`Refused`](Conditional::Refused) where something
+    /// newer has been done to the key, and also where too much has been forgotten to know, which does not happen
+    /// to a value whose lease was taken before its stamp: then it removes the key, as
+    /// [`write`](Self::write) does. Default: a plain write.
+    ///
+    /// # Errors
+    ///
+    /// What [`write`](Self::write) returns.
+    async fn write_if(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+        condition: Condition,
+    ) -> BackendResult<Conditional> {
+        // Held until the write has ended.
+        let _condition = condition;
+        self.write(key, value).await.map(|()| Conditional::Written)
+    }
+
+    /// [`write_if`](Self::write_if) for many entries: one outcome per entry, in the order given. Default: a plain
+    /// [`write_many`](Self::write_many).
+    async fn write_many_if(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>, Condition)>,
+    ) -> Vec<BackendResult<Conditional>> {
+        let (entries, _conditions): (Vec<_>, Vec<_>) = entries
+            .into_iter()
+            .map(|(key, value, condition)| ((key, value), condition))
+            .unzip();
+        let outcomes = self.write_many(entries).await.into_iter();
+        outcomes
+            .map(|outcome| outcome.map(|()| Conditional::Written))
+            .collect()
+    }
+
+    /// The newest invalidations of `key` that are known here; of a key that is not remembered, the newest that may
+    /// have been. Takes a lock for a moment at the most. Default: none.
+    fn invalidations(&self, key: &CacheKey) -> Invalidations {
+        let _ = key;
+        Invalidations::default()
+    }
+
+    /// Makes every value of `key` stale that has been created by now, without touching it: *soft invalidation*.
+    ///
+    /// From the moment that this returns, such a value is [stale](hitbox_core::CacheStatus::Stale), in whichever
+    /// layer it is found, and whatever its own stale time. It is still there for who wants a stale one. This ends
+    /// when a newer value is written, or the key is removed. Nothing is written for it: it is known to this process
+    /// alone, and until it ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](BackendErrorKind::Unsupported) by default: a backend without [fences](Self::fencing) knows
+    /// no stamps of keys.
+    ///
+    /// *Cancel safety*: a call that is dropped has taken effect or has not.
+    async fn expire(&self, key: &CacheKey) -> BackendResult<()> {
+        let _ = key;
+        let error = BackendError::new(
+            BackendErrorKind::Unsupported,
+            Operation::Remove,
+            self.label(),
+        );
+        Err(error.with_detail("nothing to remember an expiry in: put fences around it"))
+    }
+
     /// The name of this backend in source paths, errors and traces.
     fn label(&self) -> BackendLabel;
 
@@ -328,6 +419,14 @@ pub trait Backend: Send + Sync {
     fn reject(&self, key: &CacheKey, rejection: Rejection) {
         rejection::trace_rejection(&self.label(), key, rejection);
     }
+}
+
+/// What writes answer where nobody asks whether they were refused.
+pub(crate) fn without_condition(
+    outcomes: Vec<BackendResult<Conditional>>,
+) -> Vec<BackendResult<()>> {
+    let outcomes = outcomes.into_iter();
+    outcomes.map(|outcome| outcome.map(drop)).collect()
 }
 
 /// Reads by [`Backend::try_read`], and waits for what that leaves to do.

@@ -8,8 +8,9 @@ use hitbox_core::{
 };
 
 use crate::{
-    Backend, BackendResult, CacheKeyFormat, Capabilities, DeleteStatus, ReadAttempt, ReadOutcome,
-    Rejection, WriteAttempt, compression::Compressor, format::Format,
+    Backend, BackendResult, Begun, CacheKeyFormat, Capabilities, Condition, Conditional,
+    DeleteStatus, Fencing, Invalidations, ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
+    compression::Compressor, format::Format,
 };
 
 macro_rules! forward_backend {
@@ -84,6 +85,32 @@ macro_rules! forward_backend {
             }
             async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
                 (**self).remove_many(keys).await
+            }
+            fn fencing(&self) -> Fencing {
+                (**self).fencing()
+            }
+            async fn begin_load(&self, key: &CacheKey) -> BackendResult<Begun> {
+                (**self).begin_load(key).await
+            }
+            async fn write_if(
+                &self,
+                key: &CacheKey,
+                value: CacheValue<Raw>,
+                condition: Condition,
+            ) -> BackendResult<Conditional> {
+                (**self).write_if(key, value, condition).await
+            }
+            async fn write_many_if(
+                &self,
+                entries: Vec<(CacheKey, CacheValue<Raw>, Condition)>,
+            ) -> Vec<BackendResult<Conditional>> {
+                (**self).write_many_if(entries).await
+            }
+            fn invalidations(&self, key: &CacheKey) -> Invalidations {
+                (**self).invalidations(key)
+            }
+            async fn expire(&self, key: &CacheKey) -> BackendResult<()> {
+                (**self).expire(key).await
             }
             fn label(&self) -> BackendLabel {
                 (**self).label()

@@ -2,7 +2,7 @@
 
 use hitbox_core::{CacheValue, Raw};
 
-use crate::DeleteStatus;
+use crate::{Conditional, DeleteStatus};
 
 /// A change that was sent more than once, and that a later attempt has made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,23 @@ impl Answer for () {
     fn to_change(change: Repeated) -> Option<Self> {
         match change {
             Repeated::Write | Repeated::Remove(_) => Some(()),
+        }
+    }
+}
+
+/// To a write under a condition.
+impl Answer for Conditional {
+    fn change(&self) -> Option<Repeated> {
+        match self {
+            Self::Written => Some(Repeated::Write),
+            Self::Refused => None,
+        }
+    }
+
+    fn to_change(change: Repeated) -> Option<Self> {
+        match change {
+            Repeated::Write => Some(Self::Written),
+            Repeated::Remove(_) => None,
         }
     }
 }

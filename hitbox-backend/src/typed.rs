@@ -5,7 +5,8 @@ use hitbox_core::{
 };
 
 use crate::{
-    Attempt, Backend, BackendErrorKind, BackendResult, Cacheable, DeleteStatus, ReadOutcome,
+    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Cacheable, Condition,
+    Conditional, DeleteStatus, ReadOutcome,
     backend::{end_read, write_through},
     object::{object_of, type_of, with_bytes, with_bytes_each},
     outcome::as_made,
@@ -137,12 +138,28 @@ pub trait CacheBackend: Backend {
             tokio::task::consume_budget().await;
             match with_bytes(&self, as_raw(value)) {
                 Ok(raw) => as_made(write_through(self, key, raw).await),
-                Err(error) => {
-                    if error.kind() == BackendErrorKind::TooLarge {
-                        as_made(self.remove(key).await)?;
-                    }
-                    Err(error)
-                }
+                Err(error) => refused_by_type(self, key, error).await,
+            }
+        }
+    }
+
+    /// [`set`](Self::set), if the condition holds: stores what a load has returned, and says if something newer has
+    /// kept it out. See [`load`](crate::load), and [`Backend::write_if`].
+    ///
+    /// # Errors
+    ///
+    /// What [`set`](Self::set) returns.
+    fn set_if<T: Cacheable>(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Arc<T>>,
+        condition: Condition,
+    ) -> impl Future<Output = BackendResult<Conditional>> + Send {
+        async move {
+            tokio::task::consume_budget().await;
+            match with_bytes(&self, as_raw(value)) {
+                Ok(raw) => as_made(self.write_if(key, raw, condition).await),
+                Err(error) => refused_by_type(self, key, error).await,
             }
         }
     }
@@ -206,6 +223,27 @@ pub trait CacheBackend: Backend {
         }
     }
 
+    /// [`set_if`](Self::set_if) for many entries: one outcome per entry, in the order given.
+    fn set_many_if<T: Cacheable>(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Arc<T>>, Condition)>,
+    ) -> impl Future<Output = Vec<BackendResult<Conditional>>> + Send {
+        async move {
+            let_others_run(entries.len()).await;
+            let mut conditions = Vec::with_capacity(entries.len());
+            let entries = entries.into_iter().map(|(key, value, condition)| {
+                conditions.push(condition);
+                (key, as_raw(value))
+            });
+            let (entries, refused) = with_bytes_each(&self, entries);
+            let conditions = refused.leave_out(conditions);
+            let entries = entries.into_iter().zip(conditions);
+            let entries = entries.map(|((key, value), condition)| (key, value, condition));
+            let written = self.write_many_if(entries.collect()).await.into_iter();
+            refused.settle(self, written.map(as_made).collect()).await
+        }
+    }
+
     /// [`delete`](Self::delete) for many keys: one outcome per key, in the order given.
     fn delete_many(
         &self,
@@ -234,6 +272,18 @@ async fn let_others_run(keys: usize) {
     for _ in 0..keys.div_ceil(KEYS_OF_AN_OPERATION) {
         tokio::task::consume_budget().await;
     }
+}
+
+/// Ends the write of a value that was not handed to the backend: one that is too large leaves the key absent.
+async fn refused_by_type<B: Backend + ?Sized, T>(
+    backend: &B,
+    key: &CacheKey,
+    error: BackendError,
+) -> BackendResult<T> {
+    if error.kind() == BackendErrorKind::TooLarge {
+        as_made(backend.remove(key).await)?;
+    }
+    Err(error)
 }
 
 /// The value as backends are given it, without bytes.

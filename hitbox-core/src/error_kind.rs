@@ -22,6 +22,8 @@ pub enum BackendErrorKind {
     Full,
     /// The backend refused the credentials, or the permission to do this.
     Denied,
+    /// The backend cannot do this at all. The message says what can.
+    Unsupported,
     /// Anything else.
     Internal,
 }
@@ -39,6 +41,7 @@ impl BackendErrorKind {
             Self::NotStorable => "not storable",
             Self::Full => "full",
             Self::Denied => "denied",
+            Self::Unsupported => "unsupported",
             Self::Internal => "internal error",
         }
     }
@@ -53,6 +56,7 @@ impl BackendErrorKind {
             | Self::NotStorable
             | Self::Full
             | Self::Denied
+            | Self::Unsupported
             | Self::Internal => false,
         }
     }
@@ -67,6 +71,7 @@ impl BackendErrorKind {
             | Self::NotStorable
             | Self::Full
             | Self::Denied
+            | Self::Unsupported
             | Self::Throttled => true,
             Self::Unavailable | Self::Timeout | Self::Internal => false,
         }

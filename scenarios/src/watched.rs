@@ -5,8 +5,9 @@ use std::{
 
 use async_trait::async_trait;
 use hitbox_backend::{
-    Attempt, Backend, BackendError, BackendResult, CacheKeyFormat, Capabilities, CompositionLayer,
-    DeleteStatus, Format, Operation, ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
+    Attempt, Backend, BackendError, BackendResult, Begun, CacheKeyFormat, Capabilities,
+    CompositionLayer, Condition, Conditional, DeleteStatus, Fencing, Format, Invalidations,
+    Operation, ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
     compression::Compressor,
     conformance::{Faults, FaultyBackend},
 };
@@ -209,6 +210,44 @@ impl<B: Backend> Backend for WatchedLayer<B> {
             BulkForm::KeyByKey => self.faulty.remove_many(keys).await,
         };
         self.all_signed(outcomes)
+    }
+
+    fn fencing(&self) -> Fencing {
+        self.faulty.fencing()
+    }
+
+    async fn begin_load(&self, key: &CacheKey) -> BackendResult<Begun> {
+        self.signed(self.faulty.begin_load(key).await)
+    }
+
+    async fn write_if(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+        condition: Condition,
+    ) -> BackendResult<Conditional> {
+        self.signed(self.faulty.write_if(key, value, condition).await)
+    }
+
+    async fn write_many_if(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>, Condition)>,
+    ) -> Vec<BackendResult<Conditional>> {
+        let keys = entries.iter().map(|(key, ..)| key.clone()).collect();
+        self.journal.note(Operation::Write, keys);
+        let outcomes = match self.bulk {
+            BulkForm::Whole => self.faulty.get_ref().write_many_if(entries).await,
+            BulkForm::KeyByKey => self.faulty.write_many_if(entries).await,
+        };
+        self.all_signed(outcomes)
+    }
+
+    fn invalidations(&self, key: &CacheKey) -> Invalidations {
+        self.faulty.invalidations(key)
+    }
+
+    async fn expire(&self, key: &CacheKey) -> BackendResult<()> {
+        self.signed(self.faulty.expire(key).await)
     }
 
     fn label(&self) -> BackendLabel {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hitbox_backend::{
-    Attempt, Backend, BackendResult, CacheKeyFormat, Capabilities, CompositionLayer, Compressor,
-    DeleteStatus, Format, ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
+    Attempt, Backend, BackendResult, Begun, CacheKeyFormat, Capabilities, CompositionLayer,
+    Compressor, Condition, Conditional, DeleteStatus, Fencing, Format, Invalidations, ReadAttempt,
+    ReadOutcome, Rejection, WriteAttempt,
 };
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheValue, CompressorId, FormatId, Raw, clock::Moment,
@@ -172,6 +173,48 @@ impl Backend for NestedLayer {
         let answers = self.composed.remove_many(keys).await;
         self.count_all(keys, cause, &answers);
         answers
+    }
+
+    fn fencing(&self) -> Fencing {
+        self.composed.fencing()
+    }
+
+    async fn begin_load(&self, key: &CacheKey) -> BackendResult<Begun> {
+        self.composed.begin_load(key).await
+    }
+
+    async fn write_if(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+        condition: Condition,
+    ) -> BackendResult<Conditional> {
+        let cause = Cause::Write(value.created());
+        let answer = self.composed.write_if(key, value, condition).await;
+        self.count(key, cause, &answer);
+        answer
+    }
+
+    async fn write_many_if(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>, Condition)>,
+    ) -> Vec<BackendResult<Conditional>> {
+        let written = entries.iter();
+        let written = written.map(|(key, value, _)| (key.clone(), value.created()));
+        let written: Vec<_> = written.collect();
+        let answers = self.composed.write_many_if(entries).await;
+        for ((key, stamp), answer) in written.iter().zip(&answers) {
+            self.count(key, Cause::Write(*stamp), answer);
+        }
+        answers
+    }
+
+    fn invalidations(&self, key: &CacheKey) -> Invalidations {
+        self.composed.invalidations(key)
+    }
+
+    async fn expire(&self, key: &CacheKey) -> BackendResult<()> {
+        self.composed.expire(key).await
     }
 
     fn label(&self) -> BackendLabel {

@@ -3,9 +3,10 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 
-use super::{ChaosHandle, late::Put, state::Shared, target::Target};
+use super::{ChaosHandle, bulk::Entries, late::Put, state::Shared, target::Target};
 use crate::{
-    Backend, BackendResult, DeleteStatus, ReadOutcome,
+    Backend, BackendResult, Condition, Conditional, DeleteStatus, ReadOutcome,
+    backend::without_condition,
     wrapper::{always_wait, forward_properties},
 };
 
@@ -62,7 +63,9 @@ impl<B: Backend> Backend for ChaosBackend<B> {
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
         let drawn = self.shared.draw(Target::Writes, key);
-        self.put_drawn(key, Put::Write, value, drawn).await
+        self.put_drawn(key, Put::Write, value, drawn)
+            .await
+            .map(drop)
     }
 
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
@@ -77,7 +80,9 @@ impl<B: Backend> Backend for ChaosBackend<B> {
 
     async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
         let drawn = self.shared.draw(Target::Writes, key);
-        self.put_drawn(key, Put::Refill, value, drawn).await
+        self.put_drawn(key, Put::Refill, value, drawn)
+            .await
+            .map(drop)
     }
 
     async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
@@ -96,18 +101,35 @@ impl<B: Backend> Backend for ChaosBackend<B> {
         &self,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
-        self.put_bulk(Put::Write, entries).await
+        without_condition(self.put_bulk(Entries::Written(entries)).await)
     }
 
     async fn refill_many(
         &self,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
-        self.put_bulk(Put::Refill, entries).await
+        without_condition(self.put_bulk(Entries::Refilled(entries)).await)
     }
 
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
         self.remove_bulk(keys).await
+    }
+
+    async fn write_if(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+        condition: Condition,
+    ) -> BackendResult<Conditional> {
+        let drawn = self.shared.draw(Target::Writes, key);
+        self.put_drawn(key, Put::If(condition), value, drawn).await
+    }
+
+    async fn write_many_if(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>, Condition)>,
+    ) -> Vec<BackendResult<Conditional>> {
+        self.put_bulk(Entries::Conditional(entries)).await
     }
 
     always_wait!();

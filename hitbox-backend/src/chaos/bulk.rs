@@ -3,11 +3,56 @@
 
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 
-use super::{ChaosBackend, late::Put, target::Target};
+use super::{ChaosBackend, calls::written, late::Put, target::Target};
 use crate::{
-    Backend, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome, note_outcome,
-    outcome::is_made,
+    Backend, BackendErrorKind, BackendResult, Condition, Conditional, DeleteStatus, Operation,
+    ReadOutcome, note_outcome, outcome::is_made,
 };
+
+/// What a bulk call stores, by the way in which it does.
+pub(super) enum Entries {
+    Written(Vec<(CacheKey, CacheValue<Raw>)>),
+    Refilled(Vec<(CacheKey, CacheValue<Raw>)>),
+    Conditional(Vec<(CacheKey, CacheValue<Raw>, Condition)>),
+}
+
+impl Entries {
+    fn keys(&self) -> Vec<CacheKey> {
+        match self {
+            Self::Written(entries) | Self::Refilled(entries) => {
+                entries.iter().map(|(key, _)| key.clone()).collect()
+            }
+            Self::Conditional(entries) => entries.iter().map(|(key, ..)| key.clone()).collect(),
+        }
+    }
+
+    /// Stores them by one call.
+    async fn put_whole<B: Backend>(self, backend: &B) -> Vec<BackendResult<Conditional>> {
+        let outcomes = match self {
+            Self::Written(entries) => backend.write_many(entries).await,
+            Self::Refilled(entries) => backend.refill_many(entries).await,
+            Self::Conditional(entries) => return backend.write_many_if(entries).await,
+        };
+        let outcomes = outcomes.into_iter();
+        outcomes.map(|outcome| outcome.map(written)).collect()
+    }
+
+    fn singles(self) -> Vec<(CacheKey, CacheValue<Raw>, Put)> {
+        let all = |entries: Vec<(CacheKey, CacheValue<Raw>)>, put: Put| {
+            let entries = entries.into_iter();
+            let singles = entries.map(|(key, value)| (key, value, put.clone()));
+            singles.collect()
+        };
+        match self {
+            Self::Written(entries) => all(entries, Put::Write),
+            Self::Refilled(entries) => all(entries, Put::Refill),
+            Self::Conditional(entries) => entries
+                .into_iter()
+                .map(|(key, value, condition)| (key, value, Put::If(condition)))
+                .collect(),
+        }
+    }
+}
 
 impl<B: Backend> ChaosBackend<B> {
     pub(super) async fn read_bulk(
@@ -42,25 +87,18 @@ impl<B: Backend> ChaosBackend<B> {
         outcomes
     }
 
-    pub(super) async fn put_bulk(
-        &self,
-        put: Put,
-        entries: Vec<(CacheKey, CacheValue<Raw>)>,
-    ) -> Vec<BackendResult<()>> {
-        let keys: Vec<CacheKey> = entries.iter().map(|(key, _value)| key.clone()).collect();
+    pub(super) async fn put_bulk(&self, entries: Entries) -> Vec<BackendResult<Conditional>> {
+        let keys = entries.keys();
         let bulk = self.shared.draw_many(Target::Writes, keys.iter());
         if bulk.is_undisturbed() {
             self.carry_out_due().await;
-            let outcomes = match put {
-                Put::Write => self.inner.write_many(entries).await,
-                Put::Refill => self.inner.refill_many(entries).await,
-            };
+            let outcomes = entries.put_whole(&self.inner).await;
             self.note_whole(&keys, &outcomes);
             self.end_calls(&keys).await;
             return outcomes;
         }
-        let mut outcomes = Vec::with_capacity(entries.len());
-        for ((key, value), drawn) in entries.into_iter().zip(bulk.drawn) {
+        let mut outcomes = Vec::with_capacity(keys.len());
+        for ((key, value, put), drawn) in entries.singles().into_iter().zip(bulk.drawn) {
             outcomes.push(self.put_drawn(&key, put, value, drawn).await);
         }
         if bulk.breaks_off {

@@ -12,8 +12,8 @@ use super::{
     state::{Drawn, Plan},
 };
 use crate::{
-    Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome,
-    encoded, note_outcome, outcome::is_made, repeated::Answer,
+    Backend, BackendError, BackendErrorKind, BackendResult, Conditional, DeleteStatus, Operation,
+    ReadOutcome, encoded, note_outcome, outcome::is_made, repeated::Answer,
 };
 
 impl<B: Backend> ChaosBackend<B> {
@@ -26,7 +26,7 @@ impl<B: Backend> ChaosBackend<B> {
             };
             // Lost: its caller has had an answer.
             let _outcome = match effect {
-                Effect::Put(put, value) => self.store(&key, put, value, None).await,
+                Effect::Put(put, value) => self.store(&key, put, value, None).await.map(drop),
                 Effect::Remove => self.clear(&key).await.map(|_status| ()),
             };
         }
@@ -65,12 +65,14 @@ impl<B: Backend> ChaosBackend<B> {
         put: Put,
         value: CacheValue<Raw>,
         damage: Option<Damage>,
-    ) -> BackendResult<()> {
+    ) -> BackendResult<Conditional> {
         let outcome = match put {
-            Put::Write => self.inner.write(key, value).await,
-            Put::Refill => self.inner.refill(key, value).await,
+            Put::Write => self.inner.write(key, value).await.map(written),
+            Put::Refill => self.inner.refill(key, value).await.map(written),
+            Put::If(condition) => self.inner.write_if(key, value, condition).await,
         };
-        if is_made(&outcome) {
+        let is_refused = matches!(outcome, Ok(Conditional::Refused));
+        if is_made(&outcome) && !is_refused {
             self.shared.note_stored(key, damage);
         }
         outcome
@@ -175,7 +177,7 @@ impl<B: Backend> ChaosBackend<B> {
         put: Put,
         value: CacheValue<Raw>,
         drawn: Option<Drawn>,
-    ) -> BackendResult<()> {
+    ) -> BackendResult<Conditional> {
         self.carry_out_due().await;
         let outcome = match drawn.map(Drawn::plan) {
             None => self.store(key, put, value, None).await,
@@ -192,7 +194,8 @@ impl<B: Backend> ChaosBackend<B> {
                 return self.put_off(key, Effect::Put(put, value), late).await;
             }
             Some(Plan::Again(late)) => {
-                let outcome = self.store(key, put, value.clone(), None).await;
+                let first = self.store(key, put.clone(), value.clone(), None);
+                let outcome = first.await;
                 return self
                     .again(key, Effect::Put(put, value), late, outcome)
                     .await;
@@ -253,4 +256,9 @@ impl<B: Backend> ChaosBackend<B> {
         self.shared.state().late.add(key.clone(), effect, late);
         Err(self.error(BackendErrorKind::Timeout, operation))
     }
+}
+
+/// What a write without a condition answers.
+pub(super) const fn written((): ()) -> Conditional {
+    Conditional::Written
 }

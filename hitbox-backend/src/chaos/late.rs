@@ -4,6 +4,7 @@ use hitbox_core::{CacheKey, CacheValue, Raw};
 use tokio::time::Instant;
 
 use super::Late;
+use crate::Condition;
 
 /// Writes and removes whose callers have been told that they timed out, to be carried out later.
 ///
@@ -28,11 +29,12 @@ pub(super) enum Effect {
     Remove,
 }
 
-/// The two ways to store a value.
-#[derive(Clone, Copy, Debug)]
+/// The ways to store a value.
+#[derive(Clone, Debug)]
 pub(super) enum Put {
     Write,
     Refill,
+    If(Condition),
 }
 
 impl fmt::Debug for Effect {

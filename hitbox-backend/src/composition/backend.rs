@@ -13,9 +13,10 @@ use super::{
     read::Settled,
 };
 use crate::{
-    Attempt, Backend, BackendErrorKind, BackendResult, CacheKeyFormat, Capabilities, DeleteStatus,
+    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Begun, CacheKeyFormat,
+    Capabilities, Condition, Conditional, DeleteStatus, Fencing, Invalidations, Lease, Operation,
     ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
-    backend::BegunWrite,
+    backend::{BegunWrite, without_condition},
     compression::{Compressor, NoCompression},
     format::Format,
     object::{with_bytes, with_bytes_each},
@@ -63,7 +64,7 @@ where
         &self,
         origin: Origin,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
-    ) -> Vec<BackendResult<()>> {
+    ) -> Vec<BackendResult<Conditional>> {
         let (entries, refused) = with_bytes_each(self, entries);
         let outcomes = self.write_entries(origin, entries).await;
         refused.settle(self, outcomes).await
@@ -153,18 +154,68 @@ where
         &self,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
-        self.write_all(Origin::Load, entries).await
+        without_condition(self.write_all(Origin::Load, entries).await)
     }
 
     async fn refill_many(
         &self,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
-        self.write_all(Origin::OtherLayer, entries).await
+        without_condition(self.write_all(Origin::OtherLayer, entries).await)
     }
 
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
         self.remove_keys(keys).await
+    }
+
+    fn fencing(&self) -> Fencing {
+        Fencing::Fenced
+    }
+
+    async fn begin_load(&self, _key: &CacheKey) -> BackendResult<Begun> {
+        Ok(Begun::Lead(Lease::default()))
+    }
+
+    async fn write_if(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+        condition: Condition,
+    ) -> BackendResult<Conditional> {
+        // Held until the write has ended.
+        let _condition = condition;
+        match with_bytes(self, value) {
+            Ok(value) => self.fill(key, value).await,
+            Err(error) => {
+                if error.kind() == BackendErrorKind::TooLarge {
+                    self.remove_one(key).await?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn write_many_if(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>, Condition)>,
+    ) -> Vec<BackendResult<Conditional>> {
+        let (entries, _conditions): (Vec<_>, Vec<_>) = entries
+            .into_iter()
+            .map(|(key, value, condition)| ((key, value), condition))
+            .unzip();
+        self.write_all(Origin::Load, entries).await
+    }
+
+    fn invalidations(&self, _key: &CacheKey) -> Invalidations {
+        Invalidations::default()
+    }
+
+    async fn expire(&self, _key: &CacheKey) -> BackendResult<()> {
+        Err(BackendError::new(
+            BackendErrorKind::Unsupported,
+            Operation::Remove,
+            self.label(),
+        ))
     }
 
     fn label(&self) -> BackendLabel {

@@ -5,8 +5,8 @@ use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Raw, clock::Mom
 use tokio::sync::watch;
 
 use crate::{
-    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation,
-    ReadAttempt, ReadOutcome, WriteAttempt,
+    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Condition, Conditional,
+    DeleteStatus, Operation, ReadAttempt, ReadOutcome, WriteAttempt,
     chaos::{Course, Gate},
     repeated::Answer,
     wrapper::forward_properties,
@@ -458,6 +458,28 @@ impl<B: Backend> Backend for FaultyBackend<B> {
         let mut outcomes = Vec::with_capacity(keys.len());
         for key in keys {
             outcomes.push(self.remove(key).await);
+        }
+        outcomes
+    }
+
+    async fn write_if(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+        condition: Condition,
+    ) -> BackendResult<Conditional> {
+        let effect = self.inner.write_if(key, value, condition);
+        self.scripted(&self.faults.writes, Operation::Write, effect)
+            .await
+    }
+
+    async fn write_many_if(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>, Condition)>,
+    ) -> Vec<BackendResult<Conditional>> {
+        let mut outcomes = Vec::with_capacity(entries.len());
+        for (key, value, condition) in entries {
+            outcomes.push(self.write_if(&key, value, condition).await);
         }
         outcomes
     }

@@ -26,13 +26,21 @@ impl Refused {
         self.too_large.retain(|(_, noted)| noted != key);
     }
 
+    /// Of things that stand beside the entries, those of the entries that have not been refused.
+    pub(crate) fn leave_out<T>(&self, beside: Vec<T>) -> Vec<T> {
+        let mut refused = self.errors.iter().map(|(place, _)| *place).peekable();
+        let beside = beside.into_iter().enumerate();
+        let left = beside.filter(|(place, _)| refused.next_if_eq(place).is_none());
+        left.map(|(_, thing)| thing).collect()
+    }
+
     /// The outcomes of all entries, of which `outcomes` are those of the others. Removes what is to be absent; an
     /// error of that takes the place of the refusal.
-    pub(crate) async fn settle<B: Backend + ?Sized>(
+    pub(crate) async fn settle<B: Backend + ?Sized, T>(
         mut self,
         backend: &B,
-        mut outcomes: Vec<BackendResult<()>>,
-    ) -> Vec<BackendResult<()>> {
+        mut outcomes: Vec<BackendResult<T>>,
+    ) -> Vec<BackendResult<T>> {
         if !self.too_large.is_empty() {
             let (places, keys): (Vec<_>, Vec<_>) = self.too_large.into_iter().unzip();
             for (place, removed) in places.into_iter().zip(backend.remove_many(&keys).await) {

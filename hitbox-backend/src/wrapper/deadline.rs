@@ -6,8 +6,8 @@ use tokio::time::timeout;
 
 use super::{always_wait, forward_properties};
 use crate::{
-    Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome,
-    note_outcome,
+    Backend, BackendError, BackendErrorKind, BackendResult, Condition, Conditional, DeleteStatus,
+    Operation, ReadOutcome, note_outcome,
 };
 
 /// A backend whose calls end in time. Made by [`BackendExt::deadline`](super::BackendExt::deadline).
@@ -214,6 +214,25 @@ impl<B: Backend> Backend for Deadline<B> {
 
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
         self.many(Operation::Remove, keys.len(), self.inner.remove_many(keys))
+            .await
+    }
+
+    async fn write_if(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+        condition: Condition,
+    ) -> BackendResult<Conditional> {
+        let call = self.inner.write_if(key, value, condition);
+        self.one(Operation::Write, call).await
+    }
+
+    async fn write_many_if(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>, Condition)>,
+    ) -> Vec<BackendResult<Conditional>> {
+        let keys = entries.len();
+        self.many(Operation::Write, keys, self.inner.write_many_if(entries))
             .await
     }
 

@@ -32,8 +32,38 @@ macro_rules! always_wait {
 
 /// The methods of `Backend` that do no I/O, forwarded to the field `$inner`: a wrapper is in every
 /// respect but its own what it wraps, its label included.
+///
+/// Those that are asynchronous are written as `async_trait` makes them, which does not look into macros.
 macro_rules! forward_properties {
     ($inner:ident) => {
+        fn fencing(&self) -> $crate::Fencing {
+            self.$inner.fencing()
+        }
+        fn begin_load<'life0, 'life1, 'async_trait>(
+            &'life0 self,
+            key: &'life1 hitbox_core::CacheKey,
+        ) -> futures::future::BoxFuture<'async_trait, $crate::BackendResult<$crate::Begun>>
+        where
+            'life0: 'async_trait,
+            'life1: 'async_trait,
+            Self: 'async_trait,
+        {
+            self.$inner.begin_load(key)
+        }
+        fn invalidations(&self, key: &hitbox_core::CacheKey) -> $crate::Invalidations {
+            self.$inner.invalidations(key)
+        }
+        fn expire<'life0, 'life1, 'async_trait>(
+            &'life0 self,
+            key: &'life1 hitbox_core::CacheKey,
+        ) -> futures::future::BoxFuture<'async_trait, $crate::BackendResult<()>>
+        where
+            'life0: 'async_trait,
+            'life1: 'async_trait,
+            Self: 'async_trait,
+        {
+            self.$inner.expire(key)
+        }
         fn label(&self) -> hitbox_core::BackendLabel {
             self.$inner.label()
         }

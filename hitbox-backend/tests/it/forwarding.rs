@@ -8,9 +8,10 @@ use std::{
 
 use async_trait::async_trait;
 use hitbox_backend::{
-    Attempt, Backend, BackendError, BackendErrorKind, BackendExt, BackendResult, CacheKeyFormat,
-    Capabilities, CircuitBreakerConfig, Compressor, DeleteStatus, Format, Operation, ReadAttempt,
-    ReadOutcome, Rejection, RetryConfig, WriteAttempt,
+    Attempt, Backend, BackendError, BackendErrorKind, BackendExt, BackendResult, Begun,
+    CacheKeyFormat, Capabilities, CircuitBreakerConfig, Compressor, Condition, Conditional,
+    DeleteStatus, Fencing, Format, Invalidations, Lease, Operation, ReadAttempt, ReadOutcome,
+    Rejection, RetryConfig, WriteAttempt,
     compression::{CompressionError, NoCompression},
     format::{BincodeFormat, FormatError, Visit},
 };
@@ -170,6 +171,41 @@ impl Backend for Recorder {
         self.note("remove_many");
         keys.iter().map(|_| Ok(DeleteStatus::Deleted(8))).collect()
     }
+    fn fencing(&self) -> Fencing {
+        self.note("fencing");
+        Fencing::Fenced
+    }
+    async fn begin_load(&self, _key: &CacheKey) -> BackendResult<Begun> {
+        self.note("begin_load");
+        Err(error("begin_load"))
+    }
+    async fn write_if(
+        &self,
+        _key: &CacheKey,
+        _value: CacheValue<Raw>,
+        _condition: Condition,
+    ) -> BackendResult<Conditional> {
+        self.note("write_if");
+        Ok(Conditional::Refused)
+    }
+    async fn write_many_if(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>, Condition)>,
+    ) -> Vec<BackendResult<Conditional>> {
+        self.note("write_many_if");
+        entries.iter().map(|_| Ok(Conditional::Refused)).collect()
+    }
+    fn invalidations(&self, _key: &CacheKey) -> Invalidations {
+        self.note("invalidations");
+        Invalidations {
+            hard: Stamp::from_micros(9),
+            soft: Stamp::from_micros(10),
+        }
+    }
+    async fn expire(&self, _key: &CacheKey) -> BackendResult<()> {
+        self.note("expire");
+        Ok(())
+    }
     fn label(&self) -> BackendLabel {
         self.note("label");
         BackendLabel::new_static("recorder")
@@ -248,7 +284,32 @@ async fn assert_forwards<B: Backend>(backend: B, recorder: &Recorder) {
     }
     reached("remove_many");
 
+    assert_loads_are_forwarded(&backend, recorder).await;
     assert_properties_are_forwarded(&backend, recorder);
+}
+
+async fn assert_loads_are_forwarded<B: Backend>(backend: &B, recorder: &Recorder) {
+    let key = CacheKey::from_pair("a", "1");
+    let reached = |method| assert_eq!(recorder.take_calls(), [method]);
+    let lease = || Condition::Lease(Lease::default());
+    assert_eq!(B::fencing(backend), Fencing::Fenced);
+    reached("fencing");
+    assert!(B::begin_load(backend, &key).await.is_err());
+    reached("begin_load");
+    let refused = B::write_if(backend, &key, value(0), lease()).await;
+    assert_eq!(refused.unwrap(), Conditional::Refused);
+    reached("write_if");
+    let entries = [1, 2].map(|payload| (key.clone(), value(payload), lease()));
+    let refused = B::write_many_if(backend, entries.into()).await;
+    let are_refused = |one: &BackendResult<_>| matches!(one, Ok(Conditional::Refused));
+    assert!(refused.len() == 2 && refused.iter().all(are_refused));
+    reached("write_many_if");
+    let invalidations = B::invalidations(backend, &key);
+    assert_eq!(invalidations.hard, Stamp::from_micros(9));
+    assert_eq!(invalidations.soft, Stamp::from_micros(10));
+    reached("invalidations");
+    B::expire(backend, &key).await.unwrap();
+    reached("expire");
 }
 
 fn assert_properties_are_forwarded<B: Backend>(backend: &B, recorder: &Recorder) {

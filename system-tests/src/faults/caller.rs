@@ -256,6 +256,7 @@ pub(super) fn kind(error: &BackendError) -> &'static str {
         BackendErrorKind::NotStorable => "not storable",
         BackendErrorKind::Full => "full",
         BackendErrorKind::Denied => "denied",
+        BackendErrorKind::Unsupported => "unsupported",
         BackendErrorKind::Internal => "internal error",
         _ => "another error",
     }

@@ -5,7 +5,7 @@ use hitbox_core::{CacheKey, CacheValue, Offload, Raw};
 
 use super::{InBulk, drive};
 use crate::{
-    Backend, BackendResult,
+    Backend, BackendResult, Conditional,
     composition::{
         CompositionBackend, CompositionLayer, CompositionWritePolicy,
         admission::for_layer,
@@ -30,7 +30,7 @@ where
         origin: Origin,
         key: &CacheKey,
         value: CacheValue<Raw>,
-    ) -> BackendResult<()> {
+    ) -> BackendResult<Conditional> {
         let background = Background::new(&*self.offload);
         let layers = (self.first(), self.second());
         let ended = self
@@ -44,7 +44,7 @@ where
         &self,
         origin: Origin,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
-    ) -> Vec<BackendResult<()>> {
+    ) -> Vec<BackendResult<Conditional>> {
         let (l1, l2) = (InBulk::new(self.first()), InBulk::new(self.second()));
         let background = Background::new(&*self.offload);
         let singles = join_all(entries.into_iter().map(|(key, value)| {

@@ -16,7 +16,7 @@ use hitbox_core::{CacheKey, CacheValue, Offload, Raw};
 
 use super::{Ended, WriteOp, op::Decision, write_with_permit};
 use crate::{
-    Backend, BackendError, BackendErrorKind, BackendResult, Operation,
+    Backend, BackendError, BackendErrorKind, BackendResult, Conditional, Operation,
     composition::{
         CompositionBackend, CompositionLayer, CompositionWritePolicy, RaceLoserPolicy,
         admission::for_layer,
@@ -82,7 +82,7 @@ where
         &self,
         origin: Origin,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
-    ) -> Vec<BackendResult<()>> {
+    ) -> Vec<BackendResult<Conditional>> {
         if !self.writes_by_steps() {
             return self.write_many_by_futures(origin, entries).await;
         }

@@ -4,15 +4,17 @@ use futures::{FutureExt, future::BoxFuture};
 use hitbox_core::{CacheKey, Offload};
 
 use crate::{
-    Backend, BackendError, BackendErrorKind, BackendResult,
+    Backend, BackendError, BackendErrorKind, BackendResult, Conditional,
     composition::{CompositionBackend, fences::Refusal},
 };
 
 /// What a write has come to, once its permits have been given back.
 pub(in crate::composition) enum Ended {
     Done,
+    /// Something newer has been done to the key.
+    Refused,
     Failed(BackendError),
-    /// The key is to be absent from both layers. The error, if the write has failed.
+    /// The key is to be absent from both layers. The error, if the write has failed; else it was refused.
     Removes(Option<BackendError>),
 }
 
@@ -33,7 +35,7 @@ impl Ended {
         match refusal {
             Refusal::Superseded => {
                 tracing::debug!(%key, "a write was older than what was done to the key since");
-                Self::Done
+                Self::Refused
             }
             Refusal::Indeterminate => {
                 tracing::debug!(%key, "a write may be older than a remove: taken as a remove");
@@ -56,13 +58,14 @@ where
         &self,
         key: &CacheKey,
         ended: Ended,
-    ) -> BackendResult<()> {
+    ) -> BackendResult<Conditional> {
         match ended {
-            Ended::Done => Ok(()),
+            Ended::Done => Ok(Conditional::Written),
+            Ended::Refused => Ok(Conditional::Refused),
             Ended::Failed(error) => Err(self.seen_from_outside(error)),
             Ended::Removes(error) => {
                 self.remove_one(key).await?;
-                error.map_or(Ok(()), |error| Err(self.seen_from_outside(error)))
+                self.refused_with(error)
             }
         }
     }
@@ -71,16 +74,17 @@ where
     pub(in crate::composition) async fn settle_writes(
         &self,
         ended: Vec<(CacheKey, Ended)>,
-    ) -> Vec<BackendResult<()>> {
+    ) -> Vec<BackendResult<Conditional>> {
         let mut removes = Vec::new();
         let mut outcomes = Vec::with_capacity(ended.len());
         for (place, (key, ended)) in ended.into_iter().enumerate() {
             outcomes.push(match ended {
-                Ended::Done => Ok(()),
+                Ended::Done => Ok(Conditional::Written),
+                Ended::Refused => Ok(Conditional::Refused),
                 Ended::Failed(error) => Err(self.seen_from_outside(error)),
                 Ended::Removes(error) => {
                     removes.push((place, key));
-                    error.map_or(Ok(()), |error| Err(self.seen_from_outside(error)))
+                    self.refused_with(error)
                 }
             });
         }
@@ -93,6 +97,13 @@ where
             }
         }
         outcomes
+    }
+
+    /// What a write answers that has left the key absent.
+    fn refused_with(&self, error: Option<BackendError>) -> BackendResult<Conditional> {
+        error.map_or(Ok(Conditional::Refused), |error| {
+            Err(self.seen_from_outside(error))
+        })
     }
 
     pub(super) fn seen_from_outside(&self, error: BackendError) -> BackendError {

@@ -1,17 +1,17 @@
 //! A write of one key: in place as far as it goes, then waiting.
 
-use futures::FutureExt;
+use futures::{FutureExt, TryFutureExt};
 use hitbox_core::{CacheKey, CacheValue, Offload, Raw};
 
 use super::{Ended, WriteOp, op::Decision, write_with_permit};
 use crate::{
-    Attempt, Backend, BackendError, BackendResult,
+    Attempt, Backend, BackendError, BackendResult, Conditional,
     backend::BegunWrite,
     composition::{
         CompositionBackend, CompositionLayer, CompositionWritePolicy, RaceLoserPolicy,
         WriteObserved, WriteStep,
         admission::for_layer,
-        fences::{Effect, Origin, Permits, Share, TryPermit},
+        fences::{Effect, Origin, Permits, Refusal, Share, TryPermit},
         flight::{Flight, Flights},
         layers::Handle,
         member::Member,
@@ -55,22 +55,56 @@ where
         value: CacheValue<Raw>,
     ) -> BegunWrite<'a> {
         if !self.writes_by_steps() {
-            return Attempt::Pending(Box::pin(self.write_by_future(origin, key, value)));
+            let write = self.write_by_future(origin, key, value);
+            return Attempt::Pending(Box::pin(write.map_ok(drop)));
         }
+        match self.admit_write(origin, key, value) {
+            Ok(writing) => self.begin_admitted(writing),
+            Err(refusal) => self.end_write(key, Ended::refused(key, refusal)),
+        }
+    }
+
+    /// Writes the value of a load, and says whether something newer has kept it out.
+    pub(in crate::composition) async fn fill(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+    ) -> BackendResult<Conditional> {
+        if !self.writes_by_steps() {
+            return self.write_by_future(Origin::Load, key, value).await;
+        }
+        match self.admit_write(Origin::Load, key, value) {
+            Ok(writing) => {
+                let written = self.begin_admitted(writing).finish().await;
+                written.map(|()| Conditional::Written)
+            }
+            Err(refusal) => self.settle_write(key, Ended::refused(key, refusal)).await,
+        }
+    }
+
+    #[inline]
+    fn admit_write<'a>(
+        &self,
+        origin: Origin,
+        key: &'a CacheKey,
+        value: CacheValue<Raw>,
+    ) -> Result<Writing<'a>, Refusal> {
         let value = restamp_if_skewed(value);
         let fences = &self.layers.fences;
-        let share = match fences.begin_write(key, value.created(), origin, Permits::IfFree) {
-            Ok(share) => share,
-            Err(refusal) => return self.end_write(key, Ended::refused(key, refusal)),
-        };
-        let mut writing = Writing {
+        let share = fences.begin_write(key, value.created(), origin, Permits::IfFree)?;
+        Ok(Writing {
             key,
             value,
             op: WriteOp::new(),
             flights: Flights::none(),
             share,
-        };
+        })
+    }
+
+    #[inline]
+    fn begin_admitted<'a>(&'a self, mut writing: Writing<'a>) -> BegunWrite<'a> {
         if let Some(decision) = self.advance_write(&mut writing) {
+            let key = writing.key;
             let ended = self.conclude_write(writing, decision);
             return self.end_write(key, ended);
         }
@@ -83,9 +117,11 @@ where
     /// Ends a write, without waiting if nothing has to be removed.
     fn end_write<'a>(&'a self, key: &'a CacheKey, ended: Ended) -> BegunWrite<'a> {
         match ended {
-            Ended::Done => Attempt::Ready(Ok(())),
+            Ended::Done | Ended::Refused => Attempt::Ready(Ok(())),
             Ended::Failed(error) => Attempt::Ready(Err(self.seen_from_outside(error))),
-            Ended::Removes(_) => Attempt::Pending(Box::pin(self.settle_write(key, ended))),
+            Ended::Removes(_) => {
+                Attempt::Pending(Box::pin(self.settle_write(key, ended).map_ok(drop)))
+            }
         }
     }
 
@@ -100,7 +136,7 @@ where
             }
         };
         let ended = self.conclude_write(writing, decision);
-        self.settle_write(key, ended).await
+        self.settle_write(key, ended).await.map(drop)
     }
 
     /// Runs the policy until it waits (`None`) or has decided.

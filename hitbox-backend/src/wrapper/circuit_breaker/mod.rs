@@ -13,8 +13,8 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 
 use super::{always_wait, forward_properties};
 use crate::{
-    Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome,
-    note_outcome,
+    Backend, BackendError, BackendErrorKind, BackendResult, Condition, Conditional, DeleteStatus,
+    Operation, ReadOutcome, note_outcome,
 };
 use circuit::Circuit;
 use verdict::Verdict;
@@ -264,6 +264,25 @@ impl<B: Backend> Backend for CircuitBreaker<B> {
 
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
         self.many(Operation::Remove, keys.len(), self.inner.remove_many(keys))
+            .await
+    }
+
+    async fn write_if(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+        condition: Condition,
+    ) -> BackendResult<Conditional> {
+        let call = self.inner.write_if(key, value, condition);
+        self.one(Operation::Write, call).await
+    }
+
+    async fn write_many_if(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>, Condition)>,
+    ) -> Vec<BackendResult<Conditional>> {
+        let keys = entries.len();
+        self.many(Operation::Write, keys, self.inner.write_many_if(entries))
             .await
     }
 

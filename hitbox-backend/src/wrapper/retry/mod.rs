@@ -10,8 +10,8 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 
 use super::{always_wait, forward_properties};
 use crate::{
-    Backend, BackendError, BackendResult, DeleteStatus, Operation, ReadOutcome, note_outcome,
-    repeated::Answer,
+    Backend, BackendError, BackendResult, Condition, Conditional, DeleteStatus, Operation,
+    ReadOutcome, note_outcome, repeated::Answer,
 };
 use bulk::Bulk;
 use series::Series;
@@ -93,13 +93,6 @@ pub struct Retry<B> {
     config: RetryConfig,
 }
 
-/// How entries reach the backend within.
-#[derive(Clone, Copy)]
-enum Entries {
-    Written,
-    Refilled,
-}
-
 impl<B: Backend> Retry<B> {
     /// `inner`, asked again when it fails.
     ///
@@ -170,45 +163,43 @@ impl<B: Backend> Retry<B> {
         bulk.into_outcomes()
     }
 
-    async fn store(
+    /// Stores entries by `call`, which asks for those that it is given. `key` is that of an entry.
+    async fn store<E, T, F>(
         &self,
-        entries: Vec<(CacheKey, CacheValue<Raw>)>,
-        form: Entries,
-    ) -> Vec<BackendResult<()>> {
+        entries: Vec<E>,
+        key: impl Fn(&E) -> &CacheKey + Send,
+        call: impl Fn(Vec<E>) -> F + Send,
+    ) -> Vec<BackendResult<T>>
+    where
+        E: Clone + Send + Sync,
+        T: Answer + Send,
+        F: Future<Output = Vec<BackendResult<T>>> + Send,
+    {
         let series = self.series(Operation::Write);
-        let call = self.store_once(entries.clone(), form);
-        let outcomes = series.attempt_many(entries.len(), call).await;
+        let first = call(entries.clone());
+        let outcomes = series.attempt_many(entries.len(), first).await;
         let mut bulk = Bulk::new(series, outcomes);
         if bulk.has_open_keys() {
-            let overtaken = overtaken(&entries);
+            let overtaken = overtaken(entries.iter().map(key));
             bulk.give_up_on(|index| overtaken.contains(&index));
         }
         while let Some(asked) = bulk.next().await {
-            let call = self.store_once(picked(&entries, &asked), form);
-            let answers = bulk.series.attempt_many(asked.len(), call).await;
+            let again = call(picked(&entries, &asked));
+            let answers = bulk.series.attempt_many(asked.len(), again).await;
             bulk.settle(&asked, answers);
         }
         bulk.into_outcomes()
     }
-
-    async fn store_once(
-        &self,
-        entries: Vec<(CacheKey, CacheValue<Raw>)>,
-        form: Entries,
-    ) -> Vec<BackendResult<()>> {
-        match form {
-            Entries::Written => self.inner.write_many(entries).await,
-            Entries::Refilled => self.inner.refill_many(entries).await,
-        }
-    }
 }
 
 /// The entries that stand before another one with the same key.
-fn overtaken(entries: &[(CacheKey, CacheValue<Raw>)]) -> HashSet<usize> {
-    let mut seen = HashSet::with_capacity(entries.len());
-    let from_the_end = entries.iter().enumerate().rev();
+fn overtaken<'k>(
+    keys: impl DoubleEndedIterator<Item = &'k CacheKey> + ExactSizeIterator,
+) -> HashSet<usize> {
+    let mut seen = HashSet::with_capacity(keys.len());
+    let from_the_end = keys.enumerate().rev();
     from_the_end
-        .filter(|(_, (key, _))| !seen.insert(key.as_text()))
+        .filter(|(_, key)| !seen.insert(key.as_text()))
         .map(|(index, _)| index)
         .collect()
 }
@@ -300,20 +291,40 @@ impl<B: Backend> Backend for Retry<B> {
         &self,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
-        self.store(entries, Entries::Written).await
+        let call = |entries| self.inner.write_many(entries);
+        self.store(entries, |(key, _)| key, call).await
     }
 
     async fn refill_many(
         &self,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
-        self.store(entries, Entries::Refilled).await
+        let call = |entries| self.inner.refill_many(entries);
+        self.store(entries, |(key, _)| key, call).await
     }
 
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
         let again = |keys: Vec<CacheKey>| async move { self.inner.remove_many(&keys).await };
         self.many(Operation::Remove, keys, self.inner.remove_many(keys), again)
             .await
+    }
+
+    async fn write_if(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+        condition: Condition,
+    ) -> BackendResult<Conditional> {
+        let call = || self.inner.write_if(key, value.clone(), condition.clone());
+        self.one(Operation::Write, call).await
+    }
+
+    async fn write_many_if(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>, Condition)>,
+    ) -> Vec<BackendResult<Conditional>> {
+        let call = |entries| self.inner.write_many_if(entries);
+        self.store(entries, |(key, ..)| key, call).await
     }
 
     always_wait!();

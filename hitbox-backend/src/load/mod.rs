@@ -1,0 +1,43 @@
+//! What a load needs of a backend: get-or-load, where a value is loaded, stored, and may be overtaken meanwhile.
+//!
+//! A load takes a [`Lease`] before it begins, with [`Backend::begin_load`](crate::Backend::begin_load), makes its
+//! stamp, loads, and stores what it has with [`Backend::write_if`](crate::Backend::write_if). So it is told if
+//! something newer has been done to the key meanwhile, however much has been done to other keys.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! use std::sync::Arc;
+//!
+//! use hitbox_backend::{
+//!     Backend, Begun, CacheBackend, CacheKey, CacheValue, Compose, Condition, Conditional,
+//!     DisabledOffload, Stamp, conformance::MemoryBackend,
+//! };
+//!
+//! let cache = MemoryBackend::new().compose(MemoryBackend::new(), DisabledOffload);
+//! let key = CacheKey::from_pair("user", "42");
+//!
+//! let Begun::Lead(lease) = cache.begin_load(&key).await? else {
+//!     panic!("a composition has nobody else load");
+//! };
+//! let began = Stamp::now();
+//! let loaded = Arc::new(String::from("Ada"));
+//! // The data has changed, while it was being loaded.
+//! cache.delete(&key).await?;
+//!
+//! let value = CacheValue::loaded(loaded, began);
+//! let stored = cache.set_if(&key, value, Condition::Lease(lease)).await?;
+//! assert_eq!(stored, Conditional::Refused);
+//! assert!(cache.get::<String>(&key).await?.is_none());
+//! # Ok::<(), hitbox_backend::BackendError>(())
+//! # }).unwrap();
+//! ```
+
+mod condition;
+mod fencing;
+mod invalidations;
+mod lease;
+
+pub use condition::{Condition, Conditional};
+pub use fencing::Fencing;
+pub use invalidations::Invalidations;
+pub use lease::{Begun, Lease};
