@@ -8,7 +8,6 @@
 mod names;
 mod parse;
 mod source;
-mod tokens;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

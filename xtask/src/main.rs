@@ -1,6 +1,7 @@
 //! Tasks of the workspace, run with `cargo xtask`. `cargo xtask --help` lists them.
 
 mod bench;
+mod cache_lines;
 mod ci;
 mod circles;
 mod copy;
@@ -11,6 +12,7 @@ mod handed_on;
 mod mutants;
 mod repeat;
 mod schedules;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -24,6 +26,7 @@ Usage: cargo xtask <TASK> [OPTIONS]
 
 Tasks:
   bench        Measure what operations cost beside what they are made of
+  cache-lines  Count the lines that a service writes for its cache
   ci           Check everything that must hold before a change is merged
   drop-in      Put policies written elsewhere in the place of the built-in ones
   example      Run an example together with the server that it needs
@@ -53,6 +56,7 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<Verdict, Failure> {
         }
         Arg::Value(task) => match task.to_str() {
             Some("bench") => bench::run(arguments),
+            Some("cache-lines") => cache_lines::run(arguments),
             Some("ci") => ci::run(arguments),
             Some("drop-in") => drop_in::run(arguments),
             Some("example") => example::run(arguments),

@@ -218,8 +218,10 @@ mod tests {
     /// Keyspaces enough for several tables, which threads ask for at once and in other orders.
     #[test]
     fn any_number_of_keyspaces_is_known_to_all_threads_alike() {
-        let spaces: Vec<&'static Keyspace<u8, u64>> = (0..3 * SLOTS)
-            .map(|n| &*Box::leak(Box::new(Keyspace::new(format!("space{n}").leak(), 1))))
+        // Few names and few versions: some share their slot, and some of these their name or their version.
+        let space = |n: u32| Keyspace::new(format!("space{}", n % 64).leak(), n / 64);
+        let spaces: Vec<&'static Keyspace<u8, u64>> = (0..3 * SLOTS as u32)
+            .map(|n| &*Box::leak(Box::new(space(n))))
             .collect();
         let known = none_yet();
         let known_to = |turn: usize| {

@@ -1,9 +1,7 @@
 //! What a file says about names.
 
-use super::{
-    source::{Brings, Use, Written},
-    tokens::{Token, Word, tokens},
-};
+use super::source::{Brings, Use, Written};
+use crate::tokens::{Token, Word, tokens};
 
 /// Something that names are about.
 pub(super) enum Reading {
@@ -36,7 +34,7 @@ impl Parser {
 
     pub(super) fn next(&mut self) -> Option<Reading> {
         loop {
-            let Token { word, line } = self.tokens.get(self.at)?.clone();
+            let Token { word, line, .. } = self.tokens.get(self.at)?.clone();
             let reading = match word {
                 Word::Sign('#') => {
                     self.attribute();
@@ -134,7 +132,7 @@ impl Parser {
     /// One tree of a `use`, up to what follows it.
     fn tree(&mut self, path: &mut Written, for_others: bool, uses: &mut Vec<Use>) {
         let length = path.len();
-        while let Some(Token { word, line }) = self.tokens.get(self.at).cloned() {
+        while let Some(Token { word, line, .. }) = self.tokens.get(self.at).cloned() {
             let found = |path: &Written, brings| Use {
                 path: path.clone(),
                 line,

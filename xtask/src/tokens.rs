@@ -1,15 +1,17 @@
-//! The words of Rust code, as far as paths are concerned.
+//! The words of Rust code, without its comments.
 
 use std::{iter::Peekable, str::Chars};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Token {
-    pub(super) line: usize,
-    pub(super) word: Word,
+pub(crate) struct Token {
+    pub(crate) line: usize,
+    /// Of a literal, where it ends.
+    pub(crate) last_line: usize,
+    pub(crate) word: Word,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(crate) enum Word {
     Name(String),
     /// `::`.
     Within,
@@ -23,7 +25,7 @@ struct Reader<'t> {
 }
 
 /// All that is not a comment, white space or a lifetime.
-pub(super) fn tokens(text: &str) -> Vec<Token> {
+pub(crate) fn tokens(text: &str) -> Vec<Token> {
     let mut reader = Reader {
         rest: text.chars().peekable(),
         line: 1,
@@ -32,7 +34,12 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
     while let Some(first) = reader.next() {
         let line = reader.line;
         if let Some(word) = reader.word(first) {
-            tokens.push(Token { line, word });
+            let last_line = reader.line;
+            tokens.push(Token {
+                line,
+                last_line,
+                word,
+            });
         }
     }
     tokens
@@ -172,5 +179,15 @@ mod tests {
             Word::Within | Word::Sign(_) => None,
         });
         assert_eq!(names.collect::<Vec<_>>(), [("a", 1), ("o", 2), ("p", 2)]);
+    }
+
+    #[test]
+    fn a_literal_knows_its_lines() {
+        let tokens = tokens("a\n(\"b\nc\") d");
+        let lines = tokens.iter().map(|token| (token.line, token.last_line));
+        assert_eq!(
+            lines.collect::<Vec<_>>(),
+            [(1, 1), (2, 2), (2, 3), (3, 3), (3, 3)]
+        );
     }
 }
