@@ -23,7 +23,6 @@
 mod entry;
 mod error;
 mod freshness;
-mod invalidations;
 mod key;
 mod loaded;
 mod settings;

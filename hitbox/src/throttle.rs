@@ -9,9 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hitbox_backend::Invalidations;
 use hitbox_core::{CacheKey, CacheKeyHash, Stamp};
 
-use crate::{LoadError, invalidations::Invalidations};
+use crate::LoadError;
 
 /// The waits grow up to this long, or to `retry_after` if that is longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -77,7 +78,7 @@ impl Throttle {
         }
         self.with_shard(key, |records| {
             let record = records.get(key)?;
-            let waits = now < record.until && !invalidations.overtake(record.began);
+            let waits = now < record.until && !invalidations.have_overtaken(record.began);
             waits.then(|| record.error.clone())
         })
     }
@@ -90,13 +91,13 @@ impl Throttle {
         invalidations: &Invalidations,
         now: Instant,
     ) {
-        if failure.retry_after.is_zero() || invalidations.overtake(failure.began) {
+        if failure.retry_after.is_zero() || invalidations.have_overtaken(failure.began) {
             return;
         }
         self.with_shard(key, |records| {
             let before = records
                 .get(key)
-                .filter(|record| !invalidations.overtake(record.began));
+                .filter(|record| !invalidations.have_overtaken(record.began));
             if before.is_some_and(|record| failure.began < record.began) {
                 return;
             }

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
+use hitbox_backend::Invalidations;
 use hitbox_core::{CacheValue, clock::Moment};
 
 use super::found::{Window, ceased};
-use crate::invalidations::Invalidations;
 
 /// Whether a value that a caller has read may be given to him in place of one that could not be loaded.
 ///
@@ -17,7 +17,7 @@ pub(crate) fn may_fall_back<T>(
 ) -> bool {
     let ceased = ceased(value, invalidations);
     !value.is_expired_at(moment)
-        && !invalidations.remove(value.created())
+        && !invalidations.have_removed(value.created())
         && Window::of(stale_if_error, ceased, moment.unix_millis()) == Window::Within
 }
 

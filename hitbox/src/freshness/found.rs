@@ -1,11 +1,9 @@
 use std::time::Duration;
 
+use hitbox_backend::Invalidations;
 use hitbox_core::{CacheValue, Stamp, clock::Moment};
 
-use crate::{
-    invalidations::Invalidations,
-    settings::{Refresh, Settings},
-};
+use crate::settings::{Refresh, Settings};
 
 /// What a read has found, as far as freshness goes: something live that has not been removed, or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +56,7 @@ impl Found {
         settings: &Settings,
         moment: &Moment,
     ) -> Self {
-        let by_hand = invalidations.expire(value.created());
+        let by_hand = invalidations.have_expired(value.created());
         if !by_hand && !value.is_stale_at(moment) {
             return match settings.refresh {
                 Refresh::After(fraction) if is_due(value, fraction, moment) => Self::Due,
@@ -79,7 +77,7 @@ impl Found {
 
     /// What the knowledge is that there is no such thing, which is live and has not been removed. It is no fallback.
     pub(crate) fn absence(created: Stamp, invalidations: &Invalidations) -> Self {
-        if invalidations.expire(created) {
+        if invalidations.have_expired(created) {
             Self::Nothing
         } else {
             Self::Absence
@@ -91,7 +89,7 @@ impl Found {
 /// first.
 pub(super) fn ceased<T>(value: &CacheValue<T>, invalidations: &Invalidations) -> i64 {
     let by_age = value.stale_millis().unwrap_or(i64::MAX);
-    if invalidations.expire(value.created()) {
+    if invalidations.have_expired(value.created()) {
         by_age.min(millis(invalidations.soft))
     } else {
         by_age

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use hitbox_backend::Invalidations;
 use hitbox_core::{
     CacheValue, Stamp,
     clock::{Moment, VirtualTime},
 };
-
-use crate::invalidations::Invalidations;
 
 pub(super) const MILLI: Duration = Duration::from_millis(1);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
