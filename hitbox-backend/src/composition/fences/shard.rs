@@ -211,6 +211,9 @@ impl Shard {
 
     /// The layer has taken a copy of a value. `id` is that of the newest change when the refill
     /// began: of one that has begun since, the refill knows nothing.
+    ///
+    /// Of a key that is not remembered, nothing is kept: most refills are of such keys, and each would push the record
+    /// of a write or a remove out.
     pub(super) fn note_refilled(
         &mut self,
         key: &CacheKey,
@@ -219,9 +222,13 @@ impl Shard {
         created: Stamp,
         delta: &mut CountDelta,
     ) {
-        self.change(key, delta, |entry| {
-            entry.state.confirm_refill(layer, id, created);
-        });
+        // Nothing else is fenced, and only reads of a key that may have been given up ask for the floor.
+        let is_remembered = self.state(key).is_some_and(KeyState::remembers);
+        if is_remembered || self.may_be_given_up(key, layer) {
+            self.change(key, delta, |entry| {
+                entry.state.confirm_refill(layer, id, created);
+            });
+        }
     }
 
     /// An operation on the layer has ended without an answer, or was answered by a repeated attempt

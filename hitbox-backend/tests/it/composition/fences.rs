@@ -118,6 +118,22 @@ async fn a_value_that_may_be_older_than_a_forgotten_remove_is_not_put_back() {
 }
 
 #[tokio::test]
+async fn refills_do_not_push_out_what_writes_have_left() {
+    let Stage { cache, .. } = stage(1);
+    let older = value("older");
+    cache.write(&key(0), value("newer")).await.unwrap();
+    for number in 1..200 {
+        let layer2 = cache.l2().get_ref();
+        layer2.write(&key(number), value("read")).await.unwrap();
+        cache.read(&key(number)).await.unwrap();
+        let filled = cache.l1().get_ref().read(&key(number)).await.unwrap();
+        assert_eq!(text(&filled), Some("read"));
+    }
+    cache.write(&key(0), older).await.unwrap();
+    assert_eq!(text(&cache.read(&key(0)).await.unwrap()), Some("newer"));
+}
+
+#[tokio::test]
 async fn a_refill_of_a_key_whose_remove_is_forgotten_is_skipped() {
     let Stage { cache, l1: _, l2 } = stage(1);
     let preloaded = value("old");
