@@ -3,7 +3,9 @@
 //! Everything in hitbox that asks for the time asks [`now`], so that a test can move time for the
 //! thread it runs on (feature `virtual-time`, [`VirtualTime`]) instead of sleeping.
 
-use std::{cell::OnceCell, time::SystemTime};
+mod coarse;
+
+use std::{cell::Cell, time::SystemTime};
 
 use chrono::{DateTime, Utc};
 
@@ -80,6 +82,9 @@ impl UnixTime {
 /// them, so that they agree, and none pays for a clock that another has read. A value without life
 /// times costs no look at the clock at all.
 ///
+/// On Linux it is the coarse clock of the kernel that is read, which takes a tenth of the time. Within a second of that,
+/// where it may be wrong, the exact clock is read and decides.
+///
 /// ```
 /// use std::time::Duration;
 /// use hitbox_core::{CacheValue, Stamp, clock::Moment};
@@ -89,7 +94,15 @@ impl UnixTime {
 /// assert!(!value.is_expired_at(&moment) && !value.is_stale_at(&moment));
 /// ```
 #[derive(Debug, Default)]
-pub struct Moment(OnceCell<i64>);
+pub struct Moment(Cell<Option<Reading>>);
+
+/// What is known of a moment. In milliseconds since 1970-01-01 UTC, rounded down.
+#[derive(Clone, Copy, Debug)]
+enum Reading {
+    /// Then, or later by up to [`coarse::BEHIND`].
+    Coarse(i64),
+    Exact(i64),
+}
 
 impl Moment {
     /// Whether the clock has been read. An operation that may take long, as one that goes to a disk,
@@ -106,12 +119,58 @@ impl Moment {
         self.0.get().is_some()
     }
 
-    /// Milliseconds since 1970-01-01 UTC, rounded down.
+    /// Whether it is this time, in milliseconds since 1970-01-01 UTC, or later.
     #[inline]
+    pub(crate) fn has_reached(&self, time: i64) -> bool {
+        match self.0.get().unwrap_or_else(|| self.read()) {
+            Reading::Coarse(earliest) if time <= earliest => true,
+            Reading::Coarse(earliest) if time > earliest + coarse::BEHIND => false,
+            Reading::Coarse(earliest) => time <= self.read_exactly(earliest),
+            Reading::Exact(now) => time <= now,
+        }
+    }
+
+    /// Milliseconds since 1970-01-01 UTC, rounded down: by the exact clock.
     #[must_use]
     pub fn unix_millis(&self) -> i64 {
-        *self.0.get_or_init(|| UnixTime::now().millis())
+        match self.0.get() {
+            Some(Reading::Exact(now)) => now,
+            Some(Reading::Coarse(earliest)) => self.read_exactly(earliest),
+            None => {
+                let now = UnixTime::now().millis();
+                self.0.set(Some(Reading::Exact(now)));
+                now
+            }
+        }
     }
+
+    #[inline]
+    fn read(&self) -> Reading {
+        let reading = match coarse_millis() {
+            Some(earliest) => Reading::Coarse(earliest),
+            None => Reading::Exact(UnixTime::now().millis()),
+        };
+        self.0.set(Some(reading));
+        reading
+    }
+
+    /// Whatever has been said of this moment stays true: the exact time may be that of a later one.
+    #[inline(never)]
+    fn read_exactly(&self, earliest: i64) -> i64 {
+        let latest = earliest + coarse::BEHIND;
+        let now = UnixTime::now().millis().clamp(earliest, latest);
+        self.0.set(Some(Reading::Exact(now)));
+        now
+    }
+}
+
+#[inline]
+fn coarse_millis() -> Option<i64> {
+    #[cfg(any(test, feature = "virtual-time"))]
+    if let Some(now) = virtual_time::current() {
+        return Some(now.timestamp_millis() - virtual_time::COARSE_BEHIND);
+    }
+    coarse::now()
 }
 
 #[cfg(any(test, feature = "virtual-time"))]
@@ -126,6 +185,9 @@ mod virtual_time {
     thread_local! {
         static OVERRIDE: Cell<Option<DateTime<Utc>>> = const { Cell::new(None) };
     }
+
+    /// How far the coarse clock is behind, in milliseconds: as much as a slow kernel's.
+    pub(super) const COARSE_BEHIND: i64 = 10;
 
     pub(super) fn current() -> Option<DateTime<Utc>> {
         OVERRIDE.get()
@@ -181,6 +243,64 @@ mod virtual_time {
     impl Drop for VirtualTime {
         fn drop(&mut self) {
             OVERRIDE.set(None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::{virtual_time::COARSE_BEHIND, *};
+
+    /// A clock, and what it shows in milliseconds.
+    fn stopped() -> (VirtualTime, i64) {
+        let clock = VirtualTime::start(Utc::now());
+        let now = clock.now().timestamp_millis();
+        (clock, now)
+    }
+
+    #[test]
+    fn a_life_ends_by_the_exact_clock() {
+        let (_clock, now) = stopped();
+        for ahead in -2 * coarse::BEHIND..=2 * coarse::BEHIND {
+            let moment = Moment::default();
+            assert_eq!(moment.has_reached(now + ahead), ahead <= 0, "{ahead}");
+        }
+    }
+
+    #[test]
+    fn the_exact_clock_is_read_where_the_coarse_one_may_be_wrong() {
+        let (_clock, now) = stopped();
+        let coarse = now - COARSE_BEHIND;
+        for (time, exactly) in [
+            (coarse, false),
+            (coarse + 1, true),
+            (coarse + coarse::BEHIND, true),
+            (coarse + coarse::BEHIND + 1, false),
+        ] {
+            let moment = Moment::default();
+            moment.has_reached(time);
+            let reading = moment.0.get();
+            assert_eq!(matches!(reading, Some(Reading::Exact(_))), exactly);
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_moment_stays_true() {
+        let (clock, now) = stopped();
+        for step in [-60_000, 60_000] {
+            let moment = Moment::default();
+            assert!(!moment.has_been_read());
+            let (reached, ahead) = (now - 5_000, now + 5_000);
+            assert!(moment.has_reached(reached) && !moment.has_reached(ahead));
+            clock.advance(TimeDelta::milliseconds(step));
+            // By the exact clock, which has been set.
+            let by_exact = moment.unix_millis();
+            assert!((reached..ahead).contains(&by_exact));
+            assert_eq!(moment.unix_millis(), by_exact);
+            assert!(moment.has_reached(reached) && !moment.has_reached(ahead));
+            clock.advance(TimeDelta::milliseconds(-step));
         }
     }
 }

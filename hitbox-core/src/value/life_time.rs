@@ -61,7 +61,7 @@ impl LifeTime {
     /// Ended at its last instant, not after it.
     #[inline]
     pub(super) fn has_ended(self, moment: &Moment) -> bool {
-        self != Self::NEVER_ENDS && self.0 <= moment.unix_millis()
+        self != Self::NEVER_ENDS && moment.has_reached(self.0)
     }
 }
 
