@@ -1,4 +1,46 @@
-//! Caching for services: one crate to depend on.
+//! Caching for services: the one crate to depend on.
+//!
+//! So far it has the parts of a cache that need neither I/O nor a runtime, and brings the adapters. The cache itself, with
+//! `get_or_load`, is not written yet; until then, `hitbox::backend` has typed access to any backend.
+//!
+//! # Keys
+//!
+//! A [`Keyspace`] is a constant of the service: a name, a version, the type of the ids and that of the values. It makes
+//! a [`Key`] of an id, and may have settings of its own, which are over those of the cache:
+//!
+//! ```
+//! use std::time::Duration;
+//! use hitbox::{CacheKey, Keyspace, Loaded};
+//!
+//! struct User {
+//!     name: String,
+//! }
+//!
+//! const USERS: Keyspace<u64, User> = Keyspace::new("users", 1)
+//!     .ttl(Duration::from_secs(300))
+//!     .stale_if_error(Duration::from_secs(3_600));
+//!
+//! let key = USERS.key(42);
+//! assert_eq!(CacheKey::from(key).as_text(), "users:v1:id=42");
+//!
+//! // What a loader may return: a value, an `Arc` of it, an `Option` of it, or a word on how long it lives.
+//! let found: Option<User> = None;
+//! let loaded: Loaded<User> = found.into();
+//! assert_eq!(format!("{loaded:?}"), "Loaded { content: absent, life: AsSet }");
+//! ```
+//!
+//! # Backends
+//!
+//! ```
+//! # #[cfg(feature = "moka")] fn main() -> Result<(), hitbox::BackendError> {
+//! use hitbox::moka::MokaBackend;
+//!
+//! let moka = MokaBackend::builder().max_entries(10_000).build()?;
+//! # let _ = moka;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "moka"))] fn main() {}
+//! ```
 //!
 //! # Features
 //!

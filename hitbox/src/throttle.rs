@@ -303,6 +303,15 @@ mod tests {
         assert_eq!(throttle.recorded.load(Ordering::Relaxed), 0);
     }
 
+    /// docs/bounds.md has it.
+    #[test]
+    fn a_record_takes_eighty_bytes_beside_its_key_and_its_error() {
+        assert!(size_of::<(CacheKey, Record)>() <= 80);
+        // A map of 256 has 512 places, each with a byte of its own.
+        let most = 2 * RECORDS * (size_of::<(CacheKey, Record)>() + 1) * SHARDS;
+        assert!(most < 700_000, "{most}");
+    }
+
     #[test]
     fn it_is_bounded_and_forgets_the_oldest_failure() {
         const KEYS: usize = 3 * SHARDS * RECORDS;

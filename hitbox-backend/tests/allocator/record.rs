@@ -90,6 +90,35 @@ fn forgotten_keys_take_bounded_memory() {
     assert!(many < few + 250_000, "{few} bytes held, then {many}");
 }
 
+/// What a composition takes for each key of its record, in bytes: `cargo test -p hitbox-backend --test allocator --
+/// --nocapture keys_of_the_record`. docs/bounds.md has it.
+#[test]
+fn keys_of_the_record_take_less_than_a_kilobyte() {
+    const KEYS: usize = 16_384;
+    let _alone = one_at_a_time();
+    let held_for_each_key = |fault: Option<Fault>| {
+        let (l1, faults) = FaultyBackend::new(Forgetful);
+        let cache = l1.compose(Forgetful, DisabledOffload);
+        if let Some(fault) = fault {
+            faults.writes().always(fault);
+        }
+        let region = Region::new(ALLOCATOR);
+        for number in 0..KEYS {
+            // Keys of 26 bytes, which the record alone holds.
+            let key = CacheKey::from_pair("number", format!("{number:015}"));
+            cache.write(&key, value()).now_or_never().unwrap().unwrap();
+        }
+        let change = region.change();
+        let held = change.bytes_allocated - change.bytes_deallocated;
+        held / KEYS
+    };
+    let remembered = held_for_each_key(None);
+    let pending = held_for_each_key(Some(Fault::FailBeforeEffect));
+    println!("remembered: {remembered} bytes, with a repair pending: {pending} bytes");
+    assert!((100..1_000).contains(&remembered), "{remembered}");
+    assert!((100..1_000).contains(&pending), "{pending}");
+}
+
 #[test]
 fn repairs_that_fail_take_bounded_memory() {
     let _alone = one_at_a_time();

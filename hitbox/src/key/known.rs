@@ -82,9 +82,16 @@ impl KnownSpaces {
     /// The keyspace of this name and version, as the first one to ask has said it.
     #[inline]
     fn known<V: 'static>(&self, space: &'static Space) -> Result<&Known, Unserved> {
+        match self.first.slots[place(space)].get() {
+            Some(known) if known.space.is(space) => Ok(known),
+            Some(_) | None => self.found_or_introduced::<V>(space),
+        }
+    }
+
+    fn found_or_introduced<V: 'static>(&self, space: &'static Space) -> Result<&Known, Unserved> {
         let mut table = &self.first;
         loop {
-            for slot in table.from(space.hash) {
+            for slot in table.from(place(space)) {
                 let known = match slot.get() {
                     Some(known) => known,
                     None => {
@@ -120,13 +127,16 @@ impl Table {
         }
     }
 
-    /// All slots, from the one that is for this hash.
-    #[inline]
-    fn from(&self, hash: u64) -> impl Iterator<Item = &OnceLock<Box<Known>>> {
-        let first = hash as usize % SLOTS;
-        let (behind, from) = self.slots.split_at(first);
+    /// All slots, from this one on.
+    fn from(&self, place: usize) -> impl Iterator<Item = &OnceLock<Box<Known>>> {
+        let (behind, from) = self.slots.split_at(place);
         from.iter().chain(behind)
     }
+}
+
+/// The slot that a keyspace is in, if none was before it.
+fn place(space: &Space) -> usize {
+    space.hash as usize % SLOTS
 }
 
 impl fmt::Display for KeyConflict {
@@ -213,6 +223,13 @@ mod tests {
             };
             assert!(detail.starts_with("`jitter` is 0.9"), "{detail}");
         }
+    }
+
+    /// docs/bounds.md has it.
+    #[test]
+    fn a_keyspace_takes_two_hundred_bytes() {
+        assert!(size_of::<Known>() <= 184);
+        assert!(size_of::<OnceLock<Box<Known>>>() <= 16);
     }
 
     /// Keyspaces enough for several tables, which threads ask for at once and in other orders.

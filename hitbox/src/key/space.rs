@@ -1,3 +1,5 @@
+use std::ptr;
+
 use crate::settings::Overrides;
 
 /// What all keys of a keyspace share.
@@ -22,8 +24,10 @@ impl Space {
 
     /// Whether they make the same keys.
     #[inline]
-    pub(super) fn is(&'static self, other: &'static Self) -> bool {
-        std::ptr::eq(self, other) || (self.name == other.name && self.version == other.version)
+    pub(super) fn is(&self, other: &Self) -> bool {
+        // The compiler may make several copies of a constant, which mostly have one name in common.
+        let is_name = ptr::eq(self.name, other.name) || self.name == other.name;
+        is_name && self.version == other.version
     }
 }
 

@@ -127,7 +127,7 @@ impl<R, W> CompositionPolicy<R, W> {
     }
 
     /// How many keys may have a repair pending, and how many more the composition remembers for what was last done
-    /// to them. 16,384 by default, at a few hundred bytes each.
+    /// to them. 16,384 by default, at about 650 bytes each, half of which is room that the map keeps free.
     ///
     /// When more repairs are pending than this, the composition forgets these keys, and logs a warning. Nothing of a
     /// forgotten key that is older than that moment is trusted: it costs misses of these keys until they are
