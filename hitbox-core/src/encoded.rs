@@ -19,6 +19,8 @@ impl FormatId {
     pub const JSON: Self = Self(2);
     /// postcard 1.
     pub const POSTCARD: Self = Self(3);
+    /// None: there is nothing to read. The payload of an [absent](crate::CacheValue::absent) value, which is empty.
+    pub const ABSENT: Self = Self(4);
 
     /// The id of a format from outside hitbox. Panics (at compile time, in a constant) below 128.
     #[must_use]

@@ -2,7 +2,7 @@ use std::{any::Any, fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{Encoded, Encoding, ObjectType, TypeOf};
+use crate::{Encoded, Encoding, FormatId, ObjectType, TypeOf};
 
 /// A value on its way between typed access and a store: an object, or bytes, or for a moment both.
 ///
@@ -54,6 +54,17 @@ impl Raw {
     #[must_use]
     pub fn new(payload: Bytes, encoding: Encoding) -> Self {
         Self::from(Encoded::new(payload, encoding))
+    }
+
+    /// The bytes of an [absent](crate::CacheValue::absent) value: none, in a [format](FormatId::ABSENT) that no type
+    /// can be read from.
+    #[must_use]
+    pub fn absent() -> Self {
+        let encoding = Encoding {
+            format: FormatId::ABSENT,
+            ..Encoding::OPAQUE
+        };
+        Self::new(Bytes::new(), encoding)
     }
 
     /// An object.
@@ -237,7 +248,6 @@ impl fmt::Debug for Raw {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::FormatId;
 
     static NUMBER: TypeOf<u32> = TypeOf::with_codec(&());
     static TEXT: TypeOf<&str> = TypeOf::with_codec(&());

@@ -16,7 +16,7 @@ pub enum Freshness {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wants {
     /// An object of this type; `None`: bytes. With a type, a composition decodes the value that it has chosen. One
-    /// that cannot be decoded is a miss of its layer.
+    /// that cannot be decoded is a miss of its layer. One that is [absent](CacheValue::absent) is so for every type.
     pub object: Option<&'static ObjectType>,
     /// Whether a stale value will do.
     pub freshness: Freshness,
@@ -33,7 +33,9 @@ impl Wants {
     #[inline]
     #[must_use]
     pub fn are_met_by(&self, value: &CacheValue<Raw>, moment: &Moment) -> bool {
-        let has_object = self.object.is_none_or(|wanted| value.data().holds(wanted));
+        let has_object = self
+            .object
+            .is_none_or(|wanted| value.data().holds(wanted) || value.is_absent());
         has_object && !(self.freshness == Freshness::FreshOnly && value.is_stale_at(moment))
     }
 }

@@ -40,7 +40,13 @@ pub(super) fn header(mut stored: Vec<u8>, random: &mut Rng) -> Vec<u8> {
     if mostly(random) {
         stored[FLAGS] &= 0b11;
     }
-    if mostly(random) {
+    if random.u8(0..16) == 0 {
+        // It says that there is no such thing.
+        stored.truncate(HEADER_LENGTH);
+        stored.extend([1, 0, 0]);
+        stored[FORMAT] = 4;
+        stored[METADATA].copy_from_slice(&3_u32.to_le_bytes());
+    } else if mostly(random) {
         let metadata = if random.u8(0..8) > 0 {
             0
         } else {

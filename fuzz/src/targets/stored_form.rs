@@ -11,6 +11,9 @@ use hitbox_backend::{
 use super::forge;
 use crate::{Observed, Target};
 
+/// The section of a value that says that there is no such thing.
+const ABSENT: [u8; 3] = [1, 0, 0];
+
 pub(crate) const TARGET: Target = Target {
     name: "stored_form",
     about: "the header of a stored form",
@@ -23,6 +26,7 @@ pub(crate) const TARGET: Target = Target {
         // A section of metadata that may be ignored, and one that may not.
         b"\xff\x02\0\0\0",
         b"\x7f\x02\0\0\0",
+        &ABSENT,
         // The first millisecond after the last that a calendar has, and the last before the first.
         b"\x80\x8e\xda\x1d\x30\xd1\x1d\0",
         b"\xff\x73\xa6\x7c\x7c\xe2\xe2\xff",
@@ -46,9 +50,14 @@ pub fn run(stored: &[u8]) -> Observed {
         let again = stored_form::encode(&value, &NoCompression);
         let again = again.unwrap_or_else(|error| panic!("decoded, but not encoded: {error}"));
         // What may be ignored is: it is not there any more.
+        let kept = if value.is_absent() { ABSENT.len() } else { 0 };
         let metadata = metadata(&stored).map_or(0, <[u8]>::len);
-        assert_eq!(again.len() + metadata, stored.len(), "stored otherwise");
-        assert!(metadata > 0 || again == stored, "stored otherwise");
+        assert_eq!(
+            again.len() + metadata,
+            stored.len() + kept,
+            "stored otherwise"
+        );
+        assert!(metadata > kept || again == stored, "stored otherwise");
     }
     observed
 }
@@ -78,7 +87,8 @@ fn due(stored: &[u8]) -> Option<Rejection> {
     let Some(metadata) = metadata(stored) else {
         return Some(Rejection::Malformed);
     };
-    due_to_metadata(metadata).or_else(|| due_to_times(stored))
+    let may_be_absent = stored[5] == 4 && stored.len() == HEADER_LENGTH + metadata.len();
+    due_to_metadata(metadata, may_be_absent).or_else(|| due_to_times(stored))
 }
 
 /// What stands between header and payload.
@@ -89,7 +99,8 @@ fn metadata(stored: &[u8]) -> Option<&[u8]> {
         .get(..usize::try_from(length).ok()?)
 }
 
-fn due_to_metadata(mut sections: &[u8]) -> Option<Rejection> {
+/// `may_be_absent`: whether there is no payload, and a format that says so.
+fn due_to_metadata(mut sections: &[u8], mut may_be_absent: bool) -> Option<Rejection> {
     if sections.len() > 65_536 {
         return Some(Rejection::Malformed);
     }
@@ -98,11 +109,16 @@ fn due_to_metadata(mut sections: &[u8]) -> Option<Rejection> {
         let [low, high, rest @ ..] = rest else {
             return Some(Rejection::Malformed);
         };
-        let Some(rest) = rest.get(usize::from(*low) + 256 * usize::from(*high)..) else {
+        let length = usize::from(*low) + 256 * usize::from(*high);
+        let Some(rest) = rest.get(length..) else {
             return Some(Rejection::Malformed);
         };
-        if *id < 128 {
-            due = Some(Rejection::Version);
+        match *id {
+            // Once, and with no content.
+            1 if may_be_absent && length == 0 => may_be_absent = false,
+            1 => return Some(Rejection::Malformed),
+            0..128 => due = Some(Rejection::Version),
+            128.. => {}
         }
         sections = rest;
     }

@@ -48,9 +48,11 @@ fn check<T: Cacheable>(stored: &Bytes, observed: &mut Observed) {
     let decoded = stored_form::decode(stored);
     let is_lease = decoded == Err(Rejection::Lease);
     let value = decoded.ok();
-    // An expired value is a miss like any other, and so is a lease.
+    // An expired value is a miss like any other, and so is a lease, and what says that there is no such thing.
     let expired = value.as_ref().is_some_and(CacheValue::is_expired);
-    let rejected = u64::from(found.is_none() && !expired && !is_lease);
+    let absent = value.as_ref().is_some_and(CacheValue::is_absent);
+    assert!(found.is_none() || !absent, "an object of what is absent");
+    let rejected = u64::from(found.is_none() && !expired && !is_lease && !absent);
     assert_eq!(shelf.rejected(), rejected);
     if let Some(found) = found {
         assert!(!found.is_expired(), "an expired value");

@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use bytes::{Buf, Bytes};
 use chrono::{DateTime, Utc};
-use hitbox_core::{CacheValue, CompressorId, Encoded, Encoding, FormatId, Stamp};
+use hitbox_core::{CacheValue, CompressorId, Encoded, Encoding, FormatId, Meta, Stamp};
 
 use super::metadata;
 use crate::Rejection;
@@ -45,8 +47,8 @@ impl Header {
         }
     }
 
-    /// The header without its checksum, which [`seal`] adds.
-    pub(super) fn to_bytes(self) -> [u8; HEADER_LENGTH] {
+    /// The header before these metadata, without its checksum, which [`seal`] adds.
+    pub(super) fn to_bytes(self, metadata: &[u8]) -> [u8; HEADER_LENGTH] {
         let mut bytes = [0; HEADER_LENGTH];
         let flags = (if self.expire.is_some() { HAS_EXPIRE } else { 0 })
             | (if self.stale.is_some() { HAS_STALE } else { 0 });
@@ -55,7 +57,8 @@ impl Header {
         bytes[5] = self.encoding.format.get();
         bytes[6] = self.encoding.compressor.get();
         bytes[7] = flags;
-        // 12..16, the length of the metadata: there is none.
+        let length = u32::try_from(metadata.len()).unwrap_or(u32::MAX);
+        bytes[12..16].copy_from_slice(&length.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.created.as_micros().to_le_bytes());
         bytes[24..32].copy_from_slice(&milliseconds(self.expire).to_le_bytes());
         bytes[32..40].copy_from_slice(&milliseconds(self.stale).to_le_bytes());
@@ -85,6 +88,7 @@ pub(super) struct Fields {
     created: Stamp,
     expire: Option<i64>,
     stale: Option<i64>,
+    meta: Option<Meta>,
     payload_at: usize,
 }
 
@@ -114,16 +118,21 @@ impl Fields {
         if flags & !(HAS_EXPIRE | HAS_STALE) != 0 {
             return Err(Rejection::Malformed);
         }
-        let payload_at = payload_at(header, stored)?;
+        let format = FormatId::from_stored(header[5]);
+        let payload_at = payload_at(header)?;
+        let metadata = stored.get(HEADER_LENGTH..payload_at);
+        let payload = stored.get(payload_at..).unwrap_or_default();
+        let meta = metadata::parse(metadata.ok_or(Rejection::Malformed)?, format, payload)?;
         Ok(Self {
             encoding: Encoding {
-                format: FormatId::from_stored(header[5]),
+                format,
                 compressor: CompressorId::from_stored(header[6]),
                 shape: u64::from_le_bytes(array_at(header, 40)),
             },
             created: Stamp::from_micros(u64::from_le_bytes(array_at(header, 16))),
             expire: time(flags & HAS_EXPIRE, array_at(header, 24))?,
             stale: time(flags & HAS_STALE, array_at(header, 32))?,
+            meta,
             payload_at,
         })
     }
@@ -132,21 +141,17 @@ impl Fields {
     pub(super) fn into_value(self, mut stored: Bytes) -> Result<CacheValue<Encoded>, Rejection> {
         stored.advance(self.payload_at);
         let encoded = Encoded::new(stored, self.encoding);
-        CacheValue::from_millis(encoded, self.expire, self.stale, self.created)
-            .ok_or(Rejection::Malformed)
+        let value = CacheValue::from_millis(encoded, self.expire, self.stale, self.created);
+        let value = value.ok_or(Rejection::Malformed)?;
+        Ok(value.with_meta(self.meta.map(Arc::new)))
     }
 }
 
-/// Where the payload begins: behind the metadata, if a reader may go past that.
-fn payload_at(header: &[u8; HEADER_LENGTH], stored: &[u8]) -> Result<usize, Rejection> {
+/// Where the payload begins: behind the metadata.
+fn payload_at(header: &[u8; HEADER_LENGTH]) -> Result<usize, Rejection> {
     let length = usize::try_from(u32::from_le_bytes(array_at(header, 12)))
         .map_err(|_longer_than_memory| Rejection::Malformed)?;
-    let payload_at = HEADER_LENGTH.saturating_add(length);
-    let sections = stored
-        .get(HEADER_LENGTH..payload_at)
-        .ok_or(Rejection::Malformed)?;
-    metadata::check(sections)?;
-    Ok(payload_at)
+    Ok(HEADER_LENGTH.saturating_add(length))
 }
 
 /// CRC-32 (IEEE 802.3) over the header, its checksum field taken as zero, and all that follows. It finds

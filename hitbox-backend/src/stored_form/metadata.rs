@@ -1,7 +1,9 @@
 //! The sections between header and payload.
 //!
-//! This build writes none and knows none. What it does with those of a later build is settled here,
-//! so that a later build can add some without a new version.
+//! What this build does with those of a later build is settled here, so that a later build can add some without a new
+//! version.
+
+use hitbox_core::{FormatId, Meta};
 
 use crate::Rejection;
 
@@ -11,7 +13,18 @@ pub(super) const LARGEST: usize = 64 * 1024;
 /// An id from here on is of a section that a reader may ignore.
 const IGNORABLE: u8 = 128;
 
-/// Holds if a reader that knows no section may serve the payload that stands behind `sections`.
+/// The value says that there is no such thing. The section has no content.
+const ABSENT: u8 = 1;
+
+/// The sections that say what `meta` does.
+pub(super) fn encode(meta: Option<&Meta>) -> &'static [u8] {
+    match meta {
+        Some(meta) if meta.is_absent() => &[ABSENT, 0, 0],
+        Some(_) | None => &[],
+    }
+}
+
+/// What `sections` say, of a value with this payload.
 ///
 /// A section that decides whether a value may be served, as a tag does, has an id below 128. A
 /// reader that served the value without it would hand it on without it, and no later reader could
@@ -19,37 +32,60 @@ const IGNORABLE: u8 = 128;
 ///
 /// # Errors
 ///
-/// [`Rejection::Version`] for a section that is not to be ignored, [`Rejection::Malformed`] for
-/// bytes that are no sections.
-pub(super) fn check(sections: &[u8]) -> Result<(), Rejection> {
+/// [`Rejection::Version`] for a section that is not known and not to be ignored, [`Rejection::Malformed`] for
+/// bytes that are no sections, and for sections that do not go with each other or with the payload.
+pub(super) fn parse(
+    sections: &[u8],
+    format: FormatId,
+    payload: &[u8],
+) -> Result<Option<Meta>, Rejection> {
     if sections.len() > LARGEST {
         return Err(Rejection::Malformed);
     }
-    let mut rest = sections;
+    let mut meta = None;
     let mut unknown = Ok(());
+    let mut rest = sections;
     while let Some((id, after)) = rest.split_first() {
         let (length, after) = after.split_first_chunk().ok_or(Rejection::Malformed)?;
-        rest = after
-            .get(usize::from(u16::from_le_bytes(*length))..)
+        let (content, after) = after
+            .split_at_checked(usize::from(u16::from_le_bytes(*length)))
             .ok_or(Rejection::Malformed)?;
-        if *id < IGNORABLE {
-            unknown = Err(Rejection::Version);
+        rest = after;
+        match *id {
+            ABSENT => {
+                let is_absent = content.is_empty() && payload.is_empty();
+                if !is_absent || format != FormatId::ABSENT || meta.is_some() {
+                    return Err(Rejection::Malformed);
+                }
+                meta = Some(Meta::absent());
+            }
+            IGNORABLE.. => {}
+            _ => unknown = Err(Rejection::Version),
         }
     }
-    unknown
+    unknown.map(|()| meta)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of_a_value(sections: &[u8]) -> Result<Option<Meta>, Rejection> {
+        parse(sections, FormatId::JSON, b"7")
+    }
+
+    fn of_nothing(sections: &[u8]) -> Result<Option<Meta>, Rejection> {
+        parse(sections, FormatId::ABSENT, &[])
+    }
+
     #[test]
     fn only_what_may_be_ignored_is() {
-        assert_eq!(check(&[]), Ok(()));
-        assert_eq!(check(&[128, 0, 0, 255, 2, 0, 7, 7]), Ok(()));
-        assert_eq!(check(&[127, 0, 0]), Err(Rejection::Version));
-        assert_eq!(check(&[0, 1, 0, 7]), Err(Rejection::Version));
-        assert_eq!(check(&[128, 0, 0, 5, 0, 0]), Err(Rejection::Version));
+        assert_eq!(of_a_value(&[]), Ok(None));
+        assert_eq!(of_a_value(&[128, 0, 0, 255, 2, 0, 7, 7]), Ok(None));
+        assert_eq!(of_a_value(&[127, 0, 0]), Err(Rejection::Version));
+        assert_eq!(of_a_value(&[0, 1, 0, 7]), Err(Rejection::Version));
+        assert_eq!(of_a_value(&[128, 0, 0, 5, 0, 0]), Err(Rejection::Version));
+        assert_eq!(of_nothing(&[1, 0, 0, 5, 0, 0]), Err(Rejection::Version));
     }
 
     #[test]
@@ -59,9 +95,28 @@ mod tests {
             &[128, 0],
             &[128, 1, 0],
             &[5, 0, 0, 200, 9, 0, 1],
+            &[1, 0, 0, 200],
         ] {
-            assert_eq!(check(malformed), Err(Rejection::Malformed), "{malformed:?}");
+            let rejected = Err(Rejection::Malformed);
+            assert_eq!(of_a_value(malformed), rejected, "{malformed:?}");
+            assert_eq!(of_nothing(malformed), rejected, "{malformed:?}");
         }
+    }
+
+    #[test]
+    fn what_says_absent_has_neither_content_nor_payload_and_says_it_once() {
+        let absent = Meta::absent();
+        let sections = encode(Some(&absent));
+        assert_eq!(of_nothing(sections), Ok(Some(absent.clone())));
+        assert_eq!(of_nothing(&[200, 0, 0, 1, 0, 0]), Ok(Some(absent)));
+        assert!(encode(None).is_empty());
+
+        let rejected = Err(Rejection::Malformed);
+        assert_eq!(of_a_value(sections), rejected);
+        assert_eq!(parse(sections, FormatId::ABSENT, b"7"), rejected);
+        assert_eq!(parse(sections, FormatId::OPAQUE, &[]), rejected);
+        assert_eq!(of_nothing(&[1, 1, 0, 7]), rejected);
+        assert_eq!(of_nothing(&[1, 0, 0, 1, 0, 0]), rejected);
     }
 
     #[test]
@@ -70,8 +125,8 @@ mod tests {
         let mut sections = vec![200];
         sections.extend(u16::try_from(most).unwrap().to_le_bytes());
         sections.resize(LARGEST, 0);
-        assert_eq!(check(&sections), Ok(()));
+        assert_eq!(of_a_value(&sections), Ok(None));
         sections.extend([200, 0, 0]);
-        assert_eq!(check(&sections), Err(Rejection::Malformed));
+        assert_eq!(of_a_value(&sections), Err(Rejection::Malformed));
     }
 }

@@ -39,9 +39,11 @@ pub fn encode(
 ) -> Result<Bytes, CompressionError> {
     let value = compress(value, compressor)?;
     let header = Header::of(&value);
+    let metadata = metadata::encode(value.meta().map(AsRef::as_ref));
     let payload = value.data().payload();
-    let mut stored = BytesMut::with_capacity(HEADER_LENGTH + payload.len());
-    stored.put_slice(&header.to_bytes());
+    let mut stored = BytesMut::with_capacity(HEADER_LENGTH + metadata.len() + payload.len());
+    stored.put_slice(&header.to_bytes(metadata));
+    stored.put_slice(metadata);
     stored.put_slice(payload);
     header::seal(&mut stored);
     Ok(stored.freeze())
