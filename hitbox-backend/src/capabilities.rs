@@ -31,6 +31,11 @@ pub struct Capabilities {
     /// Default: true. A backend that says false is given objects without bytes, and keeps what it is
     /// given: objects, and bytes where somebody writes those.
     pub keeps_bytes: bool,
+    /// Whether it keeps the [metadata](hitbox_core::Meta) of values, such as that a value says that there is no such
+    /// thing. Who would write a value with metadata to a backend that does not is refused.
+    ///
+    /// Default: false. A [`byte_store::Codec`](crate::byte_store::Codec) keeps them in the stored form, and says so.
+    pub keeps_metadata: bool,
     /// Whether values survive a restart of the process.
     pub persistent: bool,
     /// Whether other processes see the same values.
@@ -54,6 +59,7 @@ impl Capabilities {
             largest_decoded: self.largest_decoded.max(other.largest_decoded),
             expiry_granularity: self.expiry_granularity.max(other.expiry_granularity),
             keeps_bytes: self.keeps_bytes || other.keeps_bytes,
+            keeps_metadata: self.keeps_metadata && other.keeps_metadata,
             persistent: self.persistent || other.persistent,
             shared: self.shared || other.shared,
         }
@@ -61,14 +67,15 @@ impl Capabilities {
 }
 
 impl Default for Capabilities {
-    /// No limit on values, 64 MiB when decoding, expiry exact to the millisecond, bytes, neither
-    /// persistent nor shared.
+    /// No limit on values, 64 MiB when decoding, expiry exact to the millisecond, bytes without
+    /// metadata, neither persistent nor shared.
     fn default() -> Self {
         Self {
             largest_value: None,
             largest_decoded: Self::DEFAULT_LARGEST_DECODED,
             expiry_granularity: Duration::from_millis(1),
             keeps_bytes: true,
+            keeps_metadata: false,
             persistent: false,
             shared: false,
         }

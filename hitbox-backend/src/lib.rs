@@ -109,7 +109,7 @@ pub use offload::{CloseReport, OffloadManager, OffloadManagerBuilder, OffloadSta
 pub use rejection::{Rejection, Rejections, trace_rejection};
 pub use repeated::Repeated;
 pub use report::Report;
-pub use typed::{CacheBackend, GetOutcome};
+pub use typed::{CacheBackend, GetOutcome, Known, KnownAttempt, KnownOutcome};
 pub use wrapper::{
     BackendExt, CircuitBreaker, CircuitBreakerConfig, Deadline, FailureRate, Retry, RetryConfig,
 };
@@ -119,5 +119,5 @@ pub use wrapper::{
 pub use hitbox_core::{
     BackendErrorKind, BackendLabel, BoxContext, CacheContext, CacheKey, CacheState, CacheStatus,
     CacheValue, Context, DisabledOffload, Encoded, Expiry, Failures, Freshness, KeyPart,
-    LayerFailure, Namespace, Offload, OffloadKey, Raw, ResponseSource, Stamp,
+    LayerFailure, Meta, Namespace, Offload, OffloadKey, Raw, ResponseSource, Stamp,
 };

@@ -1,17 +1,21 @@
+mod known;
+mod wanting;
+
 use std::{future::Future, sync::Arc};
 
-use hitbox_core::{
-    BoxContext, CacheKey, CacheStatus, CacheValue, ObjectType, Raw, ResponseSource, clock::Moment,
-};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, clock::Moment};
 
 use crate::{
     Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Cacheable, Condition,
-    Conditional, DeleteStatus, ReadOutcome,
-    backend::{end_read, write_through},
-    object::{object_of, type_of, with_bytes, with_bytes_each},
+    Conditional, DeleteStatus,
+    backend::write_through,
+    object::{with_bytes, with_bytes_each},
     outcome::as_made,
-    skew::restamp_if_skewed,
 };
+use known::{known_outcome, present_outcome, to_raw};
+use wanting::Wanting;
+
+pub use known::{Known, KnownAttempt, KnownOutcome};
 
 /// The answer to a typed read: a live value, or `None` for a miss.
 pub type GetOutcome<T> = BackendResult<Option<CacheValue<Arc<T>>>>;
@@ -71,7 +75,8 @@ pub trait CacheBackend: Backend {
     /// [`get`](Self::get). `context` tells afterwards whether it was a hit, and whose. One that is
     /// [`fresh_only`](BoxContext::fresh_only) has a composition look further where a layer's value is stale.
     ///
-    /// That the reader wants a `T` is said in the context for the time of the read, which is how layers know.
+    /// That the reader wants a `T` is said in the context for the time of the read, which is how layers know. A value
+    /// that says that there [is no such thing](Known::Absent) is a miss.
     ///
     /// # Errors
     ///
@@ -82,17 +87,105 @@ pub trait CacheBackend: Backend {
         context: &mut BoxContext,
     ) -> impl Future<Output = GetOutcome<T>> + Send {
         async move {
+            let outcome = self.get_known(key, context).await;
+            present_outcome(context, outcome)
+        }
+    }
+
+    /// [`get_with`](Self::get_with), but that it tells what is known to be [absent](Known::Absent) from what is not
+    /// known, which is a miss.
+    ///
+    /// What is absent is so whatever the type that is asked for. `context` says of it what it says of an object: a
+    /// hit, or a stale one, and whose.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use std::time::Duration;
+    /// use hitbox_backend::{CacheBackend, Known, conformance::MemoryBackend};
+    /// use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Stamp};
+    ///
+    /// let cache = MemoryBackend::new();
+    /// let key = CacheKey::from_pair("user", "43");
+    /// let began = Stamp::now(); // before the load, which finds nothing
+    /// let nobody = CacheValue::loaded(Known::<String>::Absent, began);
+    /// cache.set_known(&key, nobody.ttl(Duration::from_secs(10))).await?;
+    ///
+    /// let mut context = BoxContext::default();
+    /// let known = cache.get_known::<String>(&key, &mut context).await?;
+    /// assert_eq!(known.unwrap().into_inner(), Known::Absent);
+    /// assert_eq!(context.status(), CacheStatus::Hit);
+    /// assert!(cache.get::<String>(&key).await?.is_none());
+    /// # Ok::<(), hitbox_backend::BackendError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What [`Backend::read`] returns.
+    fn get_known<T: Cacheable>(
+        &self,
+        key: &CacheKey,
+        context: &mut BoxContext,
+    ) -> impl Future<Output = KnownOutcome<T>> + Send {
+        async move {
             tokio::task::consume_budget().await;
-            context.clear_failures();
-            let wanting = Wanting::an_object_of::<T>(context);
             // In place: a future around a hit costs about a thirtieth of it.
-            let outcome = match self.try_read(key, wanting.0, &Moment::default()) {
+            match self.try_get_known(key, context) {
                 Attempt::Ready(outcome) => outcome,
-                begun @ (Attempt::Pending(_) | Attempt::WouldBlock(())) => {
-                    end_read(self, key, wanting.0, begun).await
+                Attempt::Pending(rest) => {
+                    let (outcome, noted) = rest.await;
+                    *context = noted;
+                    outcome
                 }
-            };
-            typed_outcome(self, key, wanting.0, outcome)
+                Attempt::WouldBlock(()) => {
+                    let wanting = Wanting::an_object_of::<T>(context);
+                    let outcome = self.read_with(key, wanting.0).await;
+                    known_outcome(self, key, wanting.0, outcome)
+                }
+            }
+        }
+    }
+
+    /// [`get_known`](Self::get_known) as far as it goes without waiting, as [`Backend::try_read`] does.
+    ///
+    /// A hit of a backend in process is [`Ready`](Attempt::Ready), and allocates nothing. A read that is
+    /// [`Pending`](Attempt::Pending) has begun: its future has a copy of `context`, and gives it back with the
+    /// outcome; dropping it is safe. Where it [would block](Attempt::WouldBlock), nothing has been done, and
+    /// [`get_known`](Self::get_known) does all of it.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use std::sync::Arc;
+    /// use hitbox_backend::{Attempt, CacheBackend, conformance::MemoryBackend};
+    /// use hitbox_core::{BoxContext, CacheKey, CacheValue, Stamp};
+    ///
+    /// let (cache, key) = (MemoryBackend::new(), CacheKey::from_pair("user", "42"));
+    /// cache.set(&key, CacheValue::loaded(Arc::new(7_u32), Stamp::now())).await?;
+    /// let mut context = BoxContext::default();
+    /// let Attempt::Ready(known) = cache.try_get_known::<u32>(&key, &mut context) else {
+    ///     panic!("a map in process waits for nobody");
+    /// };
+    /// assert_eq!(known?.unwrap().into_inner().into_present().as_deref(), Some(&7));
+    /// # Ok::<(), hitbox_backend::BackendError>(())
+    /// # }).unwrap();
+    /// ```
+    #[inline]
+    fn try_get_known<'a, T: Cacheable>(
+        &'a self,
+        key: &'a CacheKey,
+        context: &mut BoxContext,
+    ) -> KnownAttempt<'a, T> {
+        context.clear_failures();
+        let wanting = Wanting::an_object_of::<T>(context);
+        match self.try_read(key, wanting.0, &Moment::default()) {
+            Attempt::Ready(outcome) => Attempt::Ready(known_outcome(self, key, wanting.0, outcome)),
+            Attempt::Pending(rest) => Attempt::Pending(Box::pin(async move {
+                let (outcome, mut noted) = rest.await;
+                noted.set_wanted_type(None);
+                let outcome = known_outcome(self, key, &mut noted, outcome);
+                (outcome, noted)
+            })),
+            Attempt::WouldBlock(()) => Attempt::WouldBlock(()),
         }
     }
 
@@ -134,30 +227,47 @@ pub trait CacheBackend: Backend {
         key: &CacheKey,
         value: CacheValue<Arc<T>>,
     ) -> impl Future<Output = BackendResult<()>> + Send {
+        async move { self.set_known(key, value.map(Known::Present)).await }
+    }
+
+    /// [`set`](Self::set) of an object, or of the answer that there is none. The one takes the other's place.
+    ///
+    /// What is absent has life times and a stamp like an object, and the same becomes of odd ones.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`set`](Self::set). [`BackendErrorKind::InvalidConfiguration`] for what is absent, where the backend
+    /// does not [keep metadata](crate::Capabilities::keeps_metadata), as one layer that does not is enough for. Nothing
+    /// has been touched then.
+    fn set_known<T: Cacheable>(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Known<T>>,
+    ) -> impl Future<Output = BackendResult<()>> + Send {
         async move {
             tokio::task::consume_budget().await;
-            match with_bytes(&self, as_raw(value)) {
+            match with_bytes(&self, to_raw(value)) {
                 Ok(raw) => as_made(write_through(self, key, raw).await),
                 Err(error) => refused_by_type(self, key, error).await,
             }
         }
     }
 
-    /// [`set`](Self::set), if the condition holds: stores what a load has returned, and says if something newer has
-    /// kept it out. See [`load`](crate::load), and [`Backend::write_if`].
+    /// [`set_known`](Self::set_known), if the condition holds: stores what a load has come to, and says if something
+    /// newer has kept it out. See [`load`](crate::load), and [`Backend::write_if`].
     ///
     /// # Errors
     ///
-    /// What [`set`](Self::set) returns.
+    /// What [`set_known`](Self::set_known) returns.
     fn set_if<T: Cacheable>(
         &self,
         key: &CacheKey,
-        value: CacheValue<Arc<T>>,
+        value: CacheValue<Known<T>>,
         condition: Condition,
     ) -> impl Future<Output = BackendResult<Conditional>> + Send {
         async move {
             tokio::task::consume_budget().await;
-            match with_bytes(&self, as_raw(value)) {
+            match with_bytes(&self, to_raw(value)) {
                 Ok(raw) => as_made(self.write_if(key, raw, condition).await),
                 Err(error) => refused_by_type(self, key, error).await,
             }
@@ -192,14 +302,34 @@ pub trait CacheBackend: Backend {
         contexts: &mut [BoxContext],
     ) -> impl Future<Output = Vec<GetOutcome<T>>> + Send {
         async move {
+            let outcomes = self.get_many_known(keys, contexts).await;
+            let mut scratch = BoxContext::default();
+            let of_keys = outcomes.into_iter().enumerate();
+            of_keys
+                .map(|(place, outcome)| {
+                    let context = contexts.get_mut(place).unwrap_or(&mut scratch);
+                    present_outcome(context, outcome)
+                })
+                .collect()
+        }
+    }
+
+    /// [`get_known`](Self::get_known) for many keys: one outcome per key, in the order asked. `contexts` holds one
+    /// per key; keys beyond its end are read without one.
+    fn get_many_known<T: Cacheable>(
+        &self,
+        keys: &[CacheKey],
+        contexts: &mut [BoxContext],
+    ) -> impl Future<Output = Vec<KnownOutcome<T>>> + Send {
+        async move {
             let_others_run(keys.len()).await;
             if let Some(contexts) = contexts.get_mut(..keys.len()) {
-                return typed_outcomes(self, keys, contexts).await;
+                return known_outcomes(self, keys, contexts).await;
             }
             // What is wanted of the keys beyond their end has to be said, too.
             let mut all = contexts.to_vec();
             all.resize_with(keys.len(), BoxContext::default);
-            let outcomes = typed_outcomes(self, keys, &mut all).await;
+            let outcomes = known_outcomes(self, keys, &mut all).await;
             for (context, noted) in contexts.iter_mut().zip(all) {
                 *context = noted;
             }
@@ -213,9 +343,21 @@ pub trait CacheBackend: Backend {
         entries: Vec<(CacheKey, CacheValue<Arc<T>>)>,
     ) -> impl Future<Output = Vec<BackendResult<()>>> + Send {
         async move {
+            let entries = entries.into_iter();
+            let known = entries.map(|(key, value)| (key, value.map(Known::Present)));
+            self.set_many_known(known.collect()).await
+        }
+    }
+
+    /// [`set_known`](Self::set_known) for many entries: one outcome per entry, in the order given.
+    fn set_many_known<T: Cacheable>(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Known<T>>)>,
+    ) -> impl Future<Output = Vec<BackendResult<()>>> + Send {
+        async move {
             let_others_run(entries.len()).await;
             let entries = entries.into_iter();
-            let entries = entries.map(|(key, value)| (key, as_raw(value)));
+            let entries = entries.map(|(key, value)| (key, to_raw(value)));
             let (entries, refused) = with_bytes_each(&self, entries);
             let written = self.write_many(entries).await.into_iter();
             let outcomes = written.map(as_made).collect();
@@ -226,14 +368,14 @@ pub trait CacheBackend: Backend {
     /// [`set_if`](Self::set_if) for many entries: one outcome per entry, in the order given.
     fn set_many_if<T: Cacheable>(
         &self,
-        entries: Vec<(CacheKey, CacheValue<Arc<T>>, Condition)>,
+        entries: Vec<(CacheKey, CacheValue<Known<T>>, Condition)>,
     ) -> impl Future<Output = Vec<BackendResult<Conditional>>> + Send {
         async move {
             let_others_run(entries.len()).await;
             let mut conditions = Vec::with_capacity(entries.len());
             let entries = entries.into_iter().map(|(key, value, condition)| {
                 conditions.push(condition);
-                (key, as_raw(value))
+                (key, to_raw(value))
             });
             let (entries, refused) = with_bytes_each(&self, entries);
             let conditions = refused.leave_out(conditions);
@@ -286,79 +428,17 @@ async fn refused_by_type<B: Backend + ?Sized, T>(
     Err(error)
 }
 
-/// The value as backends are given it, without bytes.
-fn as_raw<T: Cacheable>(value: CacheValue<Arc<T>>) -> CacheValue<Raw> {
-    restamp_if_skewed(value).map(|object| Raw::of_object(object, type_of::<T>()))
-}
-
 /// Reads many keys, with a context for each.
-async fn typed_outcomes<B: Backend + ?Sized, T: Cacheable>(
+async fn known_outcomes<B: Backend + ?Sized, T: Cacheable>(
     backend: &B,
     keys: &[CacheKey],
     contexts: &mut [BoxContext],
-) -> Vec<GetOutcome<T>> {
+) -> Vec<KnownOutcome<T>> {
     contexts.iter_mut().for_each(BoxContext::clear_failures);
     let wanting = Wanting::an_object_of::<T>(contexts);
     let outcomes = backend.read_many_with(keys, wanting.0).await;
     let of_keys = keys.iter().zip(&mut *wanting.0).zip(outcomes);
     of_keys
-        .map(|((key, context), outcome)| typed_outcome(backend, key, context, outcome))
+        .map(|((key, context), outcome)| known_outcome(backend, key, context, outcome))
         .collect()
-}
-
-/// The context of one read, or those of many.
-trait Contexts {
-    fn want(&mut self, wanted: Option<&'static ObjectType>);
-}
-
-impl Contexts for BoxContext {
-    fn want(&mut self, wanted: Option<&'static ObjectType>) {
-        self.set_wanted_type(wanted);
-    }
-}
-
-impl Contexts for [BoxContext] {
-    fn want(&mut self, wanted: Option<&'static ObjectType>) {
-        self.iter_mut().for_each(|context| context.want(wanted));
-    }
-}
-
-/// Contexts that say which type a read wants, for as long as it lasts.
-struct Wanting<'c, C: Contexts + ?Sized>(&'c mut C);
-
-impl<'c, C: Contexts + ?Sized> Wanting<'c, C> {
-    fn an_object_of<T: Cacheable>(contexts: &'c mut C) -> Self {
-        contexts.want(Some(type_of::<T>().erased()));
-        Self(contexts)
-    }
-}
-
-/// Also when the read is dropped: a context may be used again, for another type or for bytes.
-impl<C: Contexts + ?Sized> Drop for Wanting<'_, C> {
-    fn drop(&mut self) {
-        self.0.want(None);
-    }
-}
-
-/// The typed form of what a backend answered; a miss, noted in the context, if it cannot be read
-/// as a `T`. A composition has decoded what it answers with already.
-#[inline]
-fn typed_outcome<B: Backend + ?Sized, T: Cacheable>(
-    backend: &B,
-    key: &CacheKey,
-    context: &mut BoxContext,
-    outcome: ReadOutcome,
-) -> GetOutcome<T> {
-    let Some(value) = outcome? else {
-        return Ok(None);
-    };
-    match value.try_map(|raw| object_of(&backend, raw)) {
-        Ok(value) => Ok(Some(value)),
-        Err(rejection) => {
-            backend.reject(key, rejection);
-            context.set_status(CacheStatus::Miss);
-            context.set_source(ResponseSource::Upstream);
-            Ok(None)
-        }
-    }
 }

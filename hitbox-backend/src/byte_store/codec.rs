@@ -36,6 +36,7 @@ struct Shared {
 impl Codec {
     /// A codec by these settings. `adapter` is the default label. `capabilities` say what the store can do; their
     /// `largest_value` is the default of that setting, and their `largest_decoded` gives way to that of the settings.
+    /// The stored form keeps metadata, so they say that, too.
     ///
     /// # Errors
     ///
@@ -53,6 +54,7 @@ impl Codec {
         }
         capabilities.largest_value = settings.largest_value.or(capabilities.largest_value);
         capabilities.largest_decoded = settings.largest_decoded;
+        capabilities.keeps_metadata = true;
         Ok(Self {
             shared: Arc::new(Shared {
                 label,

@@ -47,6 +47,14 @@ impl<L1: Backend, L2: Backend> Layers<L1, L2> {
         }
     }
 
+    /// Whether this layer keeps all that the value has: [`Member::can_keep`].
+    pub(super) fn can_keep(&self, layer: CompositionLayer, value: &CacheValue<Raw>) -> bool {
+        match layer {
+            CompositionLayer::L1 => self.l1.can_keep(value),
+            CompositionLayer::L2 => self.l2.can_keep(value),
+        }
+    }
+
     /// Whether a write is expected to wait for neither.
     pub(super) fn is_non_blocking(&self) -> bool {
         self.l1.is_non_blocking() && self.l2.is_non_blocking()

@@ -13,7 +13,7 @@ use crate::{
     WriteAttempt,
     backend::{read_through, write_through},
     log::{Health, Name},
-    object::{decode_as, with_bytes, with_bytes_each},
+    object::{can_keep, decode_as, with_bytes, with_bytes_each},
 };
 
 /// The backend of a layer. All operations of the composition go through here, and what comes of them is
@@ -142,6 +142,10 @@ impl<B: Backend> Member<B> {
 
     #[inline(never)]
     fn decode(&self, key: &CacheKey, value: &mut CacheValue<Raw>, wanted: &ObjectType) -> Provided {
+        if value.is_absent() {
+            // Whatever the type that is wanted.
+            return Provided::Usable;
+        }
         if value.data().encoded().is_none() {
             return Provided::OfAnotherType;
         }
@@ -155,6 +159,11 @@ impl<B: Backend> Member<B> {
                 Provided::Rejected
             }
         }
+    }
+
+    /// Whether the backend keeps all that the value has.
+    pub(super) fn can_keep(&self, value: &CacheValue<Raw>) -> bool {
+        can_keep(&self.backend, value)
     }
 
     /// Writes in place as far as that goes. What comes of the rest is to be [noted](Self::note_write).

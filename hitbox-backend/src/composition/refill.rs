@@ -77,7 +77,7 @@ pub(super) fn lacking(seen: &[Option<Seen>; 2]) -> Option<Lacking> {
 }
 
 /// The right to give a layer the value that it lacks, and its copy; `None` if it is not to have one.
-pub(super) fn claim_repair<L1, L2>(
+pub(super) fn claim_repair<L1: Backend, L2: Backend>(
     layers: &Layers<L1, L2>,
     key: &CacheKey,
     snapshot: &FenceSnapshot,
@@ -85,6 +85,9 @@ pub(super) fn claim_repair<L1, L2>(
 ) -> Option<(Permit, CacheValue<Raw>)> {
     if layer == CompositionLayer::L2 && layers.rules.l1_ttl.is_some() {
         // L1's copy has a shorter life than the value was written with.
+        return None;
+    }
+    if !layers.can_keep(layer, &value) {
         return None;
     }
     let permit = Permit::for_refill(&layers.fences, key, layer, value.created(), snapshot)?;

@@ -130,7 +130,8 @@ async fn metadata_of_a_later_build(trial: &Trial) -> CheckResult {
         let bytes = with_metadata(&lasting("tagged"), section)?;
         expect_miss(trial, &trial.key("tagged"), bytes, "unknown metadata").await?;
     }
-    for malformed in [&[200][..], &[200, 9, 0, 1]] {
+    // Among them one that says that there is no such thing, of a value that has data.
+    for malformed in [&[200][..], &[200, 9, 0, 1], &[1, 0, 0]] {
         let bytes = with_metadata(&lasting("tagged"), malformed)?;
         expect_miss(trial, &trial.key("cut"), bytes, "malformed metadata").await?;
     }

@@ -28,6 +28,7 @@ impl MemoryBackend {
             label: BackendLabel::new_static("memory"),
             capabilities: Capabilities {
                 keeps_bytes: false,
+                keeps_metadata: true,
                 ..Capabilities::default()
             },
         }

@@ -2,8 +2,8 @@
 //!
 //! It checks the contract of [`Backend`](crate::Backend) from the outside: through the trait, on
 //! whatever you hand it. The groups of checks are: round trip, keys, expiry, removal, bulk, limits,
-//! context, writes at once, concurrency, cancellation, corruption, persistence and typed access.
-//! [`checks`] lists them all.
+//! context, writes at once, concurrency, cancellation, corruption, persistence, typed access, objects
+//! and what is absent. [`checks`] lists them all.
 //!
 //! # Running it on an adapter of your own
 //!
@@ -125,6 +125,7 @@
 //! bytes are counted, that no credentials end up in an error: such things want tests of the
 //! adapter's own.
 
+mod absent;
 mod at_once;
 mod bulk;
 mod cancellation;
@@ -138,6 +139,7 @@ mod history;
 mod keys;
 mod limits;
 mod memory;
+mod objects;
 mod persistence;
 mod removal;
 mod report;
@@ -156,7 +158,7 @@ pub use subject::Subject;
 
 use check::Check;
 
-const GROUPS: [&[Check]; 13] = [
+const GROUPS: [&[Check]; 15] = [
     round_trip::CHECKS,
     keys::CHECKS,
     expiry::CHECKS,
@@ -170,6 +172,8 @@ const GROUPS: [&[Check]; 13] = [
     corruption::CHECKS,
     persistence::CHECKS,
     typed::CHECKS,
+    objects::CHECKS,
+    absent::CHECKS,
 ];
 
 fn all_checks() -> impl Iterator<Item = &'static Check> {

@@ -25,7 +25,12 @@ async fn values_survive_a_reopen(trial: &Trial) -> CheckResult {
         lasting([]),
         CacheValue::from_parts(b"stale".to_vec().into(), None, stale, Stamp::now()),
     ];
-    let keys = [0, 1, 2, 3].map(|index: usize| trial.key(format!("{index}")));
+    let keeps_metadata = trial.backend().capabilities().keeps_metadata;
+    let absent = keeps_metadata.then(|| CacheValue::absent(Stamp::now()));
+    let kept: Vec<_> = kept.into_iter().chain(absent).collect();
+    let keys: Vec<_> = (0..kept.len())
+        .map(|index| trial.key(format!("{index}")))
+        .collect();
     let (removed, brief) = (trial.key("removed"), trial.key("brief"));
     let expire = from_now(TimeDelta::milliseconds(100));
 

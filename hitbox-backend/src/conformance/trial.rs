@@ -161,6 +161,9 @@ impl Trial {
         if expected.created() != found.created() {
             return changed("created", &expected.created(), &found.created());
         }
+        if expected.meta() != found.meta() {
+            return changed("metadata", &expected.meta(), &found.meta());
+        }
         // Compression that the backend added as it stored the value is its own affair.
         let in_bytes = (expected.data().encoded(), found.data().encoded());
         let (Some(expected), Some(in_bytes)) = in_bytes else {

@@ -10,7 +10,7 @@
 //!
 //! use hitbox_backend::{
 //!     Backend, Begun, CacheBackend, CacheKey, CacheValue, Compose, Condition, Conditional,
-//!     DisabledOffload, Stamp, conformance::MemoryBackend,
+//!     DisabledOffload, Known, Stamp, conformance::MemoryBackend,
 //! };
 //!
 //! let cache = MemoryBackend::new().compose(MemoryBackend::new(), DisabledOffload);
@@ -24,7 +24,7 @@
 //! // The data has changed, while it was being loaded.
 //! cache.delete(&key).await?;
 //!
-//! let value = CacheValue::loaded(loaded, began);
+//! let value = CacheValue::loaded(Known::Present(loaded), began);
 //! let stored = cache.set_if(&key, value, Condition::Lease(lease)).await?;
 //! assert_eq!(stored, Conditional::Refused);
 //! assert!(cache.get::<String>(&key).await?.is_none());

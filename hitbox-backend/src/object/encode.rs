@@ -44,10 +44,23 @@ pub fn encoded(
 }
 
 /// The value as `backend` is to be given it: with bytes, if it keeps any.
+///
+/// # Errors
+///
+/// Those of [`encoded`]. [`InvalidConfiguration`](BackendErrorKind::InvalidConfiguration) if the value has metadata,
+/// which `backend` does not keep.
 pub(crate) fn with_bytes(
     backend: &dyn Backend,
     value: CacheValue<Raw>,
 ) -> BackendResult<CacheValue<Raw>> {
+    if !can_keep(backend, &value) {
+        let kind = BackendErrorKind::InvalidConfiguration;
+        let error = BackendError::new(kind, Operation::Write, backend.label());
+        return Err(error.with_detail(
+            "it does not keep metadata (`Capabilities::keeps_metadata`), so it cannot be told that there is no such \
+             thing",
+        ));
+    }
     if value.data().encoded().is_some() {
         return Ok(value);
     }
@@ -58,6 +71,12 @@ pub(crate) fn with_bytes(
     let (format, limit) = (backend.value_format(), capabilities.largest_decoded);
     let encoded = encode(value.data(), format, limit, || backend.label())?;
     Ok(value.map(|raw| raw.with_bytes(encoded)))
+}
+
+/// Whether `backend` keeps all that the value has.
+#[inline]
+pub(crate) fn can_keep(backend: &dyn Backend, value: &CacheValue<Raw>) -> bool {
+    value.meta().is_none() || backend.capabilities().keeps_metadata
 }
 
 pub(super) fn encode(

@@ -104,6 +104,7 @@ fn settings_show() {
     let mut expected = Capabilities::default();
     expected.largest_value = Some(7);
     expected.keeps_bytes = false;
+    expected.keeps_metadata = true;
     assert_eq!(cache.capabilities(), expected);
     assert!(!expected.persistent && !expected.shared);
     assert_eq!(expected.expiry_granularity, Duration::from_millis(1));

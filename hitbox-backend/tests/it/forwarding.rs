@@ -226,6 +226,7 @@ impl Backend for Recorder {
         self.note("capabilities");
         let mut capabilities = Capabilities::default();
         capabilities.expiry_granularity = Duration::from_secs(13);
+        capabilities.keeps_metadata = true;
         capabilities
     }
     fn find_format(&self, id: FormatId) -> Option<&dyn Format> {

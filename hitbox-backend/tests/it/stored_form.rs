@@ -9,7 +9,7 @@ use crate::byte_store::ByteStore;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use hitbox_backend::{
-    BincodeFormat, CacheBackend, Cacheable, Compressor, Format, JsonFormat, PostcardFormat,
+    BincodeFormat, CacheBackend, Cacheable, Compressor, Format, JsonFormat, Known, PostcardFormat,
     Rejection, StoreSettings,
     compression::{GzipCompressor, Lz4Compressor, NoCompression, ZstdCompressor},
     stored_form::{self, HEADER_LENGTH},
@@ -72,7 +72,7 @@ fn get<T: Cacheable>(store: &ByteStore) -> Option<CacheValue<Arc<T>>> {
 static GZIP: GzipCompressor = GzipCompressor::new();
 static ZSTD: ZstdCompressor = ZstdCompressor::new();
 
-const GOLDEN: [&str; 7] = [
+const GOLDEN: [&str; 8] = [
     "bincode.bin",
     "json-expire-stale.bin",
     "postcard-expire.bin",
@@ -80,6 +80,7 @@ const GOLDEN: [&str; 7] = [
     "zstd.bin",
     "lz4.bin",
     "opaque-empty.bin",
+    "absent-expire-stale.bin",
 ];
 
 fn golden_path(name: &str) -> PathBuf {
@@ -180,6 +181,32 @@ fn golden_file_of_an_opaque_empty_payload() {
     let store = ByteStore::new(&BincodeFormat);
     store.put(stored);
     assert!(get::<()>(&store).is_some());
+}
+
+#[test]
+fn golden_file_of_what_is_absent() {
+    let value = CacheValue::loaded(Known::<User>::Absent, CREATED)
+        .expires_at(expire())
+        .stale_at(stale());
+    let store = ByteStore::new(&BincodeFormat);
+    block_on(store.set_known(&key(), value.clone())).unwrap();
+    let written_now = store.stored().unwrap();
+    let stored = golden("absent-expire-stale.bin", || written_now.clone());
+    assert_eq!(stored, written_now);
+    assert_eq!(stored.len(), HEADER_LENGTH + 3);
+    assert!(stored_form::decode(&stored).unwrap().is_absent());
+
+    for format in [&BincodeFormat as &'static dyn Format, &JsonFormat] {
+        let store = ByteStore::with(StoreSettings::new().value_format(format).compressor(GZIP));
+        store.put(stored.clone());
+        let mut context = CacheContext::default().boxed();
+        let known = block_on(store.get_known::<User>(&key(), &mut context)).unwrap();
+        assert_eq!(known, Some(value.clone()));
+        assert_eq!(context.status(), CacheStatus::Hit);
+        // To who asks for a value there is none, and nothing is wrong with what is stored.
+        assert!(get::<User>(&store).is_none());
+        assert_eq!(store.rejected_in_all(), 0);
+    }
 }
 
 /// The worked example of `docs/stored-form.md`, byte by byte.

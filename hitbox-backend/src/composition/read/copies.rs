@@ -24,7 +24,7 @@ pub(super) struct Copies {
 
 impl Copies {
     /// The copies that layers are to have of what they lack.
-    fn claim<L1, L2>(
+    fn claim<L1: Backend, L2: Backend>(
         layers: &Layers<L1, L2>,
         repairs: Vec<(CacheKey, FenceSnapshot, Lacking)>,
     ) -> Self {

@@ -160,6 +160,9 @@ where
         if rules.l1_ttl.is_some() && in_l1 == Some(value.created()) {
             return None;
         }
+        if !self.layers.can_keep(layer, value) {
+            return None;
+        }
         let fences = &self.layers.fences;
         let permit = Permit::for_refill(fences, key, layer, value.created(), snapshot)?;
         Some((permit, for_layer(layer, value.clone(), rules)))

@@ -57,6 +57,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         guarantee: "G6",
+        mistake: "what is absent is stored and read, and that it is gets lost",
+        file: "hitbox-backend/src/stored_form/header.rs",
+        right: "Ok(value.with_meta(self.meta.map(Arc::new)))",
+        wrong: "Ok(value.with_meta(self.meta.map(Arc::new).filter(|_| false)))",
+        check: STORED_FORM,
+    },
+    Mutant {
+        guarantee: "G6",
         mistake: "a later version of the stored form is read like this one",
         file: "hitbox-backend/src/stored_form/header.rs",
         right: "            Some(_) => return Err(Rejection::Version),",

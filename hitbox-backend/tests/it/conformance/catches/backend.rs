@@ -143,6 +143,8 @@ impl Backend for ByteStore {
         match self.defect {
             Some(Defect::PanicsOnFarExpiry) if value.expire() > Some(far) => panic!("overflow"),
             Some(Defect::IgnoresExpiredWrites) if value.is_expired() => {}
+            Some(Defect::ForgetsObjectsWithoutBytes) if value.data().encoded().is_none() => {}
+            Some(Defect::KeepsNoBytesAlone) if value.data().object_type().is_none() => {}
             Some(
                 Defect::LeavesTombstone | Defect::PoisonsRefusedKeys | Defect::SetsDamageAside,
             ) if self.is_marked(key) => {}
@@ -325,6 +327,9 @@ impl Backend for ByteStore {
             if self.has(Defect::LosesExpiryInBulk) {
                 value = CacheValue::loaded(value.data().clone(), Stamp::now());
             }
+            if self.has(Defect::LosesMetadataInBulk) {
+                value = value.with_meta(None);
+            }
             outcomes.push(if skipped {
                 Ok(())
             } else {
@@ -362,6 +367,8 @@ impl Backend for ByteStore {
         let mut capabilities = Capabilities::default();
         capabilities.largest_value = Some(LIMIT);
         capabilities.persistent = true;
+        capabilities.keeps_bytes = !self.has(Defect::HandsOutCopies);
+        capabilities.keeps_metadata = true;
         capabilities
     }
 }

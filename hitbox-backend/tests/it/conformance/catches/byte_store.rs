@@ -126,8 +126,7 @@ impl ByteStore {
     /// What `value` is stored as over what was there.
     pub(crate) fn to_entry(&self, value: &CacheValue<Raw>, old: Option<&Entry>) -> Entry {
         let old_value = old.and_then(|old| stored_form::decode(&old.bytes).ok());
-        let limit = Capabilities::DEFAULT_LARGEST_DECODED;
-        let value = encoded(value, &BincodeFormat, limit, &"defective".into()).unwrap();
+        let value = in_bytes(value);
         let value = self.altered(value, old_value.as_ref());
         let old_life = old.map(|old| old.gone_at);
         let keeps_lives = matches!(
@@ -162,6 +161,7 @@ impl ByteStore {
             return value;
         };
         let expired = value.is_expired();
+        let mut meta = value.meta().cloned();
         let (encoded, mut expire, mut stale, mut created) = value.into_parts();
         let (mut payload, mut encoding) = (encoded.payload().clone(), encoded.encoding());
         match (defect, old) {
@@ -175,6 +175,8 @@ impl ByteStore {
             (Defect::MislabelsFormat, _) => encoding.format = FormatId::JSON,
             (Defect::KeepsOldEncodingOnOverwrite, Some(old)) => encoding = old.data().encoding(),
             (Defect::LosesCreated, _) => created = Stamp::ZERO,
+            (Defect::LosesMetadata, _) => meta = None,
+            (Defect::KeepsOldMetadataOnOverwrite, Some(old)) => meta = old.meta().cloned(),
             (Defect::LosesStale, _) => stale = None,
             (Defect::RoundsExpiryToSeconds, _) => {
                 expire = expire.and_then(|at| at.duration_trunc(TimeDelta::seconds(1)).ok());
@@ -190,6 +192,7 @@ impl ByteStore {
             _ => {}
         }
         CacheValue::from_parts(Encoded::new(payload, encoding), expire, stale, created)
+            .with_meta(meta)
     }
 
     /// The value in `bytes`, or why there is none.
@@ -238,7 +241,7 @@ impl ByteStore {
 
     /// Refuses what the store cannot take. A defect may refuse more, or less.
     pub(crate) fn admit(&self, key: &CacheKey, value: &CacheValue<Raw>) -> BackendResult<()> {
-        let length = value.data().payload().unwrap().len();
+        let length = in_bytes(value).data().payload().len();
         let limit = match self.defect {
             Some(Defect::RefusesAtTheLimit) => LIMIT - 1,
             Some(Defect::TakesOversized) => usize::MAX,
@@ -258,6 +261,11 @@ impl ByteStore {
         };
         Err(error(kind, Operation::Write))
     }
+}
+
+fn in_bytes(value: &CacheValue<Raw>) -> CacheValue<Encoded> {
+    let limit = Capabilities::DEFAULT_LARGEST_DECODED;
+    encoded(value, &BincodeFormat, limit, &"defective".into()).unwrap()
 }
 
 pub(crate) fn error(kind: BackendErrorKind, operation: Operation) -> BackendError {

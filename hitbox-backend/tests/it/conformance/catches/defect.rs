@@ -125,6 +125,14 @@ defects! {
     // What typed access needs of the backend.
     MislabelsFormat => "typed::objects_round_trip",
     KeepsOldEncodingOnOverwrite => "typed::another_type_is_a_miss",
+    /// It says that it keeps objects, and keeps bytes.
+    HandsOutCopies => "objects::what_is_set_is_handed_out",
+    /// It says that it keeps bytes, and keeps those that come with an object alone.
+    KeepsNoBytesAlone => "round_trip::payloads_of_every_size",
+    ForgetsObjectsWithoutBytes => "objects::one_without_bytes_is_kept",
+    LosesMetadata => "absent::it_comes_back_as_what_it_is",
+    KeepsOldMetadataOnOverwrite => "absent::it_and_objects_take_the_place_of_each_other",
+    LosesMetadataInBulk => "absent::it_comes_back_in_bulk",
     ReversesBulkWithContexts => "typed::bulk_objects_round_trip",
     PanicsOnReject => "typed::undecodable_bytes_are_a_miss",
 }
