@@ -80,3 +80,40 @@ impl<I: ?Sized, V> fmt::Debug for Keyspace<I, V> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, sync::LazyLock};
+
+    use super::*;
+    use crate::settings::Life;
+
+    #[test]
+    fn equal_ids_of_different_keyspaces_are_different_keys() {
+        const SPACES: [Keyspace<str, u8>; 5] = [
+            Keyspace::new("a", 1),
+            Keyspace::new("a", 2),
+            Keyspace::new("b", 1),
+            Keyspace::new("a:v1", 1),
+            Keyspace::new("", 1),
+        ];
+        static EACH: [Keyspace<str, u8>; 5] = SPACES;
+        let ids = ["", "1", "id=1", ":v1:id=1"];
+        let keys = EACH.iter().flat_map(|space| ids.map(|id| space.key(id)));
+        let distinct: HashSet<_> = keys.map(CacheKey::from).collect();
+        assert_eq!(distinct.len(), EACH.len() * ids.len());
+        // However the id is at hand, and wherever the constant is used.
+        let key = SPACES[0].key(String::from("1"));
+        assert_eq!(key, EACH[0].key("1"));
+    }
+
+    #[test]
+    fn what_is_known_at_run_time_only_can_be_set() {
+        static SPACE: LazyLock<Keyspace<u64, u8>> = LazyLock::new(|| {
+            let ttl = std::time::Duration::from_secs(u64::from(std::process::id()));
+            Keyspace::new("a", 1).ttl(ttl)
+        });
+        let space = SPACE.key(42).space().unwrap();
+        assert!(matches!(space.settings.life, Some(Life::For(_))));
+    }
+}

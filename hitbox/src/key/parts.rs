@@ -188,6 +188,11 @@ impl KeyParts for () {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        collections::HashMap,
+        time::{SystemTime, UNIX_EPOCH},
+    };
+
     use super::*;
 
     fn written(id: impl KeyParts) -> String {
@@ -229,6 +234,51 @@ mod tests {
             pairs.map(written),
             ["k:v1:0&1=1", "k:v1:0?&1=1", "k:v1:0=2&1=1"]
         );
+    }
+
+    type Id = (
+        Option<Option<u8>>,
+        (String, Option<String>),
+        Option<(bool, u8)>,
+    );
+
+    fn random_id(random: &mut fastrand::Rng) -> Id {
+        let text = |random: &mut fastrand::Rng| {
+            let signs = [":", "&", "=", "?", ".", "0", "1", "id", "", "%"];
+            (0..random.usize(0..3))
+                .filter_map(|_| random.choice(signs))
+                .collect::<String>()
+        };
+        let number = |random: &mut fastrand::Rng| random.u8(0..2);
+        (
+            random.bool().then(|| random.bool().then(|| number(random))),
+            (text(random), random.bool().then(|| text(random))),
+            random.bool().then(|| (random.bool(), number(random))),
+        )
+    }
+
+    #[test]
+    fn ids_share_a_key_only_if_they_are_equal() {
+        let seed = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_nanos() as u64;
+        println!("seed: {seed}");
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut ids = HashMap::<String, Id>::new();
+        let mut again = 0;
+        for _ in 0..100_000 {
+            let id = random_id(&mut random);
+            let key = written(&id);
+            match ids.get(&key) {
+                Some(other) => {
+                    assert_eq!(*other, id, "{key}");
+                    again += 1;
+                }
+                None => drop(ids.insert(key, id)),
+            }
+        }
+        assert!(again > 1_000 && ids.len() > 1_000, "{again} of them equal");
     }
 
     #[cfg(feature = "uuid")]
