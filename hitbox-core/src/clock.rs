@@ -119,9 +119,11 @@ impl Moment {
         self.0.get().is_some()
     }
 
-    /// Whether it is this time, in milliseconds since 1970-01-01 UTC, or later.
+    /// Whether it is this time, in milliseconds since 1970-01-01 UTC, or later. Mostly takes less than
+    /// [`unix_millis`](Self::unix_millis), since a clock that is a little behind mostly tells.
     #[inline]
-    pub(crate) fn has_reached(&self, time: i64) -> bool {
+    #[must_use]
+    pub fn has_reached(&self, time: i64) -> bool {
         match self.0.get().unwrap_or_else(|| self.read()) {
             Reading::Coarse(earliest) if time <= earliest => true,
             Reading::Coarse(earliest) if time > earliest + coarse::BEHIND => false,
@@ -280,7 +282,7 @@ mod tests {
             (coarse + coarse::BEHIND + 1, false),
         ] {
             let moment = Moment::default();
-            moment.has_reached(time);
+            let _ = moment.has_reached(time);
             let reading = moment.0.get();
             assert_eq!(matches!(reading, Some(Reading::Exact(_))), exactly);
         }

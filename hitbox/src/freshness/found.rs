@@ -103,8 +103,7 @@ fn is_due<T>(value: &CacheValue<T>, fraction: f32, moment: &Moment) -> bool {
     };
     let created = millis(value.created());
     let life = end.saturating_sub(created) as f64;
-    let age = moment.unix_millis().saturating_sub(created) as f64;
-    age >= life * f64::from(fraction)
+    moment.has_reached(created.saturating_add((life * f64::from(fraction)).ceil() as i64))
 }
 
 fn millis(stamp: Stamp) -> i64 {

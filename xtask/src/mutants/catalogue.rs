@@ -3,6 +3,7 @@
 mod around;
 mod fences;
 mod life;
+mod loads;
 mod repairs;
 
 use super::{Check, Mutant};
@@ -42,6 +43,7 @@ const SCHEDULED_PERMITS: Check = Check::Schedules("permits");
 const SCHEDULED_BREAKER: Check = Check::Schedules("breaker");
 const SCHEDULED_OFFLOAD: Check = Check::Schedules("offload");
 const CORE: Check = Check::UnitTests("hitbox-core");
+const LOADS: Check = Check::UnitTests("hitbox");
 
 /// Every break, in the order of the guarantees.
 pub(super) fn all() -> impl Iterator<Item = &'static Mutant> {
@@ -50,6 +52,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutant> {
         fences::MUTANTS,
         repairs::MUTANTS,
         around::MUTANTS,
+        loads::MUTANTS,
     ];
     all.into_iter().flatten()
 }

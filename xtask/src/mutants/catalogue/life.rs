@@ -7,9 +7,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G1",
         mistake: "a value still lives at the instant of its expiry",
-        file: "hitbox-core/src/value/life_time.rs",
-        right: "self.0 <= moment.unix_millis()",
-        wrong: "self.0 < moment.unix_millis()",
+        file: "hitbox-core/src/clock.rs",
+        right: "Reading::Coarse(earliest) => time <= self.read_exactly(earliest),",
+        wrong: "Reading::Coarse(earliest) => time < self.read_exactly(earliest),",
         check: CORE,
     },
     Mutant {
