@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 
-use super::{ChaosHandle, bulk::Entries, late::Put, state::Shared, target::Target};
+use super::{ChaosHandle, entries::Entries, late::Put, state::Shared, target::Target};
 use crate::{
     Backend, BackendResult, Condition, Conditional, DeleteStatus, ReadOutcome,
     backend::without_condition,

@@ -8,6 +8,7 @@ use super::{
     ChaosBackend, Late,
     course::Course,
     damage::{Damage, distorted},
+    entries::written,
     late::{Effect, Put},
     state::{Drawn, Plan},
 };
@@ -256,9 +257,4 @@ impl<B: Backend> ChaosBackend<B> {
         self.shared.state().late.add(key.clone(), effect, late);
         Err(self.error(BackendErrorKind::Timeout, operation))
     }
-}
-
-/// What a write without a condition answers.
-pub(super) const fn written((): ()) -> Conditional {
-    Conditional::Written
 }

@@ -103,6 +103,7 @@ mod calls;
 mod course;
 mod damage;
 mod dice;
+mod entries;
 mod fault;
 mod gate;
 mod handle;

@@ -9,20 +9,24 @@ pub(super) const BEHIND: i64 = 1_000;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod kernel {
-    use std::sync::LazyLock;
+    use std::{sync::LazyLock, time::SystemTime};
 
     use rustix::time::{ClockId, clock_gettime};
 
     use super::BEHIND;
-    use crate::clock::UnixTime;
 
     /// Whether this clock tells the time that the exact one does. It does not where somebody has put another exact one in
     /// its place, as libfaketime does.
     static AGREES: LazyLock<bool> = LazyLock::new(|| {
-        let before = UnixTime::now().millis();
-        let coarse = read();
-        (before - BEHIND..=UnixTime::now().millis()).contains(&coarse)
+        let (before, coarse, after) = (exactly(), read(), exactly());
+        (before - BEHIND..=after).contains(&coarse)
     });
+
+    /// What the exact clock shows; zero before 1970, where the coarse one is not to be used.
+    fn exactly() -> i64 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_millis() as i64)
+    }
 
     fn read() -> i64 {
         let time = clock_gettime(ClockId::RealtimeCoarse);
