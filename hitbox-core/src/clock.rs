@@ -166,6 +166,31 @@ impl Moment {
     }
 }
 
+/// A time in milliseconds by a clock that is never set, since some moment in the past: for what must not be forgotten
+/// early if somebody sets the wall clock.
+///
+/// It is behind by some milliseconds at most times, and cheap to read. It does not follow a `VirtualTime`.
+///
+/// ```
+/// let before = hitbox_core::clock::steady_millis();
+/// assert!(hitbox_core::clock::steady_millis() >= before);
+/// ```
+#[inline]
+#[must_use]
+pub fn steady_millis() -> i64 {
+    coarse::steady()
+}
+
+/// The time by [`steady_millis`] at which the wall clock, if nobody sets it, shows `end`, in milliseconds since 1970-01-01
+/// UTC; or a little later.
+#[must_use]
+pub fn steady_millis_at(end: i64) -> i64 {
+    // First: what is behind then makes the answer later.
+    let now = coarse_millis().unwrap_or_else(|| UnixTime::now().millis());
+    let left = end.saturating_sub(now).saturating_add(1);
+    steady_millis().saturating_add(left)
+}
+
 #[inline]
 fn coarse_millis() -> Option<i64> {
     #[cfg(any(test, feature = "virtual-time"))]
@@ -285,6 +310,16 @@ mod tests {
             let _ = moment.has_reached(time);
             let reading = moment.0.get();
             assert_eq!(matches!(reading, Some(Reading::Exact(_))), exactly);
+        }
+    }
+
+    #[test]
+    fn an_end_by_the_steady_clock_is_never_early() {
+        let (_clock, now) = stopped();
+        for ahead in [0, 1, 1_000, 1_000_000] {
+            let before = steady_millis();
+            let at = steady_millis_at(now + ahead);
+            assert!(at > before + ahead && at <= steady_millis() + ahead + COARSE_BEHIND + 1);
         }
     }
 

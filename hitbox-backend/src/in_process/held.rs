@@ -1,20 +1,22 @@
 use std::{
     fmt,
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
-    time::Instant,
+    sync::atomic::{AtomicI64, AtomicU32, Ordering},
 };
 
-use hitbox_core::{CacheValue, Raw};
+use hitbox_core::{
+    CacheValue, Raw,
+    clock::{steady_millis, steady_millis_at},
+};
 
 /// What comes after every moment.
-const NEVER: u64 = u64::MAX;
+const NEVER: i64 = i64::MAX;
 
 /// What a [`Store`](super::Store) keeps under a key.
 #[derive(Clone)]
 pub struct Held {
     pub(super) value: CacheValue<Raw>,
-    /// When its life is over, by the clock of [`Lives`].
-    until: u64,
+    /// When its life is over, by the clock that is never set.
+    until: i64,
     /// How often the cache had been cleared before it was written.
     cleared: u32,
     weight: u32,
@@ -44,9 +46,8 @@ impl fmt::Debug for Held {
 /// read or write of any thread: a second for 500,000 entries. `quick_cache` has no expiry.
 #[derive(Debug)]
 pub(super) struct Lives {
-    origin: Instant,
     /// No entry is over before this.
-    earliest: AtomicU64,
+    earliest: AtomicI64,
     cleared: AtomicU32,
     /// The last clearing whose entries have been swept.
     swept: AtomicU32,
@@ -55,8 +56,7 @@ pub(super) struct Lives {
 impl Lives {
     pub(super) fn new() -> Self {
         Self {
-            origin: Instant::now(),
-            earliest: AtomicU64::new(NEVER),
+            earliest: AtomicI64::new(NEVER),
             cleared: AtomicU32::new(0),
             swept: AtomicU32::new(0),
         }
@@ -65,10 +65,7 @@ impl Lives {
     /// The life of a value that begins now.
     pub(super) fn hold(&self, value: CacheValue<Raw>, weight: u32) -> Held {
         // By a clock that is never set: what the sweep thread thinks of the time must not matter.
-        let until = value.remaining().map_or(NEVER, |life| {
-            let life = u64::try_from(life.as_millis()).unwrap_or(NEVER);
-            self.now().saturating_add(life).saturating_add(1)
-        });
+        let until = value.expire_millis().map_or(NEVER, steady_millis_at);
         if until < self.earliest.load(Ordering::Relaxed) {
             self.earliest.fetch_min(until, Ordering::AcqRel);
         }
@@ -89,13 +86,13 @@ impl Lives {
     }
 
     pub(super) fn is_over(&self, held: &Held) -> bool {
-        self.is_cleared(held) || held.until <= self.now()
+        self.is_cleared(held) || held.until <= steady_millis()
     }
 
     /// Whether there may be entries that are over, since when they have not been swept.
     pub(super) fn begin_sweep(&self) -> Option<Sweep<'_>> {
         let cleared = self.cleared.load(Ordering::Acquire);
-        let due = self.earliest.load(Ordering::Acquire) <= self.now();
+        let due = self.earliest.load(Ordering::Acquire) <= steady_millis();
         if !due && cleared == self.swept.load(Ordering::Acquire) {
             return None;
         }
@@ -107,17 +104,13 @@ impl Lives {
             earliest: NEVER,
         })
     }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(NEVER)
-    }
 }
 
 /// A look at every entry.
 pub(super) struct Sweep<'l> {
     lives: &'l Lives,
     cleared: u32,
-    earliest: u64,
+    earliest: i64,
 }
 
 impl Sweep<'_> {

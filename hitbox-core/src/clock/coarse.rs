@@ -1,6 +1,6 @@
-//! The wall clock as the kernel has noted it last: cheap to read, and a little behind.
+//! Clocks as the kernel has noted them last: cheap to read, and a little behind.
 
-/// How far it may be behind the exact clock, in milliseconds.
+/// How far the wall clock may be behind the exact one, in milliseconds.
 ///
 /// Linux notes the time at each tick of its timer, of which there are 100 to 1,000 a second. Where they are 4
 /// milliseconds apart the clock has been 4.6 behind, and a tick that comes late, as on a virtual machine, adds to that. A
@@ -28,9 +28,13 @@ mod kernel {
         since.map_or(0, |since| since.as_millis() as i64)
     }
 
-    fn read() -> i64 {
-        let time = clock_gettime(ClockId::RealtimeCoarse);
+    fn millis(clock: ClockId) -> i64 {
+        let time = clock_gettime(clock);
         time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
+    }
+
+    fn read() -> i64 {
+        millis(ClockId::RealtimeCoarse)
     }
 
     /// Milliseconds since 1970-01-01 UTC, rounded down.
@@ -38,10 +42,24 @@ mod kernel {
     pub(in crate::clock) fn now() -> Option<i64> {
         AGREES.then(read)
     }
+
+    /// Milliseconds since some moment in the past.
+    #[inline]
+    pub(in crate::clock) fn steady() -> i64 {
+        millis(ClockId::MonotonicCoarse)
+    }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod kernel {
+    use std::{sync::LazyLock, time::Instant};
+
+    static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+    pub(in crate::clock) fn steady() -> i64 {
+        i64::try_from(ORIGIN.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
     /// There is no such clock.
     #[inline]
     pub(in crate::clock) const fn now() -> Option<i64> {
@@ -49,4 +67,4 @@ mod kernel {
     }
 }
 
-pub(super) use kernel::now;
+pub(super) use kernel::{now, steady};
