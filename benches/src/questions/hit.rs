@@ -3,7 +3,7 @@
 use std::{rc::Rc, sync::Arc};
 
 use hitbox_backend::{Backend, Compose, CompositionPolicy, ParallelReadPolicy, RaceReadPolicy};
-use hitbox_core::DisabledOffload;
+use hitbox_core::{CacheKey, DisabledOffload};
 use tokio::runtime::Runtime;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Case, Contest, Failure, Runner, Target,
     bodies::{Binary, Body, Size, Text},
-    floor::raw_moka,
+    floor::{raw_moka, store_of_moka, store_of_quick_cache},
     keys::{self, Order},
     runtime,
 };
@@ -156,6 +156,46 @@ fn case<T: Body>(arrangement: Arrangement, size: Size) -> Case {
     case.target(arrangement.target())
 }
 
+/// What of a hit alone is the store's own look-up, by our key and with nothing but the object in the entry.
+fn looked_up<T: Body>(
+    runtime: &Rc<Runtime>,
+    size: Size,
+    insert: impl Fn(CacheKey, Arc<T>),
+    get: impl Fn(&CacheKey) -> Option<Arc<T>> + 'static,
+) -> Runner {
+    let (keys, mut order) = (keys::keys(keys::HOT), Order::even(keys::HOT));
+    for (id, index) in (0..).zip(0..keys::HOT) {
+        insert(keys::key(index), Arc::new(T::new(id, size)));
+    }
+    Runner::repeating(runtime, async move || {
+        std::hint::black_box(&get(&keys[order.advance()]).ok_or("a miss")?);
+        Ok(())
+    })
+}
+
+/// Without targets: those are for what comes on top.
+fn look_ups<T: Body>(size: Size) -> [Case; 2] {
+    let name = |store| {
+        let (body, keys) = (T::NAME, keys::HOT);
+        format!("hit/the look-up of {store} by itself/{size} {body}/{keys} keys")
+    };
+    let of_moka = Case::contest(name("moka"), move || {
+        let (runtime, store) = (runtime()?, store_of_moka(ENTRIES));
+        let inserted = store.clone();
+        let insert = move |key, object| inserted.insert(key, object);
+        let ours = looked_up::<T>(&runtime, size, insert, move |key| store.get(key));
+        Ok(Contest::between(ours, raw_hits::<T>(&runtime, size)?))
+    });
+    let of_quick_cache = Case::contest(name("quick_cache"), move || {
+        let (runtime, store) = (runtime()?, Rc::new(store_of_quick_cache(10_000)));
+        let inserted = Rc::clone(&store);
+        let insert = move |key, object| inserted.insert(key, object);
+        let ours = looked_up::<T>(&runtime, size, insert, move |key| store.get(key));
+        Ok(Contest::between(ours, raw_hits::<T>(&runtime, size)?))
+    });
+    [of_moka, of_quick_cache]
+}
+
 /// Every arrangement with every size and type of body.
 #[must_use]
 pub fn cases() -> Vec<Case> {
@@ -168,6 +208,7 @@ pub fn cases() -> Vec<Case> {
         }
     }
     cases.push(with_key_made::<Text>(Size::ONE_KB).quick());
+    cases.extend(look_ups::<Text>(Size::ONE_KB).map(Case::quick));
     cases.extend(popular::cases());
     cases
 }

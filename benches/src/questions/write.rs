@@ -4,13 +4,14 @@ use std::{rc::Rc, sync::Arc};
 
 use hitbox_backend::{Backend, CacheBackend, Compose};
 use hitbox_core::DisabledOffload;
+use hitbox_moka::MokaBackend;
 use tokio::runtime::Runtime;
 
 use super::arrangement::moka;
 use crate::{
     Case, Contest, Runner, Target,
     bodies::{self, Binary, Body, Size, Text},
-    floor::raw_moka,
+    floor::{TypedMoka, raw_moka},
     keys::{self, Order},
     runtime,
 };
@@ -67,6 +68,38 @@ fn alone<T: Body>(size: Size) -> Case {
     })
 }
 
+/// Inserts the object into a moka that keeps such objects, under a key of its own.
+fn into_typed_moka<T: Body>(runtime: &Rc<Runtime>, size: Size) -> Runner {
+    let cache = TypedMoka::<T>::new(ENTRIES);
+    let texts: Vec<_> = (0..keys::HOT).map(keys::joined).collect();
+    let mut order = Order::even(keys::HOT);
+    let body = Arc::new(T::new(0, size));
+    Runner::repeating(runtime, async move || {
+        cache.insert(texts[order.advance()].clone(), Arc::clone(&body));
+        Ok(())
+    })
+}
+
+/// Objects go in, and nothing is encoded on either side.
+fn against_typed_moka<T: Body>(size: Size) -> [Case; 2] {
+    let name = |bound| {
+        let body = T::NAME;
+        format!("write/moka alone, {bound}, against typed moka/{size} {body}")
+    };
+    let by_entries = Case::contest(name("bounded by entries"), move || {
+        let runtime = runtime()?;
+        let ours = typed::<T>(&runtime, moka(ENTRIES)?, size);
+        Ok(Contest::between(ours, into_typed_moka::<T>(&runtime, size)))
+    });
+    let by_bytes = Case::contest(name("bounded by bytes"), move || {
+        let runtime = runtime()?;
+        let cache = MokaBackend::builder().max_bytes(1 << 30).build()?;
+        let ours = typed::<T>(&runtime, cache, size);
+        Ok(Contest::between(ours, into_typed_moka::<T>(&runtime, size)))
+    });
+    [by_entries.target(Target::at_most(1.25)), by_bytes]
+}
+
 /// Every size and type of body.
 #[must_use]
 pub fn cases() -> Vec<Case> {
@@ -75,6 +108,7 @@ pub fn cases() -> Vec<Case> {
         let texts = [composed::<Text>(size), alone::<Text>(size)];
         cases.extend(texts.map(|case| case.quick_at(size)));
         cases.extend([composed::<Binary>(size), alone::<Binary>(size)]);
+        cases.extend(against_typed_moka::<Text>(size).map(|case| case.quick_at(size)));
     }
     cases
 }

@@ -8,20 +8,25 @@ use hitbox_core::{
     BackendLabel, CacheKey, CacheValue, DisabledOffload, Encoded, Encoding, FormatId, KeyPart, Raw,
     Stamp,
 };
+use hitbox_moka::MokaBackend;
 use stats_alloc::{Region, StatsAlloc};
 
 use super::keys::{SIZE, room};
 use crate::{
     Case, Failure, Unit,
     bodies::{self, Body, Size, Text},
-    floor::raw_moka,
+    floor::{TypedMoka, raw_moka},
     questions::arrangement::{fill, fill_raw, hit, moka},
     runtime,
     sampling::Sample,
 };
 
 /// What is asked of the allocator, and not given back, while `fill` fills something.
-fn bytes<Filled>(
+///
+/// # Errors
+///
+/// What `fill` returns.
+pub fn bytes<Filled>(
     allocator: &'static StatsAlloc<System>,
     fill: impl FnOnce() -> Result<Filled, Failure>,
 ) -> Result<f64, Failure> {
@@ -66,6 +71,8 @@ enum Place {
     Alone,
     /// Copied there by a read of another layer.
     InL1,
+    /// Written to both layers.
+    WrittenToL1,
 }
 
 /// A store of bytes that has the same value under every key.
@@ -108,60 +115,65 @@ fn short_key(index: usize) -> CacheKey {
     CacheKey::new("users", 1, [KeyPart::new("id", Some(id))])
 }
 
+/// Objects of that many keys, filled in there.
+async fn fill_place(
+    cache: &MokaBackend,
+    place: Place,
+    count: usize,
+    size: Size,
+) -> Result<Box<dyn Backend>, Failure> {
+    let l2 = Template::of(&Text::new(0, size))?;
+    let kept: Box<dyn Backend> = match place {
+        Place::Alone => Box::new(cache.clone()),
+        Place::InL1 | Place::WrittenToL1 => Box::new(cache.clone().compose(l2, DisabledOffload)),
+    };
+    for (id, index) in (0..).zip(0..count) {
+        match place {
+            Place::Alone | Place::WrittenToL1 => {
+                // As long as it has to be, like what is decoded.
+                let body = Arc::new(Text::new(id, size).clone());
+                let value = bodies::value(&body, bodies::expiry());
+                kept.set(&short_key(index), value).await?;
+            }
+            Place::InL1 => {}
+        }
+        hit::<Text>(&kept, &short_key(index)).await?;
+    }
+    cache.run_pending_tasks();
+    Ok(kept)
+}
+
 /// Objects, each of which has been read by its type, beside those of a cache that knows it.
-fn objects(allocator: &'static StatsAlloc<System>, place: Place, size: Size) -> Case {
-    const COUNT: usize = 100_000;
+fn objects(allocator: &'static StatsAlloc<System>, place: Place, power: u32, size: Size) -> Case {
+    let count = 10_usize.pow(power);
     let what = match place {
         Place::Alone => "alone",
         Place::InL1 => "as L1",
+        Place::WrittenToL1 => "as L1, written",
     };
-    let name = format!("scale_memory/objects in moka, {what}, body of {size}/10^5 keys");
+    let name = format!("scale_memory/objects in moka, {what}, body of {size}/10^{power} keys");
     let case = Case::measured(name, Unit::Bytes, move |_| {
         let runtime = runtime()?;
         let ours = bytes(allocator, || {
-            let cache = moka(room(COUNT))?;
-            let kept: Box<dyn Backend> = match place {
-                Place::Alone => runtime.block_on(async {
-                    for (id, index) in (0..).zip(0..COUNT) {
-                        // As long as it has to be, like what is decoded.
-                        let body = Arc::new(Text::new(id, size).clone());
-                        let value = bodies::value(&body, bodies::expiry());
-                        cache.set(&short_key(index), value).await?;
-                        hit::<Text>(&cache, &short_key(index)).await?;
-                    }
-                    Ok::<_, Failure>(Box::new(cache.clone()) as _)
-                })?,
-                Place::InL1 => {
-                    let l2 = Template::of(&Text::new(0, size))?;
-                    let composed = cache.clone().compose(l2, DisabledOffload);
-                    runtime.block_on(async {
-                        for index in 0..COUNT {
-                            hit::<Text>(&composed, &short_key(index)).await?;
-                        }
-                        Ok::<_, Failure>(())
-                    })?;
-                    Box::new(composed)
-                }
-            };
-            cache.run_pending_tasks();
-            Ok(kept)
+            let cache = moka(room(count))?;
+            runtime.block_on(fill_place(&cache, place, count, size))
         })?;
         let floor = bytes(allocator, || {
-            let cache = ::moka::sync::Cache::<String, Arc<Text>>::new(room(COUNT));
-            for (id, index) in (0..).zip(0..COUNT) {
+            let cache = TypedMoka::<Text>::new(room(count));
+            for (id, index) in (0..).zip(0..count) {
                 let text = short_key(index).as_text().to_owned();
                 cache.insert(text, Arc::new(Text::new(id, size).clone()));
             }
             cache.run_pending_tasks();
             Ok(cache)
         })?;
-        let each = |bytes: f64| bytes / COUNT as f64;
+        let each = |bytes: f64| bytes / count as f64;
         Ok(vec![Sample {
             ours: each(ours),
             floor: Some(each(floor)),
         }])
     });
-    if size.0 <= 1 << 10 {
+    if size.0 <= 1 << 10 && power <= 5 {
         case.quick()
     } else {
         case
@@ -199,8 +211,12 @@ pub fn cases(allocator: &'static StatsAlloc<System>) -> Vec<Case> {
     let in_memory = (3..=7).map(|power| in_memory(allocator, power));
     #[cfg(feature = "sled")]
     let in_memory = in_memory.chain((3..=6).map(on_disk));
-    let objects = [Place::Alone, Place::InL1]
-        .into_iter()
-        .flat_map(|place| Size::USUAL.map(|size| objects(allocator, place, size)));
+    let places = [Place::Alone, Place::InL1, Place::WrittenToL1].into_iter();
+    let objects = places.flat_map(|place| {
+        let usual = Size::USUAL.map(|size| objects(allocator, place, 5, size));
+        // What does not grow with the entries shows as less of each.
+        let many = objects(allocator, place, 6, SIZE);
+        usual.into_iter().chain([many])
+    });
     in_memory.chain(objects).collect()
 }
