@@ -31,7 +31,7 @@ pub struct Capabilities {
     /// Default: true. A backend that says false is given objects without bytes, and keeps what it is
     /// given: objects, and bytes where somebody writes those.
     pub keeps_bytes: bool,
-    /// Whether it keeps the [metadata](hitbox_core::Meta) of values, such as that a value says that there is no such
+    /// Whether it keeps the [metadata](hitbox_core::Encoded::meta) of what it stores, such as that there is no such
     /// thing. Who would write a value with metadata to a backend that does not is refused.
     ///
     /// Default: false. A [`byte_store::Codec`](crate::byte_store::Codec) keeps them in the stored form, and says so.

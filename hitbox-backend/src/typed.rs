@@ -7,18 +7,15 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, clock::Moment};
 
 use crate::{
     Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Cacheable, Condition,
-    Conditional, DeleteStatus,
-    backend::write_through,
+    Conditional, DeleteStatus, ReadOutcome,
+    backend::{end_read, write_through},
     object::{with_bytes, with_bytes_each},
     outcome::as_made,
 };
 use known::{known_outcome, present_outcome, to_raw};
 use wanting::Wanting;
 
-pub use known::{Known, KnownAttempt, KnownOutcome};
-
-/// The answer to a typed read: a live value, or `None` for a miss.
-pub type GetOutcome<T> = BackendResult<Option<CacheValue<Arc<T>>>>;
+pub use known::{GetOutcome, Known, KnownAttempt, KnownOutcome};
 
 /// Typed access to any [`Backend`], composed or not, static or `dyn`.
 ///
@@ -86,10 +83,7 @@ pub trait CacheBackend: Backend {
         key: &CacheKey,
         context: &mut BoxContext,
     ) -> impl Future<Output = GetOutcome<T>> + Send {
-        async move {
-            let outcome = self.get_known(key, context).await;
-            present_outcome(context, outcome)
-        }
+        read_as::<_, T, _>(self, key, context, present_outcome)
     }
 
     /// [`get_with`](Self::get_with), but that it tells what is known to be [absent](Known::Absent) from what is not
@@ -127,23 +121,7 @@ pub trait CacheBackend: Backend {
         key: &CacheKey,
         context: &mut BoxContext,
     ) -> impl Future<Output = KnownOutcome<T>> + Send {
-        async move {
-            tokio::task::consume_budget().await;
-            // In place: a future around a hit costs about a thirtieth of it.
-            match self.try_get_known(key, context) {
-                Attempt::Ready(outcome) => outcome,
-                Attempt::Pending(rest) => {
-                    let (outcome, noted) = rest.await;
-                    *context = noted;
-                    outcome
-                }
-                Attempt::WouldBlock(()) => {
-                    let wanting = Wanting::an_object_of::<T>(context);
-                    let outcome = self.read_with(key, wanting.0).await;
-                    known_outcome(self, key, wanting.0, outcome)
-                }
-            }
-        }
+        read_as::<_, T, _>(self, key, context, known_outcome)
     }
 
     /// [`get_known`](Self::get_known) as far as it goes without waiting, as [`Backend::try_read`] does.
@@ -302,15 +280,8 @@ pub trait CacheBackend: Backend {
         contexts: &mut [BoxContext],
     ) -> impl Future<Output = Vec<GetOutcome<T>>> + Send {
         async move {
-            let outcomes = self.get_many_known(keys, contexts).await;
-            let mut scratch = BoxContext::default();
-            let of_keys = outcomes.into_iter().enumerate();
-            of_keys
-                .map(|(place, outcome)| {
-                    let context = contexts.get_mut(place).unwrap_or(&mut scratch);
-                    present_outcome(context, outcome)
-                })
-                .collect()
+            let_others_run(keys.len()).await;
+            read_many_as::<_, T, _>(self, keys, contexts, present_outcome).await
         }
     }
 
@@ -323,17 +294,7 @@ pub trait CacheBackend: Backend {
     ) -> impl Future<Output = Vec<KnownOutcome<T>>> + Send {
         async move {
             let_others_run(keys.len()).await;
-            if let Some(contexts) = contexts.get_mut(..keys.len()) {
-                return known_outcomes(self, keys, contexts).await;
-            }
-            // What is wanted of the keys beyond their end has to be said, too.
-            let mut all = contexts.to_vec();
-            all.resize_with(keys.len(), BoxContext::default);
-            let outcomes = known_outcomes(self, keys, &mut all).await;
-            for (context, noted) in contexts.iter_mut().zip(all) {
-                *context = noted;
-            }
-            outcomes
+            read_many_as::<_, T, _>(self, keys, contexts, known_outcome).await
         }
     }
 
@@ -428,17 +389,48 @@ async fn refused_by_type<B: Backend + ?Sized, T>(
     Err(error)
 }
 
-/// Reads many keys, with a context for each.
-async fn known_outcomes<B: Backend + ?Sized, T: Cacheable>(
+/// Reads as a typed read does. `answer` makes what it answers of what the backend has.
+///
+/// In place as far as that goes: a future around a hit costs about a thirtieth of it.
+#[inline]
+async fn read_as<B: Backend + ?Sized, T: Cacheable, V>(
+    backend: &B,
+    key: &CacheKey,
+    context: &mut BoxContext,
+    answer: impl Fn(&B, &CacheKey, &mut BoxContext, ReadOutcome) -> V,
+) -> V {
+    tokio::task::consume_budget().await;
+    context.clear_failures();
+    let wanting = Wanting::an_object_of::<T>(context);
+    let outcome = match backend.try_read(key, wanting.0, &Moment::default()) {
+        Attempt::Ready(outcome) => outcome,
+        begun @ (Attempt::Pending(_) | Attempt::WouldBlock(())) => {
+            end_read(backend, key, wanting.0, begun).await
+        }
+    };
+    answer(backend, key, wanting.0, outcome)
+}
+
+/// [`read_as`] for many keys. `contexts` holds one for each; keys beyond its end are read without one.
+async fn read_many_as<B: Backend + ?Sized, T: Cacheable, V>(
     backend: &B,
     keys: &[CacheKey],
     contexts: &mut [BoxContext],
-) -> Vec<KnownOutcome<T>> {
-    contexts.iter_mut().for_each(BoxContext::clear_failures);
-    let wanting = Wanting::an_object_of::<T>(contexts);
+    answer: impl Fn(&B, &CacheKey, &mut BoxContext, ReadOutcome) -> V,
+) -> Vec<V> {
+    // What is wanted of the keys beyond their end has to be said, too.
+    let mut all = contexts.to_vec();
+    all.resize_with(keys.len(), BoxContext::default);
+    all.iter_mut().for_each(BoxContext::clear_failures);
+    let wanting = Wanting::an_object_of::<T>(&mut *all);
     let outcomes = backend.read_many_with(keys, wanting.0).await;
     let of_keys = keys.iter().zip(&mut *wanting.0).zip(outcomes);
-    of_keys
-        .map(|((key, context), outcome)| known_outcome(backend, key, context, outcome))
-        .collect()
+    let answers = of_keys
+        .map(|((key, context), outcome)| answer(backend, key, context, outcome))
+        .collect();
+    drop(wanting);
+    for (context, noted) in contexts.iter_mut().zip(all) {
+        *context = noted;
+    }
+    answers
 }

@@ -1,6 +1,8 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
+
+use crate::Meta;
 
 /// Names the format that a payload is encoded with.
 ///
@@ -116,13 +118,25 @@ impl Encoding {
 pub struct Encoded {
     payload: Bytes,
     encoding: Encoding,
+    meta: Option<Arc<Meta>>,
 }
 
 impl Encoded {
     /// A payload with its encoding.
     #[must_use]
     pub const fn new(payload: Bytes, encoding: Encoding) -> Self {
-        Self { payload, encoding }
+        Self {
+            payload,
+            encoding,
+            meta: None,
+        }
+    }
+
+    /// The same with this metadata, in place of what it had: for a store that keeps it beside payload and encoding.
+    #[must_use]
+    pub fn with_meta(mut self, meta: Option<Arc<Meta>>) -> Self {
+        self.meta = meta;
+        self
     }
 
     /// The payload, compressed if [`encoding`](Self::encoding) says so.
@@ -135,6 +149,12 @@ impl Encoded {
     #[must_use]
     pub const fn encoding(&self) -> Encoding {
         self.encoding
+    }
+
+    /// What else is known of the value; `None`: nothing.
+    #[must_use]
+    pub const fn meta(&self) -> Option<&Arc<Meta>> {
+        self.meta.as_ref()
     }
 }
 
@@ -150,12 +170,13 @@ impl From<Vec<u8>> for Encoded {
     }
 }
 
-/// Shows length and encoding, never the payload: cached values do not belong in logs.
+/// Shows length, encoding and metadata, never the payload: cached values do not belong in logs.
 impl fmt::Debug for Encoded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Encoded")
             .field("len", &self.payload.len())
             .field("encoding", &self.encoding)
+            .field("meta", &self.meta)
             .finish()
     }
 }

@@ -1,6 +1,6 @@
 /// What is known of a value besides its data and its life times. Most values have none of it.
 ///
-/// A backend [says](https://docs.rs/hitbox-backend/latest/hitbox_backend/struct.Capabilities.html) whether it keeps it.
+/// It is with the [bytes](crate::Encoded::meta) of a value. Those of an object have none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     says: Says,
@@ -13,14 +13,13 @@ enum Says {
 }
 
 impl Meta {
-    /// Those of a value which says that there is no such thing: of [`CacheValue::absent`](crate::CacheValue::absent),
-    /// and of no other.
+    /// That of a value which says that there is no such thing: of [`Raw::absent`](crate::Raw::absent), and of no other.
     #[must_use]
     pub const fn absent() -> Self {
         Self { says: Says::Absent }
     }
 
-    /// Whether they say that there is no such thing.
+    /// Whether it says that there is no such thing.
     #[must_use]
     pub const fn is_absent(&self) -> bool {
         match self.says {

@@ -2,7 +2,7 @@ use std::{any::Any, fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{Encoded, Encoding, FormatId, ObjectType, TypeOf};
+use crate::{Encoded, Encoding, FormatId, Meta, ObjectType, TypeOf};
 
 /// A value on its way between typed access and a store: an object, or bytes, or for a moment both.
 ///
@@ -56,15 +56,18 @@ impl Raw {
         Self::from(Encoded::new(payload, encoding))
     }
 
-    /// The bytes of an [absent](crate::CacheValue::absent) value: none, in a [format](FormatId::ABSENT) that no type
-    /// can be read from.
+    /// That there is no such thing, where data would be.
+    ///
+    /// The [metadata](Self::meta) says so. The payload is empty, and of a [format](FormatId::ABSENT) that no type is read
+    /// from: what is left of it in a store that drops metadata is a miss to typed access.
     #[must_use]
     pub fn absent() -> Self {
         let encoding = Encoding {
             format: FormatId::ABSENT,
             ..Encoding::OPAQUE
         };
-        Self::new(Bytes::new(), encoding)
+        let encoded = Encoded::new(Bytes::new(), encoding);
+        Self::from(encoded.with_meta(Some(Arc::new(Meta::absent()))))
     }
 
     /// An object.
@@ -106,17 +109,17 @@ impl Raw {
         }
     }
 
-    /// The object alone, if there is one: what a store in process keeps. Else the bytes.
+    /// The object alone, if there is one and no [metadata](Self::meta): what a store in process keeps. Else the bytes.
     #[inline]
     #[must_use]
     pub fn without_bytes(self) -> Self {
         match &self.form {
             Form::Object(_) => self,
-            Form::Encoded(shared) => match &shared.object {
-                Some(object) => Self {
+            Form::Encoded(shared) => match (&shared.object, shared.encoded.meta()) {
+                (Some(object), None) => Self {
                     form: Form::Object(object.clone()),
                 },
-                None => self,
+                (Some(_) | None, _) => self,
             },
         }
     }
@@ -134,6 +137,18 @@ impl Raw {
     #[must_use]
     pub fn payload(&self) -> Option<&Bytes> {
         self.encoded().map(Encoded::payload)
+    }
+
+    /// What else is known of the value; `None`: nothing.
+    #[must_use]
+    pub fn meta(&self) -> Option<&Arc<Meta>> {
+        self.encoded().and_then(Encoded::meta)
+    }
+
+    /// Whether it says that there is no such thing.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        self.meta().is_some_and(|meta| meta.is_absent())
     }
 
     /// The type of the object, if it has one.
@@ -294,6 +309,21 @@ mod tests {
         let text = raw.clone().with_object(Arc::new("seven"), &TEXT);
         assert_eq!(text.into_object::<&str>().as_deref(), Ok(&"seven"));
         assert_eq!(raw.into_object::<u32>().as_deref(), Ok(&7));
+    }
+
+    #[test]
+    fn what_is_absent_is_told_from_a_value_and_stays_so() {
+        let absent = Raw::absent();
+        assert!(absent.is_absent());
+        assert_eq!(absent.clone().without_bytes(), absent);
+        let encoded = absent.encoded().unwrap().clone();
+        let value = Raw::from(encoded.clone().with_meta(None));
+        assert!(!value.is_absent() && value.meta().is_none());
+        assert_ne!(value, absent);
+        // Whatever comes beside it.
+        let both = absent.with_object(Arc::new(7), &NUMBER).without_bytes();
+        assert_eq!(both.encoded(), Some(&encoded));
+        assert!(!Raw::of_object(Arc::new(7), &NUMBER).is_absent());
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 
 use crate::{
-    Meta, Raw, Stamp,
+    Raw, Stamp,
     clock::{Moment, UnixTime},
 };
 
@@ -80,15 +80,12 @@ impl fmt::Debug for Expiry {
 /// assert!(value.remaining() > Some(Duration::from_secs(299)));
 /// assert_eq!(CacheValue::loaded(data, began).remaining(), None);
 /// ```
-///
-/// What else is known of a value is its [metadata](Self::meta). Most values have none.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CacheValue<T> {
     data: T,
     expire: LifeTime,
     stale: LifeTime,
     created: Stamp,
-    meta: Option<Arc<Meta>>,
 }
 
 impl<T> CacheValue<T> {
@@ -104,12 +101,10 @@ impl<T> CacheValue<T> {
             expire: LifeTime::NEVER_ENDS,
             stale: LifeTime::NEVER_ENDS,
             created: began,
-            meta: None,
         }
     }
 
-    /// A value as it was kept somewhere, from [its parts](Self::into_parts). Its [metadata](Self::with_meta) are
-    /// apart.
+    /// A value as it was kept somewhere, from [its parts](Self::into_parts).
     #[must_use]
     pub fn from_parts(
         data: T,
@@ -122,7 +117,6 @@ impl<T> CacheValue<T> {
             expire: LifeTime::until(expire),
             stale: LifeTime::until(stale),
             created,
-            meta: None,
         }
     }
 
@@ -153,7 +147,6 @@ impl<T> CacheValue<T> {
             expire: until(expire)?,
             stale: until(stale)?,
             created,
-            meta: None,
         })
     }
 
@@ -161,14 +154,6 @@ impl<T> CacheValue<T> {
     #[must_use]
     pub const fn created_at(mut self, created: Stamp) -> Self {
         self.created = created;
-        self
-    }
-
-    /// The same value with these metadata, in place of those that it had: for a backend that keeps them beside the
-    /// [parts](Self::into_parts) of a value.
-    #[must_use]
-    pub fn with_meta(mut self, meta: Option<Arc<Meta>>) -> Self {
-        self.meta = meta;
         self
     }
 
@@ -268,19 +253,6 @@ impl<T> CacheValue<T> {
         self.created
     }
 
-    /// What else is known of the value; `None`: nothing.
-    #[must_use]
-    pub const fn meta(&self) -> Option<&Arc<Meta>> {
-        self.meta.as_ref()
-    }
-
-    /// Whether this says that there is no such thing: see [`absent`](CacheValue::absent).
-    #[inline]
-    #[must_use]
-    pub fn is_absent(&self) -> bool {
-        self.meta.as_ref().is_some_and(|meta| meta.is_absent())
-    }
-
     /// The remaining life. `None` means that the value never expires, and nothing else: an expired
     /// value has `Some(Duration::ZERO)`.
     #[must_use]
@@ -325,14 +297,14 @@ impl<T> CacheValue<T> {
         }
     }
 
-    /// Data, expire, stale and created. The [metadata](Self::meta) are apart.
+    /// Data, expire, stale and created.
     #[must_use]
     pub fn into_parts(self) -> (T, Option<DateTime<Utc>>, Option<DateTime<Utc>>, Stamp) {
         let (expire, stale) = (self.expire(), self.stale());
         (self.data, expire, stale, self.created)
     }
 
-    /// Other data with the same life times, stamp and metadata.
+    /// Other data with the same life times and stamp.
     #[must_use]
     pub fn map<U>(self, map: impl FnOnce(T) -> U) -> CacheValue<U> {
         CacheValue {
@@ -340,11 +312,10 @@ impl<T> CacheValue<T> {
             expire: self.expire,
             stale: self.stale,
             created: self.created,
-            meta: self.meta,
         }
     }
 
-    /// Other data, if it can be had, with the same life times, stamp and metadata.
+    /// Other data, if it can be had, with the same life times and stamp.
     ///
     /// # Errors
     ///
@@ -355,7 +326,6 @@ impl<T> CacheValue<T> {
             expire: self.expire,
             stale: self.stale,
             created: self.created,
-            meta: self.meta,
         })
     }
 
@@ -368,10 +338,7 @@ impl<T> CacheValue<T> {
 
 impl CacheValue<Raw> {
     /// A value that says that there is no such thing: the answer of a load that began at `began` and found nothing.
-    /// It has life times and a stamp like any other, and no data.
-    ///
-    /// Its metadata say that it is absent. Its payload is [empty](Raw::absent), and no type can be read from it: a
-    /// store that drops the metadata has something that typed access takes for a miss.
+    /// It has life times and a stamp like any other, and [no data](Raw::absent).
     ///
     /// ```
     /// use std::time::Duration;
@@ -379,22 +346,21 @@ impl CacheValue<Raw> {
     ///
     /// let began = Stamp::now(); // before the load
     /// let value = CacheValue::absent(began).ttl(Duration::from_secs(10));
-    /// assert!(value.is_absent());
+    /// assert!(value.data().is_absent());
     /// ```
     #[must_use]
     pub fn absent(began: Stamp) -> Self {
-        Self::loaded(Raw::absent(), began).with_meta(Some(Arc::new(Meta::absent())))
+        Self::loaded(Raw::absent(), began)
     }
 }
 
-/// Shows the life times and the metadata, never the data: cached values do not belong in logs.
+/// Shows the life times, never the data: cached values do not belong in logs.
 impl<T> fmt::Debug for CacheValue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CacheValue")
             .field("expire", &self.expire())
             .field("stale", &self.stale())
             .field("created", &self.created)
-            .field("meta", &self.meta)
             .finish_non_exhaustive()
     }
 }
@@ -536,28 +502,6 @@ mod tests {
             .expires_at(early)
             .expire_no_later_than(late);
         assert_eq!(value.expire(), Some(early));
-    }
-
-    #[test]
-    fn metadata_stay_with_the_value_and_tell_it_from_others() {
-        let began = Stamp::now();
-        let absent = CacheValue::absent(began);
-        assert!(absent.is_absent());
-        let changed = absent
-            .clone()
-            .ttl(Duration::from_secs(9))
-            .stale_after(Duration::ZERO)
-            .expire_no_later_than(at("2030-01-01T00:00:00Z"))
-            .created_at(Stamp::now());
-        assert_eq!(changed.meta(), absent.meta());
-        let mapped = changed.map(|_| ()).try_map(Ok::<_, ()>).unwrap().shared();
-        assert_eq!(mapped.meta(), absent.meta());
-
-        let bare = CacheValue::loaded(absent.data().clone(), began);
-        assert!(!bare.is_absent() && bare.meta().is_none());
-        assert_ne!(bare, absent);
-        let meta = absent.meta().cloned();
-        assert_eq!(bare.with_meta(meta), absent);
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl Wants {
     pub fn are_met_by(&self, value: &CacheValue<Raw>, moment: &Moment) -> bool {
         let has_object = self
             .object
-            .is_none_or(|wanted| value.data().holds(wanted) || value.is_absent());
+            .is_none_or(|wanted| value.data().holds(wanted) || value.data().is_absent());
         has_object && !(self.freshness == Freshness::FreshOnly && value.is_stale_at(moment))
     }
 }

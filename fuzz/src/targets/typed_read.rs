@@ -50,7 +50,9 @@ fn check<T: Cacheable>(stored: &Bytes, observed: &mut Observed) {
     let value = decoded.ok();
     // An expired value is a miss like any other, and so is a lease, and what says that there is no such thing.
     let expired = value.as_ref().is_some_and(CacheValue::is_expired);
-    let absent = value.as_ref().is_some_and(CacheValue::is_absent);
+    let absent = value
+        .as_ref()
+        .is_some_and(|value| value.data().meta().is_some());
     assert!(found.is_none() || !absent, "an object of what is absent");
     let rejected = u64::from(found.is_none() && !expired && !is_lease && !absent);
     assert_eq!(shelf.rejected(), rejected);

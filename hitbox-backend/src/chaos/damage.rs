@@ -37,7 +37,7 @@ pub(super) fn distorted(value: CacheValue<Encoded>, dice: u64) -> CacheValue<Enc
         } else {
             with_flipped_bit(encoded.payload(), dice)
         };
-        Encoded::new(payload, encoded.encoding())
+        Encoded::new(payload, encoded.encoding()).with_meta(encoded.meta().cloned())
     })
 }
 

@@ -142,7 +142,7 @@ impl<B: Backend> Member<B> {
 
     #[inline(never)]
     fn decode(&self, key: &CacheKey, value: &mut CacheValue<Raw>, wanted: &ObjectType) -> Provided {
-        if value.is_absent() {
+        if value.data().is_absent() {
             // Whatever the type that is wanted.
             return Provided::Usable;
         }

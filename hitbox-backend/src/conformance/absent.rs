@@ -102,7 +102,7 @@ async fn it_comes_back_as_what_it_is(trial: &Trial) -> CheckResult {
         }
     }
     let raw = trial.read(&key).await?;
-    if !raw.is_some_and(|value| value.is_absent()) {
+    if !raw.is_some_and(|value| value.data().is_absent()) {
         return Err(violation!("a plain read does not say that it is absent"));
     }
     trial.remove(&key).await?;

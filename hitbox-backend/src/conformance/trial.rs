@@ -161,8 +161,9 @@ impl Trial {
         if expected.created() != found.created() {
             return changed("created", &expected.created(), &found.created());
         }
-        if expected.meta() != found.meta() {
-            return changed("metadata", &expected.meta(), &found.meta());
+        let meta = (expected.data().meta(), found.data().meta());
+        if meta.0 != meta.1 {
+            return changed("metadata", &meta.0, &meta.1);
         }
         // Compression that the backend added as it stored the value is its own affair.
         let in_bytes = (expected.data().encoded(), found.data().encoded());

@@ -126,7 +126,7 @@ impl<S: Store> Shared<S> {
     /// What the entry counts as, if it is let in.
     fn weigh(&self, key: &CacheKey, value: &CacheValue<Raw>) -> BackendResult<u32> {
         // At most once: it takes about as long as to encode the object.
-        let memory = LazyCell::new(|| entry::memory_of(key, value, &self.weighers));
+        let memory = LazyCell::new(|| entry::memory_of(key, value.data(), &self.weighers));
         if let Some(largest) = self.settings.largest_value {
             let length = match value.data().payload() {
                 Some(payload) => payload.len(),

@@ -1,9 +1,8 @@
 //! What an entry counts as under the capacity.
 
-use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
+use hitbox_core::{CacheKey, Raw};
 
 use super::{Capacity, Store};
-use crate::object::meta_weight;
 
 /// What an object takes of memory, in bytes, if it is of the type that this knows.
 pub(super) type Weigher = Box<dyn Fn(&CacheKey, &Raw) -> Option<usize> + Send + Sync>;
@@ -21,14 +20,9 @@ pub(super) fn heaviest<S: Store>(capacity: Capacity, largest: u64) -> Option<u64
 
 /// The memory that a value takes, in bytes: as the user's weigher of its type says, else by an estimate, which
 /// looks at the whole object.
-pub(super) fn memory_of(key: &CacheKey, value: &CacheValue<Raw>, weighers: &[Weigher]) -> usize {
-    let own = weighers
-        .iter()
-        .find_map(|weigher| weigher(key, value.data()));
-    match own {
-        Some(object) => object.saturating_add(meta_weight(value)),
-        None => crate::weight(value),
-    }
+pub(super) fn memory_of(key: &CacheKey, value: &Raw, weighers: &[Weigher]) -> usize {
+    let own = weighers.iter().find_map(|weigher| weigher(key, value));
+    own.unwrap_or_else(|| crate::weight(value))
 }
 
 /// The memory that an entry takes, in bytes, of which its value takes so much.
@@ -40,6 +34,6 @@ pub(super) fn weight<S: Store>(key: &CacheKey, value: usize) -> u64 {
 /// The least that an entry with an uncompressed payload of this length weighs.
 pub(super) fn least_weight<S: Store>(payload: usize) -> u64 {
     let empty_key = CacheKey::new("", 0, []);
-    let empty_value = crate::weight(&CacheValue::loaded(Raw::from(Vec::new()), Stamp::ZERO));
+    let empty_value = crate::weight(&Raw::from(Vec::new()));
     weight::<S>(&empty_key, empty_value.saturating_add(payload))
 }

@@ -20,14 +20,29 @@ pub(crate) fn decode_as(
     }
 }
 
+/// Why there is no object.
+#[derive(Clone, Copy)]
+pub(crate) enum NoObject {
+    /// There is no such thing.
+    Absent,
+    /// It cannot be read as one of the type.
+    Rejected(Rejection),
+}
+
 /// The object of what `backend` has answered with.
 #[inline]
-pub(crate) fn object_of<T: Cacheable>(
-    backend: &dyn Backend,
-    raw: Raw,
-) -> Result<Arc<T>, Rejection> {
+pub(crate) fn object_of<T: Cacheable>(backend: &dyn Backend, raw: Raw) -> Result<Arc<T>, NoObject> {
     raw.into_object::<T>()
-        .or_else(|raw| decode::<T>(backend, &raw).map(Arc::new))
+        .or_else(|raw| object_of_bytes::<T>(backend, &raw))
+}
+
+#[inline(never)]
+fn object_of_bytes<T: Cacheable>(backend: &dyn Backend, raw: &Raw) -> Result<Arc<T>, NoObject> {
+    if raw.is_absent() {
+        return Err(NoObject::Absent);
+    }
+    let object = decode::<T>(backend, raw).map_err(NoObject::Rejected);
+    object.map(Arc::new)
 }
 
 #[inline(never)]

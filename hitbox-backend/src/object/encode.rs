@@ -76,7 +76,7 @@ pub(crate) fn with_bytes(
 /// Whether `backend` keeps all that the value has.
 #[inline]
 pub(crate) fn can_keep(backend: &dyn Backend, value: &CacheValue<Raw>) -> bool {
-    value.meta().is_none() || backend.capabilities().keeps_metadata
+    value.data().meta().is_none() || backend.capabilities().keeps_metadata
 }
 
 pub(super) fn encode(

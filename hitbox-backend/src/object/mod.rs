@@ -7,10 +7,9 @@ mod refused;
 mod type_of;
 mod weight;
 
-pub(crate) use decode::{decode_as, object_of};
+pub(crate) use decode::{NoObject, decode_as, object_of};
 pub use encode::encoded;
 pub(crate) use encode::{can_keep, with_bytes};
 pub(crate) use refused::with_bytes_each;
 pub(crate) use type_of::type_of;
-pub(crate) use weight::meta_weight;
 pub use weight::weight;

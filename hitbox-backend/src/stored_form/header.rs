@@ -140,10 +140,9 @@ impl Fields {
     /// The value in `stored`, which these fields are of.
     pub(super) fn into_value(self, mut stored: Bytes) -> Result<CacheValue<Encoded>, Rejection> {
         stored.advance(self.payload_at);
-        let encoded = Encoded::new(stored, self.encoding);
-        let value = CacheValue::from_millis(encoded, self.expire, self.stale, self.created);
-        let value = value.ok_or(Rejection::Malformed)?;
-        Ok(value.with_meta(self.meta.map(Arc::new)))
+        let encoded = Encoded::new(stored, self.encoding).with_meta(self.meta.map(Arc::new));
+        CacheValue::from_millis(encoded, self.expire, self.stale, self.created)
+            .ok_or(Rejection::Malformed)
     }
 }
 

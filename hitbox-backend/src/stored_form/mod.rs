@@ -39,7 +39,7 @@ pub fn encode(
 ) -> Result<Bytes, CompressionError> {
     let value = compress(value, compressor)?;
     let header = Header::of(&value);
-    let metadata = metadata::encode(value.meta().map(AsRef::as_ref));
+    let metadata = metadata::encode(value.data().meta().map(AsRef::as_ref));
     let payload = value.data().payload();
     let mut stored = BytesMut::with_capacity(HEADER_LENGTH + metadata.len() + payload.len());
     stored.put_slice(&header.to_bytes(metadata));
@@ -71,9 +71,9 @@ pub(crate) fn compress(
         compressor: compressor.id(),
         ..encoding
     };
-    Ok(value
-        .clone()
-        .map(|_| Encoded::new(Bytes::from(compressed), encoding)))
+    let compressed = Encoded::new(Bytes::from(compressed), encoding);
+    let compressed = compressed.with_meta(encoded.meta().cloned());
+    Ok(value.clone().map(|_| compressed))
 }
 
 /// The value that `stored` holds, expired or not. The payload is not copied.

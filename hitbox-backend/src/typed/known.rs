@@ -2,12 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Meta, Raw, ResponseSource};
+use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Raw, ResponseSource};
 
-use super::GetOutcome;
 use crate::{
-    Attempt, Backend, BackendResult, Cacheable, ReadOutcome, Rejection,
-    object::{object_of, type_of},
+    Attempt, Backend, BackendResult, Cacheable, ReadOutcome,
+    object::{NoObject, object_of, type_of},
     skew::restamp_if_skewed,
 };
 
@@ -81,6 +80,9 @@ impl<T> From<Arc<T>> for Known<T> {
     }
 }
 
+/// The answer to a typed read: a live value, or `None` for a miss.
+pub type GetOutcome<T> = BackendResult<Option<CacheValue<Arc<T>>>>;
+
 /// The answer to a typed read that tells what is absent from what is not known: `None` is a miss.
 pub type KnownOutcome<T> = BackendResult<Option<CacheValue<Known<T>>>>;
 
@@ -90,20 +92,13 @@ pub type KnownAttempt<'a, T> = Attempt<'a, KnownOutcome<T>, (KnownOutcome<T>, Bo
 
 /// The value as backends are given it, without bytes of an object.
 pub(super) fn to_raw<T: Cacheable>(value: CacheValue<Known<T>>) -> CacheValue<Raw> {
-    let value = restamp_if_skewed(value);
-    let meta = match value.data() {
-        Known::Present(_) => None,
-        Known::Absent => Some(Arc::new(Meta::absent())),
-    };
-    let value = value.map(|known| match known {
+    restamp_if_skewed(value).map(|known| match known {
         Known::Present(object) => Raw::of_object(object, type_of::<T>()),
         Known::Absent => Raw::absent(),
-    });
-    value.with_meta(meta)
+    })
 }
 
-/// What a backend has answered, as typed access answers it. What cannot be read as a `T` is a miss, and noted as one
-/// in the context. A composition has decoded what it answers with already.
+/// What a backend has answered, to who tells what is absent from what is not known.
 #[inline]
 pub(super) fn known_outcome<B: Backend + ?Sized, T: Cacheable>(
     backend: &B,
@@ -111,47 +106,59 @@ pub(super) fn known_outcome<B: Backend + ?Sized, T: Cacheable>(
     context: &mut BoxContext,
     outcome: ReadOutcome,
 ) -> KnownOutcome<T> {
+    let known = |raw| match object_of(&backend, raw) {
+        Ok(object) => Ok(Known::Present(object)),
+        Err(NoObject::Absent) => Ok(Known::Absent),
+        Err(rejected @ NoObject::Rejected(_)) => Err(rejected),
+    };
+    typed_outcome(backend, key, context, outcome, known)
+}
+
+/// What a backend has answered, to who takes what is absent for a miss.
+#[inline]
+pub(super) fn present_outcome<B: Backend + ?Sized, T: Cacheable>(
+    backend: &B,
+    key: &CacheKey,
+    context: &mut BoxContext,
+    outcome: ReadOutcome,
+) -> GetOutcome<T> {
+    typed_outcome(backend, key, context, outcome, |raw| {
+        object_of(&backend, raw)
+    })
+}
+
+/// The typed form of what a backend answered; a miss, noted in the context, if it is of no use. A composition has
+/// decoded what it answers with already.
+#[inline]
+fn typed_outcome<B: Backend + ?Sized, V>(
+    backend: &B,
+    key: &CacheKey,
+    context: &mut BoxContext,
+    outcome: ReadOutcome,
+    read: impl FnOnce(Raw) -> Result<V, NoObject>,
+) -> BackendResult<Option<CacheValue<V>>> {
     let Some(value) = outcome? else {
         return Ok(None);
     };
-    match to_known(&backend, value) {
+    match value.try_map(read) {
         Ok(value) => Ok(Some(value)),
-        Err(rejection) => {
-            backend.reject(key, rejection);
-            note_miss(context);
+        Err(why) => {
+            note_miss(backend, key, context, why);
             Ok(None)
         }
     }
 }
 
-#[inline]
-fn to_known<T: Cacheable>(
-    backend: &dyn Backend,
-    value: CacheValue<Raw>,
-) -> Result<CacheValue<Known<T>>, Rejection> {
-    if value.is_absent() {
-        return Ok(value.map(|_| Known::Absent).with_meta(None));
-    }
-    value.try_map(|raw| object_of(backend, raw).map(Known::Present))
-}
-
-/// The answer of a read that takes what is absent for a miss.
-#[inline]
-pub(super) fn present_outcome<T>(
+#[cold]
+fn note_miss<B: Backend + ?Sized>(
+    backend: &B,
+    key: &CacheKey,
     context: &mut BoxContext,
-    outcome: KnownOutcome<T>,
-) -> GetOutcome<T> {
-    let Some(value) = outcome? else {
-        return Ok(None);
-    };
-    let present = value.try_map(|known| known.into_present().ok_or(()));
-    if present.is_err() {
-        note_miss(context);
+    why: NoObject,
+) {
+    if let NoObject::Rejected(rejection) = why {
+        backend.reject(key, rejection);
     }
-    Ok(present.ok())
-}
-
-fn note_miss(context: &mut BoxContext) {
     context.set_status(CacheStatus::Miss);
     context.set_source(ResponseSource::Upstream);
 }

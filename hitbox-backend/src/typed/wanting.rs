@@ -10,12 +10,14 @@ pub(super) trait Contexts {
 }
 
 impl Contexts for BoxContext {
+    #[inline]
     fn want(&mut self, wanted: Option<&'static ObjectType>) {
         self.set_wanted_type(wanted);
     }
 }
 
 impl Contexts for [BoxContext] {
+    #[inline]
     fn want(&mut self, wanted: Option<&'static ObjectType>) {
         self.iter_mut().for_each(|context| context.want(wanted));
     }
@@ -25,6 +27,7 @@ impl Contexts for [BoxContext] {
 pub(super) struct Wanting<'c, C: Contexts + ?Sized>(pub(super) &'c mut C);
 
 impl<'c, C: Contexts + ?Sized> Wanting<'c, C> {
+    #[inline]
     pub(super) fn an_object_of<T: Cacheable>(contexts: &'c mut C) -> Self {
         contexts.want(Some(type_of::<T>().erased()));
         Self(contexts)
@@ -33,6 +36,7 @@ impl<'c, C: Contexts + ?Sized> Wanting<'c, C> {
 
 /// Also when the read is dropped: a context may be used again, for another type or for bytes.
 impl<C: Contexts + ?Sized> Drop for Wanting<'_, C> {
+    #[inline]
     fn drop(&mut self) {
         self.0.want(None);
     }

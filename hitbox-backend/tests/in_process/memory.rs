@@ -44,7 +44,7 @@ fn overhead_of_an_entry() {
         let (key, value) = entry(index, 100);
         write(&cache, &key, value);
         let kept = now(cache.read(&key)).unwrap().unwrap();
-        weights += key.weight() + weight(&kept);
+        weights += key.weight() + weight(kept.data());
     }
     cache.run_pending_tasks();
     let per_entry = |bytes: usize| bytes.saturating_sub(weights) / ENTRIES;

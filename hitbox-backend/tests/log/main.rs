@@ -5,6 +5,7 @@
 mod chaos;
 mod discretion;
 mod full_record;
+mod metadata;
 mod page;
 mod quiet;
 mod recorder;

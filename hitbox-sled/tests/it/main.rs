@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
+mod absent;
 mod bound;
 mod churn;
 mod conformance;

@@ -83,7 +83,7 @@ async fn it_is_absent_whatever_the_type_that_is_asked_for() {
         let number = cache.get_known::<u64>(&key(), &mut context).await.unwrap();
         assert_eq!(number.unwrap().into_inner(), Known::Absent, "{policy:?}");
         // A plain read is answered with what the layer has.
-        assert!(raw(&cache).await.unwrap().is_absent(), "{policy:?}");
+        assert!(raw(&cache).await.unwrap().data().is_absent(), "{policy:?}");
     }
 }
 

@@ -29,8 +29,10 @@ impl Backend for Columns {
     }
 
     async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        let (data, expire, stale, created) = value.into_parts();
-        let kept = CacheValue::from_parts(data, expire, stale, created);
+        let kept = value.map(|raw| match raw.encoded() {
+            Some(encoded) => Raw::new(encoded.payload().clone(), encoded.encoding()),
+            None => raw,
+        });
         self.memory.write(key, kept).await
     }
 
@@ -154,7 +156,7 @@ async fn what_they_have_lost_is_a_miss_of_theirs() {
         let cache = policy.compose(Arc::clone(&l1), Arc::clone(&store));
         let absent = nothing();
         set(&cache, &absent).await;
-        assert!(!l1.read(&key()).await.unwrap().unwrap().is_absent());
+        assert!(!l1.read(&key()).await.unwrap().unwrap().data().is_absent());
         let mut context = BoxContext::default();
         let found = l1.get_known::<()>(&key(), &mut context).await.unwrap();
         assert!(found.is_none() && context.status() == CacheStatus::Miss);

@@ -59,8 +59,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G6",
         mistake: "what is absent is stored and read, and that it is gets lost",
         file: "hitbox-backend/src/stored_form/header.rs",
-        right: "Ok(value.with_meta(self.meta.map(Arc::new)))",
-        wrong: "Ok(value.with_meta(self.meta.map(Arc::new).filter(|_| false)))",
+        right: ".with_meta(self.meta.map(Arc::new));",
+        wrong: ".with_meta(self.meta.map(Arc::new).filter(|_| false));",
         check: STORED_FORM,
     },
     Mutant {

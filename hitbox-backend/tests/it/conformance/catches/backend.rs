@@ -328,7 +328,11 @@ impl Backend for ByteStore {
                 value = CacheValue::loaded(value.data().clone(), Stamp::now());
             }
             if self.has(Defect::LosesMetadataInBulk) {
-                value = value.with_meta(None);
+                let without = |raw: Raw| match raw.encoded().cloned() {
+                    Some(encoded) => Raw::from(encoded.with_meta(None)),
+                    None => raw,
+                };
+                value = value.map(without);
             }
             outcomes.push(if skipped {
                 Ok(())

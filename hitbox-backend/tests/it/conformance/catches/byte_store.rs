@@ -161,8 +161,8 @@ impl ByteStore {
             return value;
         };
         let expired = value.is_expired();
-        let mut meta = value.meta().cloned();
         let (encoded, mut expire, mut stale, mut created) = value.into_parts();
+        let mut meta = encoded.meta().cloned();
         let (mut payload, mut encoding) = (encoded.payload().clone(), encoded.encoding());
         match (defect, old) {
             (Defect::CutsLongPayloads, _) => payload.truncate(60_000),
@@ -176,7 +176,7 @@ impl ByteStore {
             (Defect::KeepsOldEncodingOnOverwrite, Some(old)) => encoding = old.data().encoding(),
             (Defect::LosesCreated, _) => created = Stamp::ZERO,
             (Defect::LosesMetadata, _) => meta = None,
-            (Defect::KeepsOldMetadataOnOverwrite, Some(old)) => meta = old.meta().cloned(),
+            (Defect::KeepsOldMetadataOnOverwrite, Some(old)) => meta = old.data().meta().cloned(),
             (Defect::LosesStale, _) => stale = None,
             (Defect::RoundsExpiryToSeconds, _) => {
                 expire = expire.and_then(|at| at.duration_trunc(TimeDelta::seconds(1)).ok());
@@ -191,8 +191,8 @@ impl ByteStore {
             (Defect::StaysImmortal, Some(old)) if old.expire().is_none() => expire = None,
             _ => {}
         }
-        CacheValue::from_parts(Encoded::new(payload, encoding), expire, stale, created)
-            .with_meta(meta)
+        let encoded = Encoded::new(payload, encoding).with_meta(meta);
+        CacheValue::from_parts(encoded, expire, stale, created)
     }
 
     /// The value in `bytes`, or why there is none.
