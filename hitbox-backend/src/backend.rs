@@ -280,7 +280,7 @@ pub trait Backend: Send + Sync {
 
     /// Whether the backend keeps fences, which the four methods of loads that follow need. Default: no.
     ///
-    /// Compositions do.
+    /// Compositions do. [`BackendExt::fenced`](crate::BackendExt::fenced) gives them to a backend that does not.
     fn fencing(&self) -> Fencing {
         Fencing::Unfenced
     }
@@ -365,7 +365,7 @@ pub trait Backend: Send + Sync {
             Operation::Remove,
             self.label(),
         );
-        Err(error.with_detail("nothing to remember an expiry in: put fences around it"))
+        Err(error.with_detail("it keeps no fences: use it `fenced()`"))
     }
 
     /// The name of this backend in source paths, errors and traces.

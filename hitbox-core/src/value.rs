@@ -202,6 +202,20 @@ impl<T> CacheValue<T> {
         self
     }
 
+    /// The same value, stale at this moment at the latest: what a cache answers with that was told so meanwhile.
+    ///
+    /// ```
+    /// use hitbox_core::{CacheState, CacheValue, Stamp, clock::Moment};
+    ///
+    /// let value = CacheValue::loaded((), Stamp::now()).stale_by(&Moment::default());
+    /// assert_eq!(value.cache_state(), CacheState::Stale);
+    /// ```
+    #[must_use]
+    pub fn stale_by(mut self, moment: &Moment) -> Self {
+        self.stale = self.stale.min(LifeTime::ended_at(moment));
+        self
+    }
+
     /// The data.
     #[must_use]
     pub const fn data(&self) -> &T {

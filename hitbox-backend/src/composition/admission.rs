@@ -6,7 +6,8 @@ use hitbox_core::{BoxContext, CacheValue, Raw, clock::Moment};
 use super::{CompositionLayer, fences::FenceSnapshot, policy::Rules, read::mark_miss};
 use crate::ReadOutcome;
 
-/// Takes from what a layer returned a value that is expired or overtaken.
+/// Takes from what a layer returned a value that is expired or overtaken. One whose key has been expired since is
+/// stale.
 #[inline]
 pub(super) fn guard(
     layer: CompositionLayer,
@@ -15,7 +16,9 @@ pub(super) fn guard(
     snapshot: &FenceSnapshot,
     moment: &Moment,
 ) {
-    if !admit(layer, outcome, snapshot, moment) {
+    if admit(layer, outcome, snapshot, moment) {
+        snapshot.age(outcome, moment);
+    } else {
         mark_miss(context);
     }
 }

@@ -13,9 +13,9 @@ use super::{
     read::Settled,
 };
 use crate::{
-    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Begun, CacheKeyFormat,
-    Capabilities, Condition, Conditional, DeleteStatus, Fencing, Invalidations, Lease, Operation,
-    ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
+    Attempt, Backend, BackendErrorKind, BackendResult, Begun, CacheKeyFormat, Capabilities,
+    Condition, Conditional, DeleteStatus, Fencing, Invalidations, ReadAttempt, ReadOutcome,
+    Rejection, WriteAttempt,
     backend::{BegunWrite, without_condition},
     compression::{Compressor, NoCompression},
     format::Format,
@@ -172,8 +172,8 @@ where
         Fencing::Fenced
     }
 
-    async fn begin_load(&self, _key: &CacheKey) -> BackendResult<Begun> {
-        Ok(Begun::Lead(Lease::default()))
+    async fn begin_load(&self, key: &CacheKey) -> BackendResult<Begun> {
+        self.lease(key).await.map(Begun::Lead)
     }
 
     async fn write_if(
@@ -203,19 +203,15 @@ where
             .into_iter()
             .map(|(key, value, condition)| ((key, value), condition))
             .unzip();
-        self.write_all(Origin::Load, entries).await
+        self.write_all(Origin::Fill, entries).await
     }
 
-    fn invalidations(&self, _key: &CacheKey) -> Invalidations {
-        Invalidations::default()
+    fn invalidations(&self, key: &CacheKey) -> Invalidations {
+        self.layers.fences.invalidations(key)
     }
 
-    async fn expire(&self, _key: &CacheKey) -> BackendResult<()> {
-        Err(BackendError::new(
-            BackendErrorKind::Unsupported,
-            Operation::Remove,
-            self.label(),
-        ))
+    async fn expire(&self, key: &CacheKey) -> BackendResult<()> {
+        self.expire_in_all(key).await
     }
 
     fn label(&self) -> BackendLabel {

@@ -9,8 +9,8 @@ use hitbox_core::{
 
 use super::CompositionLayer;
 use crate::{
-    Attempt, Backend, BackendResult, DeleteStatus, Operation, ReadAttempt, ReadOutcome,
-    WriteAttempt,
+    Attempt, Backend, BackendResult, Begun, DeleteStatus, Fencing, Lease, Operation, ReadAttempt,
+    ReadOutcome, WriteAttempt,
     backend::{read_through, write_through},
     log::{Health, Name},
     object::{can_keep, decode_as, with_bytes, with_bytes_each},
@@ -252,6 +252,25 @@ impl<B: Backend> Member<B> {
         let outcome = self.backend.remove(&self.own(key)).await;
         self.health.note(Operation::Remove, key, &outcome);
         outcome
+    }
+
+    /// The lease of a backend that keeps fences of its own.
+    pub(super) async fn begin_load(&self, key: &CacheKey) -> BackendResult<Lease> {
+        match self.backend.fencing() {
+            Fencing::Unfenced => Ok(Lease::default()),
+            Fencing::Fenced => {
+                let Begun::Lead(lease) = self.backend.begin_load(&self.own(key)).await?;
+                Ok(lease)
+            }
+        }
+    }
+
+    /// Expires the key in a backend that keeps fences of its own.
+    pub(super) async fn expire(&self, key: &CacheKey) -> BackendResult<()> {
+        match self.backend.fencing() {
+            Fencing::Unfenced => Ok(()),
+            Fencing::Fenced => self.backend.expire(&self.own(key)).await,
+        }
     }
 
     pub(super) async fn read_many_with(

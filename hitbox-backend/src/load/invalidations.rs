@@ -3,6 +3,23 @@
 use hitbox_core::Stamp;
 
 /// The newest invalidations of a key that a backend knows of. [`Stamp::ZERO`] stands for none.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use hitbox_backend::{
+///     Backend, CacheKey, Compose, DisabledOffload, Invalidations, Stamp, conformance::MemoryBackend,
+/// };
+///
+/// let cache = MemoryBackend::new().compose(MemoryBackend::new(), DisabledOffload);
+/// let key = CacheKey::from_pair("user", "42");
+/// assert_eq!(cache.invalidations(&key), Invalidations::default());
+///
+/// let before = Stamp::now();
+/// cache.remove(&key).await?;
+/// assert!(cache.invalidations(&key).hard > before);
+/// # Ok::<(), hitbox_backend::BackendError>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Invalidations {
     /// Values at or below this stamp are gone: the key has been removed since, or a newer value has been written.

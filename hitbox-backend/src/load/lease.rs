@@ -1,5 +1,7 @@
 //! The right to load a key.
 
+use std::{fmt, sync::Arc};
+
 use super::Invalidations;
 
 /// What a load has begun with.
@@ -17,14 +19,35 @@ pub enum Begun {
 /// until the last one is dropped.
 ///
 /// The default pins nothing. It is what a backend gives that knows of no invalidations.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Lease {}
+#[derive(Clone, Default)]
+pub struct Lease {
+    pinned: Option<Arc<dyn Pinned>>,
+}
+
+/// What a lease keeps a backend from forgetting, until it is dropped.
+pub(crate) trait Pinned: Send + Sync {
+    fn invalidations(&self) -> Invalidations;
+}
 
 impl Lease {
+    pub(crate) fn pinning(pinned: impl Pinned + 'static) -> Self {
+        Self {
+            pinned: Some(Arc::new(pinned)),
+        }
+    }
+
     /// The newest invalidations of the key that the backend knows of, at the moment.
     #[must_use]
     pub fn invalidations(&self) -> Invalidations {
-        Invalidations::default()
+        let pinned = self.pinned.as_ref();
+        pinned.map_or_else(Invalidations::default, |pinned| pinned.invalidations())
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("invalidations", &self.invalidations())
+            .finish_non_exhaustive()
     }
 }

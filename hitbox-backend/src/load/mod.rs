@@ -24,6 +24,7 @@
 //! // The data has changed, while it was being loaded.
 //! cache.delete(&key).await?;
 //!
+//! assert!(lease.invalidations().hard > began);
 //! let value = CacheValue::loaded(Known::Present(loaded), began);
 //! let stored = cache.set_if(&key, value, Condition::Lease(lease)).await?;
 //! assert_eq!(stored, Conditional::Refused);
@@ -40,4 +41,5 @@ mod lease;
 pub use condition::{Condition, Conditional};
 pub use fencing::Fencing;
 pub use invalidations::Invalidations;
+pub(crate) use lease::Pinned;
 pub use lease::{Begun, Lease};

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use hitbox_core::{CacheKey, CacheValue, DisabledOffload, Offload, Raw, Stamp};
+use hitbox_core::{
+    BoxContext, CacheKey, CacheStatus, CacheValue, DisabledOffload, Offload, Raw, Stamp,
+};
 
 use super::{layer::Layer, tasks::wait_for};
 use crate::{
@@ -46,6 +48,19 @@ impl<O: Offload<'static> + 'static, W: CompositionWritePolicy + 'static> Cache<O
     pub(super) fn read(&self) -> Option<Stamp> {
         let found = wait_for(self.composed.read(&key())).unwrap();
         found.map(|value| value.created())
+    }
+
+    /// The stamp of what is read, and whether it is stale.
+    pub(super) fn read_status(&self) -> Option<(Stamp, CacheStatus)> {
+        let mut context = BoxContext::default();
+        let found = wait_for(self.composed.read_with(&key(), &mut context)).unwrap();
+        found.map(|value| (value.created(), context.status()))
+    }
+
+    /// Expires the key. Returns up to where it is stale.
+    pub(super) fn expire(&self) -> Stamp {
+        wait_for(self.composed.expire(&key())).unwrap();
+        self.composed.invalidations(&key()).soft
     }
 
     pub(super) fn write(&self, value: CacheValue<Raw>) -> BackendResult<()> {

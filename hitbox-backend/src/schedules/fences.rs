@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use hitbox_core::DisabledOffload;
+use hitbox_core::{CacheStatus, DisabledOffload};
 
 use super::{
     cache::Cache,
@@ -242,5 +242,25 @@ fn a_record_that_is_full_lets_nothing_through() {
         let l2 = CompositionLayer::L2;
         assert!(cache.composed.layer_fence(l2).is_some());
         assert_eq!(cache.read(), None);
+    });
+}
+
+/// The count of keys that reads have to look at follows each change, in whatever order they come.
+#[test]
+fn what_has_been_expired_since_it_was_created_is_read_as_stale() {
+    let name = "a soft expiry and a write";
+    explore_paces(name, Extent::Interruptions(3), |pace| {
+        let old = value();
+        let cache = unrepaired(
+            Layer::at(pace).holding(old.clone()),
+            Layer::at(pace).holding(old),
+        );
+        let beside = cache.clone();
+        let writer = thread(move || beside.write(value()).unwrap());
+        let expired = cache.expire();
+        let is_right = |(created, status)| (created <= expired) == (status == CacheStatus::Stale);
+        assert!(cache.read_status().is_none_or(is_right));
+        writer.join().unwrap();
+        assert!(cache.read_status().is_some_and(is_right));
     });
 }

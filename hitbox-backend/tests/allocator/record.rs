@@ -119,6 +119,36 @@ fn keys_of_the_record_take_less_than_a_kilobyte() {
     assert!((100..1_000).contains(&pending), "{pending}");
 }
 
+/// What a lease takes, in bytes, and that it gives it back: `cargo test -p hitbox-backend --test allocator --
+/// --nocapture leases`. docs/bounds.md has it.
+#[test]
+fn leases_take_less_than_a_kilobyte_and_leave_the_room_in_the_maps_alone() {
+    const KEYS: usize = 16_384;
+    let _alone = one_at_a_time();
+    let cache = Forgetful.compose(Forgetful, DisabledOffload);
+    let region = Region::new(ALLOCATOR);
+    let held = || {
+        let change = region.change();
+        change.bytes_allocated - change.bytes_deallocated
+    };
+    let mut leases = Vec::with_capacity(KEYS);
+    let before = held();
+    let mut round = || {
+        for number in 0..KEYS {
+            let key = CacheKey::from_pair("number", format!("{number:015}"));
+            leases.push(cache.begin_load(&key).now_or_never().unwrap().unwrap());
+        }
+        let each = (held() - before) / KEYS;
+        leases.clear();
+        (each, held() - before)
+    };
+    let (each, left) = round();
+    println!("leased: {each} bytes, left of each: {}", left / KEYS);
+    assert!((100..1_000).contains(&each), "{each}");
+    assert!(left < each * KEYS);
+    assert_eq!(round(), (each, left), "leases leave something behind");
+}
+
 #[test]
 fn repairs_that_fail_take_bounded_memory() {
     let _alone = one_at_a_time();

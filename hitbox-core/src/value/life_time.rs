@@ -33,6 +33,11 @@ impl LifeTime {
         (FIRST..=LAST).contains(&end).then_some(Self(end))
     }
 
+    /// Ended at this moment.
+    pub(super) fn ended_at(moment: &Moment) -> Self {
+        Self(moment.unix_millis())
+    }
+
     pub(super) fn end(self) -> Option<DateTime<Utc>> {
         // Every other count came from a time that chrono can represent.
         DateTime::from_timestamp_millis(self.0)

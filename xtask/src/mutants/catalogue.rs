@@ -2,6 +2,7 @@
 
 mod around;
 mod fences;
+mod leases;
 mod life;
 mod loads;
 mod repairs;
@@ -29,6 +30,9 @@ const LATE_EFFECTS: Check = Check::Test("hitbox-backend", "it", "composition::la
 const REPEATED: Check = Check::Test("hitbox-backend", "it", "composition::repeated::");
 const FORGOTTEN_KEYS: Check = Check::Test("hitbox-backend", "it", "composition::forgotten_keys::");
 const LAYER_FENCES: Check = Check::Test("hitbox-backend", "it", "composition::layer_fences::");
+const FENCED: Check = Check::Test("hitbox-backend", "it", "composition::fenced::");
+const LEASES: Check = Check::Test("hitbox-backend", "it", "composition::loads::");
+const SOFT_EXPIRY: Check = Check::Test("hitbox-backend", "it", "composition::soft_expiry::");
 const WRAPPERS: Check = Check::Test("hitbox-backend", "it", "wrapper::");
 const STORED_FORM: Check = Check::Test("hitbox-backend", "it", "stored_form::");
 const OFFLOAD_CLOSE: Check = Check::Test("hitbox-backend", "it", "offload::close::");
@@ -51,6 +55,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutant> {
         life::MUTANTS,
         fences::MUTANTS,
         repairs::MUTANTS,
+        leases::MUTANTS,
         around::MUTANTS,
         loads::MUTANTS,
     ];

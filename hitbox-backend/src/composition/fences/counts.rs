@@ -8,9 +8,9 @@ use crate::sync::atomic::{AtomicUsize, Ordering};
 /// How a change of keys changes the counts.
 #[derive(Debug, Default)]
 pub(super) struct CountDelta {
-    /// Keys with a fence that reads must look at.
-    pub(super) fenced: isize,
-    /// Of these, keys with no write or remove under way.
+    /// Keys, and shards with forgotten ones, that reads must look at.
+    pub(super) of_reads: isize,
+    /// Keys with a fence, and no write or remove under way.
     pub(super) pending: isize,
     /// Per layer: keys that it can be repaired for.
     pub(super) repairable: [isize; 2],
@@ -30,7 +30,7 @@ impl CountDelta {
     }
 
     fn count<T: Copy + Ord>(&mut self, state: &KeyState<T>, times: isize) {
-        self.fenced += times * isize::from(state.is_fenced());
+        self.of_reads += times * isize::from(state.concerns_reads());
         self.pending += times * isize::from(state.is_pending());
         for layer in CompositionLayer::BOTH {
             self.repairable[layer as usize] += times * isize::from(state.is_repairable(layer));

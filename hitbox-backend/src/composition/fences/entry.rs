@@ -7,24 +7,7 @@ use super::{
     key_state::KeyState,
     waiters::{Waiter, Waiters},
 };
-
-/// Where a value that is written comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::composition) enum Origin {
-    /// From the source of truth, loaded at some time that its stamp tells.
-    Load,
-    /// From another cache that vouches for it.
-    OtherLayer,
-}
-
-/// Why an operation was not taken on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::composition) enum Refusal {
-    /// Something newer has been done to the key: there is nothing to do.
-    Superseded,
-    /// Too much has been removed since the value was created to know whether this key was among it.
-    Indeterminate,
-}
+use crate::Invalidations;
 
 /// Which permits a change has from the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +30,6 @@ pub(in crate::composition) enum TryPermit {
 }
 
 /// One key.
-#[derive(Default)]
 pub(super) struct Entry {
     pub(super) state: KeyState<Instant>,
     pub(super) waiters: Waiters,
@@ -56,6 +38,15 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// A key of which nothing is known, but that it may have been invalidated so far.
+    pub(super) fn after(forgotten: Invalidations) -> Self {
+        Self {
+            state: KeyState::after(forgotten),
+            waiters: Waiters::default(),
+            queued: false,
+        }
+    }
+
     pub(super) fn take(&mut self, layer: CompositionLayer) {
         self.waiters.take(layer);
         self.state.set_out(layer);

@@ -1,4 +1,5 @@
-//! Which keys a layer's fence stands for: a Bloom filter of those whose pending repairs were given up.
+//! Which keys something is said of that are not on record: a Bloom filter. Of those whose pending repairs were given
+//! up, a layer's fence; of those that were expired, the newest expiry.
 
 use fastbloom::BloomFilter;
 use hitbox_core::{CacheKey, CacheKeyHash};
@@ -10,7 +11,7 @@ const TIMES_THE_RECORD: usize = 16;
 /// 14.4 bits for each of those.
 const FALSE_POSITIVES: f64 = 0.001;
 
-/// Keys of one shard whose repairs in one layer are pending, but not on record any more.
+/// Keys of one shard that are not on record any more, though something is said of them.
 pub(super) struct Forgotten {
     /// Made when the first one is forgotten.
     filter: Option<BloomFilter<CacheKeyHash>>,

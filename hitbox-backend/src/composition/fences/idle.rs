@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use hitbox_core::{CacheKey, Stamp};
 
-use super::key_state::KeyState;
+use super::{forgotten::Forgotten, key_state::KeyState};
+use crate::Invalidations;
 
 /// The idle keys of a shard.
 pub(super) struct Idle {
@@ -14,15 +15,21 @@ pub(super) struct Idle {
     /// The newest remove, and the last end, among the keys that are forgotten.
     forgotten_remove: Stamp,
     forgotten_end: u64,
+    /// The newest expiry among those that were expired, and not written since: of these keys, values at or below it
+    /// are stale.
+    forgotten_expiry: Stamp,
+    expired: Forgotten,
 }
 
 impl Idle {
-    pub(super) const fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         Self {
             queue: VecDeque::new(),
             capacity,
             forgotten_remove: Stamp::ZERO,
             forgotten_end: 0,
+            forgotten_expiry: Stamp::ZERO,
+            expired: Forgotten::new(capacity),
         }
     }
 
@@ -39,14 +46,31 @@ impl Idle {
     }
 
     /// Keeps of a key that is forgotten what nobody else knows then.
-    pub(super) fn forget<T>(&mut self, state: &KeyState<T>) {
+    pub(super) fn forget<T>(&mut self, key: &CacheKey, state: &KeyState<T>) {
         self.forgotten_remove = self.forgotten_remove.max(state.removed());
         self.forgotten_end = self.forgotten_end.max(state.ended());
+        let soft = state.known_soft_expiry();
+        if soft > Stamp::ZERO {
+            self.forgotten_expiry = self.forgotten_expiry.max(soft);
+            self.expired.insert(key);
+        }
     }
 
-    /// Whether a key that is not remembered may have been removed after a value of it was created.
-    pub(super) fn may_be_removed_since(&self, created: Stamp) -> bool {
-        created <= self.forgotten_remove
+    /// What may have been done to a key that is not remembered.
+    pub(super) fn forgotten(&self, key: &CacheKey) -> Invalidations {
+        Invalidations {
+            hard: self.forgotten_remove,
+            soft: if self.expired.may_contain(key) {
+                self.forgotten_expiry
+            } else {
+                Stamp::ZERO
+            },
+        }
+    }
+
+    /// Whether reads have to look whether a key is among those that are forgotten.
+    pub(super) fn concerns_reads(&self) -> bool {
+        self.forgotten_expiry > Stamp::ZERO
     }
 
     /// Whether a key that is not remembered is untouched since there were this many ends.

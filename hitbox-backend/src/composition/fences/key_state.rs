@@ -4,7 +4,8 @@
 
 use hitbox_core::{CompositionLayer, Stamp};
 
-use crate::composition::pending_repair::RepairCause;
+use super::origin::{Origin, Refusal};
+use crate::{Invalidations, composition::pending_repair::RepairCause};
 
 /// A write or remove, with the stamp that orders it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +62,13 @@ pub(super) struct KeyState<T> {
     newest: u64,
     /// Shares of writes and removes under way.
     under_way: usize,
-    /// The composition's count of ends when the last of them ended.
+    /// The composition's count of ends when the last of them ended, or the key was expired.
     ended: u64,
+    /// Leases that pin what is known.
+    pins: usize,
+    /// The newest invalidations that are known, and those that may have been before anything was.
+    known: Invalidations,
+    forgotten: Invalidations,
     layers: [LayerState<T>; 2],
 }
 
@@ -85,14 +91,18 @@ struct LayerState<T> {
     doubt_ended_beneath: bool,
 }
 
-impl<T> Default for KeyState<T> {
-    fn default() -> Self {
+impl<T> KeyState<T> {
+    /// Nothing is known of the key, but that it may have been invalidated so far.
+    pub(super) fn after(forgotten: Invalidations) -> Self {
         Self {
             written: Stamp::ZERO,
             removed: Stamp::ZERO,
             newest: 0,
             under_way: 0,
             ended: 0,
+            pins: 0,
+            known: Invalidations::default(),
+            forgotten,
             layers: [LayerState::default(), LayerState::default()],
         }
     }
@@ -157,18 +167,27 @@ impl<T> KeyState<T> {
         self.ended
     }
 
-    /// Whether a write or remove is to be done: `false` if something newer has been done.
+    /// Whether a write or remove is to be done.
     ///
     /// A value written twice (equal stamps) is written again: the later call wins. No other two tie.
-    pub(super) fn admits(&self, operation: Stamped) -> bool {
-        match operation {
+    pub(super) fn admit(&self, operation: Stamped, origin: Origin) -> Result<(), Refusal> {
+        let is_newest = match operation {
             Stamped::Write(created) => created >= self.written && created > self.removed,
             Stamped::Remove(stamp) => stamp > self.written && stamp > self.removed,
+        };
+        match (operation, origin) {
+            _ if !is_newest => Err(Refusal::Superseded),
+            (Stamped::Write(created), Origin::Load | Origin::Fill)
+                if !self.remembers() && created <= self.forgotten.hard =>
+            {
+                Err(Refusal::Indeterminate)
+            }
+            (Stamped::Write(_) | Stamped::Remove(_), _) => Ok(()),
         }
     }
 
     /// A write or remove has begun: it is the newest.
-    pub(super) fn begin(&mut self, operation: Stamped, id: u64) {
+    pub(super) fn begin(&mut self, operation: Stamped, origin: Origin, id: u64) {
         let stamp = match operation {
             Stamped::Write(created) => {
                 self.written = created;
@@ -179,6 +198,14 @@ impl<T> KeyState<T> {
                 stamp
             }
         };
+        match origin {
+            Origin::Load => {
+                let hard = &mut self.known.hard;
+                *hard = operation.invalidates_up_to().max(*hard);
+            }
+            // What is loaded or copied says nothing new of the source of truth.
+            Origin::Fill | Origin::OtherLayer => {}
+        }
         self.newest = id;
         self.under_way += 1;
         for layer in &mut self.layers {
@@ -213,6 +240,49 @@ impl<T> KeyState<T> {
             Some(Stamped::Remove(self.removed))
         } else {
             None
+        }
+    }
+}
+
+/// Loads.
+impl<T> KeyState<T> {
+    /// The newest invalidations that are known, or may have been.
+    pub(super) fn invalidations(&self) -> Invalidations {
+        self.known.combine(self.forgotten)
+    }
+
+    /// A lease pins what is known.
+    pub(super) const fn pin(&mut self) {
+        self.pins += 1;
+    }
+
+    pub(super) const fn unpin(&mut self) {
+        self.pins -= 1;
+    }
+
+    /// Values at or below this stamp are stale from now on. It is the end with this number.
+    pub(super) fn expire(&mut self, stamp: Stamp, ends: u64) {
+        self.known.soft = self.known.soft.max(stamp);
+        // Also keeps the key among the last to be forgotten.
+        self.ended = self.ended.max(ends);
+    }
+
+    /// Values at or below this stamp are stale. Zero: none.
+    pub(super) fn soft_expiry(&self) -> Stamp {
+        self.standing(self.invalidations().soft)
+    }
+
+    /// The same, of what is known.
+    pub(super) fn known_soft_expiry(&self) -> Stamp {
+        self.standing(self.known.soft)
+    }
+
+    /// Where a newer write or remove is remembered, the layers serve nothing that a soft expiry is about.
+    fn standing(&self, soft: Stamp) -> Stamp {
+        if soft < self.newest_stamp() {
+            Stamp::ZERO
+        } else {
+            soft
         }
     }
 }
@@ -300,6 +370,11 @@ impl<T: Copy + Ord> KeyState<T> {
         self.layers.iter().any(LayerState::is_fenced)
     }
 
+    /// Whether reads have to look at the key, for what is known.
+    pub(super) fn concerns_reads(&self) -> bool {
+        self.is_fenced() || self.known_soft_expiry() > Stamp::ZERO
+    }
+
     /// A layer is fenced, and no write or remove is under way that would change that.
     pub(super) fn is_pending(&self) -> bool {
         self.under_way == 0 && self.is_fenced()
@@ -382,18 +457,18 @@ impl<T: Copy + Ord> KeyState<T> {
         })
     }
 
-    /// Nothing is fenced, and nothing is under way: only the memory of what was done last.
+    /// Nothing is fenced, pinned or under way: only the memory of what was done last.
     pub(super) fn is_idle(&self) -> bool {
-        self.under_way == 0 && !self.is_fenced()
+        self.under_way == 0 && self.pins == 0 && !self.is_fenced()
     }
 
-    /// Idle, with nothing to remember: a refill that has ended without effect.
+    /// Idle, with nothing to remember: a refill that has ended without effect, or a lease.
     pub(super) fn is_empty(&self) -> bool {
         let confirmed = self
             .layers
             .iter()
             .any(|layer| layer.confirmed_floor.is_some());
-        self.is_idle() && !self.remembers() && !confirmed
+        self.is_idle() && !self.remembers() && !confirmed && self.known.soft == Stamp::ZERO
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     pending::{Job, Pending},
     repairable::Repairable,
     shard::Shard,
-    snapshot::FenceSnapshot,
+    snapshot::{FenceSnapshot, Standing},
     waiters::Waiter,
 };
 use crate::{
@@ -34,8 +34,8 @@ const SHARDS: usize = 16;
 
 pub(in crate::composition) struct Fences {
     shards: Box<[Mutex<Shard>]>,
-    /// How many keys have a fence that a read must look at, and one more for each layer with a
-    /// fence of its own. Zero lets a read pass without a lock.
+    /// How many keys have a fence or a soft expiry that a read must look at, and one more for each layer with a
+    /// fence of its own and each shard that has forgotten soft expiries. Zero lets a read pass without a lock.
     standing: Count,
     /// Per layer: the stamp at or below which nothing of a forgotten key is served.
     layer_fences: [LayerFence; 2],
@@ -89,18 +89,36 @@ impl Fences {
         let ends = self.ends.load(Ordering::Acquire);
         if self.standing.get() == 0 {
             return FenceSnapshot {
-                fences: [Stamp::ZERO; 2],
+                standing: None,
                 ends,
             };
         }
-        let fences = {
+        FenceSnapshot {
+            standing: self.standing(key),
+            ends,
+        }
+    }
+
+    /// Whether there is nothing that a read which begins now must not trust.
+    #[inline]
+    pub(in crate::composition) fn are_quiet(&self) -> bool {
+        self.standing.get() == 0
+    }
+
+    #[inline(never)]
+    fn standing(&self, key: &CacheKey) -> Option<Standing> {
+        let standing = {
             let mut shard = self.shard(key);
             self.account(|delta| shard.end_lapsed_doubts(delta));
-            CompositionLayer::BOTH.map(|layer| shard.fence(key, layer, self.layer_fence(layer)))
+            let fence = |layer| shard.fence(key, layer, self.layer_fence(layer));
+            Standing {
+                fences: CompositionLayer::BOTH.map(fence),
+                soft_expiry: shard.soft_expiry(key),
+            }
         };
         // The background may have dropped what it was to do.
         self.pending.call_for_repairs();
-        FenceSnapshot { fences, ends }
+        (standing != Standing::NOTHING).then_some(standing)
     }
 
     /// The number of a write or remove that ends now.
@@ -129,7 +147,7 @@ impl Fences {
     pub(super) fn account<T>(&self, change: impl FnOnce(&mut CountDelta) -> T) -> T {
         let mut delta = CountDelta::default();
         let result = change(&mut delta);
-        self.standing.apply(delta.fenced);
+        self.standing.apply(delta.of_reads);
         self.pending_keys.apply(delta.pending);
         self.pending.apply(&delta);
         result

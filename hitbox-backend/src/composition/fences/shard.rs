@@ -11,15 +11,16 @@ use tokio::time::{Duration, Instant};
 use super::{
     counts::CountDelta,
     effect::Effect,
-    entry::{Entry, Origin, Permits, Refusal, TryPermit},
+    entry::{Entry, Permits, TryPermit},
     forgotten::Forgotten,
     help::SharedTask,
     idle::Idle,
     key_state::{Asked, KeyState, Stamped},
+    origin::{Origin, Refusal},
     repairable::Repairable,
     waiters::{Offers, Place, Waiter},
 };
-use crate::composition::pending_repair::PendingRepair;
+use crate::{Invalidations, composition::pending_repair::PendingRepair};
 
 /// How long an operation that ended without an answer may still take effect: 60 seconds. Servers
 /// and connections give up earlier.
@@ -47,6 +48,12 @@ impl Shard {
         }
     }
 
+    /// How many keys are on record.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     fn state(&self, key: &CacheKey) -> Option<&KeyState<Instant>> {
         self.entries.get(key).map(|entry| &entry.state)
     }
@@ -71,6 +78,13 @@ impl Shard {
         state.map_or(whole_layer, |state| state.fence(layer, whole_layer))
     }
 
+    /// The key, which is on record from now on.
+    fn entry_mut(&mut self, key: &CacheKey) -> &mut Entry {
+        let idle = &self.idle;
+        let entry = self.entries.entry(key.clone());
+        entry.or_insert_with(|| Entry::after(idle.forgotten(key)))
+    }
+
     pub(super) fn is_newest(&self, key: &CacheKey, id: u64) -> bool {
         self.state(key).is_some_and(|state| state.newest() == id)
     }
@@ -85,24 +99,17 @@ impl Shard {
         delta: &mut CountDelta,
     ) -> Result<(u64, [bool; 2]), Refusal> {
         match self.state(key) {
-            Some(state) if state.remembers() => {
-                if !state.admits(operation) {
-                    return Err(Refusal::Superseded);
-                }
-            }
-            Some(_) | None => {
-                if let (Stamped::Write(created), Origin::Load) = (operation, origin)
-                    && self.idle.may_be_removed_since(created)
-                {
-                    return Err(Refusal::Indeterminate);
-                }
+            Some(state) => state.admit(operation, origin)?,
+            None => {
+                let unknown = KeyState::<Instant>::after(self.idle.forgotten(key));
+                unknown.admit(operation, origin)?;
             }
         }
         self.last_id += 1;
         let id = self.last_id;
         let mut held = [false; 2];
         self.change(key, delta, |entry| {
-            entry.state.begin(operation, id);
+            entry.state.begin(operation, origin, id);
             if permits == Permits::IfFree {
                 held = CompositionLayer::BOTH.map(|layer| entry.take_if_free(layer));
             }
@@ -163,7 +170,7 @@ impl Shard {
         if !untouched || entry.is_some_and(|entry| entry.waiters.is_busy_in(layer)) {
             return None;
         }
-        let entry = self.entries.entry(key.clone()).or_default();
+        let entry = self.entry_mut(key);
         entry.take(layer);
         Some(entry.state.newest())
     }
@@ -175,7 +182,7 @@ impl Shard {
         layer: CompositionLayer,
         id: u64,
     ) -> TryPermit {
-        let entry = self.entries.entry(key.clone()).or_default();
+        let entry = self.entry_mut(key);
         if entry.state.newest() != id {
             TryPermit::Overtaken
         } else if entry.take_if_free(layer) {
@@ -191,7 +198,7 @@ impl Shard {
         key: &CacheKey,
         layer: CompositionLayer,
     ) -> Option<Place> {
-        let entry = self.entries.entry(key.clone()).or_default();
+        let entry = self.entry_mut(key);
         if entry.take_if_free(layer) {
             return None;
         }
@@ -369,9 +376,13 @@ impl Shard {
     /// Changes what is known of a key, keeps the counts in step, and lets the key go when there is
     /// nothing to say of it any more.
     fn change(&mut self, key: &CacheKey, delta: &mut CountDelta, change: impl FnOnce(&mut Entry)) {
+        let idle = &self.idle;
         let entry = match self.entries.get_mut(key) {
             Some(entry) => entry,
-            None => self.entries.entry(key.clone()).or_default(),
+            None => {
+                let entry = self.entries.entry(key.clone());
+                entry.or_insert_with(|| Entry::after(idle.forgotten(key)))
+            }
         };
         delta.subtract(&entry.state);
         change(entry);
@@ -382,11 +393,11 @@ impl Shard {
             entry.queued = true;
             let ended = entry.state.ended();
             self.idle.push(key.clone(), ended);
-            self.forget_the_longest_idle();
+            self.forget_the_longest_idle(delta);
         }
     }
 
-    fn forget_the_longest_idle(&mut self) {
+    fn forget_the_longest_idle(&mut self, delta: &mut CountDelta) {
         while let Some((key, ended)) = self.idle.pop_surplus() {
             let hash_map::Entry::Occupied(mut occupied) = self.entries.entry(key.clone()) else {
                 continue;
@@ -399,9 +410,48 @@ impl Shard {
                 // Something was done to it since it came here.
                 self.idle.push(key, entry.state.ended());
             } else {
-                self.idle.forget(&occupied.remove().state);
+                let (key, Entry { state, .. }) = occupied.remove_entry();
+                delta.subtract(&state);
+                delta.of_reads -= isize::from(self.idle.concerns_reads());
+                self.idle.forget(&key, &state);
+                delta.of_reads += isize::from(self.idle.concerns_reads());
             }
         }
+    }
+}
+
+/// What loads ask.
+impl Shard {
+    /// The newest invalidations of the key that are known, or may have been.
+    pub(super) fn invalidations(&self, key: &CacheKey) -> Invalidations {
+        let state = self.state(key);
+        state.map_or_else(|| self.idle.forgotten(key), KeyState::invalidations)
+    }
+
+    /// Values of the key at or below this stamp are stale. Zero: none.
+    pub(super) fn soft_expiry(&self, key: &CacheKey) -> Stamp {
+        let state = self.state(key);
+        state.map_or_else(|| self.idle.forgotten(key).soft, KeyState::soft_expiry)
+    }
+
+    /// The key is not forgotten until it is unpinned.
+    pub(super) fn pin(&mut self, key: &CacheKey, delta: &mut CountDelta) {
+        self.change(key, delta, |entry| entry.state.pin());
+    }
+
+    pub(super) fn unpin(&mut self, key: &CacheKey, delta: &mut CountDelta) {
+        self.change(key, delta, |entry| entry.state.unpin());
+    }
+
+    /// Values of the key at or below this stamp are stale from now on. It is the end with this number.
+    pub(super) fn expire(
+        &mut self,
+        key: &CacheKey,
+        stamp: Stamp,
+        ends: u64,
+        delta: &mut CountDelta,
+    ) {
+        self.change(key, delta, |entry| entry.state.expire(stamp, ends));
     }
 }
 

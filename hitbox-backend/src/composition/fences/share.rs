@@ -6,8 +6,9 @@ use hitbox_core::{CacheKey, CompositionLayer, Stamp};
 
 use super::{
     effect::Effect,
-    entry::{Origin, Permits, Refusal, TryPermit},
+    entry::{Permits, TryPermit},
     key_state::Stamped,
+    origin::{Origin, Refusal},
     permit::Permit,
     records::Fences,
 };

@@ -58,7 +58,7 @@ where
         );
         match outcomes {
             (Ok(one), Ok(two)) => Ok(one.combine(two)),
-            (_, Err(error)) | (Err(error), Ok(_)) => Err(error.seen_through(self.paths.label())),
+            (_, Err(error)) | (Err(error), Ok(_)) => Err(self.paths.seen_from_outside(error)),
         }
     }
 }

@@ -107,7 +107,7 @@ where
     }
 
     pub(super) fn seen_from_outside(&self, error: BackendError) -> BackendError {
-        error.seen_through(self.paths.label())
+        self.paths.seen_from_outside(error)
     }
 
     /// Hands the losers of a race to the background, unless they end without waiting.

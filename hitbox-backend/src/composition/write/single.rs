@@ -71,9 +71,9 @@ where
         value: CacheValue<Raw>,
     ) -> BackendResult<Conditional> {
         if !self.writes_by_steps() {
-            return self.write_by_future(Origin::Load, key, value).await;
+            return self.write_by_future(Origin::Fill, key, value).await;
         }
-        match self.admit_write(Origin::Load, key, value) {
+        match self.admit_write(Origin::Fill, key, value) {
             Ok(writing) => {
                 let written = self.begin_admitted(writing).finish().await;
                 written.map(|()| Conditional::Written)

@@ -1,8 +1,8 @@
 //! Nothing older comes back.
 
 use super::{
-    FAILS_AGAIN, FORGOTTEN_KEYS, INTERLEAVINGS, LAYER_FENCES, MODEL, READY_LAYERS, REPEATED,
-    SCHEDULED_FENCES, WAITING_FOR_L2,
+    FAILS_AGAIN, FENCED, FORGOTTEN_KEYS, INTERLEAVINGS, LAYER_FENCES, MODEL, READY_LAYERS,
+    REPEATED, SCHEDULED_FENCES, WAITING_FOR_L2,
 };
 use crate::mutants::Mutant;
 
@@ -151,7 +151,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         right: "        let ends = self.ends.load(Ordering::Acquire);
         if self.standing.get() == 0 {
             return FenceSnapshot {
-                fences: [Stamp::ZERO; 2],
+                standing: None,
                 ends,
             };
         }",
@@ -159,10 +159,18 @@ pub(super) const MUTANTS: &[Mutant] = &[
         let ends = self.ends.load(Ordering::Acquire);
         if untouched {
             return FenceSnapshot {
-                fences: [Stamp::ZERO; 2],
+                standing: None,
                 ends,
             };
         }",
         check: SCHEDULED_FENCES,
+    },
+    Mutant {
+        guarantee: "G3",
+        mistake: "a backend in fences is read without a look at them",
+        file: "hitbox-backend/src/composition/fenced/backend.rs",
+        right: "self.cache.trusts_all().then(|| self.get_ref())",
+        wrong: "Some(self.get_ref())",
+        check: FENCED,
     },
 ];

@@ -6,7 +6,16 @@ use super::{
     Asked, GivenUp, KeyState,
     Stamped::{self, Remove, Write},
 };
-use crate::composition::pending_repair::RepairCause::{self, InDoubt, InFlight, Unconfirmed};
+use crate::{
+    Invalidations,
+    composition::{
+        fences::origin::{
+            Origin,
+            Refusal::{Indeterminate, Superseded},
+        },
+        pending_repair::RepairCause::{self, InDoubt, InFlight, Unconfirmed},
+    },
+};
 use hitbox_core::{
     CompositionLayer::{self, L1, L2},
     Stamp,
@@ -26,22 +35,37 @@ enum Event {
     Doubt(CompositionLayer, u32),
     Lapse(CompositionLayer, u32),
     GiveUp(CompositionLayer, Stamp),
+    Pin,
+    Unpin,
+    Expire(Stamp),
 }
-use Event::{Begin, Confirm, Doubt, End, GiveUp, Lapse, Refill, SetOut};
+use Event::{Begin, Confirm, Doubt, End, Expire, GiveUp, Lapse, Pin, Refill, SetOut, Unpin};
 
 fn at(micros: u64) -> Stamp {
     Stamp::from_micros(micros)
 }
 
+/// Of which nothing has been forgotten.
+fn unknown() -> Key {
+    Key::after(Invalidations::default())
+}
+
 fn after(events: &[Event]) -> Key {
-    let mut key = Key::default();
+    let mut key = unknown();
     let (mut ids, mut ends) = (0, 0);
     for event in events {
         match *event {
             Begin(operation) => {
-                assert!(key.admits(operation), "{event:?} of {events:?}");
+                let admitted = key.admit(operation, Origin::Load);
+                assert_eq!(admitted, Ok(()), "{event:?} of {events:?}");
                 ids += 1;
-                key.begin(operation, ids);
+                key.begin(operation, Origin::Load, ids);
+            }
+            Pin => key.pin(),
+            Unpin => key.unpin(),
+            Expire(stamp) => {
+                ends += 1;
+                key.expire(stamp, ends);
             }
             End => {
                 ends += 1;
@@ -78,8 +102,99 @@ fn something_newer_refuses_a_write_or_remove() {
     ];
     for (events, operation, admitted) in table {
         let key = after(events);
-        assert_eq!(key.admits(operation), admitted, "{operation:?}, {events:?}");
+        let admitted = if admitted { Ok(()) } else { Err(Superseded) };
+        for origin in [Origin::Load, Origin::Fill, Origin::OtherLayer] {
+            let found = key.admit(operation, origin);
+            assert_eq!(found, admitted, "{operation:?}, {origin:?}, {events:?}");
+        }
     }
+}
+
+#[test]
+fn what_is_older_than_a_forgotten_remove_cannot_be_proved_as_long_as_nothing_newer_is_remembered() {
+    let forgotten = Invalidations {
+        hard: at(5),
+        soft: at(6),
+    };
+    let mut key = Key::after(forgotten);
+    let vouched = key.admit(Write(at(5)), Origin::OtherLayer);
+    assert_eq!(
+        (vouched, key.admit(Remove(at(5)), Origin::Load)),
+        (Ok(()), Ok(()))
+    );
+    for origin in [Origin::Load, Origin::Fill] {
+        assert_eq!(key.admit(Write(at(5)), origin), Err(Indeterminate));
+        assert_eq!(key.admit(Write(at(6)), origin), Ok(()));
+    }
+    assert!(key.is_empty() && !key.concerns_reads());
+    assert_eq!((key.invalidations(), key.soft_expiry()), (forgotten, at(6)));
+    key.begin(Write(at(6)), Origin::Fill, 1);
+    assert_eq!(key.admit(Write(at(4)), Origin::Fill), Err(Superseded));
+}
+
+#[test]
+fn removes_and_inserts_invalidate_and_what_is_loaded_does_not() {
+    let table = [
+        (Remove(at(5)), Origin::Load, at(5)),
+        (Write(at(5)), Origin::Load, at(4)),
+        (Write(at(5)), Origin::Fill, at(0)),
+        (Write(at(5)), Origin::OtherLayer, at(0)),
+    ];
+    for (operation, origin, hard) in table {
+        let mut key = unknown();
+        key.begin(operation, origin, 1);
+        assert_eq!(key.invalidations().hard, hard, "{operation:?}, {origin:?}");
+        key.begin(Write(at(9)), Origin::Fill, 2);
+        assert_eq!(key.invalidations().hard, hard, "{operation:?}, {origin:?}");
+    }
+}
+
+#[test]
+fn a_soft_expiry_stands_until_something_newer_is_written_or_removed() {
+    let e5 = Expire(at(5));
+    let table: &[(&[Event], u64)] = &[
+        (&[e5], 5),
+        (&[e5, Expire(at(4))], 5),
+        (&[e5, Expire(at(7))], 7),
+        (&[Begin(Write(at(3))), e5, End], 5),
+        // Loaded before it was expired.
+        (&[e5, Begin(Write(at(3))), End], 5),
+        (&[e5, Begin(Write(at(5)))], 5),
+        (&[e5, Begin(Write(at(6)))], 0),
+        (&[e5, Begin(Remove(at(6)))], 0),
+        (&[Begin(Write(at(6))), e5], 0),
+        (&[e5, Begin(Write(at(6))), End, Expire(at(7))], 7),
+    ];
+    for &(events, stands) in table {
+        let key = after(events);
+        assert_eq!(key.soft_expiry(), at(stands), "{events:?}");
+        assert_eq!(
+            key.concerns_reads(),
+            stands > 0 || key.is_fenced(),
+            "{events:?}"
+        );
+        // What a load is judged by does not go.
+        assert!(key.invalidations().soft >= at(5), "{events:?}");
+    }
+    assert!(after(&[e5]).is_idle() && !after(&[e5]).is_empty());
+    let ends = after(&[Begin(Write(at(1))), End, e5]).ended();
+    assert_eq!(ends, 2, "among the last to be forgotten");
+}
+
+#[test]
+fn a_pinned_key_is_not_idle() {
+    assert!(!after(&[Pin]).is_idle() && !after(&[Pin]).is_empty());
+    assert!(!after(&[Pin, Pin, Unpin]).is_idle());
+    assert!(after(&[Pin, Pin, Unpin, Unpin]).is_empty());
+    let confirmed = [
+        Begin(Write(at(1))),
+        Confirm(L1, 1),
+        Confirm(L2, 1),
+        End,
+        Pin,
+    ];
+    assert!(!after(&confirmed).is_idle());
+    assert!(after(&confirmed[..4]).is_idle());
 }
 
 #[test]
