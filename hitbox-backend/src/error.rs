@@ -192,6 +192,13 @@ impl BackendError {
         self.inner.layers.insert(0, layer);
     }
 
+    /// Forgets the layer of a composition that it came through last.
+    pub(crate) fn leave_layer(&mut self) {
+        if !self.inner.layers.is_empty() {
+            self.inner.layers.remove(0);
+        }
+    }
+
     /// Which layer of the composition that was called has failed; `None` if it was no composition.
     #[must_use]
     pub fn layer(&self) -> Option<CompositionLayer> {

@@ -88,7 +88,7 @@ pub use cacheable::Cacheable;
 pub use capabilities::Capabilities;
 pub use composition::{
     Compose, CompositionBackend, CompositionLayer, CompositionPolicy, CompositionReadPolicy,
-    CompositionWritePolicy, FenceStays, Observed, OptimisticParallelWritePolicy,
+    CompositionWritePolicy, FenceStays, Fenced, Observed, OptimisticParallelWritePolicy,
     ParallelReadPolicy, PendingRepair, RaceLoserPolicy, RaceReadPolicy, RaceWritePolicy,
     ReadDecision, ReadResult, ReadStep, RefillPolicy, RepairBackoff, RepairCause, RepairPolicy,
     SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy, WriteDecision, WriteObserved,

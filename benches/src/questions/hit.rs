@@ -2,7 +2,9 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use hitbox_backend::{Backend, Compose, CompositionPolicy, ParallelReadPolicy, RaceReadPolicy};
+use hitbox_backend::{
+    Backend, BackendExt, Compose, CompositionPolicy, ParallelReadPolicy, RaceReadPolicy,
+};
 use hitbox_core::{CacheKey, DisabledOffload};
 use tokio::runtime::Runtime;
 
@@ -24,6 +26,7 @@ const ENTRIES: u64 = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Arrangement {
     Alone,
+    Fenced,
     Sequential,
     SequentialDyn,
     ThreeLevelsInL2,
@@ -37,8 +40,9 @@ enum Arrangement {
 }
 
 impl Arrangement {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Alone,
+        Self::Fenced,
         Self::Sequential,
         Self::SequentialDyn,
         Self::ThreeLevelsInL2,
@@ -52,6 +56,7 @@ impl Arrangement {
     const fn name(self) -> &'static str {
         match self {
             Self::Alone => "moka alone",
+            Self::Fenced => "moka alone, fenced",
             Self::Sequential => "sequential",
             Self::SequentialDyn => "sequential, Arc<dyn Backend>",
             Self::ThreeLevelsInL2 => "sequential, moka+(moka+moka)",
@@ -66,6 +71,7 @@ impl Arrangement {
     const fn target(self) -> Target {
         match self {
             Self::Alone => Target::at_most(1.25).allocations(1),
+            Self::Fenced => Target::at_most(1.3).allocations(1),
             Self::Sequential => Target::at_most(1.4).allocations(1),
             Self::SequentialDyn | Self::ThreeLevelsInL2 | Self::ThreeLevelsInL1 => {
                 Target::at_most(1.8)
@@ -82,6 +88,7 @@ impl Arrangement {
         let pair = || Ok::<_, Failure>(moka()?.compose(moka()?, DisabledOffload));
         match self {
             Self::Alone => typed_hits::<T>(runtime, moka()?, size),
+            Self::Fenced => typed_hits::<T>(runtime, moka()?.fenced(), size),
             Self::Sequential => typed_hits::<T>(runtime, pair()?, size),
             Self::SequentialDyn => {
                 let cache: Arc<dyn Backend> = Arc::new(pair()?);

@@ -60,11 +60,13 @@ mod adapter;
 mod admission;
 mod backend;
 mod background;
+mod fenced;
 mod fences;
 mod flight;
 mod label;
 mod layer_fence;
 mod layers;
+mod load;
 mod member;
 mod pending_repair;
 pub mod policy;
@@ -82,6 +84,7 @@ use label::DEFAULT_LABEL;
 use layers::Layers;
 use read::SourcePaths;
 
+pub use fenced::Fenced;
 pub use hitbox_core::CompositionLayer;
 pub use layer_fence::FenceStays;
 pub use pending_repair::{PendingRepair, RepairCause};
@@ -152,6 +155,20 @@ where
         self.layers.fences.name().replace(label.clone());
         self.paths = Arc::new(SourcePaths::new(label));
         self
+    }
+
+    /// The same composition in the place of its first layer, which has this label: nothing shows that there is
+    /// one.
+    fn in_the_place_of(mut self, label: BackendLabel) -> Self {
+        self.layers.fences.name().replace(label.clone());
+        self.paths = Arc::new(SourcePaths::of_first_layer(label));
+        self
+    }
+
+    /// Whether a read that begins now trusts all that the layers hold.
+    #[inline]
+    fn trusts_all(&self) -> bool {
+        self.layers.fences.are_quiet()
     }
 }
 

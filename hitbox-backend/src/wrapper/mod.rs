@@ -76,7 +76,7 @@ mod retry;
 
 use std::time::Duration;
 
-use crate::{Backend, BackendResult};
+use crate::{Backend, BackendResult, Fenced};
 
 pub(crate) use forward::{always_wait, forward_properties};
 
@@ -129,6 +129,14 @@ pub trait BackendExt: Backend + Sized {
     /// work; the message names it.
     fn retry(self, config: RetryConfig) -> BackendResult<Retry<Self>> {
         Retry::new(self, config)
+    }
+
+    /// This backend, which does not store what is older than what it was told last. See [`Fenced`].
+    fn fenced(self) -> Fenced<Self>
+    where
+        Self: 'static,
+    {
+        Fenced::new(self)
     }
 }
 

@@ -39,11 +39,7 @@ fn collect_some(
 
 /// Notes in the context of a read what has failed, as seen through the composition of this name.
 #[inline]
-pub(in crate::composition) fn note(
-    failures: &mut Failures,
-    label: &BackendLabel,
-    context: &mut BoxContext,
-) {
+pub(super) fn note(failures: &mut Failures, label: &BackendLabel, context: &mut BoxContext) {
     if !failures.is_empty() {
         note_some(mem::take(failures), label, context);
     }

@@ -16,7 +16,7 @@ mod single;
 mod source;
 
 pub(super) use answer::{answer, mark_miss, recheck};
-pub(super) use failures::{collect, note};
+pub(super) use failures::collect;
 pub(super) use op::{Answer, Hit, Next, ReadOp, Standing};
 pub(super) use settle::{Ended, Noted, Settled};
 pub(super) use source::SourcePaths;

@@ -5,7 +5,7 @@ use hitbox_core::{
     BoxContext, CacheKey, CacheValue, Failures, Offload, OffloadKey, Raw, Stamp, clock::Moment,
 };
 
-use super::{Answer, Hit, ReadOp, Standing, answer, mark_miss, note};
+use super::{Answer, Hit, ReadOp, Standing, answer, mark_miss};
 use crate::{
     Attempt, Backend, BackendError, BackendResult, ReadOutcome,
     composition::{
@@ -137,10 +137,10 @@ where
             Ok(None) => {}
             Err(error) => {
                 mark_miss(context);
-                error.pass_label(self.paths.label());
+                self.paths.pass(error);
             }
         }
-        note(failures, self.paths.label(), context);
+        self.paths.note(failures, context);
     }
 
     /// The right to copy L2's value to L1, and the copy, if L1 is to have one.

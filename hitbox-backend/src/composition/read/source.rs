@@ -2,7 +2,10 @@
 
 use std::sync::OnceLock;
 
-use hitbox_core::BackendLabel;
+use hitbox_core::{BackendLabel, BoxContext, Failures};
+
+use super::failures::note;
+use crate::BackendError;
 
 /// Joins the label of a composition with those of its layers.
 ///
@@ -10,7 +13,16 @@ use hitbox_core::BackendLabel;
 /// backend beneath the composition. So the first ones are kept.
 pub(in crate::composition) struct SourcePaths {
     label: BackendLabel,
+    form: Form,
     known: [OnceLock<Path>; KEPT],
+}
+
+/// What a composition shows of itself.
+enum Form {
+    /// Its label, in front of those of its layers.
+    Composition,
+    /// Nothing: it stands in the place of its first layer.
+    FirstLayer,
 }
 
 /// As many backends as are likely beneath one composition.
@@ -22,9 +34,19 @@ struct Path {
 }
 
 impl SourcePaths {
-    pub(in crate::composition) fn new(label: BackendLabel) -> Self {
+    pub(in crate::composition) const fn new(label: BackendLabel) -> Self {
+        Self::in_form(label, Form::Composition)
+    }
+
+    /// Those of a composition that stands in the place of its first layer, which has this label.
+    pub(in crate::composition) const fn of_first_layer(label: BackendLabel) -> Self {
+        Self::in_form(label, Form::FirstLayer)
+    }
+
+    const fn in_form(label: BackendLabel, form: Form) -> Self {
         Self {
             label,
+            form,
             known: [const { OnceLock::new() }; KEPT],
         }
     }
@@ -40,13 +62,46 @@ impl SourcePaths {
         for place in &self.known {
             let path = place.get_or_init(|| Path {
                 layer: layer.clone(),
-                joined: self.label.join(layer),
+                joined: self.join(layer),
             });
             if path.layer == *layer {
                 return path.joined.clone();
             }
         }
-        self.label.join(layer)
+        self.join(layer)
+    }
+
+    fn join(&self, layer: &BackendLabel) -> BackendLabel {
+        match self.form {
+            Form::Composition => self.label.join(layer),
+            Form::FirstLayer => layer.clone(),
+        }
+    }
+
+    /// The error of a layer as it is seen from outside.
+    pub(in crate::composition) fn seen_from_outside(
+        &self,
+        mut error: BackendError,
+    ) -> BackendError {
+        self.pass(&mut error);
+        error
+    }
+
+    /// Makes the error of a layer what it is from outside.
+    pub(in crate::composition) fn pass(&self, error: &mut BackendError) {
+        match self.form {
+            Form::Composition => error.pass_label(&self.label),
+            Form::FirstLayer => error.leave_layer(),
+        }
+    }
+
+    /// Tells the context of a read which layers have failed.
+    #[inline]
+    pub(in crate::composition) fn note(&self, failures: &mut Failures, context: &mut BoxContext) {
+        match self.form {
+            Form::Composition => note(failures, &self.label, context),
+            Form::FirstLayer => {}
+        }
     }
 }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use hitbox_backend::{
-    Backend, Compose, CompositionPolicy, CompositionReadPolicy, CompositionWritePolicy,
+    Backend, BackendExt, Compose, CompositionPolicy, CompositionReadPolicy, CompositionWritePolicy,
     OptimisticParallelWritePolicy, ParallelReadPolicy, RaceReadPolicy, RaceWritePolicy,
     SequentialReadPolicy, SequentialWritePolicy, StrictWritePolicy,
-    conformance::{FaultyBackend, MemoryBackend, Subject},
+    conformance::{Fault, FaultyBackend, MemoryBackend, Subject},
 };
-use hitbox_core::DisabledOffload;
+use hitbox_core::{CacheKey, DisabledOffload};
 
 async fn assert_conforms(backend: impl Backend + 'static) {
     Subject::new(Arc::new(backend)).assert_conforms().await;
@@ -52,4 +52,17 @@ async fn nested() {
         Box::new(MemoryBackend::new().compose(MemoryBackend::new(), DisabledOffload));
     let (wrapped, _faults) = FaultyBackend::new(inner);
     assert_conforms(MemoryBackend::new().compose(wrapped, DisabledOffload)).await;
+}
+
+#[tokio::test]
+async fn a_single_store_in_fences() {
+    assert_conforms(MemoryBackend::new().fenced()).await;
+    assert_conforms(MemoryBackend::new().keeping_bytes().fenced()).await;
+    // Whatever is done to other keys: one that has failed has every read look at the fences.
+    let (backend, faults) = FaultyBackend::new(MemoryBackend::new());
+    let fenced = backend.fenced();
+    let key = CacheKey::from_pair("in doubt", "1");
+    faults.removes().next(1, Fault::FailAfterEffect);
+    fenced.remove(&key).await.unwrap_err();
+    assert_conforms(fenced).await;
 }
