@@ -69,6 +69,8 @@ pub(crate) enum Cause {
     Recursive(Box<[CacheKey]>),
     Overloaded,
     KeyConflict(KeyConflict),
+    /// Another call asks for values of another type under the same key, which is of no keyspace.
+    OfAnotherType,
     Closed,
     Backend(BackendError),
     NoRuntime,
@@ -101,7 +103,7 @@ impl LoadError {
             Cause::Panicked => LoadErrorKind::Panicked,
             Cause::Recursive(_) => LoadErrorKind::Recursive,
             Cause::Overloaded => LoadErrorKind::Overloaded,
-            Cause::KeyConflict(_) => LoadErrorKind::KeyConflict,
+            Cause::KeyConflict(_) | Cause::OfAnotherType => LoadErrorKind::KeyConflict,
             Cause::Closed => LoadErrorKind::Closed,
             Cause::Backend(_) => LoadErrorKind::Backend,
             Cause::NoRuntime => LoadErrorKind::NoRuntime,
@@ -132,6 +134,7 @@ impl LoadError {
             | Cause::Panicked
             | Cause::Overloaded
             | Cause::KeyConflict(_)
+            | Cause::OfAnotherType
             | Cause::Closed
             | Cause::Backend(_)
             | Cause::NoRuntime => &[],
@@ -170,6 +173,9 @@ impl fmt::Display for LoadError {
                 f.write_str("no place came free for another load (`max_loads`)")
             }
             Cause::KeyConflict(conflict) => conflict.fmt(f),
+            Cause::OfAnotherType => {
+                f.write_str("values of another type are being loaded under this key")
+            }
             Cause::Closed => f.write_str("the cache is closed"),
             Cause::Backend(_) => f.write_str("the backend failed"),
             Cause::NoRuntime => f.write_str(
@@ -201,6 +207,7 @@ impl Error for LoadError {
             | Cause::Recursive(_)
             | Cause::Overloaded
             | Cause::KeyConflict(_)
+            | Cause::OfAnotherType
             | Cause::Closed
             | Cause::NoRuntime => None,
         }

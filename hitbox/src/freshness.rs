@@ -9,5 +9,5 @@ mod times;
 
 pub(crate) use decision::{Background, Decision, Throttled, decide};
 pub(crate) use fallback::may_fall_back;
-pub(crate) use found::{Found, Window};
+pub(crate) use found::Found;
 pub(crate) use times::{Of, Times};

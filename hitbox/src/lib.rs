@@ -1,7 +1,20 @@
 //! Caching for services: the one crate to depend on.
 //!
-//! So far it has the parts of a cache that need neither I/O nor a runtime, and brings the adapters. The cache itself, with
-//! `get_or_load`, is not written yet; until then, `hitbox::backend` has typed access to any backend.
+//! - [`Cache`]: [`get_or_load`](Cache::get_or_load) and its kin, [`insert`](Cache::insert), [`remove`](Cache::remove),
+//!   [`expire`](Cache::expire).
+//! - [`Keyspace`] and [`Key`]: what values are kept under, with their type.
+//! - [`Loaded`] is what a loader says, [`Entry`] what a caller gets, [`LoadError`] why he does not.
+//! - [`Loader`] and [`LoadingCache`]: how the values of a keyspace are loaded, whoever asks.
+//! - [`CacheBuilder`]: all settings. A keyspace and a call have the same, and the nearest to the call is in force.
+//!
+//! # What a load is to those who ask
+//!
+//! A load runs as a task of its own on the tokio runtime of whoever asked first, or on the one that
+//! [`runtime`](CacheBuilder::runtime) names. Who asks while it is under way waits for it, and may go; it is handed to all who wait,
+//! and stored. If the key is removed meanwhile, those who ask after that get a load that begins after it, and what the first one
+//! returns is not stored. A load that fails, panics or hangs is one failure of those who waited.
+//!
+//! A hit in process is answered in the first poll, without an allocation, and needs no runtime.
 //!
 //! # Keys
 //!
@@ -56,26 +69,41 @@
 //! | `uuid` | [`KeyParts`] for `Uuid` |
 //! | `chaos`, `virtual-time` | for tests of a service: faults of a cache, and a clock that the test moves |
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the cache, which uses all of it, is not written yet"
-)]
-
+mod batch;
+mod builder;
+mod cache;
+mod call;
 mod entry;
 mod error;
+mod flights;
 mod freshness;
 mod key;
+mod load;
+mod load_under_way;
 mod loaded;
+mod loaded_life;
+mod loader;
 mod settings;
+mod shared;
+mod statistics;
 mod status;
+mod tasks;
 mod throttle;
 
+pub use batch::Batch;
+pub use builder::CacheBuilder;
+pub use cache::Cache;
+pub use call::{
+    GetManyOrLoad, GetOrLoad, Insert, Load, LoadMany, OfEntry, OfOptional, OfValue, Output, Reply,
+};
 pub use entry::{Entry, Kept};
 pub use error::{LoadError, LoadErrorKind};
 pub use key::{Key, KeyParts, Keyspace, PartWriter};
+pub use load_under_way::{LoadStage, LoadUnderWay};
 pub use loaded::Loaded;
+pub use loader::{Loader, LoadingCache};
 pub use settings::Refresh;
+pub use statistics::Statistics;
 pub use status::{Status, Why};
 
 #[doc(no_inline)]

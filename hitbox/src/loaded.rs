@@ -1,6 +1,15 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use hitbox_backend::{CacheValue, Known, Stamp};
+use hitbox_core::clock;
+
+use crate::{
+    Kept,
+    freshness::{Of, Times},
+    loaded_life::LoadedLife,
+    settings::Settings,
+};
 
 /// What a loader returns: a value, or that there is none, and for how long that may be kept.
 ///
@@ -33,14 +42,6 @@ pub(crate) enum Content<V> {
     /// For those who wait for it, and nobody else.
     Uncached(Arc<V>),
     Absent,
-}
-
-/// What a loader says of the life of what it returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LoadedLife {
-    AsSet,
-    For(Duration),
-    Until(DateTime<Utc>),
 }
 
 impl<V> Loaded<V> {
@@ -85,6 +86,27 @@ impl<V> Loaded<V> {
     pub const fn expires_at(mut self, expire: DateTime<Utc>) -> Self {
         self.life = LoadedLife::Until(expire);
         self
+    }
+}
+
+impl<V> Loaded<V> {
+    /// What a load that began then, and ends now, has come to: with its life times, and whether it is to be kept.
+    pub(crate) fn into_value(
+        self,
+        began: Stamp,
+        settings: &Settings,
+    ) -> (CacheValue<Known<V>>, Kept) {
+        let (known, of, kept) = match self.content {
+            Content::Value(value) => (Known::Present(value), Of::Value, Kept::BeingStored),
+            Content::Uncached(value) => (Known::Present(value), Of::Value, Kept::Uncached),
+            Content::Absent => (Known::Absent, Of::Absence, Kept::BeingStored),
+        };
+        let ended = clock::now();
+        let value = CacheValue::loaded(known, began);
+        match Times::at_end(of, self.life, settings, ended, fastrand::f64()) {
+            Some(times) => (times.of(value), kept),
+            None => (value.expires_at(ended), Kept::Uncached),
+        }
     }
 }
 

@@ -203,6 +203,12 @@ impl<H> KeyFlights<H> {
         self.flights().map(|flight| &flight.handle)
     }
 
+    /// What is kept of all flights, each with how many wait for it.
+    pub fn waiting(&self) -> impl Iterator<Item = (&H, usize)> {
+        self.flights()
+            .map(|flight| (&flight.handle, flight.waiting))
+    }
+
     /// Whether nothing is under way.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use hitbox_core::CacheValue;
 
 use crate::{
-    loaded::LoadedLife,
+    loaded_life::LoadedLife,
     settings::{Life, Settings},
 };
 
@@ -62,6 +63,18 @@ impl Times {
             stale: Some(fresh),
             expire: Some(after(fresh, window)),
         })
+    }
+
+    /// A value with these times.
+    pub(crate) fn of<T>(self, value: CacheValue<T>) -> CacheValue<T> {
+        let value = match self.stale {
+            Some(stale) => value.stale_at(stale),
+            None => value,
+        };
+        match self.expire {
+            Some(expire) => value.expires_at(expire),
+            None => value,
+        }
     }
 
     fn until(expire: DateTime<Utc>, ended: DateTime<Utc>) -> Option<Self> {

@@ -27,6 +27,7 @@ use crate::settings::setters;
 ///
 /// It has to be a `const` or a `static`, since keys refer to it. Where something of it is known at run time only, such
 /// as a setting, that is `static USERS: LazyLock<Keyspace<u64, User>>`.
+#[must_use = "a keyspace does nothing by itself"]
 pub struct Keyspace<I: ?Sized, V> {
     space: Space,
     of: PhantomData<fn(&I) -> V>,
@@ -34,7 +35,6 @@ pub struct Keyspace<I: ?Sized, V> {
 
 impl<I: ?Sized, V> Keyspace<I, V> {
     /// The keyspace of this name, and this version of the type that is stored.
-    #[must_use]
     pub const fn new(name: &'static str, version: u32) -> Self {
         Self {
             space: Space::new(name, version),

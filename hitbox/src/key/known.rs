@@ -63,7 +63,7 @@ impl KnownSpaces {
 
     /// What is in force for this key: what its keyspace says, over what the cache does.
     #[inline]
-    pub(crate) fn settings_of<V: 'static>(&self, key: &Key<V>) -> Result<&Settings, Unserved> {
+    pub(crate) fn settings_of<V: 'static>(&self, key: &Key<V>) -> Result<&Settings, Box<Unserved>> {
         let Some(space) = key.space() else {
             return Ok(&self.of_cache);
         };
@@ -71,24 +71,22 @@ impl KnownSpaces {
         if known.values == TypeId::of::<V>() {
             return Ok(&known.settings);
         }
-        Err(Unserved::Conflict(KeyConflict {
-            name: space.name,
-            version: space.version,
-            first: known.type_name,
-            second: type_name::<V>(),
-        }))
+        Err(conflict::<V>(known))
     }
 
     /// The keyspace of this name and version, as the first one to ask has said it.
     #[inline]
-    fn known<V: 'static>(&self, space: &'static Space) -> Result<&Known, Unserved> {
+    fn known<V: 'static>(&self, space: &'static Space) -> Result<&Known, Box<Unserved>> {
         match self.first.slots[place(space)].get() {
             Some(known) if known.space.is(space) => Ok(known),
             Some(_) | None => self.found_or_introduced::<V>(space),
         }
     }
 
-    fn found_or_introduced<V: 'static>(&self, space: &'static Space) -> Result<&Known, Unserved> {
+    fn found_or_introduced<V: 'static>(
+        &self,
+        space: &'static Space,
+    ) -> Result<&Known, Box<Unserved>> {
         let mut table = &self.first;
         loop {
             for slot in table.from(place(space)) {
@@ -108,8 +106,11 @@ impl KnownSpaces {
     }
 
     #[cold]
-    fn introduced<V: 'static>(&self, space: &'static Space) -> Result<Known, Unserved> {
-        space.settings.check().map_err(Unserved::Setting)?;
+    fn introduced<V: 'static>(&self, space: &'static Space) -> Result<Known, Box<Unserved>> {
+        space
+            .settings
+            .check()
+            .map_err(|detail| Box::new(Unserved::Setting(detail)))?;
         Ok(Known {
             space,
             values: TypeId::of::<V>(),
@@ -117,6 +118,16 @@ impl KnownSpaces {
             settings: space.settings.over(&self.of_cache),
         })
     }
+}
+
+#[cold]
+fn conflict<V>(known: &Known) -> Box<Unserved> {
+    Box::new(Unserved::Conflict(KeyConflict {
+        name: known.space.name,
+        version: known.space.version,
+        first: known.type_name,
+        second: type_name::<V>(),
+    }))
 }
 
 impl Table {
@@ -177,8 +188,8 @@ mod tests {
     fn a_second_type_under_one_name_and_version_is_refused() {
         let known = none_yet();
         assert!(known.settings_of(&NUMBERS.key(1)).is_ok());
-        let Err(Unserved::Conflict(conflict)) = known.settings_of(&TEXTS.key(1)) else {
-            panic!("it was not refused");
+        let Unserved::Conflict(conflict) = *known.settings_of(&TEXTS.key(1)).unwrap_err() else {
+            panic!("it was refused for something else");
         };
         assert_eq!(
             conflict.to_string(),
@@ -218,8 +229,8 @@ mod tests {
         const SPACE: Keyspace<u8, u64> = Keyspace::new("a", 1).jitter(0.9);
         let known = none_yet();
         for _ in 0..2 {
-            let Err(Unserved::Setting(detail)) = known.settings_of(&SPACE.key(1)) else {
-                panic!("it was not refused");
+            let Unserved::Setting(detail) = *known.settings_of(&SPACE.key(1)).unwrap_err() else {
+                panic!("it was refused for something else");
             };
             assert!(detail.starts_with("`jitter` is 0.9"), "{detail}");
         }

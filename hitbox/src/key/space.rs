@@ -25,7 +25,12 @@ impl Space {
     /// Whether they make the same keys.
     #[inline]
     pub(super) fn is(&self, other: &Self) -> bool {
-        // The compiler may make several copies of a constant, which mostly have one name in common.
+        // The compiler may make several copies of a constant.
+        ptr::eq(self, other) || self.is_like(other)
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        // Which mostly have one name in common.
         let is_name = ptr::eq(self.name, other.name) || self.name == other.name;
         is_name && self.version == other.version
     }

@@ -1,0 +1,104 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use hitbox_backend::{Backend, BackendError, BackendExt, BackendResult, load::Fencing};
+use tokio::runtime::Handle;
+
+use crate::{
+    Cache,
+    key::KnownSpaces,
+    settings::{Limits, Overrides, setters},
+    shared::Shared,
+};
+
+/// Builds a [`Cache`].
+///
+/// It says for how long values are fresh: [`ttl`](Self::ttl) or [`never_expires`](Self::never_expires). Everything else
+/// has a default. What is set here is in force where a keyspace or a call says nothing.
+#[must_use = "a builder does nothing until it is built"]
+pub struct CacheBuilder {
+    backend: Box<dyn Backend>,
+    overrides: Overrides,
+    limits: Limits,
+    runtime: Option<Handle>,
+}
+
+impl Cache {
+    /// Begins to build a cache over this backend. One that has no [fences](hitbox_backend::Fencing) of its own, as an adapter
+    /// alone, is put behind some.
+    pub fn builder(backend: impl Backend + 'static) -> CacheBuilder {
+        CacheBuilder::new(backend)
+    }
+}
+
+impl CacheBuilder {
+    pub(crate) fn new(backend: impl Backend + 'static) -> Self {
+        let backend: Box<dyn Backend> = match backend.fencing() {
+            Fencing::Fenced => Box::new(backend),
+            Fencing::Unfenced => Box::new(backend.fenced()),
+        };
+        Self {
+            backend,
+            overrides: Overrides::NONE,
+            limits: Limits::default(),
+            runtime: None,
+        }
+    }
+
+    setters!(overrides);
+
+    /// How many loads run at a time, at least 1. Others wait, for as long as their callers do. A load that is begun within a
+    /// load does not count, and a refresh in the background is begun only if there is a place. Default: 1,024.
+    pub const fn max_loads(mut self, loads: usize) -> Self {
+        self.limits.max_loads = loads;
+        self
+    }
+
+    /// How many outcomes of loads are being stored at a time, at least 1. One more is handed to those who wait for it, and
+    /// not stored. Default: 1,024.
+    pub const fn max_fills(mut self, fills: usize) -> Self {
+        self.limits.max_fills = fills;
+        self
+    }
+
+    /// For how long the outcome of a load, while it is being stored, is handed to those who come. After that they load
+    /// anew. Default: five seconds.
+    pub const fn fill_patience(mut self, patience: Duration) -> Self {
+        self.limits.fill_patience = patience;
+        self
+    }
+
+    /// Where loads run. Default: on the runtime that a call is made on.
+    pub fn runtime(mut self, runtime: Handle) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// The cache.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfiguration`](hitbox_backend::BackendErrorKind::InvalidConfiguration) for a setting that cannot work, or if nothing says
+    /// for how long values are fresh. The message names the setting.
+    pub fn build(self) -> BackendResult<Cache> {
+        let checked = self.limits.check().and_then(|()| self.overrides.of_cache());
+        let settings = checked
+            .map_err(|detail| BackendError::invalid_configuration(self.backend.label(), detail))?;
+        let shared = Shared::new(
+            self.backend,
+            KnownSpaces::new(settings),
+            self.limits,
+            self.runtime,
+        );
+        Ok(Cache::new(Arc::new(shared)))
+    }
+}
+
+impl fmt::Debug for CacheBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheBuilder")
+            .field("backend", &self.backend.label())
+            .field("overrides", &self.overrides)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,222 @@
+//! Get, or load: the future that applications await.
+
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    mem,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use futures::{
+    FutureExt,
+    future::{self, BoxFuture},
+};
+use hitbox_backend::{Attempt, BoxContext, CacheBackend, CacheStatus, Cacheable, flights::Terms};
+
+use super::{
+    answer::{OfEntry, OfOptional, OfValue, Output, Reply},
+    answering::FirstRead,
+    loads::Load,
+    way::Way,
+};
+use tokio::task::consume_budget;
+
+use crate::{
+    Key, LoadError, Refresh,
+    flights::Nesting,
+    load::BoxLoader,
+    settings::{Overrides, setters},
+    shared::Shared,
+};
+
+/// A call of [`Cache::get_or_load`](crate::Cache::get_or_load) or
+/// [`get_or_try_load`](crate::Cache::get_or_try_load). Awaited as it is, it gives the value.
+///
+/// Options are set before it is awaited. A hit is answered in the first poll, without an allocation.
+///
+/// *Cancel safety*: it can be dropped at any time. A load that it has begun goes on, for those who wait for it, and
+/// to be stored.
+#[must_use = "nothing is read before it is awaited"]
+pub struct GetOrLoad<'c, V, L, O = OfValue> {
+    shared: &'c Arc<Shared>,
+    key: Key<V>,
+    overrides: Overrides,
+    terms: Terms,
+    state: State<V, L>,
+    output: PhantomData<fn() -> O>,
+}
+
+enum State<V, L> {
+    /// It has not been polled.
+    New(L),
+    Waiting(BoxFuture<'static, Result<Reply<V>, LoadError>>),
+    Done,
+}
+
+impl<'c, V, L> GetOrLoad<'c, V, L> {
+    pub(crate) const fn new(shared: &'c Arc<Shared>, key: Key<V>, loader: L) -> Self {
+        Self {
+            shared,
+            key,
+            overrides: Overrides::NONE,
+            terms: Terms::Valid,
+            state: State::New(loader),
+            output: PhantomData,
+        }
+    }
+}
+
+/// For this call alone.
+impl<V, L, O> GetOrLoad<'_, V, L, O> {
+    setters!(overrides);
+}
+
+impl<'c, V, L> GetOrLoad<'c, V, L, OfValue> {
+    /// Gives the value with what is known of it.
+    pub fn entry(self) -> GetOrLoad<'c, V, L, OfEntry> {
+        self.giving()
+    }
+}
+
+impl<'c, V, L, O> GetOrLoad<'c, V, L, O> {
+    /// Gives `None` where there is no such thing, which else is an [error](crate::LoadErrorKind::Absent).
+    pub fn optional(self) -> GetOrLoad<'c, V, L, OfOptional<O>> {
+        self.giving()
+    }
+
+    /// Whatever is there: by a load that begins from now on.
+    pub(crate) const fn anew(mut self) -> Self {
+        self.terms = Terms::BegunLater;
+        self
+    }
+
+    fn giving<P>(self) -> GetOrLoad<'c, V, L, P> {
+        GetOrLoad {
+            shared: self.shared,
+            key: self.key,
+            overrides: self.overrides,
+            terms: self.terms,
+            state: self.state,
+            output: PhantomData,
+        }
+    }
+}
+
+// It is never pinned by what it holds: the loader is moved, the future boxed.
+impl<V, L, O> Unpin for GetOrLoad<'_, V, L, O> {}
+
+impl<V: Cacheable, L: Load<V>, O: Output<V>> Future for GetOrLoad<'_, V, L, O> {
+    type Output = O::Output;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let State::New(_) = this.state {
+            // As every operation that is done in place: now and then a loop of them lets others run.
+            ready!(pin!(consume_budget()).poll(cx));
+            match this.look() {
+                Look::Answered(output) => {
+                    this.state = State::Done;
+                    return Poll::Ready(output);
+                }
+                Look::Unanswered(first) => this.set_out(first),
+            }
+        }
+        this.poll_waiting(cx)
+    }
+}
+
+/// What the first poll has come to.
+enum Look<V, T> {
+    Answered(T),
+    Unanswered(FirstRead<V>),
+}
+
+impl<V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'_, V, L, O> {
+    /// Answers in place, if what is there is fresh and not due for a refresh.
+    #[inline]
+    fn look(&self) -> Look<V, O::Output> {
+        let key = self.key.as_cache_key();
+        let settings = match self.shared.spaces.settings_of(&self.key) {
+            Ok(settings) => settings,
+            Err(unserved) => {
+                let error = LoadError::new(key.clone(), self.shared.refusal(*unserved));
+                return Look::Answered(O::of(key, Err(error)));
+            }
+        };
+        // Before the read: what ends meanwhile counts as not seen.
+        let ends = self.shared.flights.ends();
+        if self.terms == Terms::BegunLater {
+            return Look::Unanswered(FirstRead { ends, read: None });
+        }
+        let mut context = BoxContext::default();
+        let backend = &*self.shared.backend;
+        let read = match backend.try_get_known::<V>(key, &mut context) {
+            Attempt::Ready(Ok(Some(value))) => {
+                let refresh = self.overrides.refresh.unwrap_or(settings.refresh);
+                if context.status() == CacheStatus::Hit && refresh == Refresh::Never {
+                    return Look::Answered(O::of_hit(key, value, context));
+                }
+                Some((Ok(Some(value)), context))
+            }
+            Attempt::Ready(outcome) => Some((outcome, context)),
+            // A future that borrows from this call cannot be kept in it. Nothing has been asked for yet that
+            // takes long.
+            Attempt::Pending(_) | Attempt::WouldBlock(()) => None,
+        };
+        Look::Unanswered(FirstRead { ends, read })
+    }
+
+    #[inline(never)]
+    fn set_out(&mut self, first: FirstRead<V>) {
+        let State::New(loader) = mem::replace(&mut self.state, State::Done) else {
+            return;
+        };
+        let key = self.key.as_cache_key().clone();
+        let settings = match self.shared.settings_of(&self.key, self.overrides) {
+            Ok(settings) => settings,
+            Err(cause) => {
+                let error = LoadError::new(key, cause);
+                self.state = State::Waiting(future::ready(Err(error)).boxed());
+                return;
+            }
+        };
+        let way = Way {
+            shared: Arc::clone(self.shared),
+            key,
+            settings,
+            nesting: Nesting::here(),
+            terms: self.terms,
+        };
+        self.state = State::Waiting(way.go(first, alone(loader)).boxed());
+    }
+
+    #[inline(never)]
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<O::Output> {
+        match &mut self.state {
+            State::Waiting(way) => {
+                let reply = ready!(way.poll_unpin(cx));
+                self.state = State::Done;
+                Poll::Ready(O::of(self.key.as_cache_key(), reply))
+            }
+            // It has been awaited to its end, as no `.await` does twice.
+            State::New(_) | State::Done => Poll::Pending,
+        }
+    }
+}
+
+/// A loader of one key as a loader of many.
+fn alone<V: Cacheable>(loader: impl Load<V>) -> BoxLoader<V> {
+    Box::new(|_| loader.load().map(|outcome| Ok(vec![outcome])).boxed())
+}
+
+impl<V, L, O> fmt::Debug for GetOrLoad<'_, V, L, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GetOrLoad")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}

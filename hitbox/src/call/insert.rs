@@ -1,0 +1,112 @@
+//! Storing a value that was not loaded by the cache.
+
+use std::{
+    fmt,
+    future::Future,
+    mem,
+    pin::Pin,
+    slice,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use hitbox_backend::{Backend, BackendError, BackendResult, CacheBackend, Cacheable, Stamp};
+
+use crate::{
+    Kept, Key, LoadError, Loaded,
+    settings::{Overrides, setters},
+    shared::Shared,
+};
+
+/// A call of [`Cache::insert`](crate::Cache::insert). Options are set before it is awaited.
+///
+/// *Cancel safety*: dropped, it leaves the old value or the new one.
+#[must_use = "nothing is stored before it is awaited"]
+pub struct Insert<'c, V> {
+    shared: &'c Arc<Shared>,
+    key: Key<V>,
+    overrides: Overrides,
+    state: State<'c, V>,
+}
+
+enum State<'c, V> {
+    New(Loaded<V>, Option<Stamp>),
+    Storing(BoxFuture<'c, BackendResult<()>>),
+    Done,
+}
+
+impl<'c, V> Insert<'c, V> {
+    pub(crate) const fn new(shared: &'c Arc<Shared>, key: Key<V>, value: Loaded<V>) -> Self {
+        Self {
+            shared,
+            key,
+            overrides: Overrides::NONE,
+            state: State::New(value, None),
+        }
+    }
+
+    /// The value was read from where it comes from, by a load that began then ([`Stamp::now`] before it): if the key has been
+    /// removed since, it is not stored.
+    pub fn loaded_since(mut self, began: Stamp) -> Self {
+        if let State::New(_, since) = &mut self.state {
+            *since = Some(began);
+        }
+        self
+    }
+
+    setters!(overrides);
+}
+
+impl<V: Cacheable> Future for Insert<'_, V> {
+    type Output = BackendResult<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let State::New(..) = this.state
+            && let State::New(value, since) = mem::replace(&mut this.state, State::Done)
+        {
+            let store = store(this.shared, this.key.clone(), this.overrides, value, since);
+            this.state = State::Storing(store.boxed());
+        }
+        match &mut this.state {
+            State::Storing(store) => {
+                let outcome = ready!(store.poll_unpin(cx));
+                this.state = State::Done;
+                Poll::Ready(outcome)
+            }
+            // It has been awaited to its end, as no `.await` does twice.
+            State::New(..) | State::Done => Poll::Pending,
+        }
+    }
+}
+
+async fn store<V: Cacheable>(
+    shared: &Shared,
+    key: Key<V>,
+    overrides: Overrides,
+    value: Loaded<V>,
+    since: Option<Stamp>,
+) -> BackendResult<()> {
+    let settings = shared.settings_of(&key, overrides).map_err(|cause| {
+        let error = LoadError::new(key.as_cache_key().clone(), cause);
+        BackendError::invalid_configuration(shared.backend.label(), error.to_string())
+    })?;
+    let key = key.as_cache_key();
+    let (value, kept) = value.into_value(since.unwrap_or_else(Stamp::now), &settings);
+    if kept == Kept::Uncached && value.data().present().is_some() && !value.is_expired() {
+        return Ok(());
+    }
+    let storing = shared.backend.set_known(key, value);
+    let outcome = shared.invalidate(slice::from_ref(key), storing).await;
+    shared.flights.note_insert(key);
+    outcome
+}
+
+impl<V> fmt::Debug for Insert<'_, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Insert")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}

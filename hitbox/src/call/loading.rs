@@ -1,0 +1,221 @@
+//! A call at the table of flights: it leads one or joins one, and waits for what that comes to.
+
+use std::sync::Arc;
+
+use hitbox_backend::{
+    CacheValue, Cacheable, Known,
+    flights::{Coming, Standing, Terms},
+};
+use hitbox_core::clock::Moment;
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::Instrument;
+
+use super::way::Way;
+use crate::{
+    LoadError,
+    entry::Answer,
+    error::Cause,
+    flights::{Ended, Flight, How, Nesting, Recursion, Visit, Waits},
+    load::{BoxLoader, Load, Look, Member},
+    shared::Shared,
+};
+
+/// What a flight has handed to a call.
+pub(super) enum Handed<V> {
+    Value(CacheValue<Known<V>>, Answer),
+    Error(LoadError),
+}
+
+/// Which part the call had in the flight.
+#[derive(Clone, Copy)]
+pub(super) enum Part {
+    Led,
+    Joined,
+}
+
+impl Way {
+    /// The outcome of a load: of the one that is under way, or of one that is begun with this loader.
+    pub(super) async fn load<V: Cacheable>(&self, look: Look, loader: BoxLoader<V>) -> Handed<V> {
+        match self.lead_or_join(look, loader).await {
+            Ok(handed) => handed,
+            Err(cause) => Handed::Error(self.error(cause)),
+        }
+    }
+
+    async fn lead_or_join<V: Cacheable>(
+        &self,
+        look: Look,
+        loader: BoxLoader<V>,
+    ) -> Result<Handed<V>, Cause> {
+        let shared = &self.shared;
+        self.nesting.ask_for(&self.key)?;
+        let mut visit = Visit::new(&self.key, self.terms);
+        loop {
+            match shared
+                .flights
+                .come(&mut visit, |key| shared.invalidated(key))
+            {
+                Coming::Lead(flight) => {
+                    let seat = Seat::of(shared, flight, &self.nesting)?;
+                    self.launch(&seat.flight, look, None, loader);
+                    return handed(&seat.lead().await, Part::Led);
+                }
+                Coming::Join(flight) => {
+                    let seat = Seat::of(shared, flight, &self.nesting)?;
+                    if let Some(ended) = seat.join(&visit).await {
+                        return handed(&ended, Part::Joined);
+                    }
+                    visit.refuse(&seat.flight);
+                }
+                Coming::Judge(flight) => {
+                    if let Some(ended) = flight.ended()
+                        && self.would_hit::<V>(ended)
+                    {
+                        return handed(ended, Part::Joined);
+                    }
+                    visit.refuse(&flight);
+                }
+            }
+        }
+    }
+
+    /// Whether a read of what is being stored would be a hit.
+    pub(super) fn would_hit<V: Cacheable>(&self, ended: &Ended) -> bool {
+        let invalidated = self.shared.invalidated(&self.key);
+        ended.created > invalidated
+            && ended.value::<V>().is_some_and(|value| {
+                let moment = Moment::default();
+                !value.is_expired_at(&moment) && !value.is_stale_at(&moment)
+            })
+    }
+
+    /// Begins a load that nobody waits for, unless one is under way, or there is no place for it.
+    pub(super) fn load_in_background<V: Cacheable>(&self, look: Look, loader: BoxLoader<V>) {
+        let shared = &self.shared;
+        let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
+            shared.counters.skipped_refreshes.add();
+            return;
+        };
+        let mut visit = Visit::new(&self.key, Terms::Valid);
+        match shared
+            .flights
+            .come(&mut visit, |key| shared.invalidated(key))
+        {
+            Coming::Lead(flight) => {
+                self.launch(&flight, look, Some(place), loader);
+                shared.flights.leave(&flight);
+            }
+            Coming::Join(flight) => shared.flights.leave(&flight),
+            Coming::Judge(_) => {}
+        }
+    }
+
+    /// Makes a flight fly, in a task of its own.
+    fn launch<V: Cacheable>(
+        &self,
+        flight: &Arc<Flight>,
+        look: Look,
+        place: Option<OwnedSemaphorePermit>,
+        loader: BoxLoader<V>,
+    ) {
+        let flight = Arc::clone(flight);
+        self.shared.launch(Load {
+            shared: Arc::clone(&self.shared),
+            settings: self.settings,
+            nesting: self.nesting.clone(),
+            members: vec![Member { flight, look }],
+            place,
+            loader,
+        });
+    }
+}
+
+impl Shared {
+    /// Runs a load in a task of its own. Where there can be none, its flights end.
+    pub(super) fn launch<V: Cacheable>(&self, load: Load<V>) {
+        let flights = load.members.iter().map(|member| Arc::clone(&member.flight));
+        let flights: Vec<_> = flights.collect();
+        if let Err(refused) = self.tasks.spawn(load.run().in_current_span()) {
+            for flight in flights {
+                let error = LoadError::new(flight.key().clone(), refused.into());
+                let ended = Ended::failed(None, error);
+                self.flights.end(&flight, ended, Standing::ForWaitersOnly);
+            }
+        }
+    }
+}
+
+/// What a flight has come to, for a caller who asks for values of this type.
+pub(super) fn handed<V: Cacheable>(ended: &Ended, part: Part) -> Result<Handed<V>, Cause> {
+    let value = match &ended.outcome {
+        Ok(_) => ended.value::<V>().ok_or(Cause::OfAnotherType)?,
+        Err(error) => return Ok(Handed::Error(error.clone())),
+    };
+    let answer = match (ended.how, part) {
+        (How::Found, _) => Answer::Hit,
+        (How::Loaded(kept), Part::Led) => Answer::Loaded(kept),
+        (How::Loaded(kept), Part::Joined) => Answer::Joined(kept),
+    };
+    Ok(Handed::Value(value.clone(), answer))
+}
+
+impl From<Recursion> for Cause {
+    fn from(Recursion(path): Recursion) -> Self {
+        Self::Recursive(path.into())
+    }
+}
+
+/// One who waits for a flight, until he goes.
+pub(super) struct Seat<'s> {
+    shared: &'s Shared,
+    pub(super) flight: Arc<Flight>,
+    _waits: Option<Waits>,
+}
+
+impl<'s> Seat<'s> {
+    /// Of one who waits for the flight already, as the table has it.
+    pub(super) fn of(
+        shared: &'s Shared,
+        flight: Arc<Flight>,
+        nesting: &Nesting,
+    ) -> Result<Self, Recursion> {
+        // First of all: whatever comes now, he leaves.
+        let mut seat = Self {
+            shared,
+            flight,
+            _waits: None,
+        };
+        seat._waits = Some(nesting.wait_for(&seat.flight)?);
+        Ok(seat)
+    }
+
+    /// The flight's leader gets what it has come to, whatever has happened meanwhile: he came before it began.
+    pub(super) async fn lead(&self) -> Ended {
+        self.flight.until(|flight| flight.ended().cloned()).await
+    }
+
+    /// One who has joined gets what it has come to. But if something has invalidated that since, and he came after
+    /// it began, he gets nothing, and does not wait for the end.
+    async fn join(&self, visit: &Visit<'_>) -> Option<Ended> {
+        self.flight
+            .until(|flight| {
+                let ended = flight.ended();
+                let accepts = flight.began().is_none_or(|began| {
+                    let created = ended.map_or(began, |ended| ended.created);
+                    visit.accepts(began, created, || self.shared.invalidated(flight.key()))
+                });
+                match ended {
+                    _ if !accepts => Some(None),
+                    Some(ended) => Some(Some(ended.clone())),
+                    None => None,
+                }
+            })
+            .await
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.shared.flights.leave(&self.flight);
+    }
+}

@@ -1,0 +1,311 @@
+//! A call for many keys on its way: one read, one load of all that are missing and that nobody else loads, and a wait
+//! for each.
+
+use std::{collections::HashMap, hash::Hash, sync::Arc};
+
+use futures::{FutureExt, future::join_all};
+use hitbox_backend::{
+    BoxContext, CacheBackend, CacheKey, Cacheable,
+    flights::{Coming, Terms},
+};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+
+use super::{
+    answer::Reply,
+    answering::{Plan, Read},
+    loading::{Handed, Part, Seat, handed},
+    loads::LoadMany,
+    way::Way,
+};
+use crate::{
+    Batch, Key, LoadError,
+    error::Cause,
+    flights::{Ended, Nesting, Visit},
+    load::{BoxLoader, Load, Look, Member},
+    settings::Overrides,
+    shared::Shared,
+};
+
+/// A call for many keys of one keyspace.
+pub(super) struct Many {
+    pub(super) shared: Arc<Shared>,
+    /// Where it was made.
+    pub(super) nesting: Nesting,
+}
+
+/// The keys of a call, each once.
+struct Distinct<I, V> {
+    keys: Vec<Key<V>>,
+    ids: Vec<I>,
+    /// For each key that was asked for, which of these it is.
+    asked: Vec<usize>,
+}
+
+/// How far a key has come, when all have come to the table.
+enum Reached<'s, V> {
+    Reply(Reply<V>),
+    /// What it waits for, and what it may fall back on.
+    Load(Awaited<'s>, Option<Read<V>>),
+}
+
+/// What a key waits for.
+enum Awaited<'s> {
+    Led(Seat<'s>),
+    Joined(Seat<'s>),
+    /// What is being stored.
+    There(Ended),
+    Nothing(Cause),
+}
+
+/// A flight that the call leads, and which of its keys it is of.
+struct Led {
+    member: Member,
+    index: usize,
+}
+
+/// Where a load is to run of which nobody waits for anything.
+enum Place {
+    /// As any load does: somebody waits.
+    AsAny,
+    InBackground(OwnedSemaphorePermit),
+    /// It is not made.
+    None,
+}
+
+impl Many {
+    pub(super) async fn go<I, V>(
+        self,
+        keys: Vec<Key<V>>,
+        ids: Vec<I>,
+        overrides: Overrides,
+        loader: impl LoadMany<I, V>,
+    ) -> Vec<Result<Reply<V>, LoadError>>
+    where
+        I: Hash + Eq + Clone + Send + 'static,
+        V: Cacheable,
+    {
+        let began = Instant::now();
+        let Distinct { keys, ids, asked } = Distinct::of(keys, ids);
+        let ways = match self.ways(&keys, overrides) {
+            Ok(ways) => ways,
+            Err(error) => return asked.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let ended = self.shared.flights.ends();
+        let reads = self.read(&keys).await;
+        let plans = ways
+            .iter()
+            .zip(reads)
+            .map(|(way, read)| way.plan(read, ended, began));
+        let plans: Vec<Plan<V>> = plans.collect();
+        let place = self.place_for(&plans);
+
+        // All keys come to the table, and the load begins, before anything is waited for. So calls for the same keys, in
+        // whatever order, do not wait for each other's loads to begin.
+        let mut led = Vec::new();
+        let mut reached = Vec::with_capacity(ways.len());
+        for (index, (way, plan)) in ways.iter().zip(plans).enumerate() {
+            reached.push(match plan {
+                Plan::Answer(reply) => Reached::Reply(reply),
+                Plan::AnswerAndLoad(reply, look) => {
+                    match place {
+                        Place::None => {}
+                        // Nobody waits for it.
+                        Place::AsAny | Place::InBackground(_) => {
+                            drop(way.come::<V>(look, index, &mut led));
+                        }
+                    }
+                    Reached::Reply(reply)
+                }
+                Plan::Load(look, fallback) => {
+                    Reached::Load(way.come::<V>(look, index, &mut led), fallback)
+                }
+            });
+        }
+        if let Some(way) = ways.first() {
+            way.launch_all(led, &ids, place, loader);
+        }
+
+        let replies = ways
+            .iter()
+            .zip(reached)
+            .map(async |(way, reached)| match reached {
+                Reached::Reply(reply) => Ok(reply),
+                Reached::Load(awaited, fallback) => {
+                    way.wait(began, way.handed(awaited), fallback).await
+                }
+            });
+        let replies = join_all(replies).await;
+        asked
+            .into_iter()
+            .map(|index| replies[index].clone())
+            .collect()
+    }
+
+    fn ways<V: Cacheable>(
+        &self,
+        keys: &[Key<V>],
+        overrides: Overrides,
+    ) -> Result<Vec<Way>, LoadError> {
+        let way = |key: &Key<V>| {
+            let settings = self.shared.settings_of(key, overrides);
+            let settings =
+                settings.map_err(|cause| LoadError::new(key.as_cache_key().clone(), cause))?;
+            Ok(Way {
+                shared: Arc::clone(&self.shared),
+                key: key.as_cache_key().clone(),
+                settings,
+                nesting: self.nesting.clone(),
+                terms: Terms::Valid,
+            })
+        };
+        keys.iter().map(way).collect()
+    }
+
+    async fn read<V: Cacheable>(&self, keys: &[Key<V>]) -> Vec<Option<Read<V>>> {
+        let keys: Vec<CacheKey> = keys.iter().map(|key| key.as_cache_key().clone()).collect();
+        let mut contexts = vec![BoxContext::default(); keys.len()];
+        let found = self
+            .shared
+            .backend
+            .get_many_known(&keys, &mut contexts)
+            .await;
+        let reads = found.into_iter().zip(contexts).map(|(outcome, context)| {
+            let value = self.shared.found(outcome)?;
+            let source = context.source().clone();
+            Some(Read { value, source })
+        });
+        reads.collect()
+    }
+
+    /// A load that is for others alone is made only if there is a place for it.
+    fn place_for<V>(&self, plans: &[Plan<V>]) -> Place {
+        let somebody_waits = plans.iter().any(|plan| matches!(plan, Plan::Load(..)));
+        let others_wait = plans
+            .iter()
+            .any(|plan| matches!(plan, Plan::AnswerAndLoad(..)));
+        if somebody_waits || !others_wait {
+            return Place::AsAny;
+        }
+        match Arc::clone(&self.shared.places).try_acquire_owned() {
+            Ok(place) => Place::InBackground(place),
+            Err(_none_is_free) => {
+                self.shared.counters.skipped_refreshes.add();
+                Place::None
+            }
+        }
+    }
+}
+
+impl Way {
+    /// Comes to the table, and leads the key's flight if there is none to join.
+    fn come<V: Cacheable>(&self, look: Look, index: usize, led: &mut Vec<Led>) -> Awaited<'_> {
+        let shared = &self.shared;
+        if let Err(recursion) = self.nesting.ask_for(&self.key) {
+            return Awaited::Nothing(recursion.into());
+        }
+        let mut visit = Visit::new(&self.key, Terms::Valid);
+        loop {
+            let (flight, awaited): (_, fn(_) -> _) = match shared
+                .flights
+                .come(&mut visit, |key| shared.invalidated(key))
+            {
+                Coming::Lead(flight) => {
+                    let flight_of_member = Arc::clone(&flight);
+                    led.push(Led {
+                        member: Member {
+                            flight: flight_of_member,
+                            look,
+                        },
+                        index,
+                    });
+                    (flight, Awaited::Led)
+                }
+                Coming::Join(flight) => (flight, Awaited::Joined),
+                Coming::Judge(flight) => match flight.ended() {
+                    Some(ended) if self.would_hit::<V>(ended) => {
+                        return Awaited::There(ended.clone());
+                    }
+                    Some(_) | None => {
+                        visit.refuse(&flight);
+                        continue;
+                    }
+                },
+            };
+            return match Seat::of(shared, flight, &self.nesting) {
+                Ok(seat) => awaited(seat),
+                Err(recursion) => Awaited::Nothing(recursion.into()),
+            };
+        }
+    }
+
+    /// Makes the flights fly that the call leads: all by one call of the loader.
+    fn launch_all<I, V>(
+        &self,
+        mut led: Vec<Led>,
+        ids: &[I],
+        place: Place,
+        loader: impl LoadMany<I, V>,
+    ) where
+        I: Hash + Eq + Clone + Send + 'static,
+        V: Cacheable,
+    {
+        if led.is_empty() {
+            return;
+        }
+        // In one order in all calls: two that have to wait for keys of each other do not wait in a circle.
+        led.sort_by(|one, other| {
+            let (one, other) = (one.member.flight.key(), other.member.flight.key());
+            one.as_text().cmp(other.as_text())
+        });
+        let of_members: Vec<I> = led.iter().map(|led| ids[led.index].clone()).collect();
+        let loader: BoxLoader<V> = Box::new(move |members| {
+            let missing = members.into_iter().map(|member| of_members[member].clone());
+            let loading = loader.load(Batch::of(missing.collect()));
+            loading.map(|batch| batch.map(Batch::into_outcomes)).boxed()
+        });
+        self.shared.launch(Load {
+            shared: Arc::clone(&self.shared),
+            settings: self.settings,
+            nesting: self.nesting.clone(),
+            members: led.into_iter().map(|led| led.member).collect(),
+            place: match place {
+                Place::InBackground(place) => Some(place),
+                Place::AsAny | Place::None => None,
+            },
+            loader,
+        });
+    }
+
+    /// What the key waits for. Who has joined a flight gets its outcome also if something has invalidated it since: he
+    /// came before, so both orders are right; and the loader, which is called once, may have been.
+    async fn handed<V: Cacheable>(&self, awaited: Awaited<'_>) -> Handed<V> {
+        let outcome = match awaited {
+            Awaited::Led(seat) => handed(&seat.lead().await, Part::Led),
+            Awaited::Joined(seat) => handed(&seat.lead().await, Part::Joined),
+            Awaited::There(ended) => handed(&ended, Part::Joined),
+            Awaited::Nothing(cause) => Err(cause),
+        };
+        outcome.unwrap_or_else(|cause| Handed::Error(self.error(cause)))
+    }
+}
+
+impl<I, V> Distinct<I, V> {
+    fn of(keys: Vec<Key<V>>, ids: Vec<I>) -> Self {
+        let mut first_of = HashMap::with_capacity(keys.len());
+        let mut distinct = Self {
+            keys: Vec::with_capacity(keys.len()),
+            ids: Vec::with_capacity(keys.len()),
+            asked: Vec::with_capacity(keys.len()),
+        };
+        for (key, id) in keys.into_iter().zip(ids) {
+            let next = distinct.keys.len();
+            let index = *first_of.entry(key.as_cache_key().clone()).or_insert(next);
+            distinct.asked.push(index);
+            if index == next {
+                distinct.keys.push(key);
+                distinct.ids.push(id);
+            }
+        }
+        distinct
+    }
+}

@@ -1,0 +1,178 @@
+//! One flight.
+
+use std::{
+    any::Any,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+use hitbox_backend::{CacheKey, CacheValue, Cacheable, Known, Stamp, flights::FlightId};
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{Kept, LoadError};
+
+/// One load of a key, for those who wait for it.
+pub(crate) struct Flight {
+    pub(super) id: FlightId,
+    key: CacheKey,
+    /// When it became the current flight of its key.
+    since: Instant,
+    began: OnceLock<Stamp>,
+    ended: OnceLock<Ended>,
+    /// That it has ended, or that what is known of the key has changed.
+    news: Notify,
+    /// That it may be its turn to begin.
+    turn: Notify,
+    /// That nobody wants it any more.
+    abandoned: Notify,
+    /// The flights that its loader waits for.
+    pub(super) waits_for: WaitsFor,
+}
+
+/// How a flight has ended.
+#[derive(Clone)]
+pub(crate) struct Ended {
+    /// How old the value is: as the flight, if it has loaded it.
+    pub(crate) created: Stamp,
+    /// A value with its life times, of the type that the flight's leader asked for.
+    pub(crate) outcome: Result<Arc<dyn Any + Send + Sync>, LoadError>,
+    pub(crate) how: How,
+}
+
+/// How a flight came to its value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum How {
+    /// It was there.
+    Found,
+    /// The loader has returned it.
+    Loaded(Kept),
+}
+
+impl Ended {
+    pub(crate) fn with<V: Cacheable>(value: CacheValue<Known<V>>, how: How) -> Self {
+        Self {
+            created: value.created(),
+            outcome: Ok(Arc::new(value)),
+            how,
+        }
+    }
+
+    /// Of a flight that began then, if it did.
+    pub(crate) fn failed(began: Option<Stamp>, error: LoadError) -> Self {
+        Self {
+            created: began.unwrap_or(Stamp::ZERO),
+            outcome: Err(error),
+            how: How::Loaded(Kept::Uncached),
+        }
+    }
+
+    /// The value; `None` if there is none, or one of another type.
+    pub(crate) fn value<V: Cacheable>(&self) -> Option<&CacheValue<Known<V>>> {
+        self.outcome.as_ref().ok()?.downcast_ref()
+    }
+}
+
+/// The flights that a loader waits for.
+#[derive(Default)]
+pub(super) struct WaitsFor(Mutex<Vec<Arc<Flight>>>);
+
+impl WaitsFor {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Vec<Arc<Flight>>> {
+        // No code that holds the lock panics.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Flight {
+    pub(super) fn new(id: FlightId, key: CacheKey) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            key,
+            since: Instant::now(),
+            began: OnceLock::new(),
+            ended: OnceLock::new(),
+            news: Notify::new(),
+            turn: Notify::new(),
+            abandoned: Notify::new(),
+            waits_for: WaitsFor::default(),
+        })
+    }
+
+    pub(crate) const fn key(&self) -> &CacheKey {
+        &self.key
+    }
+
+    /// When it became the current flight of its key.
+    pub(crate) const fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// When its loader was called; `None`: not yet.
+    pub(crate) fn began(&self) -> Option<Stamp> {
+        self.began.get().copied()
+    }
+
+    /// How it has ended; `None`: not yet.
+    pub(crate) fn ended(&self) -> Option<&Ended> {
+        self.ended.get()
+    }
+
+    pub(super) fn note_begin(&self, began: Stamp) {
+        // A flight begins once: the table says so.
+        let _ = self.began.set(began);
+    }
+
+    pub(super) fn note_end(&self, ended: Ended) {
+        // The first end counts: the guard of a task that was dropped comes after it.
+        let _ = self.ended.set(ended);
+    }
+
+    /// Wakes those who wait for it. They look for themselves what is new.
+    pub(super) fn tell(&self) {
+        self.news.notify_waiters();
+    }
+
+    /// Wakes it, to ask whether it may begin.
+    pub(super) fn offer_turn(&self) {
+        self.turn.notify_one();
+    }
+
+    /// Drops its work.
+    pub(super) fn abandon(&self) {
+        self.abandoned.notify_one();
+    }
+
+    /// Returns when it may be its turn to begin.
+    pub(crate) async fn turn(&self) {
+        self.turn.notified().await;
+    }
+
+    /// Returns when its work is to be dropped.
+    pub(crate) async fn abandoned(&self) {
+        self.abandoned.notified().await;
+    }
+
+    /// Looks by `look` until that finds something: now, and whenever there is news.
+    pub(crate) async fn until<T>(&self, look: impl Fn(&Self) -> Option<T>) -> T {
+        loop {
+            let news = self.news.notified();
+            tokio::pin!(news);
+            // Before the look: what comes between the two is not missed.
+            news.as_mut().enable();
+            if let Some(found) = look(self) {
+                return found;
+            }
+            news.await;
+        }
+    }
+}
+
+/// Shows no value.
+impl fmt::Debug for Flight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flight")
+            .field("key", &self.key)
+            .field("began", &self.began())
+            .finish_non_exhaustive()
+    }
+}

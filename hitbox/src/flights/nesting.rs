@@ -1,0 +1,150 @@
+//! Loads within loads: which loader waits for which flight.
+//!
+//! A loader may ask the cache for other keys. If it waits, directly or through other loads, for itself, nobody would ever be
+//! answered. So each flight keeps the flights that its loader waits for. Who is about to wait adds his own first,
+//! and looks for a circle then: of two who close one at the same time, at least one sees it.
+//!
+//! Tasks that a loader spawns are not seen.
+
+use std::{future::Future, sync::Arc};
+
+use hitbox_backend::CacheKey;
+
+use super::flight::Flight;
+
+tokio::task_local! {
+    /// The flight whose loader this task runs. It is the task's own, and goes with it.
+    static LOADING: Arc<Nested>;
+}
+
+/// The flights of a load within the loads that have led to it.
+struct Nested {
+    flights: Arc<[Arc<Flight>]>,
+    outer: Option<Arc<Nested>>,
+}
+
+/// A load waits for itself: the keys of the flights in the circle, in the order of waiting.
+pub(crate) struct Recursion(pub(crate) Vec<CacheKey>);
+
+/// Where in a load a call is made.
+#[derive(Clone)]
+pub(crate) struct Nesting(Option<Arc<Nested>>);
+
+impl Nesting {
+    /// Of the code that runs now.
+    pub(crate) fn here() -> Self {
+        Self(LOADING.try_with(Arc::clone).ok())
+    }
+
+    /// Whether this is within a load.
+    pub(crate) const fn is_within_a_load(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Runs a loader: what it asks for is within these flights.
+    pub(crate) async fn load<F: Future>(self, flights: Arc<[Arc<Flight>]>, loader: F) -> F::Output {
+        let outer = self.0;
+        LOADING
+            .scope(Arc::new(Nested { flights, outer }), loader)
+            .await
+    }
+
+    /// A key is asked for here.
+    ///
+    /// # Errors
+    ///
+    /// It is being loaded around here. A second flight of it would wait for the first one to end.
+    pub(crate) fn ask_for(&self, key: &CacheKey) -> Result<(), Recursion> {
+        let around = std::iter::successors(self.0.as_ref(), |nested| nested.outer.as_ref());
+        let mut circle = vec![key.clone()];
+        for nested in around {
+            if nested.flights.iter().any(|flight| flight.key() == key) {
+                circle.push(key.clone());
+                circle.reverse();
+                return Err(Recursion(circle));
+            }
+            // Of many keys that are loaded at once, one stands for all.
+            circle.extend(nested.flights.first().map(|flight| flight.key().clone()));
+        }
+        Ok(())
+    }
+
+    /// The caller is about to wait for `flight`; he does until what this returns is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The flight waits for a load that this call is made in.
+    pub(crate) fn wait_for(&self, flight: &Arc<Flight>) -> Result<Waits, Recursion> {
+        let Some(nested) = &self.0 else {
+            return Ok(Waits(None));
+        };
+        for waiting in nested.flights.iter() {
+            waiting.waits_for.lock().push(Arc::clone(flight));
+        }
+        let waits = Waits(Some(Wait {
+            flights: Arc::clone(&nested.flights),
+            waits_for: Arc::clone(flight),
+        }));
+        match path(flight, &nested.flights) {
+            None => Ok(waits),
+            Some(mut circle) => {
+                circle.extend(circle.last().cloned());
+                circle.rotate_right(1);
+                Err(Recursion(circle))
+            }
+        }
+    }
+}
+
+/// That a loader waits for a flight.
+pub(crate) struct Waits(Option<Wait>);
+
+struct Wait {
+    /// Of the load that waits.
+    flights: Arc<[Arc<Flight>]>,
+    waits_for: Arc<Flight>,
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        let Some(Wait { flights, waits_for }) = &self.0 else {
+            return;
+        };
+        for flight in flights.iter() {
+            let mut all = flight.waits_for.lock();
+            if let Some(index) = all.iter().position(|one| Arc::ptr_eq(one, waits_for)) {
+                all.swap_remove(index);
+            }
+        }
+    }
+}
+
+/// The keys on a way from one flight to one of others, both among them, if the one waits for the other.
+fn path(from: &Arc<Flight>, to: &[Arc<Flight>]) -> Option<Vec<CacheKey>> {
+    let mut seen = vec![Arc::clone(from)];
+    // Each with the index of the one that waits for it.
+    let mut came_from = vec![0];
+    let mut next = 0;
+    while let Some(flight) = seen.get(next).cloned() {
+        if to.iter().any(|to| Arc::ptr_eq(&flight, to)) {
+            return Some(way_back(&seen, &came_from, next));
+        }
+        let waits_for = flight.waits_for.lock().clone();
+        for other in waits_for {
+            if !seen.iter().any(|one| Arc::ptr_eq(one, &other)) {
+                seen.push(other);
+                came_from.push(next);
+            }
+        }
+        next += 1;
+    }
+    None
+}
+
+fn way_back(seen: &[Arc<Flight>], came_from: &[usize], last: usize) -> Vec<CacheKey> {
+    let step = |at: &usize| (*at > 0).then(|| came_from[*at]);
+    let way = std::iter::successors(Some(last), step);
+    let mut keys: Vec<CacheKey> = way.map(|at| seen[at].key().clone()).collect();
+    keys.reverse();
+    keys
+}

@@ -1,0 +1,231 @@
+//! The flights of all keys.
+
+use std::{
+    collections::HashMap,
+    hash::BuildHasher,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use hitbox_backend::{
+    CacheKey, Stamp,
+    flights::{Beginning, Caller, Coming, FlightId, KeyFlights, Standing, Terms},
+};
+use hitbox_core::CacheKeyHash;
+
+use super::{
+    flight::{Ended, Flight},
+    recent_ends::RecentEnds,
+};
+
+/// Enough that two cores rarely meet in one; each costs an empty map.
+const SHARDS: usize = 64;
+
+pub(crate) struct FlightTable {
+    shards: Box<[Mutex<Shard>]>,
+    /// Numbers the ends of flights and inserts.
+    ends: AtomicU64,
+}
+
+#[derive(Default)]
+struct Shard {
+    keys: HashMap<CacheKey, KeyFlights<Arc<Flight>>, CacheKeyHash>,
+    ids: FlightId,
+    recent: RecentEnds,
+}
+
+/// A caller and the key that he comes for.
+pub(crate) struct Visit<'k> {
+    pub(crate) key: &'k CacheKey,
+    pub(crate) terms: Terms,
+    /// Made when he first comes.
+    pub(crate) came: Option<Stamp>,
+    pub(crate) refused: Option<FlightId>,
+}
+
+impl<'k> Visit<'k> {
+    pub(crate) const fn new(key: &'k CacheKey, terms: Terms) -> Self {
+        Self {
+            key,
+            terms,
+            came: None,
+            refused: None,
+        }
+    }
+
+    /// Whether he may have a value that was created then, of a flight that began then.
+    pub(crate) fn accepts(
+        &self,
+        began: Stamp,
+        created: Stamp,
+        invalidated: impl FnOnce() -> Stamp,
+    ) -> bool {
+        let came_before = self.came.is_some_and(|came| began > came);
+        came_before || invalidated() < created
+    }
+
+    /// He will not have this flight.
+    pub(crate) fn refuse(&mut self, flight: &Flight) {
+        self.refused = Some(flight.id);
+    }
+}
+
+impl FlightTable {
+    pub(crate) fn new() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            ends: AtomicU64::new(0),
+        }
+    }
+
+    /// How many flights and inserts have ended. A caller asks before he reads.
+    pub(crate) fn ends(&self) -> u64 {
+        self.ends.load(Ordering::Acquire)
+    }
+
+    /// A caller comes. `invalidated` tells the stamp of the key's newest invalidation.
+    pub(crate) fn come(
+        &self,
+        visit: &mut Visit<'_>,
+        invalidated: impl FnOnce(&CacheKey) -> Stamp,
+    ) -> Coming<Arc<Flight>> {
+        let mut shard = self.shard(visit.key);
+        // Under the lock: so it is later than the stamp of every flight that has begun.
+        let caller = Caller {
+            came: *visit.came.get_or_insert_with(Stamp::now),
+            terms: visit.terms,
+            refused: visit.refused,
+        };
+        let Shard { keys, ids, .. } = &mut *shard;
+        let flights = match keys.get_mut(visit.key) {
+            Some(flights) => flights,
+            None => keys.entry(visit.key.clone()).or_default(),
+        };
+        let coming = flights.come(caller, invalidated(visit.key), || {
+            let id = ids.take_next();
+            (id, Flight::new(id, visit.key.clone()))
+        });
+        // What he has overtaken may be wanted by nobody.
+        drop_abandoned(flights);
+        coming
+    }
+
+    /// The flight's loader is called now, if not too many run.
+    pub(crate) fn begin(&self, flight: &Flight) -> Beginning {
+        let mut shard = self.shard(flight.key());
+        let Some(flights) = shard.keys.get_mut(flight.key()) else {
+            return Beginning::Later;
+        };
+        let beginning = flights.begin(flight.id, Stamp::now);
+        if let Beginning::Begun(began) = beginning {
+            flight.note_begin(began);
+        }
+        beginning
+    }
+
+    /// The flight's work has ended like this.
+    pub(crate) fn end(&self, flight: &Flight, ended: Ended, standing: Standing) {
+        // Under the lock: who comes finds the flight under way, or how it has ended.
+        self.change(flight, |flights| {
+            flight.note_end(ended);
+            flights.end(flight.id, standing);
+        });
+        flight.tell();
+    }
+
+    /// The flight's fill has ended, or is not waited for.
+    pub(crate) fn settle(&self, flight: &Flight) {
+        self.change(flight, |flights| flights.settle(flight.id));
+    }
+
+    /// One who waited for the flight has gone.
+    pub(crate) fn leave(&self, flight: &Flight) {
+        let mut shard = self.shard(flight.key());
+        if let Some(flights) = shard.keys.get_mut(flight.key()) {
+            flights.leave(flight.id);
+            drop_abandoned(flights);
+        }
+    }
+
+    /// Changes what is known of a flight that comes to an end.
+    fn change(&self, flight: &Flight, change: impl FnOnce(&mut KeyFlights<Arc<Flight>>)) {
+        let hash = CacheKeyHash.hash_one(flight.key());
+        let mut shard = self.shard_of(hash);
+        // One that is not at the table any more changes nothing there.
+        let mut gone = KeyFlights::default();
+        let flights = shard.keys.get_mut(flight.key()).unwrap_or(&mut gone);
+        change(flights);
+        // One of them may wait for its turn.
+        flights.handles().for_each(|other| other.offer_turn());
+        if flights.is_empty() {
+            shard.keys.remove(flight.key());
+        }
+        self.note_end(&mut shard, hash);
+    }
+
+    /// A value of the key has been stored by somebody else than a flight.
+    pub(crate) fn note_insert(&self, key: &CacheKey) {
+        let hash = CacheKeyHash.hash_one(key);
+        self.note_end(&mut self.shard_of(hash), hash);
+    }
+
+    fn note_end(&self, shard: &mut Shard, hash: u64) {
+        let number = self.ends.fetch_add(1, Ordering::AcqRel) + 1;
+        shard.recent.note(number, hash);
+    }
+
+    /// Whether a value of the key may have been stored since so many [`ends`](Self::ends) had been.
+    pub(crate) fn may_have_ended(&self, key: &CacheKey, since: u64) -> bool {
+        let hash = CacheKeyHash.hash_one(key);
+        self.shard_of(hash).recent.may_have_ended(hash, since)
+    }
+
+    /// Something has invalidated the key: those who wait for its flights look whether they still may.
+    pub(crate) fn tell(&self, key: &CacheKey) {
+        let flights: Vec<Arc<Flight>> = {
+            let shard = self.shard(key);
+            let flights = shard.keys.get(key);
+            flights.map_or_else(Vec::new, |flights| flights.handles().cloned().collect())
+        };
+        flights.iter().for_each(|flight| flight.tell());
+    }
+
+    /// Whether a flight of the key waits for its turn, or a place.
+    pub(crate) fn is_about_to_begin(&self, key: &CacheKey) -> bool {
+        let shard = self.shard(key);
+        let flights = shard.keys.get(key);
+        flights.is_some_and(|flights| {
+            let mut all = flights.handles();
+            all.any(|flight| flight.began().is_none() && flight.ended().is_none())
+        })
+    }
+
+    /// All flights whose work is under way, each with how many wait for it.
+    pub(crate) fn under_way(&self) -> Vec<(Arc<Flight>, usize)> {
+        let of_shard = |shard: &Mutex<Shard>| -> Vec<_> {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let all = shard.keys.values().flat_map(KeyFlights::waiting);
+            let loading = all.filter(|(flight, _)| flight.ended().is_none());
+            let loading = loading.map(|(flight, waiting)| (Arc::clone(flight), waiting));
+            loading.collect()
+        };
+        self.shards.iter().flat_map(of_shard).collect()
+    }
+
+    fn shard(&self, key: &CacheKey) -> MutexGuard<'_, Shard> {
+        self.shard_of(CacheKeyHash.hash_one(key))
+    }
+
+    fn shard_of(&self, hash: u64) -> MutexGuard<'_, Shard> {
+        // The map within uses the lowest bits and the highest: those in between tell shards apart.
+        let shard = &self.shards[(hash >> 32) as usize % SHARDS];
+        // No code that holds the lock leaves a shard half-changed.
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn drop_abandoned(flights: &KeyFlights<Arc<Flight>>) {
+    flights.abandoned().for_each(|flight| flight.abandon());
+}

@@ -1,0 +1,351 @@
+//! The task that loads: one key, or many by one call of a loader. It hands out what that returns, and stores it.
+
+use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc};
+
+use futures::{
+    FutureExt,
+    future::{BoxFuture, join_all},
+};
+use hitbox_backend::{
+    Cacheable, Condition, Lease, Stamp,
+    flights::{Beginning, Standing},
+};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{self, Instant},
+};
+
+use crate::{
+    Kept, LoadError, Loaded,
+    error::{Cause, SharedError, TimedOut},
+    flights::{Ended, Flight, How, Nesting},
+    settings::Settings,
+    shared::{Fill, Shared},
+    throttle::Failure,
+};
+
+/// What a loader has returned for each key that it was asked for, in their order.
+pub(crate) type Outcomes<V> = Vec<Result<Loaded<V>, SharedError>>;
+
+/// A loader as the task calls it: with the indices of the members that it is to load.
+pub(crate) type BoxLoader<V> =
+    Box<dyn FnOnce(Vec<usize>) -> BoxFuture<'static, Result<Outcomes<V>, SharedError>> + Send>;
+
+/// A load that is to be made.
+pub(crate) struct Load<V> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) settings: Settings,
+    /// Where the call was made that leads it.
+    pub(crate) nesting: Nesting,
+    pub(crate) members: Vec<Member>,
+    /// A refresh in the background has got one already: it runs only if there is one.
+    pub(crate) place: Option<OwnedSemaphorePermit>,
+    pub(crate) loader: BoxLoader<V>,
+}
+
+/// One key of a load.
+pub(crate) struct Member {
+    pub(crate) flight: Arc<Flight>,
+    pub(crate) look: Look,
+}
+
+/// Whether a flight reads before it loads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Look {
+    /// If a value of the key may have been stored since so many flights had ended.
+    IfStoredSince(u64),
+    /// For a fresh value that is newer than the one that the caller has found: another layer may have one.
+    ForNewer(Stamp),
+    /// It does not.
+    Never,
+}
+
+/// Why a load has no outcomes at all.
+enum Failed {
+    Loader(SharedError),
+    Panicked,
+    TimedOut,
+    Closed,
+}
+
+/// A key whose loader has been called.
+struct Loading {
+    index: usize,
+    began: Stamp,
+    lease: Lease,
+}
+
+impl<V: Cacheable> Load<V> {
+    /// Loads, hands out, stores. However the task ends, the flights have ended then.
+    pub(crate) async fn run(self) {
+        let Self {
+            shared,
+            settings,
+            nesting,
+            members,
+            place,
+            loader,
+        } = self;
+        let (flights, looks): (Vec<_>, Vec<_>) = members
+            .into_iter()
+            .map(|member| (member.flight, member.look))
+            .unzip();
+        let job = Job {
+            shared,
+            settings,
+            flights: flights.into(),
+        };
+        match job
+            .within_the_deadline(job.look_and_load(looks, nesting, place, loader))
+            .await
+        {
+            Ok((loading, outcomes)) => job.hand_out_and_store(loading, outcomes).await,
+            Err(failed) => job.fail_all(&failed),
+        }
+    }
+}
+
+/// A load apart from what is loaded, and from how.
+struct Job {
+    shared: Arc<Shared>,
+    settings: Settings,
+    flights: Arc<[Arc<Flight>]>,
+}
+
+impl Job {
+    /// The deadline runs from when the first flight became current. A load that nobody wants any more is dropped.
+    async fn within_the_deadline<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failed>>,
+    ) -> Result<T, Failed> {
+        let since = self.flights.iter().map(|flight| flight.since()).min();
+        let deadline = since.and_then(|since| since.checked_add(self.settings.load_deadline));
+        let work = AssertUnwindSafe(work).catch_unwind();
+        let in_time = async {
+            match deadline {
+                Some(deadline) => time::timeout_at(deadline, work).await,
+                None => Ok(work.await),
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = join_all(self.flights.iter().map(|flight| flight.abandoned())) => Err(Failed::Closed),
+            outcome = in_time => match outcome {
+                Ok(Ok(outcome)) => outcome,
+                // What a panic says may be anything, also a value.
+                Ok(Err(_says)) => Err(Failed::Panicked),
+                Err(_elapsed) => Err(Failed::TimedOut),
+            },
+        }
+    }
+
+    async fn look_and_load<V: Cacheable>(
+        &self,
+        looks: Vec<Look>,
+        nesting: Nesting,
+        place: Option<OwnedSemaphorePermit>,
+        loader: BoxLoader<V>,
+    ) -> Result<(Vec<Loading>, Outcomes<V>), Failed> {
+        // A load within a load takes no place: the outer one has one, and waits for this.
+        let _place = match place {
+            None if !nesting.is_within_a_load() => {
+                Arc::clone(&self.shared.places).acquire_owned().await.ok()
+            }
+            place => place,
+        };
+        let mut loading = self.begin().await;
+        self.look::<V>(&looks, &mut loading).await;
+        if loading.is_empty() {
+            return Ok((loading, Vec::new()));
+        }
+        self.shared.counters.loads.add();
+        let indices = loading.iter().map(|loading| loading.index).collect();
+        // The closure is called within the load, too: it may ask for other keys, take long, or panic.
+        let calling = async move { loader(indices).await };
+        let outcomes = nesting.load(Arc::clone(&self.flights), calling).await;
+        outcomes
+            .map(|outcomes| (loading, outcomes))
+            .map_err(Failed::Loader)
+    }
+
+    /// Makes the stamp of each flight, when it is its turn.
+    async fn begin(&self) -> Vec<Loading> {
+        let mut loading = Vec::with_capacity(self.flights.len());
+        for (index, flight) in self.flights.iter().enumerate() {
+            // Before the stamp: what invalidates the key from now on is remembered.
+            let lease = self.shared.begin_load(flight.key()).await;
+            let began = loop {
+                match self.shared.flights.begin(flight) {
+                    Beginning::Begun(began) => break began,
+                    Beginning::Later => flight.turn().await,
+                }
+            };
+            loading.push(Loading {
+                index,
+                began,
+                lease,
+            });
+        }
+        loading
+    }
+
+    /// Reads what may be there by now. Flights that find a fresh value end with it, and are not loaded.
+    async fn look<V: Cacheable>(&self, looks: &[Look], loading: &mut Vec<Loading>) {
+        let newer_than = |index: usize| match looks.get(index)? {
+            Look::ForNewer(found) => Some(*found),
+            Look::IfStoredSince(ends) => {
+                let key = self.flights[index].key();
+                self.shared
+                    .flights
+                    .may_have_ended(key, *ends)
+                    .then_some(Stamp::ZERO)
+            }
+            Look::Never => None,
+        };
+        let wanted = (0..self.flights.len()).filter_map(|index| Some((index, newer_than(index)?)));
+        let wanted: Vec<(usize, Stamp)> = wanted.collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let keys = wanted
+            .iter()
+            .map(|(index, _)| self.flights[*index].key().clone());
+        let found = self
+            .shared
+            .find_fresh_many::<V>(&keys.collect::<Vec<_>>())
+            .await;
+        for ((index, older), found) in wanted.into_iter().zip(found) {
+            if let Some(value) = found.filter(|value| value.created() > older) {
+                self.end(
+                    index,
+                    Ended::with(value, How::Found),
+                    Standing::ForWaitersOnly,
+                );
+                loading.retain(|loading| loading.index != index);
+            }
+        }
+    }
+
+    /// Hands out what was loaded, and then stores it.
+    async fn hand_out_and_store<V: Cacheable>(&self, loading: Vec<Loading>, outcomes: Outcomes<V>) {
+        let mut fills = Vec::with_capacity(loading.len());
+        for (loading, outcome) in loading.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(loaded) => fills.extend(self.hand_out(loading, loaded)),
+                Err(error) => self.fail(loading.index, Cause::Loader(error)),
+            }
+        }
+        if !fills.is_empty() {
+            self.fill(fills).await;
+        }
+    }
+
+    /// Hands out what was loaded. Returns it, if it is to be stored.
+    fn hand_out<V: Cacheable>(&self, loading: Loading, loaded: Loaded<V>) -> Option<Fill<V>> {
+        let Loading {
+            index,
+            began,
+            lease,
+        } = loading;
+        let key = self.flights[index].key();
+        self.shared.throttle.succeeded(key);
+        let (value, kept) = loaded.into_value(began, &self.settings);
+        let is_overtaken = lease.invalidations().hard >= began;
+        let (kept, standing) = match kept {
+            Kept::BeingStored if is_overtaken => (Kept::Overtaken, Standing::ForWaitersOnly),
+            Kept::BeingStored => (kept, Standing::UntilFilled),
+            Kept::Stored | Kept::Overtaken | Kept::Uncached => (kept, Standing::ForWaitersOnly),
+        };
+        self.end(
+            index,
+            Ended::with(value.clone(), How::Loaded(kept)),
+            standing,
+        );
+        let is_absent = value.data().present().is_none();
+        // That there is nothing takes the place of what is stored, also where it is not kept itself: it has expired
+        // already.
+        let is_stored = match kept {
+            Kept::BeingStored => true,
+            Kept::Uncached => is_absent,
+            Kept::Stored | Kept::Overtaken => false,
+        };
+        is_stored.then(|| (key.clone(), value, Condition::Lease(lease)))
+    }
+
+    /// Stores what was loaded. Those who come meanwhile find the outcomes at the table, for as long as the cache has the
+    /// patience.
+    async fn fill<V: Cacheable>(&self, fills: Vec<Fill<V>>) {
+        let shared = &self.shared;
+        let Ok(_place) = shared.fills.try_acquire() else {
+            shared.counters.skipped_fills.add();
+            return;
+        };
+        let mut fill = pin!(shared.fill(fills));
+        let in_time = time::timeout(shared.limits.fill_patience, fill.as_mut()).await;
+        if in_time.is_err() {
+            self.settle();
+            fill.await;
+        }
+    }
+
+    /// All who have not ended have failed.
+    fn fail_all(&self, failed: &Failed) {
+        for (index, flight) in self.flights.iter().enumerate() {
+            let cause = match failed {
+                Failed::Loader(error) => Cause::Loader(Arc::clone(error)),
+                Failed::Panicked => Cause::Panicked,
+                Failed::Closed => Cause::Closed,
+                Failed::TimedOut if flight.began().is_none() => Cause::Overloaded,
+                Failed::TimedOut => Cause::Timeout(TimedOut::Load(self.settings.load_deadline)),
+            };
+            if flight.ended().is_none() {
+                self.fail(index, cause);
+            }
+        }
+    }
+
+    fn fail(&self, index: usize, cause: Cause) {
+        self.shared.counters.failed_loads.add();
+        let flight = &self.flights[index];
+        let error = LoadError::new(flight.key().clone(), cause);
+        if let Some(began) = flight.began() {
+            let failure = Failure {
+                began,
+                error: error.clone(),
+                retry_after: self.settings.retry_after,
+                chance: fastrand::f64(),
+            };
+            let invalidations = self.shared.invalidations(flight.key());
+            let now = Instant::now().into_std();
+            self.shared
+                .throttle
+                .failed(flight.key(), failure, &invalidations, now);
+        }
+        self.end(
+            index,
+            Ended::failed(flight.began(), error),
+            Standing::ForWaitersOnly,
+        );
+    }
+
+    fn end(&self, index: usize, ended: Ended, standing: Standing) {
+        self.shared
+            .flights
+            .end(&self.flights[index], ended, standing);
+    }
+
+    fn settle(&self) {
+        self.flights
+            .iter()
+            .for_each(|flight| self.shared.flights.settle(flight));
+    }
+}
+
+/// Flights end with their task: also if that is dropped, when its runtime is shut down.
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.fail_all(&Failed::Closed);
+        // A fill may have been under way.
+        self.settle();
+    }
+}

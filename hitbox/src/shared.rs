@@ -1,0 +1,207 @@
+//! What the clones of a cache share.
+
+use std::{error::Error, future::Future, pin::pin, sync::Arc, task::Poll};
+
+use futures::poll;
+use hitbox_backend::{
+    Backend, BackendError, Begun, BoxContext, CacheBackend, CacheKey, CacheStatus, CacheValue,
+    Cacheable, Condition, Conditional, Invalidations, Known, KnownOutcome, Lease, ResponseSource,
+    Stamp,
+};
+use tokio::{runtime::Handle, sync::Semaphore};
+
+use crate::{
+    error::Cause,
+    flights::FlightTable,
+    key::{Key, KnownSpaces, Unserved},
+    settings::{Limits, Overrides, Settings},
+    statistics::Counters,
+    tasks::Tasks,
+    throttle::Throttle,
+};
+
+pub(crate) struct Shared {
+    /// It keeps fences.
+    pub(crate) backend: Box<dyn Backend>,
+    pub(crate) spaces: KnownSpaces,
+    pub(crate) limits: Limits,
+    pub(crate) flights: FlightTable,
+    pub(crate) throttle: Throttle,
+    /// Of loads.
+    pub(crate) places: Arc<Semaphore>,
+    /// Of fills.
+    pub(crate) fills: Semaphore,
+    pub(crate) tasks: Tasks,
+    pub(crate) counters: Counters,
+}
+
+/// What is to be stored.
+pub(crate) type Fill<V> = (CacheKey, CacheValue<Known<V>>, Condition);
+
+impl Shared {
+    pub(crate) fn new(
+        backend: Box<dyn Backend>,
+        spaces: KnownSpaces,
+        limits: Limits,
+        runtime: Option<Handle>,
+    ) -> Self {
+        Self {
+            backend,
+            spaces,
+            limits,
+            flights: FlightTable::new(),
+            throttle: Throttle::new(),
+            places: Arc::new(Semaphore::new(limits.max_loads.min(Semaphore::MAX_PERMITS))),
+            fills: Semaphore::new(limits.max_fills.min(Semaphore::MAX_PERMITS)),
+            tasks: Tasks::new(runtime),
+            counters: Counters::default(),
+        }
+    }
+
+    /// What has invalidated the key.
+    pub(crate) fn invalidations(&self, key: &CacheKey) -> Invalidations {
+        self.backend.invalidations(key)
+    }
+
+    /// The newest stamp that has, in whatever way.
+    pub(crate) fn invalidated(&self, key: &CacheKey) -> Stamp {
+        let Invalidations { hard, soft, .. } = self.invalidations(key);
+        hard.max(soft)
+    }
+
+    /// What the backend has of the key. One that fails has nothing, and costs a load.
+    pub(crate) async fn read<V: Cacheable>(
+        &self,
+        key: &CacheKey,
+        context: &mut BoxContext,
+    ) -> Option<CacheValue<Known<V>>> {
+        self.found(self.backend.get_known(key, context).await)
+    }
+
+    /// What a read has found. Where the backend fails, that is nothing, and costs a load.
+    pub(crate) fn found<V>(&self, outcome: KnownOutcome<V>) -> Option<CacheValue<Known<V>>> {
+        match outcome {
+            Ok(found) => found,
+            Err(error) => {
+                self.counters.failed_reads.add();
+                tracing::debug!(
+                    error = &error as &dyn Error,
+                    "the backend fails to read: a load takes the place of the value"
+                );
+                None
+            }
+        }
+    }
+
+    /// A value of the key that is fresh, in whichever layer.
+    pub(crate) async fn find_fresh<V: Cacheable>(
+        &self,
+        key: &CacheKey,
+    ) -> Option<(CacheValue<Known<V>>, ResponseSource)> {
+        let mut context = BoxContext::default().fresh_only();
+        let found = self.read(key, &mut context).await;
+        let fresh = found.filter(|_| context.status() == CacheStatus::Hit)?;
+        Some((fresh, context.source().clone()))
+    }
+
+    /// [`find_fresh`](Self::find_fresh) for many keys.
+    pub(crate) async fn find_fresh_many<V: Cacheable>(
+        &self,
+        keys: &[CacheKey],
+    ) -> Vec<Option<CacheValue<Known<V>>>> {
+        let context = BoxContext::default().fresh_only();
+        let mut contexts = vec![context; keys.len()];
+        let found = self.backend.get_many_known(keys, &mut contexts).await;
+        let fresh = found.into_iter().zip(contexts).map(|(outcome, context)| {
+            self.found(outcome)
+                .filter(|_| context.status() == CacheStatus::Hit)
+        });
+        fresh.collect()
+    }
+
+    /// The lease of a load. Where the backend fails, the load has one that pins nothing.
+    pub(crate) async fn begin_load(&self, key: &CacheKey) -> Lease {
+        match self.backend.begin_load(key).await {
+            Ok(Begun::Lead(lease)) => lease,
+            // Somebody else loads, or has loaded: this process does so, too.
+            Ok(_) => Lease::default(),
+            Err(error) => {
+                tracing::debug!(%key, error = &error as &dyn Error, "the backend gives no lease");
+                Lease::default()
+            }
+        }
+    }
+
+    /// Stores what a load has returned, each key if nothing has invalidated it since.
+    pub(crate) async fn fill<V: Cacheable>(&self, mut fills: Vec<Fill<V>>) {
+        let outcomes = match (fills.pop(), fills.is_empty()) {
+            (Some((key, value, condition)), true) => {
+                vec![self.backend.set_if(&key, value, condition).await]
+            }
+            (last, _) => {
+                fills.extend(last);
+                self.backend.set_many_if(fills).await
+            }
+        };
+        for outcome in outcomes {
+            match outcome {
+                Ok(Conditional::Written) => self.counters.fills.add(),
+                Ok(Conditional::Refused) => self.counters.overtaken_fills.add(),
+                Err(error) => {
+                    self.counters.failed_fills.add();
+                    tracing::debug!(
+                        error = &error as &dyn Error,
+                        "what was loaded is not stored"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Does what invalidates keys, and tells those who wait for its loads: as soon as it is recorded, and when it has ended.
+    pub(crate) async fn invalidate<T>(
+        &self,
+        keys: &[CacheKey],
+        work: impl Future<Output = T>,
+    ) -> T {
+        let mut work = pin!(work);
+        let begun = poll!(work.as_mut());
+        self.tell(keys);
+        match begun {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => {
+                let outcome = work.await;
+                self.tell(keys);
+                outcome
+            }
+        }
+    }
+
+    fn tell(&self, keys: &[CacheKey]) {
+        keys.iter().for_each(|key| self.flights.tell(key));
+    }
+
+    /// What is in force for a call for this key, for which that was set.
+    pub(crate) fn settings_of<V: 'static>(
+        &self,
+        key: &Key<V>,
+        call: Overrides,
+    ) -> Result<Settings, Cause> {
+        let settings = self.spaces.settings_of(key);
+        let settings = settings.map_err(|unserved| self.refusal(*unserved))?;
+        let checked = call.check().map_err(Unserved::Setting);
+        checked.map_err(|unserved| self.refusal(unserved))?;
+        Ok(call.over(settings))
+    }
+
+    /// Why a key is not served.
+    pub(crate) fn refusal(&self, unserved: Unserved) -> Cause {
+        match unserved {
+            Unserved::Conflict(conflict) => Cause::KeyConflict(conflict),
+            Unserved::Setting(detail) => Cause::Backend(BackendError::invalid_configuration(
+                self.backend.label(),
+                detail,
+            )),
+        }
+    }
+}

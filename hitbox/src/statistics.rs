@@ -1,0 +1,71 @@
+//! What a cache has done.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a cache has done since it was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Loads that are under way now, refreshes among them, and those whose outcome is being stored.
+    pub under_way: usize,
+    /// Loaders that were called.
+    pub loads: u64,
+    /// Of these, those that returned no outcome: an error, a panic, or too late.
+    pub failed_loads: u64,
+    /// Outcomes of loads that were stored.
+    pub fills: u64,
+    /// Those that were not, since something had invalidated the key meanwhile.
+    pub overtaken_fills: u64,
+    /// Those that were not, since the backend failed.
+    pub failed_fills: u64,
+    /// Those that were not, since [`max_fills`](crate::CacheBuilder::max_fills) were under way.
+    pub skipped_fills: u64,
+    /// Reads that the backend failed. Each costs a load.
+    pub failed_reads: u64,
+    /// Refreshes in the background that were due, and not begun, since no place was free.
+    pub skipped_refreshes: u64,
+}
+
+macro_rules! counters {
+    ($($counter:ident),+ $(,)?) => {
+        /// The counts behind [`Statistics`].
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters {
+            $(pub(crate) $counter: Counter,)+
+        }
+
+        impl Counters {
+            pub(crate) fn statistics(&self, under_way: usize) -> Statistics {
+                Statistics {
+                    under_way,
+                    $($counter: self.$counter.get(),)+
+                }
+            }
+        }
+    };
+}
+
+counters!(
+    loads,
+    failed_loads,
+    fills,
+    overtaken_fills,
+    failed_fills,
+    skipped_fills,
+    failed_reads,
+    skipped_refreshes,
+);
+
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self) {
+        // A count by itself: it orders nothing.
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,16 @@
+//! What a service may count on, over each kind of backend.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod backends;
+mod source;
+
+mod absent;
+mod bulk;
+mod failures;
+mod invalidation;
+mod limits;
+mod nesting;
+mod single_flight;
+mod staleness;
+mod times;
