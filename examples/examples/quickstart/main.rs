@@ -15,16 +15,24 @@ mod table;
 mod tally;
 mod walk;
 
-use std::{error::Error, fs, io, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{StreamExt, stream};
-use hitbox_backend::{
-    BackendResult, CacheBackend, Compose, CompositionBackend, CompositionPolicy, OffloadManager,
-    ParallelReadPolicy,
+use hitbox::{
+    BackendResult, Cache, Compose, CompositionPolicy, Entry, Key, Keyspace, OffloadManager,
+    ResponseSource,
+    backend::{CompositionBackend, ParallelReadPolicy},
+    moka::MokaBackend,
+    sled::SledBackend,
 };
-use hitbox_core::{CacheContext, CacheKey, CacheValue, KeyPart, ResponseSource, Stamp};
-use hitbox_moka::MokaBackend;
-use hitbox_sled::SledBackend;
+use tokio::task::{JoinError, spawn_blocking};
 
 use arguments::{Arguments, CacheUse, Command};
 use report::Report;
@@ -35,9 +43,10 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 // ---- The cache: what it is made of, and how it is asked. -----------------------------------------
 
-type Cache = CompositionBackend<MokaBackend, SledBackend, OffloadManager, ParallelReadPolicy>;
+/// moka in front of sled.
+type Layers = CompositionBackend<MokaBackend, SledBackend, OffloadManager, ParallelReadPolicy>;
 
-async fn open_cache(directory: &Path, offload: OffloadManager) -> BackendResult<Cache> {
+async fn open_layers(directory: &Path, offload: OffloadManager) -> BackendResult<Layers> {
     let moka = MokaBackend::builder().max_bytes(256 << 20).build()?;
     let sled = SledBackend::builder().path(directory).open().await?;
     // Both layers are asked at once, and the answer with the longer remaining life wins; moka, if
@@ -46,40 +55,37 @@ async fn open_cache(directory: &Path, offload: OffloadManager) -> BackendResult<
     Ok(moka.compose_with(sled, offload, policy))
 }
 
-fn key_of(file: &SourceFile) -> CacheKey {
-    let parts = [
-        // Whatever the bytes of a path, its escaped form is text and no other path's.
-        KeyPart::new("path", Some(file.escaped_path())),
-        KeyPart::new("length", Some(file.length.to_string())),
-        KeyPart::new("modified", Some(file.modified.to_string())),
-    ];
-    // The version is that of `Report`: raised when it changes, it leaves old entries behind.
-    CacheKey::new("report", 1, parts)
-}
+/// By path, length and time of the last change. The version is that of `Report`: raised when it changes, it leaves
+/// old entries behind.
+const REPORTS: Keyspace<(String, u64, i128), Report> = Keyspace::new("report", 1).ttl(LIFE);
 
 /// How long a report is kept.
 const LIFE: Duration = Duration::from_hours(30 * 24);
 
+fn key_of(file: &SourceFile) -> Key<Report> {
+    // Whatever the bytes of a path, its escaped form is text and no other path's.
+    REPORTS.key((file.escaped_path(), file.length, file.modified))
+}
+
 /// The report on `file` from the cache, or made now and left there. `None` if the file cannot be
 /// read.
 async fn report_on(file: &SourceFile, cache: &Cache) -> Result<Option<Answer>, Failure> {
-    let key = key_of(file);
-    let mut context = CacheContext::default().boxed();
-    if let Some(cached) = cache.get_with::<Report>(&key, &mut context).await? {
-        let origin = match context.source() {
-            ResponseSource::Backend(path) if path.as_str() == "composition.moka" => Origin::Moka,
-            ResponseSource::Backend(_) => Origin::Sled,
-            ResponseSource::Upstream => Origin::Computed,
-        };
-        return Ok(Some(Answer::new(origin, file, cached.into_inner())));
+    let path = file.path.clone();
+    let report = cache
+        .get_or_try_load(key_of(file), move || compute(path))
+        .entry()
+        .optional();
+    Ok(report
+        .await?
+        .map(|report| Answer::new(origin_of(&report), file, report.into_value())))
+}
+
+fn origin_of(report: &Entry<Report>) -> Origin {
+    match report.source() {
+        ResponseSource::Backend(path) if path.as_str() == "composition.moka" => Origin::Moka,
+        ResponseSource::Backend(_) => Origin::Sled,
+        ResponseSource::Upstream => Origin::Computed,
     }
-    let began = Stamp::now(); // before the work, whose result it dates
-    let Some(report) = compute(file).await? else {
-        return Ok(None);
-    };
-    let value = CacheValue::loaded(Arc::clone(&report), began).ttl(LIFE);
-    cache.set(&key, value).await?;
-    Ok(Some(Answer::new(Origin::Computed, file, report)))
 }
 
 // ---- The job: walk, two passes, a table. ---------------------------------------------------------
@@ -113,32 +119,38 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Failure> {
     let offload = OffloadManager::builder().build()?;
-    let cache = match arguments.cache {
+    let layers = match arguments.cache {
         CacheUse::Bypass => None,
         CacheUse::Keep | CacheUse::Clear => {
-            Some(open_cache(&arguments.cache_directory, offload.clone()).await?)
+            Some(open_layers(&arguments.cache_directory, offload.clone()).await?)
         }
     };
-    if let Some(cache) = &cache {
+    if let Some(layers) = &layers {
         if arguments.cache == CacheUse::Clear {
-            cache.l2().clear().await?;
+            layers.l2().clear().await?;
         }
-        if let Some(files) = cache.l2().recovered_from() {
+        if let Some(files) = layers.l2().recovered_from() {
             let files = files.display();
             eprintln!("quickstart: the cache was damaged and starts empty; it is now in {files}");
         }
     }
-    let found = tokio::task::spawn_blocking(move || {
-        walk::files_below(&arguments.root, &arguments.cache_directory)
-    })
-    .await?;
+    let found =
+        spawn_blocking(move || walk::files_below(&arguments.root, &arguments.cache_directory))
+            .await?;
 
+    let cache = layers
+        .clone()
+        .map(|layers| Cache::builder(layers).ttl(LIFE).build());
+    let cache = cache.transpose()?;
     let mut passes = Vec::new();
     for number in 1..=2 {
         let mut tally = pass(number, &found.files, cache.as_ref()).await?;
         tally.skipped += found.skipped;
         passes.push(tally);
-        // What sled answered has been copied to moka when this returns.
+        // What was computed has been stored, and what sled answered copied to moka, when this returns.
+        if let Some(cache) = &cache {
+            cache.drain().await;
+        }
         offload.drain().await;
     }
     table::print(&passes, &mut io::stdout().lock())?;
@@ -147,8 +159,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     for key in closed.unfinished {
         eprintln!("quickstart: left undone: {key}");
     }
-    if let Some(cache) = cache {
-        cache.l2().flush().await?;
+    if let Some(layers) = layers {
+        layers.l2().flush().await?;
     }
     Ok(())
 }
@@ -164,7 +176,7 @@ async fn pass(number: u32, files: &[SourceFile], cache: Option<&Cache>) -> Resul
             match cache {
                 Some(cache) => report_on(file, cache).await,
                 None => {
-                    let report = compute(file).await?;
+                    let report = compute(file.path.clone()).await?.map(Arc::new);
                     Ok(report.map(|report| Answer::new(Origin::Computed, file, report)))
                 }
             }
@@ -179,11 +191,6 @@ async fn pass(number: u32, files: &[SourceFile], cache: Option<&Cache>) -> Resul
 }
 
 /// Makes the report, off the async threads. `None` if the file cannot be read.
-async fn compute(file: &SourceFile) -> Result<Option<Arc<Report>>, Failure> {
-    let path = file.path.clone();
-    let report = tokio::task::spawn_blocking(move || {
-        let content = fs::read(path).ok()?;
-        Some(Arc::new(Report::of(&content)))
-    });
-    Ok(report.await?)
+async fn compute(path: PathBuf) -> Result<Option<Report>, JoinError> {
+    spawn_blocking(move || fs::read(path).ok().map(|content| Report::of(&content))).await
 }

@@ -17,7 +17,7 @@
 //! $ curl -i http://127.0.0.1:3000/primes/10000000
 //! HTTP/1.1 200 OK
 //! content-type: application/json
-//! x-cache-status: miss
+//! x-cache-status: loaded
 //! x-cache-source: upstream
 //! age: 1
 //! cache-control: max-age=60, stale-while-revalidate=540
@@ -50,30 +50,27 @@
 //! ```text
 //! ending
 //! drained: 1 done in the background
-//! not confirmed by Redis: primes:v1:limit=1000
+//! not confirmed by Redis: primes:v1:id=1000
 //! ```
 //!
-//! Those who miss the same report at the same time wait for one to make it. That is not part of
-//! hitbox; `single_flight.rs` is one way to do it.
+//! - However many ask for a report that is not there, it is made once (`x-cache-status: loaded` for the first of
+//!   them, `joined` for the others).
 
 mod arguments;
 mod cache;
 mod headers;
 mod primes;
-mod reports;
 mod routes;
 mod shutdown;
-mod single_flight;
 
-use std::{error::Error, pin::pin, process::ExitCode, sync::Arc};
+use std::{error::Error, pin::pin, process::ExitCode};
 
 use futures::future::{Either, select};
-use hitbox_backend::OffloadManager;
+use hitbox::OffloadManager;
 use tokio::{net::TcpListener, sync::oneshot, time::sleep};
 
 use arguments::{Arguments, Command};
-use reports::Reports;
-use single_flight::SingleFlight;
+use routes::Service;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -101,15 +98,16 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Failure> {
     let offload = OffloadManager::builder().build()?;
-    let cache = cache::open(arguments.redis, offload.clone())?;
-    let reports = Arc::new(Reports {
+    let layers = cache::layers(arguments.redis, offload.clone())?;
+    let cache = cache::cache(layers.clone(), arguments.lives)?;
+    let service = Service {
         cache: cache.clone(),
+        layers: layers.clone(),
         offload: offload.clone(),
         lives: arguments.lives,
-        flights: SingleFlight::new(),
-    });
+    };
     // Said now for whoever has mistyped the address. The service does without Redis.
-    match cache.l2().ping().await {
+    match layers.l2().ping().await {
         Ok(()) => println!("Redis answers"),
         Err(error) => println!("going on without Redis: {error}"),
     }
@@ -118,15 +116,15 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         .await
         .map_err(|error| format!("--listen {}: {error}", arguments.listen))?;
     println!("listening on http://{}", listener.local_addr()?);
-    serve(listener, reports, end).await?;
-    shutdown::drain(&offload, &cache).await;
+    serve(listener, service, end).await?;
+    shutdown::drain(&cache, &offload, &layers).await;
     Ok(())
 }
 
 /// Serves until `end`, and then no longer than the requests under way take, within bounds.
 async fn serve(
     listener: TcpListener,
-    reports: Arc<Reports>,
+    service: Service,
     end: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Failure> {
     let (ending, ended) = oneshot::channel();
@@ -136,7 +134,7 @@ async fn serve(
         // Nobody listens only if the service has ended already.
         let _ = ending.send(());
     };
-    let serving = axum::serve(listener, routes::router(reports))
+    let serving = axum::serve(listener, routes::router(service))
         .with_graceful_shutdown(request_to_end)
         .into_future();
     let out_of_patience = async {

@@ -1,7 +1,5 @@
 //! What is served under which path.
 
-use std::sync::Arc;
-
 use axum::{
     Json, Router,
     extract::{Path, State},
@@ -9,38 +7,72 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use hitbox::{Cache, LoadError, LoadErrorKind, OffloadManager};
 use serde::Serialize;
+use tokio::task::spawn_blocking;
 
-use crate::{headers, primes::LARGEST_LIMIT, reports::Reports};
+use crate::{
+    arguments::Lives,
+    cache::{Layers, REPORTS},
+    headers,
+    primes::{LARGEST_LIMIT, Report},
+};
 
-pub(crate) fn router(reports: Arc<Reports>) -> Router {
+#[derive(Clone)]
+pub(crate) struct Service {
+    pub(crate) cache: Cache,
+    pub(crate) layers: Layers,
+    pub(crate) offload: OffloadManager,
+    pub(crate) lives: Lives,
+}
+
+pub(crate) fn router(service: Service) -> Router {
     Router::new()
         .route("/primes/{limit}", get(report).delete(remove))
         .route("/status", get(status))
-        .with_state(reports)
+        .with_state(service)
 }
 
-async fn report(State(reports): State<Arc<Reports>>, Path(limit): Path<usize>) -> Response {
+async fn report(State(service): State<Service>, Path(limit): Path<usize>) -> Response {
     if limit > LARGEST_LIMIT {
         let refusal = format!("{limit} is over {LARGEST_LIMIT}\n");
         return (StatusCode::BAD_REQUEST, refusal).into_response();
     }
-    match reports.get(limit).await {
-        Ok(answer) => {
-            let headers = headers::of(&answer, reports.lives);
-            (headers, Json(&**answer.report.data())).into_response()
+    let make = move || spawn_blocking(move || Report::up_to(limit));
+    match service
+        .cache
+        .get_or_try_load(REPORTS.key(limit), make)
+        .entry()
+        .await
+    {
+        Ok(report) => {
+            let headers = headers::of(&report, service.lives);
+            (headers, Json(&**report.value())).into_response()
         }
-        Err(error) => {
-            eprintln!("moka_redis: {error}");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
+        Err(error) => failure(&error),
     }
 }
 
-async fn remove(State(reports): State<Arc<Reports>>, Path(limit): Path<usize>) -> Response {
-    match reports.remove(limit).await {
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else it is, the service is at fault"
+)]
+fn failure(error: &LoadError) -> Response {
+    eprintln!("moka_redis: {error}");
+    let status = match error.kind() {
+        LoadErrorKind::Absent => StatusCode::NOT_FOUND,
+        LoadErrorKind::Timeout | LoadErrorKind::Overloaded | LoadErrorKind::Closed => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    status.into_response()
+}
+
+async fn remove(State(service): State<Service>, Path(limit): Path<usize>) -> Response {
+    match service.cache.remove(REPORTS.key(limit)).await {
         Ok(_) => StatusCode::NO_CONTENT.into_response(),
-        // To be tried again: other instances may serve it until then.
+        // To be tried again: this instance does not serve it any more, but others may until then.
         Err(error) => {
             let explanation = format!("not certain to be removed everywhere: {error}\n");
             (StatusCode::SERVICE_UNAVAILABLE, explanation).into_response()
@@ -61,12 +93,13 @@ struct Background {
     completed: u64,
 }
 
-async fn status(State(reports): State<Arc<Reports>>) -> Json<Status> {
-    let background = reports.offload.statistics();
+async fn status(State(service): State<Service>) -> Json<Status> {
+    let background = service.offload.statistics();
+    let loads = service.cache.statistics().under_way;
     Json(Status {
-        pending_repairs: reports.cache.pending_repairs().len(),
+        pending_repairs: service.layers.pending_repairs().len(),
         background: Background {
-            unfinished: background.pending + background.running,
+            unfinished: background.pending + background.running + loads,
             completed: background.completed,
         },
     })

@@ -2,9 +2,9 @@
 
 use std::{io, time::Duration};
 
-use hitbox_backend::OffloadManager;
+use hitbox::{Cache, OffloadManager};
 
-use crate::cache::Cache;
+use crate::cache::Layers;
 
 /// How long requests under way may take when the end has been asked for, and after them the work in
 /// the background.
@@ -35,14 +35,17 @@ pub(crate) fn requested() -> io::Result<impl Future<Output = ()> + Send + 'stati
     })
 }
 
-/// Lets the work in the background finish, and says what was not done.
-pub(crate) async fn drain(offload: &OffloadManager, cache: &Cache) {
+/// Lets loads end and the work in the background finish, in this order, and says what was not done.
+pub(crate) async fn drain(cache: &Cache, offload: &OffloadManager, layers: &Layers) {
+    for load in cache.close(PATIENCE).await {
+        println!("not made within {PATIENCE:?}: {}", load.key);
+    }
     let report = offload.close(PATIENCE).await;
     println!("drained: {} done in the background", report.completed);
     for unfinished in &report.unfinished {
         println!("not done within {PATIENCE:?}: {unfinished}");
     }
-    for repair in cache.pending_repairs() {
+    for repair in layers.pending_repairs() {
         println!("not confirmed by Redis: {}", repair.key);
     }
 }
