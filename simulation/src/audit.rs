@@ -12,8 +12,8 @@ use hitbox_backend::{
 use hitbox_core::Stamp;
 
 use super::{
+    data::name_of,
     execution::Execution,
-    layer::name_of,
     place::Level,
     reference::Violation,
     rules::{Memory, Repairs},
@@ -108,7 +108,10 @@ impl Execution {
             let Some(value) = found.map_err(|error| error.to_string())? else {
                 continue;
             };
-            self.scene.reference().check_held(key, place, &value)?;
+            let name = name_of(&value);
+            let reference = self.scene.reference();
+            reference.check_held(key, place, &name, &value)?;
+            drop(reference);
             let inner = place.inner.map(|inner| (Level::Inner, inner));
             let fenced = [Some((Level::Outer, place.outer)), inner]
                 .into_iter()

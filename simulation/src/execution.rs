@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use futures::FutureExt;
 use hitbox_backend::DeleteStatus;
 use hitbox_core::clock::VirtualTime;
-use tokio::time::Instant;
+use tokio::{task::coop::unconstrained, time::Instant};
 
 use super::{
     composed::compose,
@@ -107,7 +107,7 @@ pub(super) async fn execute(
 ) -> Result<Outcome, xtask::Failure> {
     let setting = &plan.setting;
     let open = |((place, kind), answers): ((_, &StoreKind), _)| {
-        let store = open_store(*kind)?;
+        let store = open_store(*kind, place)?;
         Ok::<_, xtask::Failure>(Site {
             place,
             store,
@@ -222,7 +222,8 @@ impl Execution {
         self.calls += 1;
         self.counts.calls += 1;
         let scene = Arc::clone(&self.scene);
-        let future = async move { scene.perform(call, act).await };
+        // Unconstrained: else calls would wait now and then for others to run, and nobody wakes them here.
+        let future = unconstrained(async move { scene.perform(call, act).await });
         self.tasks.push(Some(Task::new(call, Box::pin(future))));
     }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hitbox_backend::{
-    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation,
-    ReadAttempt, ReadOutcome, Repeated, WriteAttempt, note_outcome_at,
+    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Capabilities, DeleteStatus,
+    Operation, ReadAttempt, ReadOutcome, Repeated, WriteAttempt, note_outcome_at,
 };
 use hitbox_core::{BackendLabel, BoxContext, CacheKey, CacheValue, Raw, clock::Moment};
 
 use super::{
+    data::name_of,
     place::{Place, label_of},
     setting::Answers,
     step::Fault,
@@ -97,12 +98,6 @@ impl World {
             Change::Remove => format!("remove k{key}"),
         }
     }
-}
-
-/// The payload: it says which key and which write the value is of.
-pub(super) fn name_of(value: &CacheValue<Raw>) -> String {
-    let payload = value.data().payload().map_or(&[][..], |payload| payload);
-    String::from_utf8_lossy(payload).into_owned()
 }
 
 pub(super) struct ModelLayer {
@@ -363,6 +358,10 @@ impl Backend for ModelLayer {
             .into_iter()
             .map(|answer| answer.map(removed))
             .collect()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.store().capabilities()
     }
 
     fn label(&self) -> BackendLabel {

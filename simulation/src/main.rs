@@ -4,6 +4,7 @@
 mod audit;
 mod campaign;
 mod composed;
+mod data;
 mod execution;
 mod finding;
 mod keys;

@@ -8,14 +8,14 @@ use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use hitbox_backend::{
-    BackendErrorKind, BackendResult, CompositionLayer, DeleteStatus, ReadOutcome,
+    BackendErrorKind, BackendResult, CompositionLayer, DeleteStatus, KnownOutcome,
     conformance::{Event, History},
 };
-use hitbox_core::{BoxContext, CacheStatus, CacheValue, Raw, ResponseSource, Stamp, clock};
+use hitbox_core::{BoxContext, CacheStatus, CacheValue, ResponseSource, Stamp, clock};
 use hitbox_scenarios::WriteKind;
 
 use super::{
-    layer::name_of,
+    data::{Data, text_of},
     place::{Place, label_of},
     setting::Setting,
     step::Age,
@@ -46,7 +46,7 @@ struct KeyReference {
 }
 
 struct Written {
-    value: CacheValue<Raw>,
+    value: CacheValue<Data>,
     /// Calls that wrote it.
     calls: usize,
 }
@@ -104,9 +104,9 @@ impl Reference {
     pub(super) fn write_begins(
         &mut self,
         key: usize,
-        new: CacheValue<Raw>,
+        new: CacheValue<Data>,
         age: Age,
-    ) -> (CacheValue<Raw>, String) {
+    ) -> (CacheValue<Data>, String) {
         let reference = &mut self.keys[key];
         let mut told = String::from("loaded now");
         let value = match age {
@@ -223,7 +223,7 @@ impl Reference {
         &mut self,
         key: usize,
         task: usize,
-        outcome: &ReadOutcome,
+        outcome: &KnownOutcome<String>,
         context: &BoxContext,
         layers: [Tally; 2],
     ) -> Result<(), Violation> {
@@ -245,10 +245,10 @@ impl Reference {
             found: found_stamp,
         });
         history.check().map_err(|_| {
-            let name = found.map(name_of);
+            let name = found.map(|value| text_of(value.data()));
             let settled = match self.keys[key].written.get(&floor) {
-                Some(written) => name_of(&written.value),
-                None => String::from("a remove"),
+                Some(written) => text_of(written.value.data()),
+                None => "a remove",
             };
             format!("the read of k{key} returned {name:?}, older than what had settled when it began, {settled} at the latest")
         })?;
@@ -263,7 +263,7 @@ impl Reference {
         if value.is_expired() {
             return Err(format!(
                 "the read of k{key} returned {}, which has expired",
-                name_of(value)
+                text_of(value.data())
             ));
         }
         let expected = match value.is_stale() {
@@ -277,25 +277,24 @@ impl Reference {
         let place = self
             .place_of(context.source())
             .ok_or_else(|| format!("the read of k{key} came from {}", context.source()))?;
-        self.check_held(key, place, value)
+        self.check_held(key, place, text_of(value.data()), value)
     }
 
-    /// A value that a store holds, or that was read from it, must be one that was written there.
-    pub(super) fn check_held(
+    /// A value that a store holds, or that was read from it, must be one that was written there. `name`: what its
+    /// data say.
+    pub(super) fn check_held<T>(
         &self,
         key: usize,
         place: Place,
-        value: &CacheValue<Raw>,
+        name: &str,
+        value: &CacheValue<T>,
     ) -> Result<(), Violation> {
-        let wrong = |what: &str| {
-            let name = name_of(value);
-            Err(format!("k{key} in {place} is {name}, {what}"))
-        };
+        let wrong = |what: &str| Err(format!("k{key} in {place} is {name}, {what}"));
         let Some(Written { value: written, .. }) = self.keys[key].written.get(&value.created())
         else {
             return wrong("which nobody has written to that key");
         };
-        if value.data() != written.data() {
+        if name != text_of(written.data()) {
             return wrong("with other data than were written");
         }
         if value.stale() != written.stale() {

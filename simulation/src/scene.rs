@@ -6,12 +6,12 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use hitbox_backend::{BackendResult, DeleteStatus, ReadOutcome};
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, Stamp, clock};
+use hitbox_backend::{BackendResult, CacheBackend, DeleteStatus, KnownOutcome};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Stamp, clock};
 
 use super::{
     composed::{Composed, Compositions},
-    layer::name_of,
+    data::{Data, data_of, text_of},
     place::Level,
     reference::{Reference, Violation},
     step::{Act, Draft, keys_of},
@@ -102,7 +102,7 @@ impl Scene {
         let mut context = BoxContext::default();
         let outcome = self
             .composed()
-            .read_with(&self.world.keys[key], &mut context)
+            .get_known(&self.world.keys[key], &mut context)
             .await;
         self.judge_read(call, key, &outcome, &context);
     }
@@ -114,7 +114,7 @@ impl Scene {
         let mut contexts = vec![BoxContext::default(); keys.len()];
         let outcomes = self
             .composed()
-            .read_many_with(&self.keys(keys), &mut contexts)
+            .get_many_known(&self.keys(keys), &mut contexts)
             .await;
         self.judge_count(keys, outcomes.len());
         for ((key, outcome), context) in keys.iter().zip(&outcomes).zip(&contexts) {
@@ -122,13 +122,19 @@ impl Scene {
         }
     }
 
-    fn judge_read(&self, call: usize, key: usize, outcome: &ReadOutcome, context: &BoxContext) {
+    fn judge_read(
+        &self,
+        call: usize,
+        key: usize,
+        outcome: &KnownOutcome<String>,
+        context: &BoxContext,
+    ) {
         let layers = self.world.answers(key, Cause::Read(call));
         let mut reference = self.reference();
         self.judge(reference.read_returns(key, call, outcome, context, layers));
         drop(reference);
         self.tell_answer(call, key, outcome.is_err(), || match outcome {
-            Ok(Some(value)) => format!("{} from {}", name_of(value), context.source()),
+            Ok(Some(value)) => format!("{} from {}", text_of(value.data()), context.source()),
             Ok(None) => String::from("a miss"),
             Err(error) => error.to_string(),
         });
@@ -137,7 +143,10 @@ impl Scene {
     async fn write(&self, call: usize, key: usize, draft: Draft) {
         let value = self.draft(call, key, draft);
         let stamp = value.created();
-        let outcome = self.composed().write(&self.world.keys[key], value).await;
+        let outcome = self
+            .composed()
+            .set_known(&self.world.keys[key], value)
+            .await;
         self.judge_write(call, key, stamp, &outcome);
     }
 
@@ -148,25 +157,24 @@ impl Scene {
             .collect();
         let stamps: Vec<_> = values.iter().map(CacheValue::created).collect();
         let entries = self.keys(keys).into_iter().zip(values).collect();
-        let outcomes = self.composed().write_many(entries).await;
+        let outcomes = self.composed().set_many_known(entries).await;
         self.judge_count(keys, outcomes.len());
         for ((key, stamp), outcome) in keys.iter().zip(stamps).zip(&outcomes) {
             self.judge_write(call, *key, stamp, outcome);
         }
     }
 
-    fn draft(&self, call: usize, key: usize, draft: Draft) -> CacheValue<Raw> {
+    fn draft(&self, call: usize, key: usize, draft: Draft) -> CacheValue<Data> {
         let from_now = |millis: Option<u64>| Some(clock::now() + Duration::from_millis(millis?));
-        let payload = Raw::from(format!("v{call}k{key}").into_bytes());
         let new = CacheValue::from_parts(
-            payload,
+            data_of(call, key),
             from_now(draft.expire),
             from_now(draft.stale),
             Stamp::now(),
         );
         let (value, age) = self.reference().write_begins(key, new, draft.age);
         self.world.tell(5, || {
-            let name = name_of(&value);
+            let name = text_of(value.data());
             let from_now = |at: Option<DateTime<Utc>>| match at {
                 Some(at) => format!("in {} ms", (at - clock::now()).num_milliseconds()),
                 None => String::from("never"),

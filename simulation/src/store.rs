@@ -10,23 +10,33 @@ use std::{
 
 use futures::FutureExt;
 use hitbox_backend::{
-    Backend, BackendError, BackendErrorKind, BackendResult, DeleteStatus, Operation, ReadOutcome,
+    Backend, BackendError, BackendErrorKind, BackendResult, Capabilities, CompositionLayer,
+    DeleteStatus, Operation, ReadOutcome,
 };
 use hitbox_core::{CacheKey, CacheValue, Raw};
 use hitbox_moka::MokaBackend;
 use hitbox_sled::SledBackend;
 use tempfile::TempDir;
 
-use super::setting::StoreKind;
+use super::{place::Place, setting::StoreKind};
 
 /// More than any history has keys.
 const MOKA_ENTRIES: u64 = 1_000;
 
 pub(super) struct Store(Mutex<Content>);
 
+/// What a map keeps of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeps {
+    /// The object alone, as a first layer in process does.
+    Objects,
+    /// Bytes alone, which it has to be given: it makes none.
+    Bytes,
+}
+
 enum Content {
     /// Also returns what has expired, so that nobody but the composition filters that.
-    Memory(HashMap<CacheKey, CacheValue<Raw>>),
+    Memory(Keeps, HashMap<CacheKey, CacheValue<Raw>>),
     Moka(MokaBackend),
     /// `None` only while it is being opened again, and after that has failed. It is closed before
     /// its directory goes.
@@ -40,7 +50,7 @@ impl Store {
 
     pub(super) fn read(&self, key: &CacheKey) -> ReadOutcome {
         match &*self.lock() {
-            Content::Memory(entries) => Ok(entries.get(key).cloned()),
+            Content::Memory(_, entries) => Ok(entries.get(key).cloned()),
             Content::Moka(backend) => at_once(backend.read(key), Operation::Read),
             Content::Sled(backend, _) => at_once(open(backend)?.read(key), Operation::Read),
         }
@@ -48,8 +58,8 @@ impl Store {
 
     pub(super) fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
         match &mut *self.lock() {
-            Content::Memory(entries) => {
-                entries.insert(key.clone(), value);
+            Content::Memory(keeps, entries) => {
+                entries.insert(key.clone(), keeps.of(value)?);
                 Ok(())
             }
             Content::Moka(backend) => at_once(backend.write(key, value), Operation::Write),
@@ -61,7 +71,7 @@ impl Store {
 
     pub(super) fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
         match &mut *self.lock() {
-            Content::Memory(entries) => {
+            Content::Memory(_, entries) => {
                 let removed = entries.remove(key);
                 let live = removed.filter(|value| !value.is_expired());
                 Ok(DeleteStatus::from(&live))
@@ -71,10 +81,20 @@ impl Store {
         }
     }
 
+    pub(super) fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::default();
+        capabilities.keeps_bytes = match &*self.lock() {
+            Content::Memory(Keeps::Objects, _) | Content::Moka(_) => false,
+            Content::Memory(Keeps::Bytes, _) | Content::Sled(..) => true,
+        };
+        capabilities.keeps_metadata = true;
+        capabilities
+    }
+
     /// What is in memory is lost, what is on disk is opened again.
     pub(super) fn restart(&self) -> BackendResult<()> {
         match &mut *self.lock() {
-            Content::Memory(entries) => entries.clear(),
+            Content::Memory(_, entries) => entries.clear(),
             Content::Moka(backend) => *backend = new_moka()?,
             Content::Sled(backend, directory) => {
                 // The directory is free only when the former one is gone.
@@ -83,6 +103,19 @@ impl Store {
             }
         }
         Ok(())
+    }
+}
+
+impl Keeps {
+    fn of(self, value: CacheValue<Raw>) -> BackendResult<CacheValue<Raw>> {
+        match (self, value.data().encoded().cloned()) {
+            (Self::Objects, _) => Ok(value.map(Raw::without_bytes)),
+            (Self::Bytes, Some(bytes)) => Ok(value.map(|_| Raw::from(bytes))),
+            (Self::Bytes, None) => {
+                let kind = BackendErrorKind::NotStorable;
+                Err(BackendError::new(kind, Operation::Write, "store".into()))
+            }
+        }
     }
 }
 
@@ -137,10 +170,14 @@ fn reopen_sled(path: &Path) -> BackendResult<SledBackend> {
     }
 }
 
-/// An empty store.
-pub(super) fn open_store(kind: StoreKind) -> Result<Store, xtask::Failure> {
+/// An empty store for this place.
+pub(super) fn open_store(kind: StoreKind, place: Place) -> Result<Store, xtask::Failure> {
+    let keeps = match place.inner.unwrap_or(place.outer) {
+        CompositionLayer::L1 => Keeps::Objects,
+        CompositionLayer::L2 => Keeps::Bytes,
+    };
     let content = match kind {
-        StoreKind::Memory => Content::Memory(HashMap::new()),
+        StoreKind::Memory => Content::Memory(keeps, HashMap::new()),
         StoreKind::Moka => Content::Moka(new_moka()?),
         StoreKind::Sled => {
             let directory = tempfile::tempdir()?;

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::held::Held;
 use crate::{
+    data::name_of,
     execution::Execution,
-    layer::name_of,
     place::Level,
     reference::Violation,
     rules::{Memory, Repairs, Rules},

@@ -125,4 +125,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         wrong: "            _ if self.doubt_ended_beneath => LayerSync::Unverified,",
         check: LATE_EFFECTS,
     },
+    Mutant {
+        guarantee: "G4",
+        mistake: "a layer that keeps bytes is repaired with an object that has none",
+        file: "hitbox-backend/src/composition/member.rs",
+        right: "let value = with_bytes(&self.backend, value)?;",
+        wrong: "if false { return with_bytes(&self.backend, value).map(drop); }",
+        check: MODEL,
+    },
 ];
