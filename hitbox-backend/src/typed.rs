@@ -185,7 +185,7 @@ pub trait CacheBackend: Backend {
     /// - A value whose life is over, of a `ttl` of zero or with an expiry that has passed, is not stored, and
     ///   what was under the key is gone: it is as if it had expired at once.
     /// - A stale time at or after the expiry has no effect. With one that has passed, the value is
-    ///   [stale](CacheStatus::Stale) at once.
+    ///   [stale](hitbox_core::CacheStatus::Stale) at once.
     /// - A `created` stamp that is zero, or more than [15 minutes](hitbox_core::Stamp::MAX_DRIFT_MICROS)
     ///   ahead of this process's clock, is replaced by one of now: nothing could ever overtake the value.
     ///
