@@ -1,12 +1,20 @@
 //! What the clones of a cache share.
 
-use std::{error::Error, future::Future, pin::pin, sync::Arc, task::Poll};
+use std::{
+    error::Error,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+};
 
 use futures::poll;
 use hitbox_backend::{
-    Backend, BackendError, Begun, BoxContext, CacheBackend, CacheKey, CacheStatus, CacheValue,
-    Cacheable, Condition, Conditional, Invalidations, Known, KnownOutcome, Lease, ResponseSource,
-    Stamp,
+    Backend, BackendError, BackendErrorKind, Begun, BoxContext, CacheBackend, CacheKey,
+    CacheStatus, CacheValue, Cacheable, Condition, Conditional, Invalidations, Known, KnownOutcome,
+    Lease, ResponseSource, Stamp,
 };
 use tokio::{runtime::Handle, sync::Semaphore};
 
@@ -33,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) fills: Semaphore,
     pub(crate) tasks: Tasks,
     pub(crate) counters: Counters,
+    /// That a type has been met that the backend cannot store.
+    said_not_storable: AtomicBool,
 }
 
 /// What is to be stored.
@@ -55,6 +65,7 @@ impl Shared {
             fills: Semaphore::new(limits.max_fills.min(Semaphore::MAX_PERMITS)),
             tasks: Tasks::new(runtime),
             counters: Counters::default(),
+            said_not_storable: AtomicBool::new(false),
         }
     }
 
@@ -147,14 +158,22 @@ impl Shared {
             match outcome {
                 Ok(Conditional::Written) => self.counters.fills.add(),
                 Ok(Conditional::Refused) => self.counters.overtaken_fills.add(),
-                Err(error) => {
-                    self.counters.failed_fills.add();
-                    tracing::debug!(
-                        error = &error as &dyn Error,
-                        "what was loaded is not stored"
-                    );
-                }
+                Err(error) => self.note_failed_fill(&error),
             }
+        }
+    }
+
+    fn note_failed_fill(&self, error: &BackendError) {
+        self.counters.failed_fills.add();
+        let cannot_pass = error.kind() == BackendErrorKind::NotStorable;
+        // Each load of the type will end so: it is said aloud, once.
+        if cannot_pass && !self.said_not_storable.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                error = error as &dyn Error,
+                "what was loaded can never be stored: each call loads anew"
+            );
+        } else {
+            tracing::debug!(error = error as &dyn Error, "what was loaded is not stored");
         }
     }
 

@@ -11,6 +11,7 @@ mod failures;
 mod invalidation;
 mod limits;
 mod nesting;
+mod not_storable;
 mod single_flight;
 mod staleness;
 mod times;
