@@ -61,7 +61,8 @@ impl Way {
         let began = Instant::now();
         let plan = match self.terms {
             Terms::Valid => {
-                let read = self.read(first.read).await;
+                let read = self.in_time(began, self.read(first.read)).await;
+                let read = read.ok_or_else(|| self.timed_out())?;
                 self.plan(read, first.ends, began)
             }
             Terms::BegunLater => Plan::Load(Look::Never, None),
@@ -76,6 +77,25 @@ impl Way {
                 let load = self.load(look, loader);
                 self.wait(began, load, fallback).await
             }
+        }
+    }
+
+    /// What `read` reads, within the time that the caller has; `None`: it is over.
+    pub(super) async fn in_time<T>(
+        &self,
+        began: Instant,
+        read: impl Future<Output = T>,
+    ) -> Option<T> {
+        within(began, self.settings.hard_timeout, read).await
+    }
+
+    /// The caller's time is over.
+    pub(super) fn timed_out(&self) -> LoadError {
+        let limit = self.settings.hard_timeout.unwrap_or_default();
+        if self.shared.flights.is_about_to_begin(&self.key) {
+            self.error(Cause::Overloaded)
+        } else {
+            self.error(Cause::Timeout(TimedOut::Caller(limit)))
         }
     }
 
@@ -160,10 +180,10 @@ impl Way {
             if let Some(read) = fallback.take_if(|read| self.may_fall_back(read)) {
                 return Ok(read.answered(Answer::LoadSlow));
             }
-            match hard {
-                Some(hard) if limit == Some(hard) => return Err(self.timed_out(hard)),
-                _ => (limit, fallback) = (hard, None),
+            if limit == hard {
+                return Err(self.timed_out());
             }
+            (limit, fallback) = (hard, None);
         }
     }
 
@@ -205,14 +225,6 @@ impl Way {
             window,
             &Moment::default(),
         )
-    }
-
-    fn timed_out(&self, limit: Duration) -> LoadError {
-        if self.shared.flights.is_about_to_begin(&self.key) {
-            self.error(Cause::Overloaded)
-        } else {
-            self.error(Cause::Timeout(TimedOut::Caller(limit)))
-        }
     }
 }
 

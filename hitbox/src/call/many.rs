@@ -91,7 +91,13 @@ impl Many {
             Err(error) => return asked.iter().map(|_| Err(error.clone())).collect(),
         };
         let ended = self.shared.flights.ends();
-        let reads = self.read(&keys).await;
+        let Some(first) = ways.first() else {
+            return Vec::new();
+        };
+        let Some(reads) = first.in_time(began, self.read(&keys)).await else {
+            let timed_out = |index: &usize| Err(ways[*index].timed_out());
+            return asked.iter().map(timed_out).collect();
+        };
         let plans = ways
             .iter()
             .zip(reads)
@@ -121,9 +127,7 @@ impl Many {
                 }
             });
         }
-        if let Some(way) = ways.first() {
-            way.launch_all(led, &ids, place, loader);
-        }
+        first.launch_all(led, &ids, place, loader);
 
         let replies = ways
             .iter()

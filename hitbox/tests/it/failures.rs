@@ -3,7 +3,8 @@
 use std::{error::Error, future, io, time::Duration};
 
 use futures::{future::join_all, poll};
-use hitbox::{Cache, LoadErrorKind, LoadStage};
+use hitbox::{Batch, Cache, LoadErrorKind, LoadStage};
+use hitbox_backend::chaos::{Fault, Script};
 
 use crate::{
     backends::{Over, moka_over_chaos, on_every_backend, on_redis},
@@ -133,4 +134,29 @@ async fn a_backend_that_fails_costs_loads_and_no_errors() {
     let value = cache.get_or_load(NUMBERS.key(1), source.load()).await;
     assert_eq!(*value.unwrap(), 1);
     until(|| cache.loads().is_empty()).await;
+}
+
+/// A backend that hangs costs a caller his own time-out, and a load its deadline.
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_hangs_holds_nobody_for_ever() {
+    let (over, chaos) = moka_over_chaos();
+    let (cache, source) = (cache(over), Source::open());
+    let second = Duration::from_secs(1);
+    chaos
+        .script(Script::reads([Some(Fault::Hang), Some(Fault::Hang)]))
+        .unwrap();
+    let began = tokio::time::Instant::now();
+    let one = cache
+        .get_or_load(NUMBERS.key(1), source.load())
+        .hard_timeout(second);
+    assert_eq!(one.await.unwrap_err().kind(), LoadErrorKind::Timeout);
+    let load = |missing: Batch<u64, u64>| async { io::Result::Ok(missing) };
+    let many = cache
+        .get_many_or_load(&NUMBERS, [1, 2], load)
+        .hard_timeout(second);
+    for outcome in many.await {
+        assert_eq!(outcome.unwrap_err().kind(), LoadErrorKind::Timeout);
+    }
+    assert_eq!(began.elapsed(), 2 * second);
+    assert_eq!(source.loads(), 0);
 }
