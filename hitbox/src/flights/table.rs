@@ -23,6 +23,9 @@ use super::{
 /// Enough that two cores rarely meet in one; each costs an empty map.
 const SHARDS: usize = 64;
 
+/// For how many keys a shard that has none keeps room.
+const ROOM_KEPT: usize = 32;
+
 pub(crate) struct FlightTable {
     shards: Box<[Mutex<Shard>]>,
     /// Numbers the ends of flights and inserts.
@@ -162,6 +165,10 @@ impl FlightTable {
         if flights.is_empty() {
             shard.keys.remove(flight.key());
         }
+        // After a herd of keys, its room is given back.
+        if shard.keys.is_empty() && shard.keys.capacity() > ROOM_KEPT {
+            shard.keys = HashMap::default();
+        }
         self.note_end(&mut shard, hash);
     }
 
@@ -228,4 +235,35 @@ impl FlightTable {
 
 fn drop_abandoned(flights: &KeyFlights<Arc<Flight>>) {
     flights.abandoned().for_each(|flight| flight.abandon());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{LoadError, error::Cause};
+
+    #[test]
+    fn room_for_a_herd_of_keys_is_given_back() {
+        let table = FlightTable::new();
+        let keys = (0..10_000).map(|id: u32| CacheKey::from_pair("id", id.to_string()));
+        let flights = keys.map(|key| {
+            let mut visit = Visit::new(&key, Terms::Valid);
+            match table.come(&mut visit, |_| Stamp::ZERO) {
+                Coming::Lead(flight) | Coming::Join(flight) | Coming::Judge(flight) => flight,
+            }
+        });
+        let flights: Vec<Arc<Flight>> = flights.collect();
+        let room = || {
+            let of_shard = |shard: &Mutex<Shard>| shard.lock().unwrap().keys.capacity();
+            table.shards.iter().map(of_shard).sum::<usize>()
+        };
+        assert!(room() >= flights.len());
+        assert_eq!(table.under_way().len(), flights.len());
+        for flight in &flights {
+            let error = LoadError::new(flight.key().clone(), Cause::Closed);
+            table.end(flight, Ended::failed(None, error), Standing::ForWaitersOnly);
+        }
+        assert!(table.under_way().is_empty());
+        assert!(room() <= SHARDS * ROOM_KEPT, "{}", room());
+    }
 }
