@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::{
     arrangement::{fill, fill_raw, hit, moka, quick_cache, raw_hits, typed_hits},
-    popular,
+    get_or_load, popular,
 };
 use crate::{
     Case, Contest, Failure, Runner, Target,
@@ -216,6 +216,7 @@ pub fn cases() -> Vec<Case> {
     }
     cases.push(with_key_made::<Text>(Size::ONE_KB).quick());
     cases.extend(look_ups::<Text>(Size::ONE_KB).map(Case::quick));
+    cases.extend(get_or_load::cases());
     cases.extend(popular::cases());
     cases
 }

@@ -6,6 +6,7 @@ pub mod concurrent;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
 mod failing;
+mod get_or_load;
 pub mod hit;
 #[cfg(any(feature = "redis", feature = "dynamodb"))]
 mod in_l1;
