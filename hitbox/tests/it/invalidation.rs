@@ -2,12 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hitbox::{Backend, BackendExt, Cache, CacheKey, Kept, Key, Stamp, Status};
+use hitbox::{Backend, BackendExt, Cache, CacheKey, Compose, Kept, Key, Stamp, Status};
 
-use hitbox_backend::load::Fencing;
+use hitbox_backend::{
+    DisabledOffload,
+    chaos::{ChaosBackend, Fault, Script},
+    conformance::MemoryBackend,
+    load::Fencing,
+};
 
 use crate::{
-    backends::{Over, on_every_backend, on_redis},
+    backends::{Over, moka, on_every_backend, on_redis},
     source::{Asking, NUMBERS, Source, until, waiters},
 };
 
@@ -168,4 +173,25 @@ async fn what_is_expired_during_its_load_is_not_fresh(over: Over) {
     source.let_go();
     let next = cache.get_or_load(NUMBERS.key(1), source.load()).await;
     assert_eq!((*next.unwrap(), source.loads()), (2, 2));
+}
+
+/// The fill hangs in L2: the remove waits for it no longer than the layer's deadline.
+#[tokio::test(start_paused = true)]
+async fn a_remove_while_the_value_is_being_stored_is_the_last_word() {
+    let l2 = ChaosBackend::builder(MemoryBackend::new()).build().unwrap();
+    let chaos = l2.handle();
+    let deadline = Duration::from_secs(1);
+    let l2 = l2.deadline(deadline).unwrap();
+    let cache = cache(Arc::new(moka().compose(l2, DisabledOffload)));
+    let source = Source::open();
+    chaos.script(Script::writes([Some(Fault::Hang)])).unwrap();
+    let load = cache.get_or_load(NUMBERS.key(1), source.load());
+    assert_eq!(*load.await.unwrap(), 1);
+    chaos.wait_until_hanging(1).await;
+    let began = tokio::time::Instant::now();
+    cache.remove(NUMBERS.key(1)).await.unwrap();
+    assert!((deadline..=2 * deadline).contains(&began.elapsed()));
+    assert_eq!(cache.get(NUMBERS.key(1)).await.unwrap(), None);
+    let next = cache.get_or_load(NUMBERS.key(1), source.load()).await;
+    assert_eq!(*next.unwrap(), 2);
 }
