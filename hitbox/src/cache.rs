@@ -296,7 +296,9 @@ impl Cache {
     pub async fn close(&self, deadline: Duration) -> Vec<LoadUnderWay> {
         self.shared.tasks.close();
         // Not an error: what is left is said.
-        let _in_time = time::timeout(deadline, self.drain()).await.is_ok();
+        let tasks = &self.shared.tasks;
+        let in_time = tasks.timer(|| time::timeout(deadline, self.drain()));
+        let _in_time = in_time.await.is_ok();
         self.loads()
     }
 

@@ -55,7 +55,7 @@ pub enum LoadErrorKind {
     Closed,
     /// The backend has failed, or a setting cannot work.
     Backend,
-    /// There is no tokio runtime for the load to run on.
+    /// There is no tokio runtime for the load to run on, or the one that it ran on has ended.
     NoRuntime,
 }
 
@@ -74,6 +74,7 @@ pub(crate) enum Cause {
     Closed,
     Backend(BackendError),
     NoRuntime,
+    RuntimeEnded,
 }
 
 /// A loader's error, which may be that of many keys.
@@ -106,7 +107,7 @@ impl LoadError {
             Cause::KeyConflict(_) | Cause::OfAnotherType => LoadErrorKind::KeyConflict,
             Cause::Closed => LoadErrorKind::Closed,
             Cause::Backend(_) => LoadErrorKind::Backend,
-            Cause::NoRuntime => LoadErrorKind::NoRuntime,
+            Cause::NoRuntime | Cause::RuntimeEnded => LoadErrorKind::NoRuntime,
         }
     }
 
@@ -137,7 +138,8 @@ impl LoadError {
             | Cause::OfAnotherType
             | Cause::Closed
             | Cause::Backend(_)
-            | Cause::NoRuntime => &[],
+            | Cause::NoRuntime
+            | Cause::RuntimeEnded => &[],
         }
     }
 
@@ -178,6 +180,7 @@ impl fmt::Display for LoadError {
             }
             Cause::Closed => f.write_str("the cache is closed"),
             Cause::Backend(_) => f.write_str("the backend failed"),
+            Cause::RuntimeEnded => f.write_str("the runtime that the load ran on has ended"),
             Cause::NoRuntime => f.write_str(
                 "a load needs a tokio runtime: call from within one, or give the builder of the cache one (`runtime`)",
             ),
@@ -209,7 +212,8 @@ impl Error for LoadError {
             | Cause::KeyConflict(_)
             | Cause::OfAnotherType
             | Cause::Closed
-            | Cause::NoRuntime => None,
+            | Cause::NoRuntime
+            | Cause::RuntimeEnded => None,
         }
     }
 }

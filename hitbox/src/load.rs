@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use futures::{
     FutureExt,
-    future::{BoxFuture, join_all},
+    future::{BoxFuture, join_all, select_all},
 };
 use hitbox_backend::{
     Cacheable, Condition, Lease, Stamp,
@@ -21,6 +21,7 @@ use crate::{
     flights::{Ended, Flight, How, Nesting},
     settings::Settings,
     shared::{Fill, Shared},
+    tasks::Refused,
     throttle::Failure,
 };
 
@@ -33,14 +34,13 @@ pub(crate) type BoxLoader<V> =
 
 /// A load that is to be made.
 pub(crate) struct Load<V> {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) settings: Settings,
+    job: Job,
+    looks: Vec<Look>,
     /// Where the call was made that leads it.
-    pub(crate) nesting: Nesting,
-    pub(crate) members: Vec<Member>,
+    nesting: Nesting,
     /// A refresh in the background has got one already: it runs only if there is one.
-    pub(crate) place: Option<OwnedSemaphorePermit>,
-    pub(crate) loader: BoxLoader<V>,
+    place: Option<OwnedSemaphorePermit>,
+    loader: BoxLoader<V>,
 }
 
 /// One key of a load.
@@ -65,7 +65,11 @@ enum Failed {
     Loader(SharedError),
     Panicked,
     TimedOut,
-    Closed,
+    /// Nobody wanted it any more.
+    Abandoned,
+    /// The runtime has ended that it ran on.
+    Dropped,
+    Refused(Refused),
 }
 
 /// A key whose loader has been called.
@@ -76,25 +80,41 @@ struct Loading {
 }
 
 impl<V: Cacheable> Load<V> {
-    /// Loads, hands out, stores. However the task ends, the flights have ended then.
-    pub(crate) async fn run(self) {
-        let Self {
-            shared,
-            settings,
-            nesting,
-            members,
-            place,
-            loader,
-        } = self;
-        let (flights, looks): (Vec<_>, Vec<_>) = members
-            .into_iter()
-            .map(|member| (member.flight, member.look))
-            .unzip();
+    /// From now on the flights end with this, whether it is run or dropped.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        settings: Settings,
+        nesting: Nesting,
+        members: Vec<Member>,
+        place: Option<OwnedSemaphorePermit>,
+        loader: BoxLoader<V>,
+    ) -> Self {
+        let members = members.into_iter();
+        let (flights, looks): (Vec<_>, Vec<_>) =
+            members.map(|member| (member.flight, member.look)).unzip();
         let job = Job {
             shared,
             settings,
             flights: flights.into(),
         };
+        Self {
+            job,
+            looks,
+            nesting,
+            place,
+            loader,
+        }
+    }
+
+    /// Loads, hands out, stores.
+    pub(crate) async fn run(self) {
+        let Self {
+            job,
+            looks,
+            nesting,
+            place,
+            loader,
+        } = self;
         match job
             .within_the_deadline(job.look_and_load(looks, nesting, place, loader))
             .await
@@ -102,6 +122,11 @@ impl<V: Cacheable> Load<V> {
             Ok((loading, outcomes)) => job.hand_out_and_store(loading, outcomes).await,
             Err(failed) => job.fail_all(&failed),
         }
+    }
+
+    /// It is not run, for this reason.
+    pub(crate) fn refuse(self, refused: Refused) {
+        self.job.fail_all(&Failed::Refused(refused));
     }
 }
 
@@ -129,7 +154,7 @@ impl Job {
         };
         tokio::select! {
             biased;
-            _ = join_all(self.flights.iter().map(|flight| flight.abandoned())) => Err(Failed::Closed),
+            _ = join_all(self.flights.iter().map(|flight| flight.abandoned())) => Err(Failed::Abandoned),
             outcome = in_time => match outcome {
                 Ok(Ok(outcome)) => outcome,
                 // What a panic says may be anything, also a value.
@@ -148,9 +173,7 @@ impl Job {
     ) -> Result<(Vec<Loading>, Outcomes<V>), Failed> {
         // A load within a load takes no place: the outer one has one, and waits for this.
         let _place = match place {
-            None if !nesting.is_within_a_load() => {
-                Arc::clone(&self.shared.places).acquire_owned().await.ok()
-            }
+            None if !nesting.is_within_a_load() => self.place().await,
             place => place,
         };
         let mut loading = self.begin().await;
@@ -166,6 +189,18 @@ impl Job {
         outcomes
             .map(|outcomes| (loading, outcomes))
             .map_err(Failed::Loader)
+    }
+
+    /// A place; none, as soon as a load waits for this one: that has a place, and would keep it.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        let waited_for = self
+            .flights
+            .iter()
+            .map(|flight| Box::pin(flight.is_waited_for_by_a_load()));
+        tokio::select! {
+            place = Arc::clone(&self.shared.places).acquire_owned() => place.ok(),
+            _ = select_all(waited_for) => None,
+        }
     }
 
     /// Makes the stamp of each flight, when it is its turn.
@@ -192,6 +227,7 @@ impl Job {
     /// Reads what may be there by now. Flights that find a fresh value end with it, and are not loaded.
     async fn look<V: Cacheable>(&self, looks: &[Look], loading: &mut Vec<Loading>) {
         let newer_than = |index: usize| match looks.get(index)? {
+            _ if self.flights[index].has_to_load() => None,
             Look::ForNewer(found) => Some(*found),
             Look::IfStoredSince(ends) => {
                 let key = self.flights[index].key();
@@ -294,7 +330,9 @@ impl Job {
             let cause = match failed {
                 Failed::Loader(error) => Cause::Loader(Arc::clone(error)),
                 Failed::Panicked => Cause::Panicked,
-                Failed::Closed => Cause::Closed,
+                Failed::Abandoned => Cause::Closed,
+                Failed::Dropped => Cause::RuntimeEnded,
+                Failed::Refused(refused) => (*refused).into(),
                 Failed::TimedOut if flight.began().is_none() => Cause::Overloaded,
                 Failed::TimedOut => Cause::Timeout(TimedOut::Load(self.settings.load_deadline)),
             };
@@ -307,8 +345,20 @@ impl Job {
     fn fail(&self, index: usize, cause: Cause) {
         self.shared.counters.failed_loads.add();
         let flight = &self.flights[index];
+        let is_the_loaders = match cause {
+            Cause::Loader(_) | Cause::Panicked | Cause::Timeout(_) => true,
+            Cause::Absent
+            | Cause::Recursive(_)
+            | Cause::Overloaded
+            | Cause::KeyConflict(_)
+            | Cause::OfAnotherType
+            | Cause::Closed
+            | Cause::Backend(_)
+            | Cause::NoRuntime
+            | Cause::RuntimeEnded => false,
+        };
         let error = LoadError::new(flight.key().clone(), cause);
-        if let Some(began) = flight.began() {
+        if let Some(began) = flight.began().filter(|_| is_the_loaders) {
             let failure = Failure {
                 began,
                 error: error.clone(),
@@ -344,7 +394,7 @@ impl Job {
 /// Flights end with their task: also if that is dropped, when its runtime is shut down.
 impl Drop for Job {
     fn drop(&mut self) {
-        self.fail_all(&Failed::Closed);
+        self.fail_all(&Failed::Dropped);
         // A fill may have been under way.
         self.settle();
     }

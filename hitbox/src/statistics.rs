@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Statistics {
     /// Loads that are under way now, refreshes among them, and those whose outcome is being stored.
     pub under_way: usize,
-    /// Loaders that were called.
+    /// Loaders that were called. One that loads many keys counts once.
     pub loads: u64,
-    /// Of these, those that returned no outcome: an error, a panic, or too late.
+    /// Keys whose load came to nothing: by an error, a panic, the deadline, for want of a place, or since nobody wanted it any
+    /// more. Of a call for many keys that fails, each.
     pub failed_loads: u64,
     /// Outcomes of loads that were stored.
     pub fills: u64,

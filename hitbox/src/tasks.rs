@@ -26,6 +26,12 @@ struct Running {
     none: Notify,
 }
 
+/// The right to run a task.
+pub(crate) struct Admitted {
+    runtime: Handle,
+    counted: Counted,
+}
+
 /// Counts one task, until it has ended or was dropped.
 struct Counted(Arc<Running>);
 
@@ -45,11 +51,8 @@ impl Tasks {
         }
     }
 
-    /// Runs a task, on the runtime that was set, or else on the caller's.
-    pub(crate) fn spawn(
-        &self,
-        task: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), Refused> {
+    /// Takes a task, to be run on the runtime that was set, or else on the caller's.
+    pub(crate) fn admit(&self) -> Result<Admitted, Refused> {
         // Before the look: who closes sees the task, or this sees that it is closed.
         let counted = Counted::of(&self.running);
         if self.running.closed.load(Ordering::SeqCst) {
@@ -59,11 +62,13 @@ impl Tasks {
             Some(runtime) => runtime.clone(),
             None => Handle::try_current().map_err(|_| Refused::NoRuntime)?,
         };
-        runtime.spawn(async move {
-            let _counted = counted;
-            task.await;
-        });
-        Ok(())
+        Ok(Admitted { runtime, counted })
+    }
+
+    /// Makes a timer, on the runtime that was set, or else on the caller's.
+    pub(crate) fn timer<T>(&self, make: impl FnOnce() -> T) -> T {
+        let _entered = self.runtime.as_ref().map(Handle::enter);
+        make()
     }
 
     /// Takes no more tasks.
@@ -87,6 +92,16 @@ impl Tasks {
             }
             none.await;
         }
+    }
+}
+
+impl Admitted {
+    pub(crate) fn spawn(self, task: impl Future<Output = ()> + Send + 'static) {
+        let Self { runtime, counted } = self;
+        runtime.spawn(async move {
+            let _counted = counted;
+            task.await;
+        });
     }
 }
 

@@ -86,7 +86,7 @@ impl Way {
         began: Instant,
         read: impl Future<Output = T>,
     ) -> Option<T> {
-        within(began, self.settings.hard_timeout, read).await
+        self.within(began, self.settings.hard_timeout, read).await
     }
 
     /// The caller's time is over.
@@ -174,8 +174,8 @@ impl Way {
         };
         let mut load = pin!(load);
         loop {
-            if let Some(handed) = within(began, limit, load.as_mut()).await {
-                return self.take(handed, fallback).await;
+            if let Some(handed) = self.within(began, limit, load.as_mut()).await {
+                return self.take(began, handed, fallback).await;
             }
             if let Some(read) = fallback.take_if(|read| self.may_fall_back(read)) {
                 return Ok(read.answered(Answer::LoadSlow));
@@ -190,6 +190,7 @@ impl Way {
     /// What a flight has handed over, as the call's answer.
     async fn take<V: Cacheable>(
         &self,
+        began: Instant,
         handed: Handed<V>,
         fallback: Option<Read<V>>,
     ) -> Result<Reply<V>, LoadError> {
@@ -211,8 +212,9 @@ impl Way {
             return Ok(read.answered(Answer::LoadFailed(error)));
         }
         // What took the place of the value may be a newer one.
-        let newer = self.shared.find_fresh(&self.key).await;
+        let newer = self.in_time(began, self.shared.find_fresh(&self.key)).await;
         newer
+            .flatten()
             .map(|(value, source)| Read { value, source }.answered(Answer::Hit))
             .ok_or(error)
     }
@@ -228,16 +230,22 @@ impl Way {
     }
 }
 
-/// The output of `future`, if it is there within `limit` from `began` on.
-async fn within<T>(
-    began: Instant,
-    limit: Option<Duration>,
-    future: impl Future<Output = T>,
-) -> Option<T> {
-    // A limit beyond the clock is none.
-    match limit.and_then(|limit| began.checked_add(limit)) {
-        Some(end) => time::timeout_at(end, future).await.ok(),
-        None => Some(future.await),
+impl Way {
+    /// The output of `future`, if it is there within `limit` from `began` on.
+    async fn within<T>(
+        &self,
+        began: Instant,
+        limit: Option<Duration>,
+        future: impl Future<Output = T>,
+    ) -> Option<T> {
+        // A limit beyond the clock is none.
+        match limit.and_then(|limit| began.checked_add(limit)) {
+            Some(end) => {
+                let in_time = self.shared.tasks.timer(|| time::timeout_at(end, future));
+                in_time.await.ok()
+            }
+            None => Some(future.await),
+        }
     }
 }
 

@@ -35,7 +35,8 @@ use crate::{
 /// A call of [`Cache::get_or_load`](crate::Cache::get_or_load) or
 /// [`get_or_try_load`](crate::Cache::get_or_try_load). Awaited as it is, it gives the value.
 ///
-/// Options are set before it is awaited. A hit is answered in the first poll, without an allocation.
+/// Options are set before it is awaited. A hit is answered in the first poll, without an allocation, unless
+/// a [`refresh`](Self::refresh) ahead of its end is set.
 ///
 /// *Cancel safety*: it can be dropped at any time. A load that it has begun goes on, for those who wait for it, and
 /// to be stored.

@@ -47,7 +47,7 @@ impl<'c, V> Insert<'c, V> {
     }
 
     /// The value was read from where it comes from, by a load that began then ([`Stamp::now`] before it): if the key has been
-    /// removed since, it is not stored.
+    /// removed since, it is not stored, and that is `Ok`.
     pub fn loaded_since(mut self, began: Stamp) -> Self {
         if let State::New(_, since) = &mut self.state {
             *since = Some(began);
@@ -95,7 +95,12 @@ async fn store<V: Cacheable>(
     let key = key.as_cache_key();
     let (value, kept) = value.into_value(since.unwrap_or_else(Stamp::now), &settings);
     if kept == Kept::Uncached && value.data().present().is_some() && !value.is_expired() {
-        return Ok(());
+        // It is for nobody: what was there is over, and what is being loaded.
+        let removal = shared.backend.delete(key);
+        return shared
+            .invalidate(slice::from_ref(key), removal)
+            .await
+            .map(drop);
     }
     let storing = shared.backend.set_known(key, value);
     let outcome = shared.invalidate(slice::from_ref(key), storing).await;

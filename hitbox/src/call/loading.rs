@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hitbox_backend::{
     CacheValue, Cacheable, Known,
-    flights::{Coming, Standing, Terms},
+    flights::{Coming, Terms},
 };
 use hitbox_core::clock::Moment;
 use tokio::sync::OwnedSemaphorePermit;
@@ -57,7 +57,7 @@ impl Way {
             {
                 Coming::Lead(flight) => {
                     let seat = Seat::of(shared, flight, &self.nesting)?;
-                    self.launch(&seat.flight, look, None, loader);
+                    self.launch(&seat.flight, look, self.nesting.clone(), None, loader);
                     return handed(&seat.lead().await, Part::Led);
                 }
                 Coming::Join(flight) => {
@@ -102,7 +102,7 @@ impl Way {
             .come(&mut visit, |key| shared.invalidated(key))
         {
             Coming::Lead(flight) => {
-                self.launch(&flight, look, Some(place), loader);
+                self.launch(&flight, look, Nesting::nowhere(), Some(place), loader);
                 shared.flights.leave(&flight);
             }
             Coming::Join(flight) => shared.flights.leave(&flight),
@@ -115,32 +115,24 @@ impl Way {
         &self,
         flight: &Arc<Flight>,
         look: Look,
+        nesting: Nesting,
         place: Option<OwnedSemaphorePermit>,
         loader: BoxLoader<V>,
     ) {
         let flight = Arc::clone(flight);
-        self.shared.launch(Load {
-            shared: Arc::clone(&self.shared),
-            settings: self.settings,
-            nesting: self.nesting.clone(),
-            members: vec![Member { flight, look }],
-            place,
-            loader,
-        });
+        let members = vec![Member { flight, look }];
+        let shared = Arc::clone(&self.shared);
+        let load = Load::new(shared, self.settings, nesting, members, place, loader);
+        self.shared.launch(load);
     }
 }
 
 impl Shared {
     /// Runs a load in a task of its own. Where there can be none, its flights end.
     pub(super) fn launch<V: Cacheable>(&self, load: Load<V>) {
-        let flights = load.members.iter().map(|member| Arc::clone(&member.flight));
-        let flights: Vec<_> = flights.collect();
-        if let Err(refused) = self.tasks.spawn(load.run().in_current_span()) {
-            for flight in flights {
-                let error = LoadError::new(flight.key().clone(), refused.into());
-                let ended = Ended::failed(None, error);
-                self.flights.end(&flight, ended, Standing::ForWaitersOnly);
-            }
+        match self.tasks.admit() {
+            Ok(admitted) => admitted.spawn(load.run().in_current_span()),
+            Err(refused) => load.refuse(refused),
         }
     }
 }

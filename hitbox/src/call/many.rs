@@ -267,17 +267,15 @@ impl Way {
             let loading = loader.load(Batch::of(missing.collect()));
             loading.map(|batch| batch.map(Batch::into_outcomes)).boxed()
         });
-        self.shared.launch(Load {
-            shared: Arc::clone(&self.shared),
-            settings: self.settings,
-            nesting: self.nesting.clone(),
-            members: led.into_iter().map(|led| led.member).collect(),
-            place: match place {
-                Place::InBackground(place) => Some(place),
-                Place::AsAny | Place::None => None,
-            },
-            loader,
-        });
+        let (nesting, place) = match place {
+            // Nobody waits for it.
+            Place::InBackground(place) => (Nesting::nowhere(), Some(place)),
+            Place::AsAny | Place::None => (self.nesting.clone(), None),
+        };
+        let shared = Arc::clone(&self.shared);
+        let members = led.into_iter().map(|led| led.member).collect();
+        let load = Load::new(shared, self.settings, nesting, members, place, loader);
+        self.shared.launch(load);
     }
 
     /// What the key waits for. Who has joined a flight gets its outcome also if something has invalidated it since: he

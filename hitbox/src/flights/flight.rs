@@ -3,7 +3,10 @@
 use std::{
     any::Any,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use hitbox_backend::{CacheKey, CacheValue, Cacheable, Known, Stamp, flights::FlightId};
@@ -25,6 +28,10 @@ pub(crate) struct Flight {
     turn: Notify,
     /// That nobody wants it any more.
     abandoned: Notify,
+    /// That a load waits for it.
+    waited_for: Notify,
+    /// Whoever has joined wants a load, whatever is stored.
+    has_to_load: AtomicBool,
     /// The flights that its loader waits for.
     pub(super) waits_for: WaitsFor,
 }
@@ -94,6 +101,8 @@ impl Flight {
             news: Notify::new(),
             turn: Notify::new(),
             abandoned: Notify::new(),
+            waited_for: Notify::new(),
+            has_to_load: AtomicBool::new(false),
             waits_for: WaitsFor::default(),
         })
     }
@@ -145,6 +154,25 @@ impl Flight {
     /// Returns when it may be its turn to begin.
     pub(crate) async fn turn(&self) {
         self.turn.notified().await;
+    }
+
+    /// A load waits for it.
+    pub(super) fn note_waiting_load(&self) {
+        self.waited_for.notify_one();
+    }
+
+    /// Returns when a load waits for it.
+    pub(crate) async fn is_waited_for_by_a_load(&self) {
+        self.waited_for.notified().await;
+    }
+
+    /// It loads, whatever is stored. To be said before it begins.
+    pub(super) fn load_in_any_case(&self) {
+        self.has_to_load.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn has_to_load(&self) -> bool {
+        self.has_to_load.load(Ordering::Acquire)
     }
 
     /// Returns when its work is to be dropped.

@@ -36,6 +36,11 @@ impl Nesting {
         Self(LOADING.try_with(Arc::clone).ok())
     }
 
+    /// Not within a load: of a load that nobody waits for.
+    pub(crate) const fn nowhere() -> Self {
+        Self(None)
+    }
+
     /// Whether this is within a load.
     pub(crate) const fn is_within_a_load(&self) -> bool {
         self.0.is_some()
@@ -78,6 +83,8 @@ impl Nesting {
         let Some(nested) = &self.0 else {
             return Ok(Waits(None));
         };
+        // The load around has a place, and keeps it while it waits.
+        flight.note_waiting_load();
         for waiting in nested.flights.iter() {
             waiting.waits_for.lock().push(Arc::clone(flight));
         }

@@ -112,6 +112,10 @@ impl FlightTable {
         });
         // What he has overtaken may be wanted by nobody.
         drop_abandoned(flights);
+        if let (Coming::Join(flight), Terms::BegunLater) = (&coming, visit.terms) {
+            // It has not begun yet, or he would not join it.
+            flight.load_in_any_case();
+        }
         coming
     }
 

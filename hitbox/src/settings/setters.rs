@@ -63,13 +63,15 @@ macro_rules! setters {
             self
         }
 
-        /// After so long a caller who waits for a load gets an error. The load goes on. Default: none.
+        /// After so long a caller gets an error. A load goes on. It covers the read of the backend, too: a backend's own deadline must be
+        /// well below it, or a backend that hangs leaves no time for a load. Default: none.
         pub const fn hard_timeout(mut self, wait: ::std::time::Duration) -> Self {
             self.$($place).+.hard_timeout = Some(wait);
             self
         }
 
-        /// After so long a load is dropped, and all who wait for it get an error. Default: a minute.
+        /// After so long a load is dropped, and all who wait for it get an error. It runs from when the first of them asked, the wait for a
+        /// place among it. That of the call that began the load counts. Default: a minute.
         pub const fn load_deadline(mut self, wait: ::std::time::Duration) -> Self {
             self.$($place).+.load_deadline = Some(wait);
             self

@@ -256,3 +256,32 @@ async fn a_refresh_begins_a_load_of_its_own() {
     until(|| cache.loads().is_empty()).await;
     assert_eq!(cache.get(NUMBERS.key(1)).await.unwrap(), Some(Arc::new(3)));
 }
+
+/// A refresh that joins a load which has not begun is not content with what has been stored meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_refresh_loads_whatever_is_stored() {
+    let cache = Cache::builder(crate::backends::of_moka_over_memory())
+        .ttl(Duration::from_secs(300))
+        .max_loads(1)
+        .build()
+        .unwrap();
+    let source = Source::held();
+    let other = source.load();
+    let mut busy = cache.get_or_load(NUMBERS.key(2), other);
+    assert!(poll!(&mut busy).is_pending());
+    source.begun(1).await;
+    let mut waiting = cache.get_or_load(NUMBERS.key(1), source.load());
+    assert!(poll!(&mut waiting).is_pending());
+    let load = source.load();
+    let mut refresh = cache.refresh(
+        NUMBERS.key(1),
+        || async move { io::Result::Ok(load().await) },
+    );
+    assert!(poll!(&mut refresh).is_pending());
+    until(|| waiters(&cache) == 3).await;
+    cache.insert(NUMBERS.key(1), 100).await.unwrap();
+    source.let_go();
+    source.let_go();
+    assert_eq!(*refresh.await.unwrap(), 2);
+    assert_eq!(*busy.await.unwrap(), 1);
+}

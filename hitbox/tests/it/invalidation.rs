@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hitbox::{Backend, BackendExt, Cache, CacheKey, Compose, Kept, Key, Stamp, Status};
+use hitbox::{Backend, BackendExt, Cache, CacheKey, Compose, Kept, Key, Loaded, Stamp, Status};
 
 use hitbox_backend::{
     DisabledOffload,
@@ -194,4 +194,16 @@ async fn a_remove_while_the_value_is_being_stored_is_the_last_word() {
     assert_eq!(cache.get(NUMBERS.key(1)).await.unwrap(), None);
     let next = cache.get_or_load(NUMBERS.key(1), source.load()).await;
     assert_eq!(*next.unwrap(), 2);
+}
+
+/// What is inserted for nobody takes the place of what was there all the same.
+#[tokio::test(start_paused = true)]
+async fn an_insert_of_what_is_uncached_removes() {
+    let cache = cache(Arc::new(moka()));
+    cache.insert(NUMBERS.key(1), 1).await.unwrap();
+    cache
+        .insert(NUMBERS.key(1), Loaded::uncached(2))
+        .await
+        .unwrap();
+    assert_eq!(cache.get(NUMBERS.key(1)).await.unwrap(), None);
 }

@@ -6,8 +6,8 @@ use futures::{FutureExt, future::BoxFuture};
 use hitbox::{Cache, LoadError, LoadErrorKind};
 
 use crate::{
-    backends::{Over, on_every_backend, on_redis},
-    source::NUMBERS,
+    backends::{Over, of_moka_over_memory, on_every_backend, on_redis},
+    source::{NUMBERS, Source, until, waiters},
 };
 
 fn cache(over: Over) -> Cache {
@@ -104,4 +104,73 @@ async fn loads_within_a_load_take_no_place(over: Over) {
         .unwrap();
     let value = chain(cache, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]).await;
     assert_eq!(*value.unwrap(), 10);
+}
+
+/// A load asks for a key whose load waits for a place: it would keep the only one while it waits.
+#[tokio::test(start_paused = true)]
+async fn a_load_that_another_load_waits_for_needs_no_place() {
+    let cache = Cache::builder(of_moka_over_memory())
+        .ttl(Duration::from_secs(300))
+        .max_loads(1)
+        .build()
+        .unwrap();
+    let source = Source::held();
+    let (inner, load) = (cache.clone(), source.load());
+    let outer = cache.clone();
+    let first = tokio::spawn(async move {
+        let load = move || async move {
+            load().await;
+            let second = inner.get_or_load(NUMBERS.key(2), || async { 20 }).await?;
+            Ok::<u64, LoadError>(*second + 1)
+        };
+        outer.get_or_try_load(NUMBERS.key(1), load).await
+    });
+    source.begun(1).await;
+    let outside = cache.clone();
+    let second =
+        tokio::spawn(async move { outside.get_or_load(NUMBERS.key(2), || async { 2 }).await });
+    until(|| waiters(&cache) == 2).await;
+    let began = tokio::time::Instant::now();
+    source.let_go();
+    assert_eq!(*first.await.unwrap().unwrap(), 3);
+    assert_eq!(*second.await.unwrap().unwrap(), 2);
+    assert_eq!(began.elapsed(), Duration::ZERO, "the clock stands still");
+}
+
+/// A refresh in the background is within no load: nobody waits for it, also not the load that has begun it.
+#[tokio::test(start_paused = true)]
+async fn a_refresh_in_the_background_is_within_no_load() {
+    let cache = Cache::builder(of_moka_over_memory())
+        .ttl(Duration::from_secs(300))
+        .stale_while_revalidate(Duration::from_secs(300))
+        .build()
+        .unwrap();
+    // Stale at once.
+    let stale = cache.insert(NUMBERS.key(2), 2).ttl(Duration::ZERO);
+    stale.await.unwrap();
+    let (of_first, of_second) = (cache.clone(), cache.clone());
+    let source = Source::held();
+    let gate = source.load();
+    let second = move || async move {
+        gate().await;
+        // The first one is not being loaded any more.
+        let first = of_second
+            .get_or_load(NUMBERS.key(1), || async { 10 })
+            .await?;
+        Ok::<u64, LoadError>(*first)
+    };
+    let first = move || async move {
+        let second = of_first.get_or_try_load(NUMBERS.key(2), second).await?;
+        Ok::<u64, LoadError>(*second)
+    };
+    assert_eq!(
+        *cache.get_or_try_load(NUMBERS.key(1), first).await.unwrap(),
+        2
+    );
+    source.begun(1).await;
+    cache.remove(NUMBERS.key(1)).await.unwrap();
+    source.let_go();
+    cache.drain().await;
+    assert_eq!(cache.statistics().failed_loads, 0);
+    assert_eq!(cache.get(NUMBERS.key(2)).await.unwrap(), Some(Arc::new(10)));
 }

@@ -6,12 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::poll;
 use hitbox::{Cache, CacheBuilder, LoadErrorKind, Refresh, Status, VirtualTime, Why};
 
+use hitbox_backend::chaos::{Fault, Script};
 use test_servers::redis::SharedRedis;
 
 use crate::{
     backends::{
-        Over, of_a_nest, of_moka, of_moka_over_memory, of_moka_over_redis, of_quick_cache,
-        of_wrappers, on_every_backend, on_redis,
+        Over, moka_over_chaos, of_a_nest, of_moka, of_moka_over_memory, of_moka_over_redis,
+        of_quick_cache, of_wrappers, on_every_backend, on_redis,
     },
     source::{NUMBERS, Source, until},
 };
@@ -240,4 +241,22 @@ async fn what_another_process_has_refreshed_is_found() {
         .unwrap();
     assert_eq!((entry.status(), **entry.value()), (Status::Hit, 2));
     assert_eq!(source.loads(), 2);
+}
+
+/// The read that looks for what took the place of the fallback is within the caller's time, too.
+#[tokio::test(start_paused = true)]
+async fn the_last_read_is_within_the_callers_time() {
+    let (over, chaos) = moka_over_chaos();
+    let (cache, source) = filled(over, |cache| cache.stale_if_error(MINUTE)).await;
+    cache.expire(NUMBERS.key(1)).await.unwrap();
+    let call = cache.get_or_try_load(NUMBERS.key(1), source.fail());
+    let mut call = call.hard_timeout(Duration::from_secs(1));
+    assert!(poll!(&mut call).is_pending());
+    source.begun(2).await;
+    cache.remove(NUMBERS.key(1)).await.unwrap();
+    chaos.script(Script::reads([Some(Fault::Hang)])).unwrap();
+    source.let_go();
+    let began = tokio::time::Instant::now();
+    assert_eq!(call.await.unwrap_err().kind(), LoadErrorKind::Loader);
+    assert_eq!(began.elapsed(), Duration::from_secs(1));
 }
