@@ -146,7 +146,13 @@ fn leases_take_less_than_a_kilobyte_and_leave_the_room_in_the_maps_alone() {
     println!("leased: {each} bytes, left of each: {}", left / KEYS);
     assert!((100..1_000).contains(&each), "{each}");
     assert!(left < each * KEYS);
-    assert_eq!(round(), (each, left), "leases leave something behind");
+    // The threads of the test program allocate, too, now and then: what leases left behind, each round would.
+    let mut last = (each, left);
+    let leaves_nothing = (0..10).any(|_| {
+        let before = std::mem::replace(&mut last, round());
+        before == last
+    });
+    assert!(leaves_nothing, "leases leave something behind: {last:?}");
 }
 
 #[test]

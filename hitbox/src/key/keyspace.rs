@@ -23,7 +23,9 @@ use crate::settings::setters;
 ///
 /// Equal ids of keyspaces with another name, or another version, never share an entry. Raise the version when the
 /// type is changed in a deploy: new processes load anew, old ones keep what they have. In a process a keyspace has
-/// one type of values: a cache refuses a second one under the same name and version.
+/// one type of values: a cache refuses a second one under the same name and version. Have one constant for each:
+/// of two that differ in settings, a cache goes by the one that it is asked with first; of two that differ in the type of
+/// the ids, equal texts share an entry.
 ///
 /// It has to be a `const` or a `static`, since keys refer to it. Where something of it is known at run time only, such
 /// as a setting, that is `static USERS: LazyLock<Keyspace<u64, User>>`.
