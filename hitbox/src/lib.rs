@@ -72,7 +72,7 @@
 mod batch;
 mod builder;
 mod cache;
-mod call;
+pub mod call;
 mod entry;
 mod error;
 mod flights;
@@ -93,9 +93,7 @@ mod throttle;
 pub use batch::Batch;
 pub use builder::CacheBuilder;
 pub use cache::Cache;
-pub use call::{
-    GetManyOrLoad, GetOrLoad, Insert, Load, LoadMany, OfEntry, OfOptional, OfValue, Output, Reply,
-};
+pub use call::{GetManyOrLoad, GetOrLoad, Insert};
 pub use entry::{Entry, Kept};
 pub use error::{LoadError, LoadErrorKind};
 pub use key::{Key, KeyParts, Keyspace, PartWriter};

@@ -4,7 +4,8 @@ use futures::FutureExt;
 use hitbox_backend::{BackendResult, Cacheable, DeleteStatus};
 
 use crate::{
-    Batch, Cache, GetManyOrLoad, GetOrLoad, KeyParts, Keyspace, Load, LoadMany, Loaded,
+    Batch, Cache, GetManyOrLoad, GetOrLoad, KeyParts, Keyspace, Loaded,
+    call::{Load, LoadMany},
     error::SharedError,
 };
 

@@ -1,4 +1,6 @@
-//! Calls of a cache.
+//! Calls of a cache: the futures that its methods return, and the forms in which these give what they have come to.
+//!
+//! An application awaits them and names none of this, unless it keeps a call before it awaits it.
 
 mod answer;
 mod answering;
