@@ -7,7 +7,10 @@ mod operations;
 mod subjects;
 pub mod table;
 
+use std::alloc::System;
+
 use hitbox_benches::{Case, Failure};
+use stats_alloc::StatsAlloc;
 use test_servers::redis::SharedRedis;
 
 /// What happens within this process, where allocations can be counted.
@@ -18,6 +21,12 @@ pub fn in_process() -> Vec<Case> {
     cases.extend(operations::set::cases());
     cases.extend(operations::sled::cases());
     cases
+}
+
+/// What entries take of memory. `allocator` is the one that the program runs with.
+#[must_use]
+pub fn memory(allocator: &'static StatsAlloc<System>) -> Vec<Case> {
+    operations::memory::cases(allocator)
 }
 
 /// What needs a Redis server: the one that `REDIS_URL` names, or one that is started when the first of

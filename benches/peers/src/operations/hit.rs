@@ -9,10 +9,12 @@ use crate::subjects::{
     ours, raw,
 };
 
-const SUBJECTS: [(&str, Build); 12] = [
+const SUBJECTS: [(&str, Build); 16] = [
     ("moka::sync, bytes", raw::sync_hits),
     ("moka::future, decoded", raw::decoded_hits),
+    ("quick_cache, objects", raw::quick_cache_hits),
     ("foyer, memory", foyer::hits),
+    ("foyer, memory over a disk", foyer::hybrid_hits),
     ("cached, sharded LRU with TTL", cached::hits),
     ("multi-tier-cache, first tier, bytes", |runtime, size| {
         multi_tier::hits(runtime, size, Returns::Bytes)
@@ -26,6 +28,11 @@ const SUBJECTS: [(&str, Build); 12] = [
     ("hitbox 0.2, composed, JSON", hitbox_0_2::composed_json_hits),
     ("this checkout, moka", ours::hits),
     ("this checkout, composed", ours::composed_hits),
+    ("this checkout, quick_cache", ours::quick_cache_hits),
+    (
+        "this checkout, quick_cache over moka",
+        ours::quick_cache_over_moka_hits,
+    ),
 ];
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -1,6 +1,7 @@
 //! What is done, by whom, and the floor beside it.
 
 pub(crate) mod hit;
+pub(crate) mod memory;
 pub(crate) mod parallel;
 pub(crate) mod redis;
 pub(crate) mod set;

@@ -1,7 +1,7 @@
 //! cached: its store in process with a lifetime and a bound, where a hit returns a clone of what was
 //! stored (here an `Arc`), and its store in Redis, where a hit is decoded.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{any::Any, rc::Rc, sync::Arc, time::Duration};
 
 use cached::{AsyncRedisCache, ConcurrentCachedAsync, ShardedLruTtlCache};
 use hitbox_benches::{
@@ -26,6 +26,15 @@ pub(crate) fn hits(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure>
         std::hint::black_box(&cache.get(key).ok_or("a miss")?);
         Ok(())
     }))
+}
+
+/// The store in process, with so many entries.
+pub(crate) fn filled(_: &Runtime, entries: usize, size: Size) -> Result<Box<dyn Any>, Failure> {
+    let cache = ShardedLruTtlCache::new(2 * entries, LIFE);
+    for index in 0..entries {
+        cache.set(keys::text(index), Arc::new(body(index, size).clone()));
+    }
+    Ok(Box::new(cache))
 }
 
 pub(crate) fn redis_reads(

@@ -1,8 +1,11 @@
-//! foyer's cache in memory. A hit returns a handle to the entry, which holds the object.
+//! foyer's cache in memory, and the one with a disk beneath. A hit returns a handle to the entry, which holds the object.
 
-use std::{rc::Rc, sync::Arc};
+use std::{any::Any, rc::Rc, sync::Arc};
 
-use foyer::{Cache, CacheBuilder};
+use foyer::{
+    BlockEngineConfig, Cache, CacheBuilder, DeviceBuilder, FsDeviceBuilder, HybridCache,
+    HybridCacheBuilder,
+};
 use hitbox_benches::{
     Failure, Runner,
     bodies::{Size, Text},
@@ -23,4 +26,50 @@ pub(crate) fn hits(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure>
         std::hint::black_box(entry.value());
         Ok(())
     }))
+}
+
+/// Its files go with the directory.
+struct Hybrid {
+    cache: HybridCache<String, Text>,
+    _directory: tempfile::TempDir,
+}
+
+impl Hybrid {
+    /// Its default is to write to disk what is evicted from memory, which is nothing here.
+    async fn open(entries: usize) -> Result<Self, Failure> {
+        let directory = tempfile::tempdir()?;
+        let device = FsDeviceBuilder::new(directory.path()).with_capacity(1 << 28);
+        let builder = HybridCacheBuilder::new().memory(entries).storage();
+        let builder = builder.with_engine_config(BlockEngineConfig::new(device.build()?));
+        Ok(Self {
+            cache: builder.build().await?,
+            _directory: directory,
+        })
+    }
+}
+
+/// Hits of its memory.
+pub(crate) fn hybrid_hits(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure> {
+    let hybrid = runtime.block_on(Hybrid::open(usize::try_from(ENTRIES)?))?;
+    let keys: Vec<_> = (0..keys::HOT).map(keys::joined).collect();
+    runtime.block_on(async {
+        for (index, key) in keys.iter().enumerate() {
+            hybrid.cache.insert(key.clone(), body(index, size));
+        }
+    });
+    Ok(over_hot(runtime, keys, async move |key: &String| {
+        let entry = hybrid.cache.get(key).await?.ok_or("a miss")?;
+        std::hint::black_box(entry.value());
+        Ok(())
+    }))
+}
+
+/// The cache in memory, with so many entries.
+pub(crate) fn filled(_: &Runtime, entries: usize, size: Size) -> Result<Box<dyn Any>, Failure> {
+    let cache: Cache<Arc<str>, Text> = CacheBuilder::new(2 * entries).build();
+    for index in 0..entries {
+        // As long as it has to be.
+        cache.insert(keys::text(index), body(index, size).clone());
+    }
+    Ok(Box::new(cache))
 }

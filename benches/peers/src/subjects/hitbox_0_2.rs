@@ -1,6 +1,7 @@
 //! The published hitbox 0.2. A hit is decoded, by JSON unless another format is asked for.
 
 use std::{
+    any::Any,
     future::{Ready, ready},
     rc::Rc,
     sync::Arc,
@@ -127,6 +128,23 @@ fn hits_of(
     Ok(over_hot(runtime, keys, async move |key: &CacheKey| {
         read(&cache, key).await
     }))
+}
+
+/// Its moka, with so many entries: bytes by bincode.
+pub(crate) fn filled(
+    runtime: &Runtime,
+    entries: usize,
+    size: Size,
+) -> Result<Box<dyn Any>, Failure> {
+    let builder = MokaBackend::builder().max_entries(2 * entries as u64);
+    let cache = builder.value_format(BincodeFormat).build();
+    runtime.block_on(async {
+        for index in 0..entries {
+            write(&cache, &key("users", index), &value(index, size)).await?;
+        }
+        Ok::<_, Failure>(())
+    })?;
+    Ok(Box::new(cache))
 }
 
 fn sets_of(runtime: &Rc<Runtime>, cache: impl CacheBackend + 'static, size: Size) -> Runner {

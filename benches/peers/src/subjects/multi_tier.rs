@@ -1,6 +1,6 @@
 //! multi-tier-cache: two tiers, of bytes. What is typed is JSON, its default; a hit is decoded.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{any::Any, rc::Rc, sync::Arc, time::Duration};
 
 use hitbox_benches::{
     Failure, Runner,
@@ -69,6 +69,24 @@ pub(crate) fn hits(runtime: &Rc<Runtime>, size: Size, returns: Returns) -> Resul
     Ok(over_hot(runtime, keys, async move |key: &Arc<str>| {
         read(&cache, key, returns).await
     }))
+}
+
+/// The first tier by itself, with so many entries: bytes.
+pub(crate) fn filled(
+    runtime: &Runtime,
+    entries: usize,
+    size: Size,
+) -> Result<Box<dyn Any>, Failure> {
+    let config = MokaCacheConfig {
+        max_capacity: 2 * entries as u64,
+        ..MokaCacheConfig::default()
+    };
+    let cache = MokaCache::new(config)?;
+    for index in 0..entries {
+        let encoded = CacheSerializer::default().serialize(&body(index, size))?;
+        runtime.block_on(cache.set_with_ttl(&keys::joined(index), encoded, LIFE))?;
+    }
+    Ok(Box::new(cache))
 }
 
 pub(crate) fn sets(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure> {

@@ -1,6 +1,6 @@
 //! The hitbox of this checkout. A hit in process returns the object that was stored, shared.
 
-use std::{rc::Rc, sync::Arc};
+use std::{any::Any, rc::Rc, sync::Arc};
 
 use hitbox_backend::{
     Backend, CacheBackend, Compose, CompositionPolicy, OffloadManager, ParallelReadPolicy,
@@ -14,6 +14,7 @@ use hitbox_benches::{
 };
 use hitbox_core::{CacheContext, CacheKey, DisabledOffload};
 use hitbox_moka::MokaBackend;
+use hitbox_quick_cache::QuickCacheBackend;
 use hitbox_redis::RedisBackend;
 use tokio::runtime::Runtime;
 
@@ -23,7 +24,12 @@ fn moka() -> Result<MokaBackend, Failure> {
     Ok(MokaBackend::builder().max_entries(ENTRIES).build()?)
 }
 
-/// The same with the namespace of the layer behind it.
+fn quick_cache() -> Result<QuickCacheBackend, Failure> {
+    let builder = QuickCacheBackend::builder().max_entries(ENTRIES);
+    Ok(builder.build()?)
+}
+
+/// moka with the namespace of the layer behind it.
 fn moka_over(l2: &RedisBackend) -> Result<MokaBackend, Failure> {
     let builder = MokaBackend::builder().max_entries(ENTRIES);
     Ok(builder.key_format(l2.key_format().clone()).build()?)
@@ -65,6 +71,58 @@ pub(crate) fn hits(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure>
 
 pub(crate) fn composed_hits(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure> {
     hits_of(runtime, moka()?.compose(moka()?, DisabledOffload), size)
+}
+
+pub(crate) fn quick_cache_hits(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure> {
+    hits_of(runtime, quick_cache()?, size)
+}
+
+pub(crate) fn quick_cache_over_moka_hits(
+    runtime: &Rc<Runtime>,
+    size: Size,
+) -> Result<Runner, Failure> {
+    hits_of(
+        runtime,
+        quick_cache()?.compose(moka()?, DisabledOffload),
+        size,
+    )
+}
+
+/// So many entries, one after another.
+fn fill_with(
+    runtime: &Runtime,
+    cache: impl Backend + 'static,
+    entries: usize,
+    size: Size,
+) -> Result<Box<dyn Any>, Failure> {
+    runtime.block_on(async {
+        for index in 0..entries {
+            let value = bodies::value(&Arc::new(body(index, size).clone()), bodies::expiry());
+            cache.set(&keys::key(index), value).await?;
+        }
+        Ok::<_, Failure>(())
+    })?;
+    Ok(Box::new(cache))
+}
+
+/// moka with so many entries.
+pub(crate) fn filled(
+    runtime: &Runtime,
+    entries: usize,
+    size: Size,
+) -> Result<Box<dyn Any>, Failure> {
+    let builder = MokaBackend::builder().max_entries(2 * entries as u64);
+    fill_with(runtime, builder.build()?, entries, size)
+}
+
+/// `quick_cache` with so many entries.
+pub(crate) fn filled_quick_cache(
+    runtime: &Runtime,
+    entries: usize,
+    size: Size,
+) -> Result<Box<dyn Any>, Failure> {
+    let builder = QuickCacheBackend::builder().max_entries(2 * entries as u64);
+    fill_with(runtime, builder.build()?, entries, size)
 }
 
 /// Both layers are read, and hit.

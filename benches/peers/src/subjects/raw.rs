@@ -1,12 +1,12 @@
 //! The parts alone, with the bytes that hitbox encodes a body to.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{any::Any, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hitbox_benches::{
     Failure, Runner,
     bodies::{self, Size, Text},
-    floor::raw_moka,
+    floor::{TypedMoka, raw_moka},
     keys,
     questions::concurrent::in_tasks,
 };
@@ -62,6 +62,46 @@ pub(crate) fn sync_hits(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Fai
         std::hint::black_box(&cache.get(key).ok_or("a miss")?);
         Ok(())
     }))
+}
+
+/// `quick_cache::sync::Cache::get`, which returns a clone: here an `Arc` of the object.
+pub(crate) fn quick_cache_hits(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure> {
+    let cache = quick_cache::sync::Cache::<Arc<str>, Arc<Text>>::new(usize::try_from(ENTRIES)?);
+    let keys = keys::texts(keys::HOT);
+    for (index, key) in keys.iter().enumerate() {
+        cache.insert(Arc::clone(key), Arc::new(body(index, size)));
+    }
+    Ok(over_hot(runtime, keys, async move |key: &Arc<str>| {
+        std::hint::black_box(&cache.get(key).ok_or("a miss")?);
+        Ok(())
+    }))
+}
+
+/// What a service would keep objects in that has no hitbox, with so many of them.
+pub(crate) fn filled_typed_moka(
+    _: &Runtime,
+    entries: usize,
+    size: Size,
+) -> Result<Box<dyn Any>, Failure> {
+    let cache = TypedMoka::<Text>::new(2 * entries as u64);
+    for index in 0..entries {
+        cache.insert(keys::joined(index), Arc::new(body(index, size).clone()));
+    }
+    cache.run_pending_tasks();
+    Ok(Box::new(cache))
+}
+
+/// The same in `quick_cache`.
+pub(crate) fn filled_quick_cache(
+    _: &Runtime,
+    entries: usize,
+    size: Size,
+) -> Result<Box<dyn Any>, Failure> {
+    let cache = quick_cache::sync::Cache::<Arc<str>, Arc<Text>>::new(2 * entries);
+    for index in 0..entries {
+        cache.insert(keys::text(index), Arc::new(body(index, size).clone()));
+    }
+    Ok(Box::new(cache))
 }
 
 /// Encodes once and inserts into two of `moka::future::Cache`.
