@@ -286,7 +286,7 @@ impl Job {
         let key = self.flights[index].key();
         self.shared.throttle.succeeded(key);
         let (value, kept) = loaded.into_value(began, &self.settings);
-        let is_overtaken = lease.invalidations().hard >= began;
+        let is_overtaken = lease.invalidations().have_removed(began);
         let (kept, standing) = match kept {
             Kept::BeingStored if is_overtaken => (Kept::Overtaken, Standing::ForWaitersOnly),
             Kept::BeingStored => (kept, Standing::UntilFilled),

@@ -67,11 +67,17 @@ pub enum Standing {
     ForWaitersOnly,
 }
 
-/// Whether a caller who came at `came` may be given the outcome of a flight that began at `began`, where `invalidated`
-/// is the stamp of the key's newest invalidation.
+/// Whether a caller who came at `came` may be given a value that was created at `created`, of a flight that began at
+/// `began`, where `invalidated` tells the stamp of the key's newest invalidation. What a flight has loaded is as old as
+/// the flight; what it has found may be older.
 #[must_use]
-pub fn accepts(came: Stamp, began: Stamp, invalidated: Stamp) -> bool {
-    began > came || invalidated < began
+pub fn accepts(
+    came: Stamp,
+    began: Stamp,
+    created: Stamp,
+    invalidated: impl FnOnce() -> Stamp,
+) -> bool {
+    began > came || invalidated() < created
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -120,7 +126,7 @@ impl<H: Clone> KeyFlights<H> {
             let joins = match current.phase {
                 Phase::Waiting => true,
                 Phase::Running { began } => match caller.terms {
-                    Terms::Valid => accepts(caller.came, began, invalidated),
+                    Terms::Valid => accepts(caller.came, began, began, || invalidated),
                     Terms::BegunLater => began > caller.came,
                 },
                 Phase::Filling => {

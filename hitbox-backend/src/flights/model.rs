@@ -257,7 +257,10 @@ impl World {
         match self.mistake {
             Mistake::HandsOutToWhoeverJoined => false,
             Mistake::AcceptsOnlyWhatBeganLater => began <= came,
-            _ => !accepts(stamp(came), stamp(began), stamp(covered)),
+            _ => {
+                let began = stamp(began);
+                !accepts(stamp(came), began, began, || stamp(covered))
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use std::{
 
 use hitbox_backend::{
     CacheKey, Stamp,
-    flights::{Beginning, Caller, Coming, FlightId, KeyFlights, Standing, Terms},
+    flights::{Beginning, Caller, Coming, FlightId, KeyFlights, Standing, Terms, accepts},
 };
 use hitbox_core::CacheKeyHash;
 
@@ -65,8 +65,8 @@ impl<'k> Visit<'k> {
         created: Stamp,
         invalidated: impl FnOnce() -> Stamp,
     ) -> bool {
-        let came_before = self.came.is_some_and(|came| began > came);
-        came_before || invalidated() < created
+        // One who has not come yet takes what any caller may.
+        accepts(self.came.unwrap_or(began), began, created, invalidated)
     }
 
     /// He will not have this flight.
