@@ -13,6 +13,7 @@ use crate::{
     call::{GetManyOrLoad, GetOrLoad, Insert, Load, LoadMany, OfValue},
     error::SharedError,
     shared::Shared,
+    statistics::Outcome,
 };
 
 /// What a service calls: values that are loaded once, however many ask for them, kept in a backend, fresh for as long
@@ -57,8 +58,8 @@ impl Cache {
         let backend = &*self.shared.backend;
         let found = backend
             .get_known::<V>(key.as_cache_key(), &mut context)
-            .await?;
-        Ok(fresh(found, &context))
+            .await;
+        self.fresh(found, &context)
     }
 
     /// The value of the key, if a fresh one is there and can be had without waiting: from a cache in process, for one.
@@ -67,10 +68,12 @@ impl Cache {
         let key = key.into();
         let mut context = BoxContext::default();
         let backend = &*self.shared.backend;
-        match backend.try_get_known::<V>(key.as_cache_key(), &mut context) {
-            Attempt::Ready(Ok(found)) => fresh(found, &context),
-            Attempt::Ready(Err(_)) | Attempt::Pending(_) | Attempt::WouldBlock(()) => None,
-        }
+        let found = match backend.try_get_known::<V>(key.as_cache_key(), &mut context) {
+            Attempt::Ready(found) => found,
+            Attempt::Pending(_) | Attempt::WouldBlock(()) => Ok(None),
+        };
+        // It has been counted.
+        self.fresh(found, &context).unwrap_or_default()
     }
 
     /// The value of the key: the one that is there, or what `load` returns.
@@ -166,7 +169,7 @@ impl Cache {
             .await;
         let outcomes = found.into_iter().zip(contexts);
         outcomes
-            .map(|(found, context)| Ok(fresh(found?, &context)))
+            .map(|(found, context)| self.fresh(found, &context))
             .collect()
     }
 
@@ -307,11 +310,22 @@ impl Cache {
     pub fn backend(&self) -> &dyn Backend {
         &*self.shared.backend
     }
-}
 
-fn fresh<V>(found: Option<CacheValue<Known<V>>>, context: &BoxContext) -> Option<Arc<V>> {
-    let is_fresh = context.status() == CacheStatus::Hit;
-    found.filter(|_| is_fresh)?.into_inner().into_present()
+    /// What a call gives that does not load, and counts as.
+    fn fresh<V>(
+        &self,
+        found: BackendResult<Option<CacheValue<Known<V>>>>,
+        context: &BoxContext,
+    ) -> BackendResult<Option<Arc<V>>> {
+        let is_fresh = context.status() == CacheStatus::Hit;
+        let fresh = found.map(|found| found.filter(|_| is_fresh));
+        self.shared.counters.calls.add(match &fresh {
+            Ok(Some(value)) => Outcome::of_hit(value),
+            Ok(None) => Outcome::Miss,
+            Err(_) => Outcome::Failed,
+        });
+        fresh.map(|value| value?.into_inner().into_present())
+    }
 }
 
 fn shared_error(error: impl Into<Box<dyn Error + Send + Sync>>) -> SharedError {

@@ -39,6 +39,20 @@ pub(crate) enum Answer {
     Throttled(LoadError),
 }
 
+impl Answer {
+    pub(crate) const fn status(&self) -> Status {
+        match self {
+            Self::Hit => Status::Hit,
+            Self::Loaded(_) => Status::Loaded,
+            Self::Joined(_) => Status::Joined,
+            Self::Refreshing => Status::Stale(Why::Refreshing),
+            Self::LoadFailed(_) => Status::Stale(Why::LoadFailed),
+            Self::LoadSlow => Status::Stale(Why::LoadSlow),
+            Self::Throttled(_) => Status::Stale(Why::Throttled),
+        }
+    }
+}
+
 impl<V> Entry<V> {
     pub(crate) const fn new(
         value: CacheValue<Arc<V>>,
@@ -67,15 +81,7 @@ impl<V> Entry<V> {
     /// How the call came to it.
     #[must_use]
     pub const fn status(&self) -> Status {
-        match self.answer {
-            Answer::Hit => Status::Hit,
-            Answer::Loaded(_) => Status::Loaded,
-            Answer::Joined(_) => Status::Joined,
-            Answer::Refreshing => Status::Stale(Why::Refreshing),
-            Answer::LoadFailed(_) => Status::Stale(Why::LoadFailed),
-            Answer::LoadSlow => Status::Stale(Why::LoadSlow),
-            Answer::Throttled(_) => Status::Stale(Why::Throttled),
-        }
+        self.answer.status()
     }
 
     /// Which backend has answered; [`ResponseSource::Upstream`] if it was a load.

@@ -101,7 +101,7 @@ pub use load_under_way::{LoadStage, LoadUnderWay};
 pub use loaded::Loaded;
 pub use loader::{Loader, LoadingCache};
 pub use settings::Refresh;
-pub use statistics::Statistics;
+pub use statistics::{Calls, Statistics};
 pub use status::{Status, Why};
 
 #[doc(no_inline)]

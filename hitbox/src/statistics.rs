@@ -1,11 +1,21 @@
 //! What a cache has done.
 
+mod calls;
+mod striped;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a cache has done since it was built.
+pub use calls::Calls;
+pub(crate) use calls::Outcome;
+
+use calls::CallCounters;
+
+/// What a cache has done since it was built. The counts are read one after the other, while calls go on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statistics {
+    /// What calls have come to.
+    pub calls: Calls,
     /// Loads that are under way now, refreshes among them, and those whose outcome is being stored.
     pub under_way: usize,
     /// Loaders that were called. One that loads many keys counts once.
@@ -32,12 +42,14 @@ macro_rules! counters {
         /// The counts behind [`Statistics`].
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
+            pub(crate) calls: CallCounters,
             $(pub(crate) $counter: Counter,)+
         }
 
         impl Counters {
             pub(crate) fn statistics(&self, under_way: usize) -> Statistics {
                 Statistics {
+                    calls: self.calls.calls(),
                     under_way,
                     $($counter: self.$counter.get(),)+
                 }

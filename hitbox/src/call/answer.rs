@@ -4,7 +4,13 @@ use std::{marker::PhantomData, sync::Arc};
 
 use hitbox_backend::{BoxContext, CacheKey, CacheValue, Known, ResponseSource};
 
-use crate::{Entry, LoadError, entry::Answer, error::Cause};
+use crate::{
+    Entry, LoadError,
+    entry::Answer,
+    error::Cause,
+    statistics::Outcome,
+    status::{Status, Why},
+};
 
 /// What a call has come to.
 #[derive(Debug)]
@@ -21,6 +27,25 @@ impl<V> Clone for Reply<V> {
             source: self.source.clone(),
             answer: self.answer.clone(),
         }
+    }
+}
+
+/// What a call counts as.
+pub(super) fn outcome<V>(reply: &Result<Reply<V>, LoadError>) -> Outcome {
+    let reply = match reply {
+        Ok(reply) => reply,
+        Err(error) if error.is_absent() => return Outcome::Absent,
+        Err(_) => return Outcome::Failed,
+    };
+    match (reply.value.data(), reply.answer.status()) {
+        (Known::Absent, _) => Outcome::Absent,
+        (_, Status::Hit) => Outcome::Hit,
+        (_, Status::Loaded) => Outcome::Loaded,
+        (_, Status::Joined) => Outcome::Joined,
+        (_, Status::Stale(Why::Refreshing)) => Outcome::Refreshing,
+        (_, Status::Stale(Why::LoadFailed)) => Outcome::LoadFailed,
+        (_, Status::Stale(Why::LoadSlow)) => Outcome::LoadSlow,
+        (_, Status::Stale(Why::Throttled)) => Outcome::Throttled,
     }
 }
 

@@ -15,7 +15,7 @@ use futures::{FutureExt, future::BoxFuture};
 use hitbox_backend::Cacheable;
 
 use super::{
-    answer::{OfEntry, OfOptional, OfValue, Output, Reply},
+    answer::{OfEntry, OfOptional, OfValue, Output, Reply, outcome},
     loads::LoadMany,
     many::Many,
 };
@@ -122,11 +122,12 @@ where
                 let replies = ready!(way.poll_unpin(cx)).into_iter();
                 this.state = State::Done;
                 let keys = this.keys.iter().map(Key::as_cache_key);
-                Poll::Ready(
-                    keys.zip(replies)
-                        .map(|(key, reply)| O::of(key, reply))
-                        .collect(),
-                )
+                let counts = &this.shared.counters.calls;
+                let given = keys.zip(replies).map(|(key, reply)| {
+                    counts.add(outcome(&reply));
+                    O::of(key, reply)
+                });
+                Poll::Ready(given.collect())
             }
             // It has been awaited to its end, as no `.await` does twice.
             State::New(..) | State::Done => Poll::Pending,

@@ -17,7 +17,7 @@ use futures::{
 use hitbox_backend::{Attempt, BoxContext, CacheBackend, CacheStatus, Cacheable, flights::Terms};
 
 use super::{
-    answer::{OfEntry, OfOptional, OfValue, Output, Reply},
+    answer::{OfEntry, OfOptional, OfValue, Output, Reply, outcome},
     answering::FirstRead,
     loads::Load,
     way::Way,
@@ -30,6 +30,7 @@ use crate::{
     load::BoxLoader,
     settings::{Overrides, setters},
     shared::Shared,
+    statistics::Outcome,
 };
 
 /// A call of [`Cache::get_or_load`](crate::Cache::get_or_load) or
@@ -145,7 +146,7 @@ impl<V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'_, V, L, O> {
             Ok(settings) => settings,
             Err(unserved) => {
                 let error = LoadError::new(key.clone(), self.shared.refusal(*unserved));
-                return Look::Answered(O::of(key, Err(error)));
+                return Look::Answered(self.given(Err(error)));
             }
         };
         // Before the read: what ends meanwhile counts as not seen.
@@ -159,6 +160,7 @@ impl<V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'_, V, L, O> {
             Attempt::Ready(Ok(Some(value))) => {
                 let refresh = self.overrides.refresh.unwrap_or(settings.refresh);
                 if context.status() == CacheStatus::Hit && refresh == Refresh::Never {
+                    self.shared.counters.calls.add(Outcome::of_hit(&value));
                     return Look::Answered(O::of_hit(key, value, context));
                 }
                 Some((Ok(Some(value)), context))
@@ -201,11 +203,17 @@ impl<V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'_, V, L, O> {
             State::Waiting(way) => {
                 let reply = ready!(way.poll_unpin(cx));
                 self.state = State::Done;
-                Poll::Ready(O::of(self.key.as_cache_key(), reply))
+                Poll::Ready(self.given(reply))
             }
             // It has been awaited to its end, as no `.await` does twice.
             State::New(_) | State::Done => Poll::Pending,
         }
+    }
+
+    /// The answer, counted.
+    fn given(&self, reply: Result<Reply<V>, LoadError>) -> O::Output {
+        self.shared.counters.calls.add(outcome(&reply));
+        O::of(self.key.as_cache_key(), reply)
     }
 }
 

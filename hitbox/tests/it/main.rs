@@ -14,4 +14,5 @@ mod nesting;
 mod not_storable;
 mod single_flight;
 mod staleness;
+mod statistics;
 mod times;
