@@ -46,8 +46,9 @@ impl CacheBuilder {
 
     setters!(overrides);
 
-    /// How many loads run at a time, at least 1. Others wait, up to their `load_deadline`, also if all who asked have gone. A load that
-    /// is begun within a load, or that another load waits for, does not count, and a refresh in the background is begun only if there is a place. Default: 1,024.
+    /// How many loads run at a time, at least 1. Others wait, up to their `load_deadline`, for as long as somebody waits for
+    /// them: one that all have left while it waits is not begun. A load that is begun within a load, or that another load waits
+    /// for, does not count, and a refresh in the background is begun only if there is a place. Default: 1,024.
     pub const fn max_loads(mut self, loads: usize) -> Self {
         self.limits.max_loads = loads;
         self

@@ -79,7 +79,7 @@ impl Cache {
     /// The value of the key: the one that is there, or what `load` returns.
     ///
     /// However many ask for a key at once, one of them loads and all get the outcome. The load runs as a task of its
-    /// own: whoever asked for it may go. What it returns is stored, unless the key has been removed meanwhile; who asks after a
+    /// own: once it has begun, whoever asked for it may go. What it returns is stored, unless the key has been removed meanwhile; who asks after a
     /// [`remove`](Self::remove) has returned gets nothing that began to load before it.
     ///
     /// # Errors

@@ -11,7 +11,7 @@
 //!
 //! A load runs as a task of its own on the tokio runtime of whoever asked first, or on the one that
 //! [`runtime`](CacheBuilder::runtime) names. Who asks while it is under way waits for it, and may go; it is handed to all who wait,
-//! and stored. If the key is removed meanwhile, those who ask after that get a load that begins after it, and what the first one
+//! and stored. One that has not begun, for want of a place, is dropped with the last who waits for it. If the key is removed meanwhile, those who ask after that get a load that begins after it, and what the first one
 //! returns is not stored. A load that fails, panics or hangs is one failure of those who waited.
 //!
 //! A hit in process is answered in the first poll, without an allocation, and needs no runtime.

@@ -211,15 +211,20 @@ impl Job {
             let lease = self.shared.begin_load(flight.key()).await;
             let began = loop {
                 match self.shared.flights.begin(flight) {
-                    Beginning::Begun(began) => break began,
+                    Beginning::Begun(began) => break Some(began),
                     Beginning::Later => flight.turn().await,
+                    Beginning::Abandoned => break None,
                 }
             };
-            loading.push(Loading {
-                index,
-                began,
-                lease,
-            });
+            match began {
+                Some(began) => loading.push(Loading {
+                    index,
+                    began,
+                    lease,
+                }),
+                // Of many keys, this one is wanted by nobody any more.
+                None => self.fail(index, Cause::Closed),
+            }
         }
         loading
     }

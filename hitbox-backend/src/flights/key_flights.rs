@@ -56,6 +56,8 @@ pub enum Beginning {
     Begun(Stamp),
     /// Two run. It asks again when one of them has ended.
     Later,
+    /// All who waited for it have gone before it could begin. Its work is not to be done.
+    Abandoned,
 }
 
 /// How long an outcome is at the table.
@@ -93,6 +95,8 @@ struct Flight<H> {
     phase: Phase,
     /// How many wait for it.
     waiting: usize,
+    /// Its work is to be done also if nobody waits for it.
+    kept: bool,
     handle: H,
 }
 
@@ -100,7 +104,7 @@ struct Flight<H> {
 #[derive(Debug)]
 pub struct KeyFlights<H> {
     current: Option<Flight<H>>,
-    /// All of them run.
+    /// They run, or are not to begin any more.
     overtaken: Vec<Flight<H>>,
 }
 
@@ -147,6 +151,7 @@ impl<H: Clone> KeyFlights<H> {
             id,
             phase: Phase::Waiting,
             waiting: 1,
+            kept: false,
             handle: handle.clone(),
         });
         Coming::Lead(handle)
@@ -164,13 +169,22 @@ impl<H> KeyFlights<H> {
     /// The flight begins, if not too many run. `now` makes its stamp: after everybody has come who has joined so far.
     pub fn begin(&mut self, id: FlightId, now: impl FnOnce() -> Stamp) -> Beginning {
         let running = self.flights().filter(|flight| flight.runs()).count();
-        match self.flight_mut(id) {
+        match self.current.as_mut().filter(|current| current.id == id) {
             Some(flight) if running < MOST_RUNNING => {
                 let began = now();
                 flight.phase = Phase::Running { began };
                 Beginning::Begun(began)
             }
-            Some(_) | None => Beginning::Later,
+            Some(_) => Beginning::Later,
+            // A flight that has not begun is overtaken by nobody: everybody may join it.
+            None => Beginning::Abandoned,
+        }
+    }
+
+    /// The work of the flight is to be done also if nobody waits for it.
+    pub fn keep(&mut self, id: FlightId) {
+        if let Some(flight) = self.flight_mut(id) {
+            flight.kept = true;
         }
     }
 
@@ -191,14 +205,18 @@ impl<H> KeyFlights<H> {
         self.current.take_if(|current| current.id == id);
     }
 
-    /// One who waited for the flight has gone.
+    /// One who waited for the flight has gone. If he was the last, and it has not begun, it does not begin any more: who
+    /// comes next leads one of his own.
     pub fn leave(&mut self, id: FlightId) {
         if let Some(flight) = self.flight_mut(id) {
             flight.waiting -= 1;
         }
+        if self.current.as_ref().is_some_and(Flight::is_unwanted) {
+            self.overtake();
+        }
     }
 
-    /// The flights whose work is to be dropped: they have been overtaken, and nobody waits for them.
+    /// The flights whose work is to be dropped: nobody waits for them, and nobody can join them.
     pub fn abandoned(&self) -> impl Iterator<Item = &H> {
         let unwanted = self.overtaken.iter().filter(|flight| flight.waiting == 0);
         unwanted.map(|flight| &flight.handle)
@@ -236,6 +254,14 @@ impl<H> Flight<H> {
         match self.phase {
             Phase::Running { .. } => true,
             Phase::Waiting | Phase::Filling => false,
+        }
+    }
+
+    /// Whether nobody waits for work that has not begun.
+    const fn is_unwanted(&self) -> bool {
+        match self.phase {
+            Phase::Waiting => self.waiting == 0 && !self.kept,
+            Phase::Running { .. } | Phase::Filling => false,
         }
     }
 }

@@ -12,7 +12,10 @@
 //! - **Two waits.** Who refuses an outcome waits for one more flight at the most: that one begins after he came, so he
 //!   accepts it.
 //! - **Two runs.** At most two flights of a key run. One that becomes current while two run begins when one of them
-//!   has ended. An overtaken flight that nobody waits for is abandoned.
+//!   has ended.
+//! - **Abandoned.** A flight is dropped that nobody waits for and nobody can join: one that was overtaken, and one that
+//!   all have left before it could begin, unless it is *kept*, as a refresh in the background is. One that has begun
+//!   and is current runs on.
 //! - **The gap.** A flight stays current while its fill is under way. Who comes then judges its outcome as he would a
 //!   value that he has read from the store.
 //!

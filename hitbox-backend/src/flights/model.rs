@@ -42,9 +42,11 @@ enum Mistake {
     HandsOnAnEndedFlightUnjudged,
     /// A flight that begins counts as none that runs.
     RunsAnyNumber,
+    /// What all have left before it could begin is begun all the same.
+    BeginsWhatNobodyWaitsFor,
 }
 
-const MISTAKES: [Mistake; 8] = [
+const MISTAKES: [Mistake; 9] = [
     Mistake::JoinsByKeyAlone,
     Mistake::HandsOutToWhoeverJoined,
     Mistake::StampsAtTheEnd,
@@ -53,6 +55,7 @@ const MISTAKES: [Mistake; 8] = [
     Mistake::ForgetsWhenHeCame,
     Mistake::HandsOnAnEndedFlightUnjudged,
     Mistake::RunsAnyNumber,
+    Mistake::BeginsWhatNobodyWaitsFor,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +102,8 @@ struct Flight {
     called: u64,
     outcome: Option<Outcome>,
     fills_late: bool,
+    /// Its leader does not wait for it.
+    kept: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -319,7 +324,7 @@ impl World {
                     }
                 }
             }
-            At::ToCome => self.come(index),
+            At::ToCome => self.come(index, rng),
             At::Waiting { flight } => {
                 self.table.leave(flight);
                 self.abandon();
@@ -344,7 +349,7 @@ impl World {
         }
     }
 
-    fn come(&mut self, index: usize) -> Result<(), String> {
+    fn come(&mut self, index: usize, rng: &mut Rng) -> Result<(), String> {
         let now = self.tick();
         let person = &mut self.people[index];
         if self.mistake == Mistake::ForgetsWhenHeCame {
@@ -375,8 +380,18 @@ impl World {
                     called: 0,
                     outcome: None,
                     fills_late: false,
+                    kept: rng.u8(0..8) == 0,
                 };
+                if flight.kept || self.mistake == Mistake::BeginsWhatNobodyWaitsFor {
+                    self.table.keep(id);
+                }
+                let goes = flight.kept;
                 self.flights.insert(id, flight);
+                if goes {
+                    self.table.leave(id);
+                    self.people[index].at = At::Gone;
+                    return Ok(());
+                }
                 id
             }
             Coming::Join(id) => id,
@@ -402,9 +417,16 @@ impl World {
     fn abandon(&mut self) {
         let abandoned: Vec<_> = self.table.abandoned().copied().collect();
         for id in abandoned {
-            self.table.end(id, Standing::ForWaitersOnly);
-            self.fly(id).load = Load::Settled;
+            // One that has not begun is told when it asks whether it may.
+            if matches!(self.flights[&id].load, Load::Running) {
+                self.drop_work(id);
+            }
         }
+    }
+
+    fn drop_work(&mut self, id: FlightId) {
+        self.table.end(id, Standing::ForWaitersOnly);
+        self.fly(id).load = Load::Settled;
     }
 
     fn flight(&mut self, id: FlightId, rng: &mut Rng) -> Result<(), String> {
@@ -453,6 +475,15 @@ impl World {
             Beginning::Begun(_) => {}
             Beginning::Later if self.mistake == Mistake::RunsAnyNumber => {}
             Beginning::Later => return Ok(()),
+            Beginning::Abandoned => {
+                self.drop_work(id);
+                return Ok(());
+            }
+        }
+        let is_waited_for =
+            |person: &Person| matches!(person.at, At::Waiting { flight } if flight == id);
+        if !self.flights[&id].kept && !self.people.iter().any(is_waited_for) {
+            return Err(String::from("a load begins that nobody waits for"));
         }
         self.clock = now;
         let flight = self.fly(id);

@@ -31,7 +31,8 @@ use crate::{
 ///
 /// Options are set before it is awaited, and are in force for each key.
 ///
-/// *Cancel safety*: it can be dropped at any time. A load that it has begun goes on.
+/// *Cancel safety*: it can be dropped at any time. A load whose loader has been called goes on. Of one that still waits, for a place
+/// or for other loads of its keys, those keys are left for which somebody else waits.
 #[must_use = "nothing is read before it is awaited"]
 pub struct GetManyOrLoad<'c, I: 'static, V: 'static, L, O = OfValue> {
     shared: &'c Arc<Shared>,

@@ -39,8 +39,9 @@ use crate::{
 /// Options are set before it is awaited. A hit is answered in the first poll, without an allocation, unless
 /// a [`refresh`](Self::refresh) ahead of its end is set.
 ///
-/// *Cancel safety*: it can be dropped at any time. A load that it has begun goes on, for those who wait for it, and
-/// to be stored.
+/// *Cancel safety*: it can be dropped at any time. A load whose loader has been called goes on, for those who wait for it, and
+/// to be stored. One that still waits for a place ([`max_loads`](crate::CacheBuilder::max_loads)), or for two others of the key
+/// to end, is dropped with the last who waits for it.
 #[must_use = "nothing is read before it is awaited"]
 pub struct GetOrLoad<'c, V, L, O = OfValue> {
     shared: &'c Arc<Shared>,

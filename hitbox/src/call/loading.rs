@@ -102,6 +102,7 @@ impl Way {
             .come(&mut visit, |key| shared.invalidated(key))
         {
             Coming::Lead(flight) => {
+                shared.flights.keep(&flight);
                 self.launch(&flight, look, Nesting::nowhere(), Some(place), loader);
                 shared.flights.leave(&flight);
             }

@@ -65,7 +65,7 @@ struct Led {
 
 /// Where a load is to run of which nobody waits for anything.
 enum Place {
-    /// As any load does: somebody waits.
+    /// As any load does: somebody waits, or has refreshes ride along that he does not wait for.
     AsAny,
     InBackground(OwnedSemaphorePermit),
     /// It is not made.
@@ -108,6 +108,7 @@ impl Many {
         // All keys come to the table, and the load begins, before anything is waited for. So calls for the same keys, in
         // whatever order, do not wait for each other's loads to begin.
         let mut led = Vec::new();
+        let mut escorted = Vec::new();
         let mut reached = Vec::with_capacity(ways.len());
         for (index, (way, plan)) in ways.iter().zip(plans).enumerate() {
             reached.push(match plan {
@@ -115,9 +116,17 @@ impl Many {
                 Plan::AnswerAndLoad(reply, look) => {
                     match place {
                         Place::None => {}
-                        // Nobody waits for it.
-                        Place::AsAny | Place::InBackground(_) => {
-                            drop(way.come::<V>(look, index, &mut led));
+                        // There is a place for it: it begins, whoever waits for it.
+                        Place::InBackground(_) => {
+                            if let Awaited::Led(seat) = way.come::<V>(look, index, &mut led) {
+                                self.shared.flights.keep(&seat.flight);
+                            }
+                        }
+                        // It begins with what the caller waits for, or not at all.
+                        Place::AsAny => {
+                            if let Awaited::Led(seat) = way.come::<V>(look, index, &mut led) {
+                                escorted.push(seat);
+                            }
                         }
                     }
                     Reached::Reply(reply)
@@ -139,6 +148,7 @@ impl Many {
                 }
             });
         let replies = join_all(replies).await;
+        drop(escorted);
         asked
             .into_iter()
             .map(|index| replies[index].clone())

@@ -149,6 +149,8 @@ impl Flight {
     /// Drops its work.
     pub(super) fn abandon(&self) {
         self.abandoned.notify_one();
+        // It may be one of many that are loaded at once, of which others are wanted.
+        self.turn.notify_one();
     }
 
     /// Returns when it may be its turn to begin.

@@ -123,13 +123,21 @@ impl FlightTable {
     pub(crate) fn begin(&self, flight: &Flight) -> Beginning {
         let mut shard = self.shard(flight.key());
         let Some(flights) = shard.keys.get_mut(flight.key()) else {
-            return Beginning::Later;
+            return Beginning::Abandoned;
         };
         let beginning = flights.begin(flight.id, Stamp::now);
         if let Beginning::Begun(began) = beginning {
             flight.note_begin(began);
         }
         beginning
+    }
+
+    /// The flight's work is to be done also if nobody waits for it.
+    pub(crate) fn keep(&self, flight: &Flight) {
+        let mut shard = self.shard(flight.key());
+        if let Some(flights) = shard.keys.get_mut(flight.key()) {
+            flights.keep(flight.id);
+        }
     }
 
     /// The flight's work has ended like this.

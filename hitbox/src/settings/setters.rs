@@ -57,13 +57,13 @@ macro_rules! setters {
         }
 
         /// After so long a caller who waits for a load gets the stale value, if there is one that
-        /// [`stale_if_error`](Self::stale_if_error) allows. The load goes on. Default: none.
+        /// [`stale_if_error`](Self::stale_if_error) allows. The load goes on, if it has begun. Default: none.
         pub const fn soft_timeout(mut self, wait: ::std::time::Duration) -> Self {
             self.$($place).+.soft_timeout = Some(wait);
             self
         }
 
-        /// After so long a caller gets an error. A load goes on. It covers the read of the backend, too: a backend's own deadline must be
+        /// After so long a caller gets an error. A load goes on, if it has begun. It covers the read of the backend, too: a backend's own deadline must be
         /// well below it, or a backend that hangs leaves no time for a load. Default: none.
         pub const fn hard_timeout(mut self, wait: ::std::time::Duration) -> Self {
             self.$($place).+.hard_timeout = Some(wait);

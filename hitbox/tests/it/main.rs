@@ -5,6 +5,7 @@
 mod backends;
 mod source;
 
+mod abandoned;
 mod absent;
 mod bulk;
 mod failures;

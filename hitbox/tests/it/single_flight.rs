@@ -118,6 +118,7 @@ async fn a_load_that_all_have_left_is_stored(over: Over) {
     let (cache, source) = (cache(over), Source::held());
     let calls: Vec<_> = (0..3).map(|_| Asking::of(&cache, source.load())).collect();
     until(|| waiters(&cache) == 3).await;
+    source.begun(1).await;
     for call in calls {
         call.leave().await;
     }
