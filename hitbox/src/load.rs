@@ -8,7 +8,7 @@ use futures::{
 };
 use hitbox_backend::{
     Cacheable, Condition, Lease, Stamp,
-    flights::{Beginning, Standing},
+    flights::{Standing, Turn},
 };
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -18,7 +18,7 @@ use tokio::{
 use crate::{
     Kept, LoadError, Loaded,
     error::{Cause, SharedError, TimedOut},
-    flights::{Ended, Flight, How, Nesting},
+    flights::{Ended, Flight, How, Nesting, wait_for_turn},
     settings::Settings,
     shared::{Fill, Shared},
     tasks::Refused,
@@ -47,6 +47,15 @@ pub(crate) struct Load<V> {
 pub(crate) struct Member {
     pub(crate) flight: Arc<Flight>,
     pub(crate) look: Look,
+}
+
+/// What the flights of a load wait for before they begin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Order {
+    /// As long as two others of the key run.
+    InTurn,
+    /// Nothing: those of many keys, each of which would hold the others.
+    AtOnce,
 }
 
 /// Whether a flight reads before it loads.
@@ -86,6 +95,7 @@ impl<V: Cacheable> Load<V> {
         settings: Settings,
         nesting: Nesting,
         members: Vec<Member>,
+        order: Order,
         place: Option<OwnedSemaphorePermit>,
         loader: BoxLoader<V>,
     ) -> Self {
@@ -96,6 +106,7 @@ impl<V: Cacheable> Load<V> {
             shared,
             settings,
             flights: flights.into(),
+            order,
         };
         Self {
             job,
@@ -135,6 +146,7 @@ struct Job {
     shared: Arc<Shared>,
     settings: Settings,
     flights: Arc<[Arc<Flight>]>,
+    order: Order,
 }
 
 impl Job {
@@ -171,6 +183,9 @@ impl Job {
         place: Option<OwnedSemaphorePermit>,
         loader: BoxLoader<V>,
     ) -> Result<(Vec<Loading>, Outcomes<V>), Failed> {
+        // Before the place, which it would keep meanwhile. Once it is their turn it stays so: they are the current flights of
+        // their keys until they begin, so no other one begins.
+        self.turn().await;
         // A load within a load takes no place: the outer one has one, and waits for this.
         let _place = match place {
             None if !nesting.is_within_a_load() => self.place().await,
@@ -203,20 +218,32 @@ impl Job {
         }
     }
 
-    /// Makes the stamp of each flight, when it is its turn.
+    /// Returns when none of the flights has to wait for others of its key.
+    async fn turn(&self) {
+        let flights = match self.order {
+            Order::InTurn => &self.flights[..],
+            Order::AtOnce => &[],
+        };
+        for flight in flights {
+            while let Turn::NotYet(running) = self.shared.flights.turn(flight) {
+                let Some(_waits) = wait_for_turn(flight, running) else {
+                    break;
+                };
+                flight.turn().await;
+            }
+        }
+    }
+
+    /// Makes the stamp of each flight, of all one after the other.
     async fn begin(&self) -> Vec<Loading> {
-        let mut loading = Vec::with_capacity(self.flights.len());
-        for (index, flight) in self.flights.iter().enumerate() {
+        let mut leases = Vec::with_capacity(self.flights.len());
+        for flight in self.flights.iter() {
             // Before the stamp: what invalidates the key from now on is remembered.
-            let lease = self.shared.begin_load(flight.key()).await;
-            let began = loop {
-                match self.shared.flights.begin(flight) {
-                    Beginning::Begun(began) => break Some(began),
-                    Beginning::Later => flight.turn().await,
-                    Beginning::Abandoned => break None,
-                }
-            };
-            match began {
+            leases.push(self.shared.begin_load(flight.key()).await);
+        }
+        let mut loading = Vec::with_capacity(self.flights.len());
+        for (index, lease) in leases.into_iter().enumerate() {
+            match self.shared.flights.begin(&self.flights[index]) {
                 Some(began) => loading.push(Loading {
                     index,
                     began,

@@ -49,13 +49,13 @@ pub enum Coming<H> {
     Judge(H),
 }
 
-/// Whether a flight has begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Beginning {
-    /// With this stamp. Its work is to be done now.
-    Begun(Stamp),
-    /// Two run. It asks again when one of them has ended.
-    Later,
+/// Whether a flight may begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn<H> {
+    /// Fewer than two others run. It stays so until the flight begins: no other one can.
+    Come,
+    /// These run. The flight asks again when one of them has ended.
+    NotYet(Vec<H>),
     /// All who waited for it have gone before it could begin. Its work is not to be done.
     Abandoned,
 }
@@ -156,6 +156,42 @@ impl<H: Clone> KeyFlights<H> {
         });
         Coming::Lead(handle)
     }
+
+    /// Whether the flight may begin.
+    #[must_use]
+    pub fn turn(&self, id: FlightId) -> Turn<H> {
+        let is_current = self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.id == id);
+        match (is_current, self.running()) {
+            (false, _) => Turn::Abandoned,
+            (true, running) if running.len() < MOST_RUNNING => Turn::Come,
+            (true, running) => Turn::NotYet(running),
+        }
+    }
+
+    /// What has to end before a new flight could begin; nothing, if one could now, or if there is one to join.
+    /// `invalidated` is the stamp of the key's newest invalidation.
+    #[must_use]
+    pub fn in_the_way(&self, invalidated: Stamp) -> Vec<H> {
+        let is_joined = |current: &Flight<H>| match current.phase {
+            Phase::Waiting => true,
+            // Who comes now came later than it began.
+            Phase::Running { began } => accepts(began, began, began, || invalidated),
+            Phase::Filling => false,
+        };
+        let running = self.running();
+        if running.len() < MOST_RUNNING || self.current.as_ref().is_some_and(is_joined) {
+            return Vec::new();
+        }
+        running
+    }
+
+    fn running(&self) -> Vec<H> {
+        let running = self.flights().filter(|flight| flight.runs());
+        running.map(|flight| flight.handle.clone()).collect()
+    }
 }
 
 impl<H> KeyFlights<H> {
@@ -166,19 +202,16 @@ impl<H> KeyFlights<H> {
             .extend(overtaken.filter(|flight| flight.phase != Phase::Filling));
     }
 
-    /// The flight begins, if not too many run. `now` makes its stamp: after everybody has come who has joined so far.
-    pub fn begin(&mut self, id: FlightId, now: impl FnOnce() -> Stamp) -> Beginning {
-        let running = self.flights().filter(|flight| flight.runs()).count();
-        match self.current.as_mut().filter(|current| current.id == id) {
-            Some(flight) if running < MOST_RUNNING => {
-                let began = now();
-                flight.phase = Phase::Running { began };
-                Beginning::Begun(began)
-            }
-            Some(_) => Beginning::Later,
-            // A flight that has not begun is overtaken by nobody: everybody may join it.
-            None => Beginning::Abandoned,
-        }
+    /// The flight begins. `now` makes its stamp: after everybody has come who has joined so far. `None`: all who waited for it
+    /// have gone, and it does not begin.
+    ///
+    /// This does not look whether it is its [`turn`](Self::turn).
+    pub fn begin(&mut self, id: FlightId, now: impl FnOnce() -> Stamp) -> Option<Stamp> {
+        // A flight that has not begun is overtaken by nobody: everybody may join it.
+        let flight = self.current.as_mut().filter(|current| current.id == id)?;
+        let began = now();
+        flight.phase = Phase::Running { began };
+        Some(began)
     }
 
     /// The work of the flight is to be done also if nobody waits for it.

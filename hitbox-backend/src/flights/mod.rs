@@ -12,7 +12,7 @@
 //! - **Two waits.** Who refuses an outcome waits for one more flight at the most: that one begins after he came, so he
 //!   accepts it.
 //! - **Two runs.** At most two flights of a key run. One that becomes current while two run begins when one of them
-//!   has ended.
+//!   has ended: [`KeyFlights::turn`] tells. Where what runs waits for that one, the table's owner does not ask.
 //! - **Abandoned.** A flight is dropped that nobody waits for and nobody can join: one that was overtaken, and one that
 //!   all have left before it could begin, unless it is *kept*, as a refresh in the background is. One that has begun
 //!   and is current runs on.
@@ -25,4 +25,4 @@ mod key_flights;
 #[cfg(test)]
 mod model;
 
-pub use key_flights::{Beginning, Caller, Coming, FlightId, KeyFlights, Standing, Terms, accepts};
+pub use key_flights::{Caller, Coming, FlightId, KeyFlights, Standing, Terms, Turn, accepts};

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use hitbox_core::Stamp;
 
-use super::{Beginning, Caller, Coming, FlightId, KeyFlights, Standing, Terms, accepts};
+use super::{Caller, Coming, FlightId, KeyFlights, Standing, Terms, Turn, accepts};
 
 const RUNS: u64 = 40_000;
 
@@ -470,15 +470,15 @@ impl World {
     }
 
     fn begin(&mut self, id: FlightId) -> Result<(), String> {
+        match self.table.turn(id) {
+            Turn::Come | Turn::Abandoned => {}
+            Turn::NotYet(_) if self.mistake == Mistake::RunsAnyNumber => {}
+            Turn::NotYet(_) => return Ok(()),
+        }
         let now = self.clock + 1;
-        match self.table.begin(id, || stamp(now)) {
-            Beginning::Begun(_) => {}
-            Beginning::Later if self.mistake == Mistake::RunsAnyNumber => {}
-            Beginning::Later => return Ok(()),
-            Beginning::Abandoned => {
-                self.drop_work(id);
-                return Ok(());
-            }
+        if self.table.begin(id, || stamp(now)).is_none() {
+            self.drop_work(id);
+            return Ok(());
         }
         let is_waited_for =
             |person: &Person| matches!(person.at, At::Waiting { flight } if flight == id);

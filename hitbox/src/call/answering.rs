@@ -232,7 +232,7 @@ impl Way {
 
 impl Way {
     /// The output of `future`, if it is there within `limit` from `began` on.
-    async fn within<T>(
+    pub(super) async fn within<T>(
         &self,
         began: Instant,
         limit: Option<Duration>,

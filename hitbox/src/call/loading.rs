@@ -16,7 +16,7 @@ use crate::{
     entry::Answer,
     error::Cause,
     flights::{Ended, Flight, How, Nesting, Recursion, Visit, Waits},
-    load::{BoxLoader, Load, Look, Member},
+    load::{BoxLoader, Load, Look, Member, Order},
     shared::Shared,
 };
 
@@ -123,7 +123,15 @@ impl Way {
         let flight = Arc::clone(flight);
         let members = vec![Member { flight, look }];
         let shared = Arc::clone(&self.shared);
-        let load = Load::new(shared, self.settings, nesting, members, place, loader);
+        let load = Load::new(
+            shared,
+            self.settings,
+            nesting,
+            members,
+            Order::InTurn,
+            place,
+            loader,
+        );
         self.shared.launch(load);
     }
 }

@@ -1,9 +1,12 @@
 //! A call for many keys on its way: one read, one load of all that are missing and that nobody else loads, and a wait
 //! for each.
 
-use std::{collections::HashMap, hash::Hash, sync::Arc};
+use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
 
-use futures::{FutureExt, future::join_all};
+use futures::{
+    FutureExt,
+    future::{join_all, select_all},
+};
 use hitbox_backend::{
     BoxContext, CacheBackend, CacheKey, Cacheable,
     flights::{Coming, Terms},
@@ -20,8 +23,8 @@ use super::{
 use crate::{
     Batch, Key, LoadError,
     error::Cause,
-    flights::{Ended, Nesting, Visit},
-    load::{BoxLoader, Load, Look, Member},
+    flights::{Ended, Flight, Nesting, Visit},
+    load::{BoxLoader, Load, Look, Member, Order},
     settings::Overrides,
     shared::Shared,
 };
@@ -105,6 +108,8 @@ impl Many {
         let plans: Vec<Plan<V>> = plans.collect();
         let place = self.place_for(&plans);
 
+        self.turns(&ways, &plans, began).await;
+
         // All keys come to the table, and the load begins, before anything is waited for. So calls for the same keys, in
         // whatever order, do not wait for each other's loads to begin.
         let mut led = Vec::new();
@@ -114,21 +119,7 @@ impl Many {
             reached.push(match plan {
                 Plan::Answer(reply) => Reached::Reply(reply),
                 Plan::AnswerAndLoad(reply, look) => {
-                    match place {
-                        Place::None => {}
-                        // There is a place for it: it begins, whoever waits for it.
-                        Place::InBackground(_) => {
-                            if let Awaited::Led(seat) = way.come::<V>(look, index, &mut led) {
-                                self.shared.flights.keep(&seat.flight);
-                            }
-                        }
-                        // It begins with what the caller waits for, or not at all.
-                        Place::AsAny => {
-                            if let Awaited::Led(seat) = way.come::<V>(look, index, &mut led) {
-                                escorted.push(seat);
-                            }
-                        }
-                    }
+                    escorted.extend(way.come_for_others::<V>(&place, look, index, &mut led));
                     Reached::Reply(reply)
                 }
                 Plan::Load(look, fallback) => {
@@ -189,6 +180,34 @@ impl Many {
             Some(Read { value, source })
         });
         reads.collect()
+    }
+
+    /// Returns when no key that is to be loaded would be loaded a third time at once, and not later than an answer of one of
+    /// them is due.
+    ///
+    /// It holds no key meanwhile. A flight that waited for its turn would, and all that are loaded with it. A call within a load
+    /// does not wait: it holds that.
+    async fn turns<V>(&self, ways: &[Way], plans: &[Plan<V>], began: Instant) {
+        if self.nesting.is_within_a_load() {
+            return;
+        }
+        let wanted = ways.iter().zip(plans).filter_map(|(way, plan)| match plan {
+            Plan::Load(_, fallback) => Some((way, fallback.is_some())),
+            Plan::Answer(_) | Plan::AnswerAndLoad(..) => None,
+        });
+        let (turns, limits): (Vec<_>, Vec<_>) = wanted
+            .map(|(way, can_fall_back)| {
+                let soft = way.settings.soft_timeout.filter(|_| can_fall_back);
+                let limits = [soft, way.settings.hard_timeout];
+                let limits = limits.into_iter().flatten();
+                let limit = limits.fold(way.settings.load_deadline, Duration::min);
+                (way.turn(), limit)
+            })
+            .unzip();
+        if let (Some(way), limit @ Some(_)) = (ways.first(), limits.into_iter().min()) {
+            // Past that, the loads are begun all the same.
+            let _in_time = way.within(began, limit, join_all(turns)).await;
+        }
     }
 
     /// A load that is for others alone is made only if there is a place for it.
@@ -252,25 +271,62 @@ impl Way {
         }
     }
 
-    /// Makes the flights fly that the call leads: all by one call of the loader.
-    fn launch_all<I, V>(
+    /// Comes to the table for those who come later: what is there is answer enough. Returns a seat in what is begun with what the
+    /// caller waits for, or not at all.
+    fn come_for_others<V: Cacheable>(
         &self,
-        mut led: Vec<Led>,
-        ids: &[I],
-        place: Place,
-        loader: impl LoadMany<I, V>,
-    ) where
+        place: &Place,
+        look: Look,
+        index: usize,
+        led: &mut Vec<Led>,
+    ) -> Option<Seat<'_>> {
+        if matches!(place, Place::None) || !self.in_the_way().is_empty() {
+            return None;
+        }
+        let Awaited::Led(seat) = self.come::<V>(look, index, led) else {
+            return None;
+        };
+        match place {
+            Place::AsAny => Some(seat),
+            // There is a place for it: it begins, whoever waits for it.
+            Place::InBackground(_) | Place::None => {
+                self.shared.flights.keep(&seat.flight);
+                None
+            }
+        }
+    }
+
+    /// The flights one of which has to end before one of this key could begin.
+    fn in_the_way(&self) -> Vec<Arc<Flight>> {
+        let shared = &self.shared;
+        shared
+            .flights
+            .in_the_way(&self.key, |key| shared.invalidated(key))
+    }
+
+    /// Returns when a flight of the key could begin, or be joined.
+    async fn turn(&self) {
+        loop {
+            let running = self.in_the_way();
+            if running.is_empty() {
+                return;
+            }
+            let ends = running
+                .iter()
+                .map(|flight| flight.until(|flight| flight.ended().map(drop)).boxed());
+            select_all(ends).await;
+        }
+    }
+
+    /// Makes the flights fly that the call leads: all by one call of the loader.
+    fn launch_all<I, V>(&self, led: Vec<Led>, ids: &[I], place: Place, loader: impl LoadMany<I, V>)
+    where
         I: Hash + Eq + Clone + Send + 'static,
         V: Cacheable,
     {
         if led.is_empty() {
             return;
         }
-        // In one order in all calls: two that have to wait for keys of each other do not wait in a circle.
-        led.sort_by(|one, other| {
-            let (one, other) = (one.member.flight.key(), other.member.flight.key());
-            one.as_text().cmp(other.as_text())
-        });
         let of_members: Vec<I> = led.iter().map(|led| ids[led.index].clone()).collect();
         let loader: BoxLoader<V> = Box::new(move |members| {
             let missing = members.into_iter().map(|member| of_members[member].clone());
@@ -284,7 +340,15 @@ impl Way {
         };
         let shared = Arc::clone(&self.shared);
         let members = led.into_iter().map(|led| led.member).collect();
-        let load = Load::new(shared, self.settings, nesting, members, place, loader);
+        let load = Load::new(
+            shared,
+            self.settings,
+            nesting,
+            members,
+            Order::AtOnce,
+            place,
+            loader,
+        );
         self.shared.launch(load);
     }
 

@@ -34,6 +34,10 @@ pub(crate) struct Flight {
     has_to_load: AtomicBool,
     /// The flights that its loader waits for.
     pub(super) waits_for: WaitsFor,
+    /// Those of its own key one of which is to end before it may begin.
+    pub(super) begins_after: WaitsFor,
+    /// That it begins, whatever runs.
+    at_once: AtomicBool,
 }
 
 /// How a flight has ended.
@@ -79,7 +83,7 @@ impl Ended {
     }
 }
 
-/// The flights that a loader waits for.
+/// Flights that are waited for.
 #[derive(Default)]
 pub(super) struct WaitsFor(Mutex<Vec<Arc<Flight>>>);
 
@@ -104,6 +108,8 @@ impl Flight {
             waited_for: Notify::new(),
             has_to_load: AtomicBool::new(false),
             waits_for: WaitsFor::default(),
+            begins_after: WaitsFor::default(),
+            at_once: AtomicBool::new(false),
         })
     }
 
@@ -156,6 +162,16 @@ impl Flight {
     /// Returns when it may be its turn to begin.
     pub(crate) async fn turn(&self) {
         self.turn.notified().await;
+    }
+
+    /// It begins, whatever runs: what runs waits for it.
+    pub(super) fn begin_at_once(&self) {
+        self.at_once.store(true, Ordering::Release);
+        self.turn.notify_one();
+    }
+
+    pub(super) fn is_to_begin_at_once(&self) -> bool {
+        self.at_once.load(Ordering::Acquire)
     }
 
     /// A load waits for it.

@@ -7,7 +7,9 @@ mod flight;
 mod nesting;
 mod recent_ends;
 mod table;
+mod turn;
 
 pub(crate) use flight::{Ended, Flight, How};
 pub(crate) use nesting::{Nesting, Recursion, Waits};
 pub(crate) use table::{FlightTable, Visit};
+pub(crate) use turn::wait_for_turn;

@@ -11,7 +11,7 @@ use std::{
 
 use hitbox_backend::{
     CacheKey, Stamp,
-    flights::{Beginning, Caller, Coming, FlightId, KeyFlights, Standing, Terms, accepts},
+    flights::{Caller, Coming, FlightId, KeyFlights, Standing, Terms, Turn, accepts},
 };
 use hitbox_core::CacheKeyHash;
 
@@ -119,17 +119,32 @@ impl FlightTable {
         coming
     }
 
-    /// The flight's loader is called now, if not too many run.
-    pub(crate) fn begin(&self, flight: &Flight) -> Beginning {
+    /// Whether the flight may begin.
+    pub(crate) fn turn(&self, flight: &Flight) -> Turn<Arc<Flight>> {
+        let shard = self.shard(flight.key());
+        let flights = shard.keys.get(flight.key());
+        flights.map_or(Turn::Abandoned, |flights| flights.turn(flight.id))
+    }
+
+    /// The flight's loader is called now. `None`: nobody wants it any more.
+    pub(crate) fn begin(&self, flight: &Flight) -> Option<Stamp> {
         let mut shard = self.shard(flight.key());
-        let Some(flights) = shard.keys.get_mut(flight.key()) else {
-            return Beginning::Abandoned;
-        };
-        let beginning = flights.begin(flight.id, Stamp::now);
-        if let Beginning::Begun(began) = beginning {
-            flight.note_begin(began);
-        }
-        beginning
+        let flights = shard.keys.get_mut(flight.key())?;
+        let began = flights.begin(flight.id, Stamp::now)?;
+        flight.note_begin(began);
+        Some(began)
+    }
+
+    /// The flights one of which has to end before a new flight of the key could begin; none, if one could now, or there is one
+    /// to join. `invalidated` tells the stamp of the key's newest invalidation.
+    pub(crate) fn in_the_way(
+        &self,
+        key: &CacheKey,
+        invalidated: impl FnOnce(&CacheKey) -> Stamp,
+    ) -> Vec<Arc<Flight>> {
+        let shard = self.shard(key);
+        let flights = shard.keys.get(key);
+        flights.map_or_else(Vec::new, |flights| flights.in_the_way(invalidated(key)))
     }
 
     /// The flight's work is to be done also if nobody waits for it.

@@ -17,3 +17,4 @@ mod single_flight;
 mod staleness;
 mod statistics;
 mod times;
+mod turns;
