@@ -32,7 +32,8 @@ use crate::{
 /// again by this process: sled does not recover from it.
 ///
 /// *Cancel safety*: a future dropped at any await leaves a key with its old value or the new one.
-/// Work that has been handed to the blocking pool is completed all the same.
+/// Work that has been handed to the blocking pool is completed all the same, but does not undo what
+/// began after it: a write or a remove whose key has been changed meanwhile is left out.
 #[derive(Clone)]
 pub struct SledBackend {
     inner: Arc<Inner>,
@@ -96,18 +97,20 @@ impl Backend for SledBackend {
         // An object takes encoding, which may take long.
         let length = value.data().payload().map_or(usize::MAX, Bytes::len);
         if key.as_text().len().saturating_add(length) <= INLINE_WRITE {
-            return self.inner.write(key, &value, now);
+            return self.inner.write(key, &value, now, None);
         }
+        let begun = self.inner.begin(key);
         let key = key.clone();
         self.inner
             .off_thread(Operation::Write, move |inner| {
-                inner.write(&key, &value, now)
+                inner.write(&key, &value, now, Some(&begun))
             })
             .await?
     }
 
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
-        self.inner.remove(key, Operation::Remove, clock::now())
+        self.inner
+            .remove(key, Operation::Remove, clock::now(), None)
     }
 
     async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
@@ -148,22 +151,28 @@ impl Backend for SledBackend {
             return outcomes;
         }
         let now = clock::now();
+        let begin = |(key, value)| (self.inner.begin(&key), key, value);
+        let begun = entries.into_iter().map(begin).collect();
         self.inner
-            .bulk(entries, Operation::Write, move |inner, (key, value)| {
-                inner.write(&key, &value, now)
-            })
+            .bulk(
+                begun,
+                Operation::Write,
+                move |inner, (begun, key, value)| inner.write(&key, &value, now, Some(&begun)),
+            )
             .await
     }
 
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
         let now = clock::now();
-        let remove = move |inner: &Inner, key: &CacheKey| inner.remove(key, Operation::Remove, now);
         if keys.len() <= INLINE_KEYS {
-            return keys.iter().map(|key| remove(&self.inner, key)).collect();
+            let remove = |key| self.inner.remove(key, Operation::Remove, now, None);
+            return keys.iter().map(remove).collect();
         }
+        let begin = |key: &CacheKey| (self.inner.begin(key), key.clone());
+        let begun = keys.iter().map(begin).collect();
         self.inner
-            .bulk(keys.to_vec(), Operation::Remove, move |inner, key| {
-                remove(inner, &key)
+            .bulk(begun, Operation::Remove, move |inner, (begun, key)| {
+                inner.remove(&key, Operation::Remove, now, Some(&begun))
             })
             .await
     }

@@ -11,7 +11,7 @@ use hitbox_core::{CacheKey, CacheValue, Raw};
 use crate::{
     directory::Directory,
     error,
-    store::{Found, Store, index::EvictionKey, slot},
+    store::{Begun, Found, Store, index::EvictionKey, slot},
     sweep::Sweeper,
 };
 
@@ -62,11 +62,19 @@ impl Inner {
         }
     }
 
+    /// Begins a write or a remove of `key` that is handed over to another thread.
+    pub(crate) fn begin(&self, key: &CacheKey) -> Begun {
+        self.store.begin(self.codec.stored_key(key).as_bytes())
+    }
+
+    /// Does nothing if it began when `begun` says and a change of the key that began later has been
+    /// made.
     pub(crate) fn write(
         &self,
         key: &CacheKey,
         value: &CacheValue<Raw>,
         now: DateTime<Utc>,
+        begun: Option<&Begun>,
     ) -> BackendResult<()> {
         let stored_key = self.codec.stored_key(key);
         let prepared = self.codec.prepare_at(value, now);
@@ -78,9 +86,12 @@ impl Inner {
                     EvictionKey::from(value),
                     &stored,
                     now,
+                    begun,
                 )
                 .map_err(|cause| self.failure(cause, Operation::Write)),
-            Prepared::Clear { outcome } => self.remove(key, Operation::Write, now).and(outcome),
+            Prepared::Clear { outcome } => {
+                self.remove(key, Operation::Write, now, begun).and(outcome)
+            }
         }
     }
 
@@ -97,15 +108,17 @@ impl Inner {
         )))
     }
 
+    /// The same holds as for a [write](Self::write).
     pub(crate) fn remove(
         &self,
         key: &CacheKey,
         operation: Operation,
         now: DateTime<Utc>,
+        begun: Option<&Begun>,
     ) -> BackendResult<DeleteStatus> {
         let removed = self
             .store
-            .remove(self.codec.stored_key(key).as_bytes())
+            .remove(self.codec.stored_key(key).as_bytes(), begun)
             .map_err(|cause| self.failure(cause, operation))?;
         let live = removed.filter(|eviction| !eviction.is_expired(now));
         Ok(DeleteStatus::from(&live))

@@ -3,7 +3,8 @@
 //! Every entry of the value tree has exactly one entry in the index, which says when it is to
 //! leave. Changes of one key are serialized by a lock, chosen by the key's hash; nothing else
 //! changes the trees while the directory is open. sled's transactions would do the same with one
-//! lock for the whole database, readers included.
+//! lock for the whole database, readers included. A change that was handed over to another thread
+//! does not undo one that began after it and was made first ([`stripes`]).
 //!
 //! sled's log keeps the order of writes, and after a crash what is left of it is a prefix. The
 //! index entry goes in before the value and comes out after it, so a crash can leave an index entry
@@ -18,15 +19,16 @@ pub(crate) mod slot;
 
 mod disk;
 mod reconcile;
+mod stripes;
 
 pub(crate) use disk::most_on_disk;
+pub(crate) use stripes::Begun;
 
 use std::{
-    hash::{BuildHasher, RandomState},
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -38,14 +40,11 @@ use sled::{Db, IVec, Tree};
 use crate::{
     signal::Signal,
     statistics::{EvictionCause, Gauges},
-    store::{files::Files, index::EvictionKey, slot::FileRef},
+    store::{files::Files, index::EvictionKey, slot::FileRef, stripes::Stripes},
 };
 
 const VALUES: &str = "values";
 const INDEX: &str = "index";
-
-/// Writers of different keys rarely meet on one of this many locks.
-const STRIPES: usize = 64;
 
 /// How many index entries a sweep takes at a time: a few milliseconds of work.
 pub(crate) const SWEEP_BATCH: usize = 256;
@@ -57,8 +56,7 @@ pub(crate) struct Store {
     /// The file that sled's log is in.
     log: PathBuf,
     files: Arc<Files>,
-    stripes: Box<[Mutex<()>]>,
-    hasher: RandomState,
+    stripes: Arc<Stripes>,
     max_bytes: u64,
     gauges: Gauges,
     given_up: AtomicBool,
@@ -107,8 +105,7 @@ impl Store {
             db,
             log: data.join("db"),
             files,
-            stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
-            hasher: RandomState::new(),
+            stripes: Arc::default(),
             max_bytes,
             gauges: Gauges::default(),
             given_up: AtomicBool::new(false),
@@ -151,7 +148,7 @@ impl Store {
         match self.files.read(file, key) {
             // Overwritten or removed since it was found. Nothing can be under the lock.
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                let _serialized = self.lock(&slot::tree_key(key));
+                let _unchanged = self.stripes.lock(&slot::tree_key(key));
                 match self.find(key)? {
                     None => Ok(None),
                     Some(Found::Inline(stored)) => Ok(Some(Bytes::from_owner(stored))),
@@ -162,31 +159,49 @@ impl Store {
         }
     }
 
+    /// Begins a [put](Self::put) or a [remove](Self::remove) that is handed over to another thread.
+    pub(crate) fn begin(&self, key: &[u8]) -> Begun {
+        self.stripes.begin(&slot::tree_key(key))
+    }
+
     /// Stores `stored`, which is to leave in the order of `eviction`, and then evicts until the
-    /// bound is kept.
+    /// bound is kept. Stores nothing if a change of the key that began later has been made.
     pub(crate) fn put(
         &self,
         key: &[u8],
         eviction: EvictionKey,
         stored: &[u8],
         now: DateTime<Utc>,
+        begun: Option<&Begun>,
     ) -> sled::Result<()> {
         self.check_in_use()?;
         let tree_key = slot::tree_key(key);
         if slot::is_inline(key, stored.len()) {
-            self.changing(|| self.replace(&tree_key, eviction, stored))?;
+            self.changing(|| self.replace(&tree_key, eviction, stored, begun))?;
             self.watch_disk();
         } else {
             let file = self.files.reserve(key, stored);
             self.make_room(now)?;
             self.files.write(file, key, stored)?;
-            self.changing(|| self.replace(&tree_key, eviction, &file.slot(eviction)))?;
+            let slot = file.slot(eviction);
+            if !self.changing(|| self.replace(&tree_key, eviction, &slot, begun))? {
+                self.files.retire(file);
+            }
         }
         self.evict_down_to(self.max_bytes, now)
     }
 
-    fn replace(&self, tree_key: &[u8], eviction: EvictionKey, slot: &[u8]) -> sled::Result<()> {
-        let _serialized = self.lock(tree_key);
+    /// Whether it was done, and not overtaken.
+    fn replace(
+        &self,
+        tree_key: &[u8],
+        eviction: EvictionKey,
+        slot: &[u8],
+        begun: Option<&Begun>,
+    ) -> sled::Result<bool> {
+        let Some(turn) = self.stripes.turn(tree_key, begun) else {
+            return Ok(false);
+        };
         let index_key = eviction.index_key(tree_key);
         self.index.insert(index_key.as_slice(), &[])?;
         let replaced = self.values.insert(tree_key, slot)?;
@@ -195,22 +210,39 @@ impl Store {
             self.entry_gone(tree_key, &replaced);
             self.remove_index_entry(tree_key, &replaced, Some(&index_key))?;
         }
-        Ok(())
+        turn.made();
+        Ok(true)
     }
 
-    /// Removes the entry, and returns when it was to leave, if it was readable.
-    pub(crate) fn remove(&self, key: &[u8]) -> sled::Result<Option<EvictionKey>> {
-        self.remove_slot(&slot::tree_key(key))
+    /// Removes the entry, and returns when it was to leave, if it was readable. Removes nothing if a
+    /// change of the key that began later has been made.
+    pub(crate) fn remove(
+        &self,
+        key: &[u8],
+        begun: Option<&Begun>,
+    ) -> sled::Result<Option<EvictionKey>> {
+        self.remove_slot(&slot::tree_key(key), begun)
     }
 
-    fn remove_slot(&self, tree_key: &[u8]) -> sled::Result<Option<EvictionKey>> {
+    fn remove_slot(
+        &self,
+        tree_key: &[u8],
+        begun: Option<&Begun>,
+    ) -> sled::Result<Option<EvictionKey>> {
         self.changing(|| {
-            let _serialized = self.lock(tree_key);
-            let Some(removed) = self.values.remove(tree_key)? else {
+            let Some(turn) = self.stripes.turn(tree_key, begun) else {
                 return Ok(None);
             };
-            self.entry_gone(tree_key, &removed);
-            self.remove_index_entry(tree_key, &removed, None)
+            let removed = self.values.remove(tree_key)?;
+            let eviction = match removed {
+                None => None,
+                Some(removed) => {
+                    self.entry_gone(tree_key, &removed);
+                    self.remove_index_entry(tree_key, &removed, None)?
+                }
+            };
+            turn.made();
+            Ok(eviction)
         })
     }
 
@@ -260,7 +292,7 @@ impl Store {
                     None => false,
                 };
             if belongs {
-                removed += u64::from(self.remove_slot(&tree_key)?.is_some());
+                removed += u64::from(self.remove_slot(&tree_key, None)?.is_some());
             }
         }
         Ok(removed)
@@ -297,7 +329,7 @@ impl Store {
             self.index.remove(index_key)?;
             return Ok(false);
         };
-        let _serialized = self.lock(tree_key);
+        let _serialized = self.stripes.lock(tree_key);
         let mut deleted = false;
         if let Some(slot) = self.values.get(tree_key)? {
             let cause = match slot::eviction_key_in(&slot) {
@@ -360,16 +392,6 @@ impl Store {
             )));
         }
         Ok(())
-    }
-
-    fn lock(&self, tree_key: &[u8]) -> MutexGuard<'_, ()> {
-        let hash = self.hasher.hash_one(tree_key);
-        let stripe = usize::try_from(hash % STRIPES as u64).unwrap_or(0);
-        // The lock guards no data of its own: a panic under it leaves nothing half-changed that
-        // `reconcile` and the sweep do not cope with.
-        self.stripes[stripe]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

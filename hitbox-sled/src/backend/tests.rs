@@ -1,11 +1,17 @@
-use std::time::Duration;
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    sync::mpsc,
+    task::{self, Waker},
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use hitbox_backend::{BackendErrorKind, conformance::Subject};
 use hitbox_core::{CacheStatus, Stamp, clock::VirtualTime};
 
 use super::*;
-use crate::hand_over::INLINE_READ;
+use crate::hand_over::{INLINE_KEYS, INLINE_READ};
 
 /// Here and not with the rest of the suite: only the crate itself can reach the stored bytes of
 /// an open backend.
@@ -158,4 +164,92 @@ async fn a_long_value_that_cannot_be_written_fails_alone() {
     let long = value(100_000);
     backend.write(&key, long.clone()).await.unwrap();
     assert_eq!(backend.read(&key).await.unwrap(), Some(long));
+}
+
+/// Polls `call` once, which hands it over, and drops it. Meanwhile nothing that is handed over is
+/// done, and `then` is made. Afterwards what was handed over is done.
+async fn handed_over_and_overtaken(call: impl Future, then: impl AsyncFnOnce()) {
+    let (go_on, wait) = mpsc::channel::<()>();
+    let in_the_way = tokio::task::spawn_blocking(move || wait.recv());
+    {
+        let mut context = task::Context::from_waker(Waker::noop());
+        assert!(
+            pin!(call).poll(&mut context).is_pending(),
+            "not handed over"
+        );
+    }
+    then().await;
+    go_on.send(()).unwrap();
+    in_the_way.await.unwrap().unwrap();
+    // Behind what was handed over, on the only thread there is for it.
+    tokio::task::spawn_blocking(|| ()).await.unwrap();
+}
+
+/// What is handed over is done one after the other.
+fn with_one_blocking_thread(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(test);
+}
+
+#[test]
+fn a_dropped_change_that_is_made_late_does_not_undo_what_began_after_it() {
+    with_one_blocking_thread(async {
+        let directory = tempfile::tempdir().unwrap();
+        let backend = SledBackend::builder()
+            .path(directory.path())
+            .open()
+            .await
+            .unwrap();
+        let key = CacheKey::from_pair("key", "k");
+        let value = |length| CacheValue::loaded(Raw::from(vec![1; length]), Stamp::now());
+        let others = || (0..INLINE_KEYS).map(|n| CacheKey::from_pair("other", n.to_string()));
+        let many = |first: &CacheKey| [first.clone()].into_iter().chain(others());
+
+        let (before, long, after) = (value(10), value(100_000), value(20));
+        // The newer change decides, whatever the older one is.
+        for older in ["write", "write many", "remove many"] {
+            for newer in ["write", "remove"] {
+                backend.write(&key, before.clone()).await.unwrap();
+                let older: Pin<Box<dyn Future<Output = ()>>> = match older {
+                    "write" => Box::pin(async {
+                        backend.write(&key, long.clone()).await.unwrap();
+                    }),
+                    "write many" => Box::pin(async {
+                        let entries = many(&key).map(|key| (key, long.clone()));
+                        backend.write_many(entries.collect()).await;
+                    }),
+                    _ => Box::pin(async {
+                        backend.remove_many(&many(&key).collect::<Vec<_>>()).await;
+                    }),
+                };
+                handed_over_and_overtaken(older, async || match newer {
+                    "write" => backend.write(&key, after.clone()).await.unwrap(),
+                    _ => drop(backend.remove(&key).await.unwrap()),
+                })
+                .await;
+                let expected = (newer == "write").then(|| after.clone());
+                assert_eq!(backend.read(&key).await.unwrap(), expected);
+            }
+        }
+        // What nobody has overtaken is done though it was dropped.
+        handed_over_and_overtaken(backend.write(&key, long.clone()), async || ()).await;
+        assert_eq!(backend.read(&key).await.unwrap(), Some(long.clone()));
+        for other in others() {
+            backend.write(&other, long.clone()).await.unwrap();
+        }
+        let all: Vec<_> = many(&key).collect();
+        handed_over_and_overtaken(backend.remove_many(&all), async || {
+            backend.write(&key, after.clone()).await.unwrap();
+        })
+        .await;
+        assert_eq!(backend.read(&key).await.unwrap(), Some(after.clone()));
+        assert_eq!(backend.statistics().entries, 1);
+        // The files of what was left out are given back.
+        backend.flush().await.unwrap();
+        assert_eq!(backend.inner.store.files().on_disk(), 0);
+    });
 }

@@ -85,10 +85,10 @@ impl Store {
                 continue;
             }
             if file_in(&slot).is_some() {
-                target.changing(|| target.replace(&tree_key, eviction, &slot))?;
+                target.changing(|| target.replace(&tree_key, eviction, &slot, None))?;
             } else {
                 // An earlier version kept values of any length in the tree, by their whole key.
-                target.put(&tree_key, eviction, &slot, now)?;
+                target.put(&tree_key, eviction, &slot, now, None)?;
             }
         }
         target.flush()

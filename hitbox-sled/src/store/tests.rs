@@ -11,7 +11,7 @@ impl Store {
     pub(crate) fn inject(&self, key: &[u8], stored: &[u8]) {
         let unknown = EvictionKey::from(&CacheValue::loaded((), Stamp::now()));
         let eviction = slot::eviction_key_in(stored).unwrap_or(unknown);
-        self.put(key, eviction, stored, Utc::now()).unwrap();
+        self.put(key, eviction, stored, Utc::now(), None).unwrap();
     }
 
     /// Has sled write so much into one page that it takes a file of its own.
@@ -45,7 +45,7 @@ impl Scene {
         let value = self.value(expires_after);
         let eviction = EvictionKey::from(&value);
         self.store
-            .put(key, eviction, &stored(&value), self.now)
+            .put(key, eviction, &stored(&value), self.now, None)
             .unwrap();
         eviction.index_key(key)
     }
@@ -96,7 +96,7 @@ fn overwriting_and_removing_keep_the_index_in_step() {
     assert_eq!(scene.index_keys(), [later]);
     let earlier = scene.put(b"k", 20);
     assert_eq!(scene.index_keys(), [earlier]);
-    scene.store.remove(b"k").unwrap();
+    scene.store.remove(b"k", None).unwrap();
     assert!(scene.index_keys().is_empty());
 }
 
@@ -213,7 +213,10 @@ fn put_long(scene: &Scene, key: &[u8]) -> FileRef {
     let value = scene.value_of(10_000, 50);
     let stored = stored(&value);
     let eviction = EvictionKey::from(&value);
-    scene.store.put(key, eviction, &stored, scene.now).unwrap();
+    scene
+        .store
+        .put(key, eviction, &stored, scene.now, None)
+        .unwrap();
     assert_eq!(scene.get(key), Some(stored));
     match scene.store.find(key).unwrap() {
         Some(Found::InFile(file)) => file,
@@ -227,7 +230,7 @@ fn what_replaces_a_long_value_gives_its_file_back() {
     let steps: [&dyn Fn(); 4] = [
         &|| assert_ne!(put_long(&scene, b"k").id, 0),
         &|| assert!(!scene.put(b"k", 60).is_empty()),
-        &|| assert!(scene.store.remove(b"k").unwrap().is_some()),
+        &|| assert!(scene.store.remove(b"k", None).unwrap().is_some()),
         &|| assert_eq!(scene.sweep(50), 1),
     ];
     for replace in steps {
@@ -250,7 +253,7 @@ fn a_slot_that_comes_back_finds_its_file_no_more() {
     let replaces: [&dyn Fn(); 4] = [
         &|| assert_ne!(put_long(&scene, b"k").id, 0),
         &|| assert!(!scene.put(b"k", 60).is_empty()),
-        &|| assert!(scene.store.remove(b"k").unwrap().is_some()),
+        &|| assert!(scene.store.remove(b"k", None).unwrap().is_some()),
         &|| assert_eq!(scene.sweep(50), 1),
     ];
     for replace in replaces {
@@ -285,7 +288,7 @@ fn a_value_that_is_replaced_between_finding_and_loading_gives_the_new_one() {
     }
     put_long(&scene, b"k");
     let found = scene.store.find(b"k").unwrap().unwrap();
-    scene.store.remove(b"k").unwrap();
+    scene.store.remove(b"k", None).unwrap();
     scene.store.collect();
     assert_eq!(scene.store.load(b"k", found).unwrap(), None);
 }
@@ -300,4 +303,26 @@ fn clearing_a_long_namespace_leaves_its_neighbours() {
     assert_eq!(scene.store.clear(&key("one:")).unwrap(), 2);
     assert!(scene.get(&key("two:a")).is_some());
     assert_eq!(scene.entries(), 1);
+}
+
+#[test]
+fn of_two_long_values_the_one_that_began_later_stays_and_the_file_of_the_other_goes() {
+    let scene = Scene::new();
+    let (older, newer) = (scene.value_of(10_000, 50), scene.value_of(20_000, 50));
+    let [older_began, newer_began] = [(); 2].map(|()| scene.store.begin(b"k"));
+    for (value, begun) in [(&newer, newer_began), (&older, older_began)] {
+        let eviction = EvictionKey::from(value);
+        let stored = stored(value);
+        scene
+            .store
+            .put(b"k", eviction, &stored, scene.now, Some(&begun))
+            .unwrap();
+    }
+    assert!(scene.get(b"k") == Some(stored(&newer)), "the older one");
+    assert_eq!(scene.entries(), 1);
+    scene.store.collect();
+    match scene.store.find(b"k").unwrap() {
+        Some(Found::InFile(file)) => assert_eq!(scene.store.files.on_disk(), file.on_disk()),
+        Some(Found::Inline(_)) | None => panic!("not in a file"),
+    }
 }
