@@ -9,7 +9,7 @@ use hitbox_backend::{
     CompositionLayer::{self, L1, L2},
     PendingRepair, RefillPolicy, RepairCause,
 };
-use hitbox_core::Stamp;
+use hitbox_core::{CacheValue, Stamp};
 
 use super::{
     data::name_of,
@@ -19,7 +19,7 @@ use super::{
     rules::{Memory, Repairs},
     step::{Act, Age, Draft, Thoroughness},
 };
-use held::{Held, Trusted};
+use held::{Held, Served, Trusted};
 use settling::Foreseen;
 
 /// Longer than a fence stands for effects that may arrive late.
@@ -163,7 +163,12 @@ impl Execution {
         if before.is_uncertain() || after.is_uncertain() {
             return Ok(());
         }
-        let served = before.served(self.plan.setting.outer.policies.read);
+        let first = self.first_to_answer().unwrap_or_else(|| {
+            // Either is right: the one that has.
+            let in_l2 = before.trusted(L2).map(CacheValue::created);
+            if found == in_l2 { L2 } else { L1 }
+        });
+        let served = before.served(self.plan.setting.outer.policies.read, first);
         let expected = served.map(|(_, value)| value.created());
         if found != expected {
             return Err(format!(
@@ -174,7 +179,7 @@ impl Execution {
                 before.trusted,
             ));
         }
-        self.check_repairs_of_a_read(key, &pending, &before, &after)?;
+        self.check_repairs_of_a_read(key, &pending, &before, served, &after)?;
         if pending.iter().any(|pending| pending.layer == L1) && self.repairs_by_reads() {
             return Ok(());
         }
@@ -185,7 +190,18 @@ impl Execution {
                 false => Ok(()),
             };
         }
-        self.check_refill(key, &before, &after)
+        self.check_refill(key, &before, served, &after)
+    }
+
+    /// The layer that answers an undisturbed read first, if that is certain. It matters to a race whose layers hold
+    /// different values: of a key whose write the composition has forgotten, a nested one may know better.
+    fn first_to_answer(&self) -> Option<CompositionLayer> {
+        let setting = &self.plan.setting;
+        match CompositionLayer::BOTH.map(|layer| setting.answers_reads_at_once(layer)) {
+            [Some(true), _] => Some(L1),
+            [Some(false), Some(true)] => Some(L2),
+            [_, _] => None,
+        }
     }
 
     fn repairs_by_reads(&self) -> bool {
@@ -199,6 +215,7 @@ impl Execution {
         key: usize,
         pending: &[PendingRepair],
         before: &Held,
+        served: Served<'_>,
         after: &Held,
     ) -> Result<(), Violation> {
         if !self.repairs_by_reads() {
@@ -214,7 +231,7 @@ impl Execution {
             let still =
                 |now: &PendingRepair| now.layer == layer && now.cause == RepairCause::Unconfirmed;
             let is_repaired =
-                self.came_true(&foreseen, layer, after) || self.was_refilled(layer, before, after);
+                self.came_true(&foreseen, layer, after) || self.was_refilled(layer, served, after);
             if now_pending.into_iter().any(|now| still(&now)) || !is_repaired {
                 return Err(format!(
                     "the read of k{key} did not repair {layer}, which holds {:?}",
@@ -226,9 +243,9 @@ impl Execution {
     }
 
     /// Whether the layer now holds what the read has found in the other.
-    fn was_refilled(&self, layer: CompositionLayer, before: &Held, after: &Held) -> bool {
+    fn was_refilled(&self, layer: CompositionLayer, served: Served<'_>, after: &Held) -> bool {
         let rules = &self.plan.setting.outer;
-        match (layer, before.served(rules.policies.read)) {
+        match (layer, served) {
             (L1, Some((L2, value))) => {
                 rules.refill == RefillPolicy::Always && after.stamp(L1) == Some(value.created())
             }
@@ -236,9 +253,14 @@ impl Execution {
         }
     }
 
-    fn check_refill(&self, key: usize, before: &Held, after: &Held) -> Result<(), Violation> {
+    fn check_refill(
+        &self,
+        key: usize,
+        before: &Held,
+        served: Served<'_>,
+        after: &Held,
+    ) -> Result<(), Violation> {
         let setting = &self.plan.setting;
-        let served = before.served(setting.outer.policies.read);
         let expected = match (setting.outer.refill, served) {
             (RefillPolicy::Always, Some((L2, value))) => Some(value.created()),
             (_, _) => before.stamp(L1),

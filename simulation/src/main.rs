@@ -238,6 +238,20 @@ mod tests {
         assert_eq!(never, done[0].totals.operations());
     }
 
+    /// The first layer is a composition that knows of a newer write, and answers later.
+    #[test]
+    fn in_a_race_over_layers_that_differ_the_one_that_answers_first_is_right() {
+        let options = Options {
+            read: Some(ReadKind::Race),
+            write: Some(WriteKind::Strict),
+            ..Options::default()
+        };
+        let seed = 1_970_759_361_428_326_355;
+        let done = campaign::run(fields(&options), seed, Extent::Operations(1)).unwrap();
+        let totals = &done[0].totals;
+        assert_eq!((totals.histories, totals.findings.len()), (1, 0));
+    }
+
     #[test]
     fn an_unknown_policy_is_answered_with_the_known_ones() {
         let error = parsed(&["--write", "optimist"]).unwrap_err();

@@ -5,7 +5,10 @@ use std::{fmt, time::Duration};
 use fastrand::Rng;
 use hitbox_backend::CompositionLayer;
 
-use super::rules::{Memory, PolicyPair, RepairKind, Repairs, Rules};
+use super::{
+    place::Place,
+    rules::{Memory, PolicyPair, RepairKind, Repairs, Rules},
+};
 
 /// What a store is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,6 +208,22 @@ impl Setting {
         match self.nested {
             None => &self.stores[..2],
             Some(_) => &self.stores,
+        }
+    }
+
+    /// Whether a layer answers undisturbed reads without being waited for. `None`: a composition in its place may,
+    /// or may not.
+    pub(super) fn answers_reads_at_once(&self, layer: CompositionLayer) -> Option<bool> {
+        let places = Place::all(self.nested_layer()).into_iter();
+        let answers = places.zip(self.answers);
+        let mut of_layer = answers.filter(|(place, _)| place.outer == layer);
+        match self.nested_layer() == Some(layer) {
+            true => of_layer
+                .all(|(_, answers)| answers == Answers::Awaited)
+                .then_some(false),
+            false => of_layer
+                .next()
+                .map(|(_, answers)| answers != Answers::Awaited),
         }
     }
 

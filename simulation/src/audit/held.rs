@@ -21,6 +21,9 @@ pub(super) struct Held {
     pub(super) trusted: [Trusted; 2],
 }
 
+/// What a read finds, and where.
+pub(super) type Served<'a> = Option<(CompositionLayer, &'a CacheValue<Raw>)>;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trusted {
     Yes,
@@ -47,14 +50,18 @@ impl Held {
         self.trusted.contains(&Trusted::Unknown)
     }
 
-    /// What a read by this policy finds when both layers answer at once.
-    pub(super) fn served(&self, read: ReadKind) -> Option<(CompositionLayer, &CacheValue<Raw>)> {
+    /// What a read by this policy finds, where `first` is the layer that answers first.
+    pub(super) fn served(&self, read: ReadKind, first: CompositionLayer) -> Served<'_> {
         match (self.trusted(L1), self.trusted(L2)) {
             (None, None) => None,
             (Some(value), None) => Some((L1, value)),
             (None, Some(value)) => Some((L2, value)),
             (Some(one), Some(two)) => match read {
-                ReadKind::Sequential | ReadKind::Race => Some((L1, one)),
+                ReadKind::Sequential => Some((L1, one)),
+                ReadKind::Race => match first {
+                    L1 => Some((L1, one)),
+                    L2 => Some((L2, two)),
+                },
                 ReadKind::Parallel => match (one.expire(), two.expire()) {
                     (Some(first), Some(second)) if second > first => Some((L2, two)),
                     (Some(_), None) => Some((L2, two)),
@@ -148,7 +155,7 @@ impl Execution {
         let place = match (level, nested) {
             (Level::Outer, Some(nested)) if nested.layer == layer => {
                 let inner = self.held(Level::Inner, key)?;
-                let served = inner.served(nested.rules.policies.read);
+                let served = inner.served(nested.rules.policies.read, L1);
                 let served = served.map(|(_, value)| value.clone());
                 return Ok((served, !inner.is_uncertain()));
             }
