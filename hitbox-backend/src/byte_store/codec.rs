@@ -40,18 +40,15 @@ impl Codec {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfiguration`](BackendErrorKind::InvalidConfiguration) if `largest_value` is 0. Whether the store
-    /// takes as much as that is for the adapter to check.
+    /// Those of [`StoreSettings::check`]. Whether the store takes as much as `largest_value` is for the adapter to
+    /// check.
     pub fn new(
         settings: StoreSettings,
         adapter: &'static str,
         mut capabilities: Capabilities,
     ) -> BackendResult<Self> {
+        settings.check(adapter)?;
         let label = settings.label_or(adapter);
-        if settings.largest_value == Some(0) {
-            let detail = "`largest_value` is 0: nothing could be stored; raise it";
-            return Err(BackendError::invalid_configuration(label, detail));
-        }
         capabilities.largest_value = settings.largest_value.or(capabilities.largest_value);
         capabilities.largest_decoded = settings.largest_decoded;
         capabilities.keeps_metadata = true;

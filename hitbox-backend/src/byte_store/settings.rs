@@ -3,7 +3,8 @@ use std::sync::Arc;
 use hitbox_core::BackendLabel;
 
 use crate::{
-    BincodeFormat, CacheKeyFormat, Capabilities, Compressor, Format, compression::NoCompression,
+    BackendError, BackendResult, BincodeFormat, CacheKeyFormat, Capabilities, Compressor, Format,
+    compression::NoCompression,
 };
 
 /// What every adapter can be told, whatever its store.
@@ -52,7 +53,8 @@ impl StoreSettings {
         }
     }
 
-    /// The name of the backend in source paths, errors and traces. Default: that of the store, such as `redis`.
+    /// The name of the backend in source paths, errors and traces. Builders refuse one without a visible
+    /// character. Default: that of the store, such as `redis`.
     pub fn label(mut self, label: impl Into<BackendLabel>) -> Self {
         self.label = Some(label.into());
         self
@@ -95,10 +97,38 @@ impl StoreSettings {
     }
 
     /// The largest payload that typed access decompresses and decodes, in bytes, and the largest value that it
-    /// decodes to: see [`Capabilities::largest_decoded`]. Default: 64 MiB.
+    /// decodes to: see [`Capabilities::largest_decoded`]. Builders refuse 0. Default: 64 MiB.
     pub const fn largest_decoded(mut self, bytes: usize) -> Self {
         self.largest_decoded = bytes;
         self
+    }
+
+    /// That no setting is one with which nothing could work, whatever the store: for the builder of an adapter that
+    /// has no [`Codec`](super::Codec), which checks this itself. `adapter` is the default label.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfiguration`](crate::BackendErrorKind::InvalidConfiguration), naming the setting, for a label
+    /// without a visible character, and a `largest_value` or `largest_decoded` of 0.
+    pub fn check(&self, adapter: &'static str) -> BackendResult<()> {
+        let blank = |label: &BackendLabel| label.as_str().trim().is_empty();
+        if self.label.as_ref().is_some_and(blank) {
+            let detail = "`label` is empty, nobody could tell whose errors and traces these are: give a name, or leave \
+                 the setting out";
+            return Err(BackendError::invalid_configuration(
+                BackendLabel::new_static(adapter),
+                detail,
+            ));
+        }
+        let detail = if self.largest_value == Some(0) {
+            "`largest_value` is 0, nothing could be stored: give a length in bytes, or leave the setting out"
+        } else if self.largest_decoded == 0 {
+            "`largest_decoded` is 0, nothing could be read: give a length in bytes, or leave the setting out"
+        } else {
+            return Ok(());
+        };
+        let label = self.label_or(adapter);
+        Err(BackendError::invalid_configuration(label, detail))
     }
 
     /// The label, or that of the adapter.

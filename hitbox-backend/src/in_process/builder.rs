@@ -221,8 +221,9 @@ impl<S: Store> InProcessBuilder<S, Capacity> {
     /// # Errors
     ///
     /// [`InvalidConfiguration`](BackendErrorKind::InvalidConfiguration), naming the setting, for a
-    /// capacity that is zero or too small for a single entry, a `largest_value` that is zero or
-    /// does not fit into the capacity, and a `sweep_every` that is not 1 ms to 24 hours;
+    /// capacity that is zero or too small for a single entry, a `largest_value` that
+    /// does not fit into the capacity, a `sweep_every` that is not 1 ms to 24 hours, and what
+    /// [`StoreSettings::check`] refuses;
     /// [`Unavailable`](BackendErrorKind::Unavailable) if the system gives this process no thread
     /// for the sweep.
     pub fn build(self) -> BackendResult<InProcess<S>> {
@@ -273,18 +274,13 @@ impl<S: Store> InProcessBuilder<S, Capacity> {
     }
 
     fn check(&self) -> BackendResult<()> {
+        self.settings.check(S::NAME)?;
         if let Some(every) = self.sweep_every
             && !INTERVALS.contains(&every)
         {
             return Err(self.refuse(format!(
                 "sweep_every is {every:?}: give 1 ms to 24 hours, or None for never"
             )));
-        }
-        let largest_value = self.settings.largest_value;
-        if largest_value == Some(0) {
-            return Err(self.refuse(
-                "largest_value is 0: give a length in bytes, or leave the setting out".into(),
-            ));
         }
         let max_bytes = match self.capacity {
             Capacity::Entries(0) => {
@@ -304,7 +300,8 @@ impl<S: Store> InProcessBuilder<S, Capacity> {
                  takes"
             )));
         }
-        let largest = S::least_capacity(least_weight::<S>(largest_value.unwrap_or(0)));
+        let largest_value = self.settings.largest_value.unwrap_or(0);
+        let largest = S::least_capacity(least_weight::<S>(largest_value));
         if max_bytes < largest {
             return Err(self.refuse(format!(
                 "largest_value does not fit: such a value wants a max_bytes of {largest}, and it is \

@@ -28,7 +28,9 @@ fn what_cannot_work_is_refused_by_name() {
         ("max_entries is 0", Tested::builder().max_entries(0)),
         ("max_bytes is 0", Tested::builder().max_bytes(0)),
         ("max_bytes is 100", Tested::builder().max_bytes(100)),
-        ("largest_value is 0", entries().largest_value(0)),
+        ("`largest_value` is 0", entries().largest_value(0)),
+        ("`largest_decoded` is 0", entries().largest_decoded(0)),
+        ("`label` is empty", entries().label("")),
         (
             "largest_value does not fit",
             mebibyte().largest_value(1 << 20),
@@ -64,7 +66,6 @@ fn the_extremes_of_settings_work() {
         entries().sweep_every(None),
         entries().sweep_every(Some(Duration::from_millis(1))),
         entries().sweep_every(Some(day)),
-        entries().label(""),
     ] {
         let cache = builder.build().unwrap();
         let value = CacheValue::loaded(Raw::from(vec![1]), Stamp::now());

@@ -180,9 +180,18 @@ fn settings_have_the_label_of_the_adapter_until_they_have_one() {
 }
 
 #[test]
-fn a_largest_value_of_zero_is_refused() {
-    let settings = StoreSettings::new().largest_value(0);
-    let refused = Codec::new(settings, "bytes", Capabilities::default()).unwrap_err();
-    assert_eq!(refused.kind(), BackendErrorKind::InvalidConfiguration);
-    assert!(refused.to_string().contains("`largest_value`"), "{refused}");
+fn settings_with_which_nothing_could_work_are_refused() {
+    let settings = StoreSettings::new;
+    for (setting, settings) in [
+        ("`largest_value`", settings().largest_value(0)),
+        ("`largest_decoded`", settings().largest_decoded(0)),
+        ("`label`", settings().label("")),
+        ("`label`", settings().label(" \t\n")),
+    ] {
+        let refused = Codec::new(settings, "bytes", Capabilities::default()).unwrap_err();
+        assert_eq!(refused.kind(), BackendErrorKind::InvalidConfiguration);
+        // By the name of the adapter: the one that was given shows nothing.
+        assert_eq!(refused.label().as_str(), "bytes");
+        assert!(refused.to_string().contains(setting), "{refused}");
+    }
 }

@@ -104,6 +104,8 @@ fn settings_that_cannot_work_are_named() {
         ("max_connections", builder().max_connections(usize::MAX)),
         ("largest_value", builder().largest_value(usize::MAX)),
         ("largest_value", builder().largest_value(0)),
+        ("largest_decoded", builder().largest_decoded(0)),
+        ("label", builder().label("")),
         ("largest_value", builder().largest_value(400 << 10)),
         (
             "attribute_names",

@@ -116,10 +116,12 @@ fn no_value_of_a_setting_panics_and_what_cannot_work_is_refused() {
     );
     assert_refused(settings().largest_value(usize::MAX), "`largest_value`");
     settings().largest_value(1).build().unwrap();
+    assert_refused(settings().largest_decoded(0), "`largest_decoded`");
     assert_refused(settings().username(""), "`username`");
     assert_refused(settings().password(""), "`password`");
     settings().database(u32::MAX).build().unwrap();
-    settings().label("").namespace("").build().unwrap();
+    assert_refused(settings().label(""), "`label`");
+    settings().namespace("").build().unwrap();
     settings()
         .label("a\0b\n")
         .namespace("a\r\n\0")

@@ -52,7 +52,9 @@ fn settings_that_cannot_work_are_refused_by_name() {
         ("`max_bytes`", builder(path).max_bytes(500)),
         ("`cache_capacity`", builder(path).cache_capacity(0)),
         ("`cache_capacity`", builder(path).cache_capacity(255)),
+        ("`label`", builder(path).label("")),
         ("`largest_value`", builder(path).largest_value(0)),
+        ("`largest_decoded`", builder(path).largest_decoded(0)),
         (
             "`largest_value`",
             builder(path).max_bytes(10_000).largest_value(5_001),
@@ -103,7 +105,6 @@ fn the_extremes_of_settings_work() {
             .sweep_every(None),
         builder(directory.path()).rebuild_above(0),
         builder(directory.path()).rebuild_above(u64::MAX),
-        builder(directory.path()).label(""),
     ]
     .into_iter()
     .enumerate()

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-/// The timer counts in these: in less a repair could not wait for anything.
-const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
+/// The timer counts in these: in less a repair could not wait for anything, and a pause would be none.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// A longer pause could not be added to an instant.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
@@ -66,21 +66,22 @@ impl RepairBackoff {
         }
     }
 
-    /// How long after a failure the first repair is tried. Zero: without any pause, also after more
-    /// failures, so that a layer that is down is asked without end. If it is longer than the [`max`](Self::max), that becomes as long. Default: 100
-    /// milliseconds.
+    /// How long after a failure the first repair is tried. If it is longer than the [`max`](Self::max), that becomes
+    /// as long. A millisecond or more; less counts as that, so that a layer that is down is never asked without a
+    /// pause. Default: 100 milliseconds.
     #[must_use]
     pub const fn initial(mut self, pause: Duration) -> Self {
-        self.initial = pause;
-        self.max = longer(self.max, pause);
+        self.initial = longer(pause, SHORTEST);
+        self.max = longer(self.max, self.initial);
         self
     }
 
-    /// What pauses grow to while repairs fail. If it is shorter than the [`initial`](Self::initial), that becomes as short. Default: 30 seconds.
+    /// What pauses grow to while repairs fail. If it is shorter than the [`initial`](Self::initial), that becomes as
+    /// short. A millisecond or more; less counts as that. Default: 30 seconds.
     #[must_use]
     pub const fn max(mut self, pause: Duration) -> Self {
-        self.max = pause;
-        self.initial = shorter(self.initial, pause);
+        self.max = longer(pause, SHORTEST);
+        self.initial = shorter(self.initial, self.max);
         self
     }
 
@@ -90,7 +91,7 @@ impl RepairBackoff {
     /// as that. Default: 5 seconds.
     #[must_use]
     pub const fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.attempt_timeout = longer(timeout, SHORTEST_TIMEOUT);
+        self.attempt_timeout = longer(timeout, SHORTEST);
         self
     }
 
@@ -162,9 +163,17 @@ mod tests {
     }
 
     #[test]
-    fn a_repair_has_a_millisecond_at_least() {
-        let (zero, least) = (Duration::ZERO, Duration::from_millis(1));
+    fn a_repair_and_a_pause_have_a_millisecond_at_least() {
+        let least = Duration::from_millis(1);
         let pace = RepairBackoff::new();
-        assert_eq!(pace.attempt_timeout(zero), pace.attempt_timeout(least));
+        for less in [Duration::ZERO, Duration::from_nanos(1)] {
+            assert_eq!(pace.attempt_timeout(less), pace.attempt_timeout(least));
+            assert_eq!(pace.initial(less), pace.initial(least));
+            assert_eq!(pace.max(less), pace.max(least));
+            let shortest = pace.initial(less).max(less);
+            for failures in [0, 1, u32::MAX] {
+                assert!(shortest.pause(failures) >= least / 2);
+            }
+        }
     }
 }

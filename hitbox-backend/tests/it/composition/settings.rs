@@ -194,17 +194,14 @@ async fn compositions() {
     let mut policies = Vec::new();
     for time in DURATIONS {
         policies.push(CompositionPolicy::new().l1_ttl(time));
-        // With no pause at all, repairs would be tried without end while this test waits.
-        if !time.is_zero() {
-            policies.push(
-                CompositionPolicy::new().repair(RepairPolicy::Background(pace.initial(time))),
-            );
-            policies
-                .push(CompositionPolicy::new().repair(RepairPolicy::Background(pace.max(time))));
+        for pace in [
+            pace.initial(time),
+            pace.max(time),
+            pace.initial(time).max(time),
+            pace.attempt_timeout(time),
+        ] {
+            policies.push(CompositionPolicy::new().repair(RepairPolicy::Background(pace)));
         }
-        policies.push(
-            CompositionPolicy::new().repair(RepairPolicy::Background(pace.attempt_timeout(time))),
-        );
     }
     for size in SIZES.into_iter().filter_map(NonZeroUsize::new) {
         policies.push(CompositionPolicy::new().record_capacity(size));

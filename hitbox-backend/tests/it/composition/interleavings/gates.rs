@@ -16,6 +16,9 @@ use hitbox_backend::{
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Offload, OffloadKey, Raw};
 
+/// The shortest pause between rounds of repairs: what is due after it may come whenever a gate opens.
+pub(crate) const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+
 /// What opening a gate lets the operation do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -177,8 +180,8 @@ impl Offload<'static> for Gates {
     {
         let gates = self.clone();
         let mut state = self.0.lock().unwrap();
-        // No time passes in a run.
-        if state.deferrals_left == 0 || delay > Duration::ZERO {
+        // No time passes in a run, but for the shortest pause there is.
+        if state.deferrals_left == 0 || delay > SHORTEST_PAUSE {
             drop(state);
             drop(future);
             return;

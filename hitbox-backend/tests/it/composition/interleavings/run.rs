@@ -7,7 +7,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -20,7 +19,7 @@ use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::composition::interleavings::{
-    gates::{Failure, GatedLayer, Gates, Verdict},
+    gates::{Failure, GatedLayer, Gates, SHORTEST_PAUSE, Verdict},
     history::{Event, History},
 };
 
@@ -169,9 +168,7 @@ where
             }
         };
         futures::executor::block_on(begin);
-        let at_once = RepairBackoff::new()
-            .initial(Duration::ZERO)
-            .max(Duration::ZERO);
+        let at_once = RepairBackoff::new().max(SHORTEST_PAUSE);
         let repair = match repairs {
             Repairs::Never => RepairPolicy::Never,
             Repairs::ByReads => RepairPolicy::OnNextOperation,
