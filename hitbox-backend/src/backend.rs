@@ -1,4 +1,4 @@
-use std::{convert, fmt};
+use std::{convert, fmt, time::Duration};
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
@@ -9,7 +9,7 @@ use hitbox_core::{
 
 use crate::{
     BackendError, BackendErrorKind, BackendResult, Begun, CacheKeyFormat, Capabilities, Condition,
-    Conditional, DeleteStatus, Fencing, Invalidations, Lease, Operation, Rejection,
+    Conditional, DeleteStatus, Fencing, Invalidations, Lease, Leftovers, Operation, Rejection,
     compression::{self, Compressor, NoCompression},
     format::{self, BincodeFormat, Format},
     rejection,
@@ -366,6 +366,19 @@ pub trait Backend: Send + Sync {
             self.label(),
         );
         Err(error.with_detail("it keeps no fences: use it `fenced()`"))
+    }
+
+    /// Ends what the backend does in the background, and has what it was told written to where it survives: the last thing
+    /// that a process does with it. Takes about `within` at the most.
+    ///
+    /// A composition [closes](hitbox_core::Offload::close) its offload, to which it gives half of that time, and then its layers.
+    /// A disk is flushed. Reads, writes and removes go on as before; what a composition leaves to the background is done while
+    /// the caller waits, or not at all. Calling it again is fine. Default: nothing is to be done.
+    ///
+    /// *Cancel safety*: dropped, it leaves the rest undone; another call does that.
+    async fn close(&self, within: Duration) -> Leftovers {
+        let _ = within;
+        Leftovers::default()
     }
 
     /// The name of this backend in source paths, errors and traces.

@@ -1,6 +1,6 @@
 //! `Backend` for references, boxes and shared pointers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hitbox_core::{
@@ -9,8 +9,8 @@ use hitbox_core::{
 
 use crate::{
     Backend, BackendResult, Begun, CacheKeyFormat, Capabilities, Condition, Conditional,
-    DeleteStatus, Fencing, Invalidations, ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
-    compression::Compressor, format::Format,
+    DeleteStatus, Fencing, Invalidations, Leftovers, ReadAttempt, ReadOutcome, Rejection,
+    WriteAttempt, compression::Compressor, format::Format,
 };
 
 macro_rules! forward_backend {
@@ -111,6 +111,9 @@ macro_rules! forward_backend {
             }
             async fn expire(&self, key: &CacheKey) -> BackendResult<()> {
                 (**self).expire(key).await
+            }
+            async fn close(&self, within: Duration) -> Leftovers {
+                (**self).close(within).await
             }
             fn label(&self) -> BackendLabel {
                 (**self).label()

@@ -1,4 +1,9 @@
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::{Future, ready},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::CacheKey;
 
@@ -41,6 +46,13 @@ pub trait Offload<'a>: Send + Sync {
     fn has_clock(&self) -> bool {
         false
     }
+
+    /// Takes no more work, begins what was deferred, waits for all that was registered up to `within`, and drops the rest.
+    /// Returns what did not run to its end. Calling it again is fine. Default: does nothing, and returns nothing.
+    fn close(&self, within: Duration) -> impl Future<Output = Vec<OffloadKey>> + Send {
+        let _nothing_is_kept = within;
+        ready(Vec::new())
+    }
 }
 
 impl<'a, O: Offload<'a>> Offload<'a> for &O {
@@ -67,6 +79,10 @@ impl<'a, O: Offload<'a>> Offload<'a> for &O {
     fn has_clock(&self) -> bool {
         (**self).has_clock()
     }
+
+    fn close(&self, within: Duration) -> impl Future<Output = Vec<OffloadKey>> + Send {
+        (**self).close(within)
+    }
 }
 
 impl<'a, O: Offload<'a>> Offload<'a> for Arc<O> {
@@ -92,6 +108,10 @@ impl<'a, O: Offload<'a>> Offload<'a> for Arc<O> {
 
     fn has_clock(&self) -> bool {
         (**self).has_clock()
+    }
+
+    fn close(&self, within: Duration) -> impl Future<Output = Vec<OffloadKey>> + Send {
+        (**self).close(within)
     }
 }
 

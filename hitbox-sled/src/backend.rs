@@ -1,12 +1,13 @@
 mod maintenance;
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use hitbox_backend::{
     Attempt, Backend, BackendResult, CacheKeyFormat, Capabilities, Compressor, DeleteStatus,
-    Format, Operation, ReadAttempt, ReadOutcome, Rejection, note_outcome, note_outcome_at,
+    Format, Leftovers, Operation, ReadAttempt, ReadOutcome, Rejection, note_outcome,
+    note_outcome_at,
 };
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheValue, Raw,
@@ -106,6 +107,14 @@ impl Backend for SledBackend {
                 inner.write(&key, &value, now, Some(&begun))
             })
             .await?
+    }
+
+    /// Flushes. The directory is free when the last clone has been dropped.
+    async fn close(&self, _within: Duration) -> Leftovers {
+        match self.flush().await {
+            Ok(()) => Leftovers::default(),
+            Err(error) => Leftovers::failure(error),
+        }
     }
 
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {

@@ -1,4 +1,4 @@
-use std::{error::Error, fmt, future::Future, hash::Hash, slice, sync::Arc, time::Duration};
+use std::{error::Error, fmt, future::Future, hash::Hash, slice, sync::Arc};
 
 use futures::FutureExt;
 use hitbox_backend::{
@@ -6,10 +6,8 @@ use hitbox_backend::{
     Cacheable, DeleteStatus, Known,
 };
 
-use tokio::time;
-
 use crate::{
-    Batch, Key, KeyParts, Keyspace, LoadUnderWay, Loaded, Statistics,
+    Batch, FillUnderWay, Key, KeyParts, Keyspace, LoadUnderWay, Loaded, Statistics,
     call::{GetManyOrLoad, GetOrLoad, Insert, Load, LoadMany, OfValue},
     error::SharedError,
     shared::Shared,
@@ -45,6 +43,10 @@ pub struct Cache {
 impl Cache {
     pub(crate) const fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The value of the key, if a fresh one is there.
@@ -280,6 +282,12 @@ impl Cache {
             .collect()
     }
 
+    /// What was loaded and is being stored, key by key: what hangs, and since when?
+    #[must_use]
+    pub fn fills(&self) -> Vec<FillUnderWay> {
+        self.shared.fills.under_way()
+    }
+
     /// What has been done since the cache was built.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
@@ -290,19 +298,6 @@ impl Cache {
     /// Returns when the loads that are under way have ended, and what they returned is stored. New ones may have begun by then.
     pub async fn drain(&self) {
         self.shared.tasks.idle().await;
-    }
-
-    /// Begins no more loads, and waits for those that are under way and for what they store, up to `deadline`. Returns the
-    /// loads that have not ended by then.
-    ///
-    /// Callers get [`Closed`](crate::LoadErrorKind::Closed) from now on where there is nothing else to answer.
-    pub async fn close(&self, deadline: Duration) -> Vec<LoadUnderWay> {
-        self.shared.tasks.close();
-        // Not an error: what is left is said.
-        let tasks = &self.shared.tasks;
-        let in_time = tasks.timer(|| time::timeout(deadline, self.drain()));
-        let _in_time = in_time.await.is_ok();
-        self.loads()
     }
 
     /// What values are kept in.

@@ -33,6 +33,7 @@ pub(crate) enum Answer {
     Loaded(Kept),
     Joined(Kept),
     Refreshing,
+    NotRefreshed,
     LoadFailed(LoadError),
     LoadSlow,
     /// With the failure that the next load waits on.
@@ -46,6 +47,7 @@ impl Answer {
             Self::Loaded(_) => Status::Loaded,
             Self::Joined(_) => Status::Joined,
             Self::Refreshing => Status::Stale(Why::Refreshing),
+            Self::NotRefreshed => Status::Stale(Why::NotRefreshed),
             Self::LoadFailed(_) => Status::Stale(Why::LoadFailed),
             Self::LoadSlow => Status::Stale(Why::LoadSlow),
             Self::Throttled(_) => Status::Stale(Why::Throttled),
@@ -112,6 +114,7 @@ impl<V> Entry<V> {
             Answer::Loaded(kept) | Answer::Joined(kept) => kept,
             Answer::Hit
             | Answer::Refreshing
+            | Answer::NotRefreshed
             | Answer::LoadFailed(_)
             | Answer::LoadSlow
             | Answer::Throttled(_) => Kept::Stored,
@@ -127,6 +130,7 @@ impl<V> Entry<V> {
             | Answer::Loaded(_)
             | Answer::Joined(_)
             | Answer::Refreshing
+            | Answer::NotRefreshed
             | Answer::LoadSlow => None,
         }
     }
@@ -184,6 +188,12 @@ mod tests {
                 None,
             ),
             (Answer::Refreshing, "stale (refreshing)", Kept::Stored, None),
+            (
+                Answer::NotRefreshed,
+                "stale (not refreshed)",
+                Kept::Stored,
+                None,
+            ),
             (
                 Answer::LoadFailed(error()),
                 "stale (load failed)",

@@ -73,8 +73,10 @@ mod batch;
 mod builder;
 mod cache;
 pub mod call;
+mod close;
 mod entry;
 mod error;
+mod fills;
 mod flights;
 mod freshness;
 mod key;
@@ -94,8 +96,10 @@ pub use batch::Batch;
 pub use builder::CacheBuilder;
 pub use cache::Cache;
 pub use call::{GetManyOrLoad, GetOrLoad, Insert};
+pub use close::CloseReport;
 pub use entry::{Entry, Kept};
 pub use error::{LoadError, LoadErrorKind};
+pub use fills::FillUnderWay;
 pub use key::{Key, KeyParts, Keyspace, PartWriter};
 pub use load_under_way::{LoadStage, LoadUnderWay};
 pub use loaded::Loaded;
@@ -125,8 +129,8 @@ pub use hitbox_sled as sled;
 #[doc(no_inline)]
 pub use hitbox_backend::{
     Backend, BackendError, BackendErrorKind, BackendExt, BackendLabel, BackendResult, CacheKey,
-    Cacheable, Compose, CompositionPolicy, DeleteStatus, KeyPart, Namespace, OffloadManager,
-    ResponseSource, Stamp, StoreSettings,
+    Cacheable, Compose, CompositionPolicy, DeleteStatus, KeyPart, Namespace, OffloadKey,
+    OffloadManager, ResponseSource, Stamp, StoreSettings,
 };
 #[cfg(feature = "virtual-time")]
 #[doc(no_inline)]

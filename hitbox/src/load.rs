@@ -76,7 +76,7 @@ enum Failed {
     TimedOut,
     /// Nobody wanted it any more.
     Abandoned,
-    /// The runtime has ended that it ran on.
+    /// The runtime has ended that it ran on, or the cache was closed.
     Dropped,
     Refused(Refused),
 }
@@ -344,7 +344,8 @@ impl Job {
     /// patience.
     async fn fill<V: Cacheable>(&self, fills: Vec<Fill<V>>) {
         let shared = &self.shared;
-        let Ok(_place) = shared.fills.try_acquire() else {
+        let keys = fills.iter().map(|(key, ..)| key.clone()).collect();
+        let Some(_place) = shared.fills.begin(keys) else {
             shared.counters.skipped_fills.add();
             return;
         };
@@ -363,6 +364,7 @@ impl Job {
                 Failed::Loader(error) => Cause::Loader(Arc::clone(error)),
                 Failed::Panicked => Cause::Panicked,
                 Failed::Abandoned => Cause::Closed,
+                Failed::Dropped if self.shared.tasks.is_closed() => Cause::Closed,
                 Failed::Dropped => Cause::RuntimeEnded,
                 Failed::Refused(refused) => (*refused).into(),
                 Failed::TimedOut if flight.began().is_none() => Cause::Overloaded,

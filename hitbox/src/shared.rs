@@ -20,6 +20,7 @@ use tokio::{runtime::Handle, sync::Semaphore};
 
 use crate::{
     error::Cause,
+    fills::Fills,
     flights::FlightTable,
     key::{Key, KnownSpaces, Unserved},
     settings::{Limits, Overrides, Settings},
@@ -37,8 +38,7 @@ pub(crate) struct Shared {
     pub(crate) throttle: Throttle,
     /// Of loads.
     pub(crate) places: Arc<Semaphore>,
-    /// Of fills.
-    pub(crate) fills: Semaphore,
+    pub(crate) fills: Fills,
     pub(crate) tasks: Tasks,
     pub(crate) counters: Counters,
     /// That a type has been met that the backend cannot store.
@@ -62,7 +62,7 @@ impl Shared {
             flights: FlightTable::new(),
             throttle: Throttle::new(),
             places: Arc::new(Semaphore::new(limits.max_loads.min(Semaphore::MAX_PERMITS))),
-            fills: Semaphore::new(limits.max_fills.min(Semaphore::MAX_PERMITS)),
+            fills: Fills::new(limits.max_fills),
             tasks: Tasks::new(runtime),
             counters: Counters::default(),
             said_not_storable: AtomicBool::new(false),

@@ -21,6 +21,9 @@ pub enum Why {
     /// It is loaded anew in the background
     /// ([`stale_while_revalidate`](crate::Keyspace::stale_while_revalidate)).
     Refreshing,
+    /// As [`Refreshing`](Self::Refreshing), but nothing loads it: no place is free ([`max_loads`](crate::CacheBuilder::max_loads)), the
+    /// cache is closed, or there is no runtime.
+    NotRefreshed,
     /// The load has failed ([`stale_if_error`](crate::Keyspace::stale_if_error)).
     LoadFailed,
     /// The load takes longer than the [`soft_timeout`](crate::Keyspace::soft_timeout). It goes on.
@@ -44,11 +47,12 @@ impl Status {
 }
 
 impl Why {
-    /// `refreshing`, `load failed`, `load slow` or `throttled`.
+    /// `refreshing`, `not refreshed`, `load failed`, `load slow` or `throttled`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Refreshing => "refreshing",
+            Self::NotRefreshed => "not refreshed",
             Self::LoadFailed => "load failed",
             Self::LoadSlow => "load slow",
             Self::Throttled => "throttled",

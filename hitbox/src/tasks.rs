@@ -1,14 +1,20 @@
 //! The tasks of a cache: loads, with their fills.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::Notify};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+    time::{self, Instant},
+};
 
 use crate::error::Cause;
 
@@ -22,6 +28,8 @@ pub(crate) struct Tasks {
 struct Running {
     tasks: AtomicUsize,
     closed: AtomicBool,
+    /// Turns true when what runs is to be dropped.
+    stop: watch::Sender<bool>,
     /// That there are none.
     none: Notify,
 }
@@ -55,7 +63,7 @@ impl Tasks {
     pub(crate) fn admit(&self) -> Result<Admitted, Refused> {
         // Before the look: who closes sees the task, or this sees that it is closed.
         let counted = Counted::of(&self.running);
-        if self.running.closed.load(Ordering::SeqCst) {
+        if self.is_closed() {
             return Err(Refused::Closed);
         }
         let runtime = match &self.runtime {
@@ -65,15 +73,51 @@ impl Tasks {
         Ok(Admitted { runtime, counted })
     }
 
-    /// Makes a timer, on the runtime that was set, or else on the caller's.
-    pub(crate) fn timer<T>(&self, make: impl FnOnce() -> T) -> T {
-        let _entered = self.runtime.as_ref().map(Handle::enter);
-        make()
+    /// The output of `future`, if it is there before `end`. Where there is no runtime there is no clock, and it is waited for.
+    pub(crate) async fn until<T>(
+        &self,
+        end: Instant,
+        future: impl Future<Output = T>,
+    ) -> Option<T> {
+        let runtime = self.runtime.clone();
+        let Ok(runtime) = runtime.map_or_else(Handle::try_current, Ok) else {
+            return Some(future.await);
+        };
+        let mut in_time = pin!({
+            let _entered = runtime.enter();
+            time::timeout_at(end, future)
+        });
+        let in_time = poll_fn(|cx| {
+            let _entered = runtime.enter();
+            in_time.as_mut().poll(cx)
+        });
+        in_time.await.ok()
+    }
+
+    /// The same, from now on. A limit beyond the clock is none.
+    pub(crate) async fn within<T>(
+        &self,
+        limit: Duration,
+        future: impl Future<Output = T>,
+    ) -> Option<T> {
+        match Instant::now().checked_add(limit) {
+            Some(end) => self.until(end, future).await,
+            None => Some(future.await),
+        }
     }
 
     /// Takes no more tasks.
     pub(crate) fn close(&self) {
         self.running.closed.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.running.closed.load(Ordering::SeqCst)
+    }
+
+    /// Drops those that run.
+    pub(crate) fn stop(&self) {
+        self.running.stop.send_replace(true);
     }
 
     pub(crate) fn under_way(&self) -> usize {
@@ -98,9 +142,16 @@ impl Tasks {
 impl Admitted {
     pub(crate) fn spawn(self, task: impl Future<Output = ()> + Send + 'static) {
         let Self { runtime, counted } = self;
+        let mut stop = counted.0.stop.subscribe();
         runtime.spawn(async move {
             let _counted = counted;
-            task.await;
+            // The sender is with the cache and each of its tasks: it says so, or nothing.
+            let stopped = stop.wait_for(|stop| *stop);
+            tokio::select! {
+                biased;
+                () = task => {}
+                _ = stopped => {}
+            }
         });
     }
 }

@@ -1,13 +1,14 @@
 use std::{
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use hitbox_backend::{
     Attempt, Backend, BackendError, BackendResult, Begun, CacheKeyFormat, Capabilities,
     CompositionLayer, Condition, Conditional, DeleteStatus, Fencing, Format, Invalidations,
-    Operation, ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
+    Leftovers, Operation, ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
     compression::Compressor,
     conformance::{Faults, FaultyBackend},
 };
@@ -248,6 +249,10 @@ impl<B: Backend> Backend for WatchedLayer<B> {
 
     async fn expire(&self, key: &CacheKey) -> BackendResult<()> {
         self.signed(self.faulty.expire(key).await)
+    }
+
+    async fn close(&self, within: Duration) -> Leftovers {
+        self.faulty.close(within).await
     }
 
     fn label(&self) -> BackendLabel {

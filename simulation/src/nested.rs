@@ -1,12 +1,12 @@
 //! A composition that is a layer: what it answers is counted as the layer's answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hitbox_backend::{
     Attempt, Backend, BackendResult, Begun, CacheKeyFormat, Capabilities, CompositionLayer,
-    Compressor, Condition, Conditional, DeleteStatus, Fencing, Format, Invalidations, ReadAttempt,
-    ReadOutcome, Rejection, WriteAttempt,
+    Compressor, Condition, Conditional, DeleteStatus, Fencing, Format, Invalidations, Leftovers,
+    ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
 };
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheValue, CompressorId, FormatId, Raw, clock::Moment,
@@ -215,6 +215,10 @@ impl Backend for NestedLayer {
 
     async fn expire(&self, key: &CacheKey) -> BackendResult<()> {
         self.composed.expire(key).await
+    }
+
+    async fn close(&self, within: Duration) -> Leftovers {
+        self.composed.close(within).await
     }
 
     fn label(&self) -> BackendLabel {

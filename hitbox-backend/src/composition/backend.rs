@@ -1,6 +1,9 @@
 //! A composition is a backend.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use futures::future;
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheValue, CompressorId, FormatId, Offload, Raw,
     clock::Moment,
@@ -14,8 +17,8 @@ use super::{
 };
 use crate::{
     Attempt, Backend, BackendErrorKind, BackendResult, Begun, CacheKeyFormat, Capabilities,
-    Condition, Conditional, DeleteStatus, Fencing, Invalidations, ReadAttempt, ReadOutcome,
-    Rejection, WriteAttempt,
+    Condition, Conditional, DeleteStatus, Fencing, Invalidations, Leftovers, ReadAttempt,
+    ReadOutcome, Rejection, WriteAttempt,
     backend::{BegunWrite, without_condition},
     compression::{Compressor, NoCompression},
     format::Format,
@@ -212,6 +215,18 @@ where
 
     async fn expire(&self, key: &CacheKey) -> BackendResult<()> {
         self.expire_in_all(key).await
+    }
+
+    async fn close(&self, within: Duration) -> Leftovers {
+        let began = tokio::time::Instant::now();
+        // Before the layers, which it writes to. Half of the time is theirs, whatever hangs.
+        let unfinished = self.offload.close(within / 2).await;
+        let rest = within.saturating_sub(began.elapsed());
+        let layers = future::join(self.l1().close(rest), self.l2().close(rest));
+        let (l1, l2) = layers.await;
+        let mut leftovers = l1.and(l2);
+        leftovers.unfinished.extend(unfinished);
+        leftovers
     }
 
     fn label(&self) -> BackendLabel {

@@ -9,7 +9,7 @@ use std::{
 
 use futures::{
     FutureExt,
-    future::{BoxFuture, Either, select},
+    future::{BoxFuture, Either, poll_fn, select},
 };
 use hitbox_core::{Offload, OffloadKey};
 use tokio::{
@@ -163,6 +163,16 @@ impl Offload<'static> for OffloadManager {
         F: Future<Output = ()> + Send + 'static,
     {
         Shared::register_after(&self.shared, delay, key.into(), future.boxed());
+    }
+
+    async fn close(&self, within: Duration) -> Vec<OffloadKey> {
+        let mut closing = pin!(Self::close(self, within));
+        // Whoever polls may be in no runtime.
+        let closed = poll_fn(|cx| {
+            let _entered = self.shared.runtime.enter();
+            closing.as_mut().poll(cx)
+        });
+        closed.await.unfinished
     }
 
     /// Until the manager is closed.

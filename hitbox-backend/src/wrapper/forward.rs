@@ -64,6 +64,16 @@ macro_rules! forward_properties {
         {
             self.$inner.expire(key)
         }
+        fn close<'life0, 'async_trait>(
+            &'life0 self,
+            within: std::time::Duration,
+        ) -> futures::future::BoxFuture<'async_trait, $crate::Leftovers>
+        where
+            'life0: 'async_trait,
+            Self: 'async_trait,
+        {
+            self.$inner.close(within)
+        }
         fn label(&self) -> hitbox_core::BackendLabel {
             self.$inner.label()
         }

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use hitbox_backend::{
     Attempt, Backend, BackendError, BackendErrorKind, BackendExt, BackendResult, Begun,
     CacheKeyFormat, Capabilities, CircuitBreakerConfig, Compressor, Condition, Conditional,
-    DeleteStatus, Fencing, Format, Invalidations, Lease, Operation, ReadAttempt, ReadOutcome,
-    Rejection, RetryConfig, WriteAttempt,
+    DeleteStatus, Fencing, Format, Invalidations, Lease, Leftovers, Operation, ReadAttempt,
+    ReadOutcome, Rejection, RetryConfig, WriteAttempt,
     compression::{CompressionError, NoCompression},
     format::{BincodeFormat, FormatError, Visit},
 };
@@ -206,6 +206,11 @@ impl Backend for Recorder {
         self.note("expire");
         Ok(())
     }
+    async fn close(&self, within: Duration) -> Leftovers {
+        assert_eq!(within, Duration::from_secs(3));
+        self.note("close");
+        Leftovers::failure(error("close"))
+    }
     fn label(&self) -> BackendLabel {
         self.note("label");
         BackendLabel::new_static("recorder")
@@ -311,6 +316,9 @@ async fn assert_loads_are_forwarded<B: Backend>(backend: &B, recorder: &Recorder
     reached("invalidations");
     B::expire(backend, &key).await.unwrap();
     reached("expire");
+    let leftovers = B::close(backend, Duration::from_secs(3)).await;
+    assert_eq!(leftovers.failures.len(), 1);
+    reached("close");
 }
 
 fn assert_properties_are_forwarded<B: Backend>(backend: &B, recorder: &Recorder) {

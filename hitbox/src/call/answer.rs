@@ -43,9 +43,20 @@ pub(super) fn outcome<V>(reply: &Result<Reply<V>, LoadError>) -> Outcome {
         (_, Status::Loaded) => Outcome::Loaded,
         (_, Status::Joined) => Outcome::Joined,
         (_, Status::Stale(Why::Refreshing)) => Outcome::Refreshing,
+        (_, Status::Stale(Why::NotRefreshed)) => Outcome::NotRefreshed,
         (_, Status::Stale(Why::LoadFailed)) => Outcome::LoadFailed,
         (_, Status::Stale(Why::LoadSlow)) => Outcome::LoadSlow,
         (_, Status::Stale(Why::Throttled)) => Outcome::Throttled,
+    }
+}
+
+impl<V> Reply<V> {
+    /// Nothing loads the value anew, if it is stale.
+    pub(super) fn not_refreshed(mut self) -> Self {
+        if let Answer::Refreshing = self.answer {
+            self.answer = Answer::NotRefreshed;
+        }
+        self
     }
 }
 

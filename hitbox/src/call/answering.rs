@@ -7,9 +7,13 @@ use hitbox_backend::{
     flights::Terms,
 };
 use hitbox_core::clock::Moment;
-use tokio::time::{self, Instant};
+use tokio::time::Instant;
 
-use super::{answer::Reply, loading::Handed, way::Way};
+use super::{
+    answer::Reply,
+    loading::{Handed, Refreshed},
+    way::Way,
+};
 use crate::{
     LoadError,
     entry::Answer,
@@ -69,10 +73,10 @@ impl Way {
         };
         match plan {
             Plan::Answer(reply) => Ok(reply),
-            Plan::AnswerAndLoad(reply, look) => {
-                self.load_in_background(look, loader);
-                Ok(reply)
-            }
+            Plan::AnswerAndLoad(reply, look) => match self.load_in_background(look, loader) {
+                Refreshed::Soon => Ok(reply),
+                Refreshed::Not => Ok(reply.not_refreshed()),
+            },
             Plan::Load(look, fallback) => {
                 let load = self.load(look, loader);
                 self.wait(began, load, fallback).await
@@ -240,10 +244,7 @@ impl Way {
     ) -> Option<T> {
         // A limit beyond the clock is none.
         match limit.and_then(|limit| began.checked_add(limit)) {
-            Some(end) => {
-                let in_time = self.shared.tasks.timer(|| time::timeout_at(end, future));
-                in_time.await.ok()
-            }
+            Some(end) => self.shared.tasks.until(end, future).await,
             None => Some(future.await),
         }
     }

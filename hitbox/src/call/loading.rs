@@ -18,6 +18,7 @@ use crate::{
     flights::{Ended, Flight, How, Nesting, Recursion, Visit, Waits},
     load::{BoxLoader, Load, Look, Member, Order},
     shared::Shared,
+    tasks::{Admitted, Refused},
 };
 
 /// What a flight has handed to a call.
@@ -31,6 +32,14 @@ pub(super) enum Handed<V> {
 pub(super) enum Part {
     Led,
     Joined,
+}
+
+/// What becomes of a stale value that is served at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Refreshed {
+    /// It is being loaded, or stored.
+    Soon,
+    Not,
 }
 
 impl Way {
@@ -57,7 +66,8 @@ impl Way {
             {
                 Coming::Lead(flight) => {
                     let seat = Seat::of(shared, flight, &self.nesting)?;
-                    self.launch(&seat.flight, look, self.nesting.clone(), None, loader);
+                    let nesting = self.nesting.clone();
+                    shared.launch(self.load_of(&seat.flight, look, nesting, None, loader));
                     return handed(&seat.lead().await, Part::Led);
                 }
                 Coming::Join(flight) => {
@@ -90,11 +100,18 @@ impl Way {
     }
 
     /// Begins a load that nobody waits for, unless one is under way, or there is no place for it.
-    pub(super) fn load_in_background<V: Cacheable>(&self, look: Look, loader: BoxLoader<V>) {
+    pub(super) fn load_in_background<V: Cacheable>(
+        &self,
+        look: Look,
+        loader: BoxLoader<V>,
+    ) -> Refreshed {
         let shared = &self.shared;
+        let Ok(admitted) = shared.tasks.admit() else {
+            return Refreshed::Not;
+        };
         let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
             shared.counters.skipped_refreshes.add();
-            return;
+            return Refreshed::Not;
         };
         let mut visit = Visit::new(&self.key, Terms::Valid);
         match shared
@@ -103,27 +120,30 @@ impl Way {
         {
             Coming::Lead(flight) => {
                 shared.flights.keep(&flight);
-                self.launch(&flight, look, Nesting::nowhere(), Some(place), loader);
+                let load = self.load_of(&flight, look, Nesting::nowhere(), Some(place), loader);
+                admitted.spawn(load.run().in_current_span());
                 shared.flights.leave(&flight);
             }
             Coming::Join(flight) => shared.flights.leave(&flight),
+            // It is being stored.
             Coming::Judge(_) => {}
         }
+        Refreshed::Soon
     }
 
-    /// Makes a flight fly, in a task of its own.
-    fn launch<V: Cacheable>(
+    /// The load that makes a flight fly.
+    fn load_of<V: Cacheable>(
         &self,
         flight: &Arc<Flight>,
         look: Look,
         nesting: Nesting,
         place: Option<OwnedSemaphorePermit>,
         loader: BoxLoader<V>,
-    ) {
+    ) -> Load<V> {
         let flight = Arc::clone(flight);
         let members = vec![Member { flight, look }];
         let shared = Arc::clone(&self.shared);
-        let load = Load::new(
+        Load::new(
             shared,
             self.settings,
             nesting,
@@ -131,18 +151,22 @@ impl Way {
             Order::InTurn,
             place,
             loader,
-        );
-        self.shared.launch(load);
+        )
     }
 }
 
 impl Shared {
     /// Runs a load in a task of its own. Where there can be none, its flights end.
     pub(super) fn launch<V: Cacheable>(&self, load: Load<V>) {
-        match self.tasks.admit() {
-            Ok(admitted) => admitted.spawn(load.run().in_current_span()),
-            Err(refused) => load.refuse(refused),
-        }
+        launch(self.tasks.admit(), load);
+    }
+}
+
+/// Runs a load in a task of its own. If that was refused, its flights end.
+pub(super) fn launch<V: Cacheable>(admission: Result<Admitted, Refused>, load: Load<V>) {
+    match admission {
+        Ok(admitted) => admitted.spawn(load.run().in_current_span()),
+        Err(refused) => load.refuse(refused),
     }
 }
 

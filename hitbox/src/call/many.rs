@@ -16,7 +16,7 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use super::{
     answer::Reply,
     answering::{Plan, Read},
-    loading::{Handed, Part, Seat, handed},
+    loading::{Handed, Part, Refreshed, Seat, handed, launch},
     loads::LoadMany,
     way::Way,
 };
@@ -27,6 +27,7 @@ use crate::{
     load::{BoxLoader, Load, Look, Member, Order},
     settings::Overrides,
     shared::Shared,
+    tasks::{Admitted, Refused},
 };
 
 /// A call for many keys of one keyspace.
@@ -112,6 +113,12 @@ impl Many {
 
         // All keys come to the table, and the load begins, before anything is waited for. So calls for the same keys, in
         // whatever order, do not wait for each other's loads to begin.
+        let admission = self.shared.tasks.admit();
+        let place = if admission.is_ok() {
+            place
+        } else {
+            Place::None
+        };
         let mut led = Vec::new();
         let mut escorted = Vec::new();
         let mut reached = Vec::with_capacity(ways.len());
@@ -119,15 +126,19 @@ impl Many {
             reached.push(match plan {
                 Plan::Answer(reply) => Reached::Reply(reply),
                 Plan::AnswerAndLoad(reply, look) => {
-                    escorted.extend(way.come_for_others::<V>(&place, look, index, &mut led));
-                    Reached::Reply(reply)
+                    let (refreshed, seat) = way.come_for_others::<V>(&place, look, index, &mut led);
+                    escorted.extend(seat);
+                    Reached::Reply(match refreshed {
+                        Refreshed::Soon => reply,
+                        Refreshed::Not => reply.not_refreshed(),
+                    })
                 }
                 Plan::Load(look, fallback) => {
                     Reached::Load(way.come::<V>(look, index, &mut led), fallback)
                 }
             });
         }
-        first.launch_all(led, &ids, place, loader);
+        first.launch_all(admission, led, &ids, place, loader);
 
         let replies = ways
             .iter()
@@ -279,20 +290,21 @@ impl Way {
         look: Look,
         index: usize,
         led: &mut Vec<Led>,
-    ) -> Option<Seat<'_>> {
+    ) -> (Refreshed, Option<Seat<'_>>) {
         if matches!(place, Place::None) || !self.in_the_way().is_empty() {
-            return None;
+            return (Refreshed::Not, None);
         }
-        let Awaited::Led(seat) = self.come::<V>(look, index, led) else {
-            return None;
-        };
-        match place {
-            Place::AsAny => Some(seat),
-            // There is a place for it: it begins, whoever waits for it.
-            Place::InBackground(_) | Place::None => {
-                self.shared.flights.keep(&seat.flight);
-                None
-            }
+        match self.come::<V>(look, index, led) {
+            Awaited::Led(seat) => match place {
+                Place::AsAny => (Refreshed::Soon, Some(seat)),
+                // There is a place for it: it begins, whoever waits for it.
+                Place::InBackground(_) | Place::None => {
+                    self.shared.flights.keep(&seat.flight);
+                    (Refreshed::Soon, None)
+                }
+            },
+            Awaited::Joined(_) | Awaited::There(_) => (Refreshed::Soon, None),
+            Awaited::Nothing(_) => (Refreshed::Not, None),
         }
     }
 
@@ -319,8 +331,14 @@ impl Way {
     }
 
     /// Makes the flights fly that the call leads: all by one call of the loader.
-    fn launch_all<I, V>(&self, led: Vec<Led>, ids: &[I], place: Place, loader: impl LoadMany<I, V>)
-    where
+    fn launch_all<I, V>(
+        &self,
+        admission: Result<Admitted, Refused>,
+        led: Vec<Led>,
+        ids: &[I],
+        place: Place,
+        loader: impl LoadMany<I, V>,
+    ) where
         I: Hash + Eq + Clone + Send + 'static,
         V: Cacheable,
     {
@@ -349,7 +367,7 @@ impl Way {
             place,
             loader,
         );
-        self.shared.launch(load);
+        launch(admission, load);
     }
 
     /// What the key waits for. Who has joined a flight gets its outcome also if something has invalidated it since: he

@@ -13,6 +13,8 @@ pub struct Calls {
     pub hits: u64,
     /// A stale value was served, and is loaded anew ([`Refreshing`](crate::Why::Refreshing)).
     pub refreshing: u64,
+    /// A stale value was served, and nothing loads it ([`NotRefreshed`](crate::Why::NotRefreshed)).
+    pub not_refreshed: u64,
     /// A stale value was served, since its load failed ([`LoadFailed`](crate::Why::LoadFailed)).
     pub load_failed: u64,
     /// A stale value was served, since its load took long ([`LoadSlow`](crate::Why::LoadSlow)).
@@ -37,6 +39,7 @@ pub struct Calls {
 pub(crate) enum Outcome {
     Hit,
     Refreshing,
+    NotRefreshed,
     LoadFailed,
     LoadSlow,
     Throttled,
@@ -64,6 +67,7 @@ impl CallCounters {
         Calls {
             hits: count(Outcome::Hit),
             refreshing: count(Outcome::Refreshing),
+            not_refreshed: count(Outcome::NotRefreshed),
             load_failed: count(Outcome::LoadFailed),
             load_slow: count(Outcome::LoadSlow),
             throttled: count(Outcome::Throttled),

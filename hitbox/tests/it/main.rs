@@ -8,6 +8,7 @@ mod source;
 mod abandoned;
 mod absent;
 mod bulk;
+mod close;
 mod failures;
 mod invalidation;
 mod limits;

@@ -37,13 +37,20 @@ pub(crate) fn requested() -> io::Result<impl Future<Output = ()> + Send + 'stati
 
 /// Lets loads end and the work in the background finish, in this order, and says what was not done.
 pub(crate) async fn drain(cache: &Cache, offload: &OffloadManager, layers: &Layers) {
-    for load in cache.close(PATIENCE).await {
+    let report = cache.close(2 * PATIENCE).await;
+    for load in &report.loads {
         println!("not made within {PATIENCE:?}: {}", load.key);
     }
-    let report = offload.close(PATIENCE).await;
-    println!("drained: {} done in the background", report.completed);
-    for unfinished in &report.unfinished {
+    for fill in &report.fills {
+        println!("not stored within {PATIENCE:?}: {}", fill.key);
+    }
+    let done = offload.statistics().completed;
+    println!("drained: {done} done in the background");
+    for unfinished in &report.background {
         println!("not done within {PATIENCE:?}: {unfinished}");
+    }
+    for failure in &report.failures {
+        println!("not kept: {failure}");
     }
     for repair in layers.pending_repairs() {
         println!("not confirmed by Redis: {}", repair.key);

@@ -1,5 +1,7 @@
 //! A fenced backend is a backend.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use futures::FutureExt;
 use hitbox_core::{
@@ -9,8 +11,8 @@ use hitbox_core::{
 use super::Fenced;
 use crate::{
     Attempt, Backend, BackendResult, Begun, CacheKeyFormat, Capabilities, Compressor, Condition,
-    Conditional, DeleteStatus, Fencing, Format, Invalidations, ReadAttempt, ReadOutcome, Rejection,
-    WriteAttempt,
+    Conditional, DeleteStatus, Fencing, Format, Invalidations, Leftovers, ReadAttempt, ReadOutcome,
+    Rejection, WriteAttempt,
 };
 
 impl<B: Backend + 'static> Fenced<B> {
@@ -165,6 +167,10 @@ impl<B: Backend + 'static> Backend for Fenced<B> {
 
     async fn expire(&self, key: &CacheKey) -> BackendResult<()> {
         self.cache.expire(key).await
+    }
+
+    async fn close(&self, within: Duration) -> Leftovers {
+        self.cache.close(within).await
     }
 
     fn label(&self) -> BackendLabel {
