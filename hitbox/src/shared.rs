@@ -208,9 +208,8 @@ impl Shared {
     ) -> Result<Settings, Cause> {
         let settings = self.spaces.settings_of(key);
         let settings = settings.map_err(|unserved| self.refusal(*unserved))?;
-        let checked = call.check().map_err(Unserved::Setting);
-        checked.map_err(|unserved| self.refusal(unserved))?;
-        Ok(call.over(settings))
+        let settings = call.checked_over(settings).map_err(Unserved::Setting);
+        settings.map_err(|unserved| self.refusal(unserved))
     }
 
     /// Why a key is not served.

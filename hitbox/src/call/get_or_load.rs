@@ -26,6 +26,7 @@ use tokio::task::consume_budget;
 
 use crate::{
     Key, LoadError, Refresh,
+    error::Cause,
     flights::Nesting,
     load::BoxLoader,
     settings::{Overrides, setters},
@@ -145,11 +146,14 @@ impl<V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'_, V, L, O> {
         let key = self.key.as_cache_key();
         let settings = match self.shared.spaces.settings_of(&self.key) {
             Ok(settings) => settings,
-            Err(unserved) => {
-                let error = LoadError::new(key.clone(), self.shared.refusal(*unserved));
-                return Look::Answered(self.given(Err(error)));
-            }
+            Err(unserved) => return self.refused(self.shared.refusal(*unserved)),
         };
+        // On a hit as on a miss: a mistake is to be seen in a test.
+        if self.overrides.is_any_set
+            && let Err(cause) = self.shared.settings_of(&self.key, self.overrides)
+        {
+            return self.refused(cause);
+        }
         // Before the read: what ends meanwhile counts as not seen.
         let ends = self.shared.flights.ends();
         if self.terms == Terms::BegunLater {
@@ -172,6 +176,12 @@ impl<V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'_, V, L, O> {
             Attempt::Pending(_) | Attempt::WouldBlock(()) => None,
         };
         Look::Unanswered(FirstRead { ends, read })
+    }
+
+    #[cold]
+    fn refused(&self, cause: Cause) -> Look<V, O::Output> {
+        let key = self.key.as_cache_key();
+        Look::Answered(self.given(Err(LoadError::new(key.clone(), cause))))
     }
 
     #[inline(never)]

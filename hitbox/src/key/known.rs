@@ -107,15 +107,13 @@ impl KnownSpaces {
 
     #[cold]
     fn introduced<V: 'static>(&self, space: &'static Space) -> Result<Known, Box<Unserved>> {
-        space
-            .settings
-            .check()
-            .map_err(|detail| Box::new(Unserved::Setting(detail)))?;
+        let settings = space.settings.checked_over(&self.of_cache);
+        let settings = settings.map_err(|detail| Box::new(Unserved::Setting(detail)))?;
         Ok(Known {
             space,
             values: TypeId::of::<V>(),
             type_name: type_name::<V>(),
-            settings: space.settings.over(&self.of_cache),
+            settings,
         })
     }
 }

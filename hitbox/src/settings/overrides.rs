@@ -19,6 +19,8 @@ pub(crate) struct Overrides {
     pub(crate) soft_timeout: Option<Duration>,
     pub(crate) hard_timeout: Option<Duration>,
     pub(crate) load_deadline: Option<Duration>,
+    /// Whether any of these was set: what a hit looks at.
+    pub(crate) is_any_set: bool,
 }
 
 impl Overrides {
@@ -34,10 +36,20 @@ impl Overrides {
         soft_timeout: None,
         hard_timeout: None,
         load_deadline: None,
+        is_any_set: false,
     };
 
-    /// What is in force where this is nearer than `below`. The one place where settings are merged.
-    pub(crate) fn over(&self, below: &Settings) -> Settings {
+    /// What is in force where this is nearer than `below`; a sentence that names the setting at fault, if one that was set here
+    /// cannot work, by itself or with what is in force beside it.
+    pub(crate) fn checked_over(&self, below: &Settings) -> Result<Settings, String> {
+        self.check_each()?;
+        let settings = self.over(below);
+        self.check_together(&settings)?;
+        Ok(settings)
+    }
+
+    /// The one place where settings are merged.
+    fn over(&self, below: &Settings) -> Settings {
         // In full: a setting that is added and not merged is an error.
         let Self {
             life,
@@ -50,6 +62,7 @@ impl Overrides {
             soft_timeout,
             hard_timeout,
             load_deadline,
+            is_any_set: _,
         } = *self;
         Settings {
             life: life.unwrap_or(below.life),
@@ -68,17 +81,15 @@ impl Overrides {
     /// What is in force in a cache for which this was set; a sentence that names the setting at fault, if one cannot
     /// work or the life is missing.
     pub(crate) fn of_cache(&self) -> Result<Settings, String> {
-        self.check()?;
-        match self.life {
-            Some(life) => Ok(self.over(&Settings::living(life))),
-            None => Err(
+        let Some(life) = self.life else {
+            return Err(
                 "`ttl` is missing: say for how long values are fresh, or `never_expires`".into(),
-            ),
-        }
+            );
+        };
+        self.checked_over(&Settings::living(life))
     }
 
-    /// A sentence that names the first setting that cannot work, if there is one.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    fn check_each(&self) -> Result<(), String> {
         if let Some(jitter) = self.jitter
             && !JITTERS.contains(&jitter)
         {
@@ -101,6 +112,42 @@ impl Overrides {
             if wait == Some(Duration::ZERO) {
                 return Err(format!("`{name}` is zero: no load ends in no time"));
             }
+        }
+        if self.soft_timeout == Some(Duration::ZERO) {
+            return Err(
+                "`soft_timeout` is zero: what is stale is served at once within \
+                 `stale_while_revalidate`"
+                    .into(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Looks at what was set here beside what is in force. What is set elsewhere is not at fault here: it may suit other keys.
+    fn check_together(&self, in_force: &Settings) -> Result<(), String> {
+        let falls_back = !in_force.stale_if_error.is_zero();
+        let serves_stale = falls_back || !in_force.stale_while_revalidate.is_zero();
+        if self.life == Some(Life::For(Duration::ZERO)) && !serves_stale {
+            return Err(
+                "`ttl` is zero, and neither `stale_while_revalidate` nor `stale_if_error` is \
+                 set: nothing that is stored could be served"
+                    .into(),
+            );
+        }
+        if let Some(soft) = self.soft_timeout
+            && !falls_back
+        {
+            return Err(format!(
+                "`soft_timeout` is {soft:?}, and `stale_if_error` is not set: there is nothing to \
+                 serve after it"
+            ));
+        }
+        if let (Some(soft), Some(hard)) = (self.soft_timeout, self.hard_timeout)
+            && soft >= hard
+        {
+            return Err(format!(
+                "`soft_timeout` is {soft:?}, and `hard_timeout` {hard:?}: it is to be shorter"
+            ));
         }
         Ok(())
     }
@@ -139,6 +186,7 @@ mod tests {
             soft_timeout: Some(SECOND * (n + 5)),
             hard_timeout: Some(SECOND * (n + 6)),
             load_deadline: Some(SECOND * (n + 7)),
+            is_any_set: true,
         }
     }
 
@@ -202,24 +250,72 @@ mod tests {
             load_deadline: Some(Duration::ZERO),
             ..all(10)
         };
+        let soft = Overrides {
+            soft_timeout: Some(Duration::ZERO),
+            ..all(10)
+        };
         let refused = |overrides: &[Overrides], name: &str| {
             for overrides in overrides {
                 let error = overrides.of_cache().unwrap_err();
                 assert!(error.starts_with(&format!("`{name}` is ")), "{error}");
-                assert_eq!(overrides.check(), Err(error));
+                let in_force = Settings::living(Life::Forever);
+                assert_eq!(overrides.checked_over(&in_force), Err(error));
             }
         };
         refused(&jitters, "jitter");
         refused(&refreshes, "refresh");
         refused(&[hard], "hard_timeout");
         refused(&[deadline], "load_deadline");
+        refused(&[soft], "soft_timeout");
         for jitter in [0.0, 0.5] {
             let overrides = Overrides {
                 jitter: Some(jitter),
                 ..all(10)
             };
-            assert_eq!(overrides.check(), Ok(()));
+            assert!(overrides.of_cache().is_ok());
         }
+    }
+
+    #[test]
+    fn what_does_nothing_where_it_is_set_is_refused_there() {
+        let only = |overrides: Overrides| Overrides {
+            life: Some(Life::For(SECOND)),
+            ..overrides
+        };
+        let soft = Overrides {
+            soft_timeout: Some(SECOND),
+            ..Overrides::NONE
+        };
+        let error = only(soft).of_cache().unwrap_err();
+        assert!(error.contains("`stale_if_error` is not set"), "{error}");
+        let longer_than_hard = Overrides {
+            hard_timeout: Some(SECOND),
+            stale_if_error: Some(SECOND),
+            ..soft
+        };
+        let error = only(longer_than_hard).of_cache().unwrap_err();
+        assert!(error.contains("it is to be shorter"), "{error}");
+        let nothing_fresh = Overrides {
+            life: Some(Life::For(Duration::ZERO)),
+            ..Overrides::NONE
+        };
+        let error = nothing_fresh.of_cache().unwrap_err();
+        assert!(error.starts_with("`ttl` is zero"), "{error}");
+
+        // Beside what is set for all keys, they may have a sense, or be at fault nowhere.
+        let cache = all(10).of_cache().unwrap();
+        assert!(soft.checked_over(&cache).is_ok());
+        assert!(nothing_fresh.checked_over(&cache).is_ok());
+        let hasty = Overrides {
+            hard_timeout: Some(SECOND),
+            ..Overrides::NONE
+        };
+        assert!(hasty.checked_over(&cache).is_ok());
+        let no_fallback = Overrides {
+            stale_if_error: Some(Duration::ZERO),
+            ..Overrides::NONE
+        };
+        assert!(no_fallback.checked_over(&cache).is_ok());
     }
 
     #[test]

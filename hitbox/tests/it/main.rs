@@ -14,6 +14,7 @@ mod invalidation;
 mod limits;
 mod nesting;
 mod not_storable;
+mod settings;
 mod single_flight;
 mod staleness;
 mod statistics;
