@@ -1,11 +1,11 @@
-use std::{borrow::Borrow, collections::HashMap, error::Error, fmt, hash::Hash};
+use std::{borrow::Borrow, collections::HashMap, error::Error, fmt, hash::Hash, sync::Arc};
 
 use crate::{Loaded, error::SharedError, load::Outcomes};
 
 /// The ids that a loader of many keys is to load, and what it has found of each.
 ///
 /// An id of which the loader says nothing is [absent](Loaded::absent). What it says of one that nobody asked for is
-/// dropped.
+/// dropped. It returns the batch that it was given: any other is an error of all keys.
 ///
 /// ```
 /// use hitbox::Batch;
@@ -21,14 +21,17 @@ use crate::{Loaded, error::SharedError, load::Outcomes};
 #[must_use = "a loader returns it"]
 pub struct Batch<I, V> {
     ids: Vec<I>,
+    /// The load that it was made for.
+    load: BatchId,
     found: HashMap<I, Result<Loaded<V>, SharedError>>,
 }
 
 impl<I: Hash + Eq + Clone, V> Batch<I, V> {
-    pub(crate) fn of(ids: Vec<I>) -> Self {
+    pub(crate) fn of(ids: Vec<I>, load: BatchId) -> Self {
         Self {
             found: HashMap::with_capacity(ids.len()),
             ids,
+            load,
         }
     }
 
@@ -53,16 +56,48 @@ impl<I: Hash + Eq + Clone, V> Batch<I, V> {
         self.found.insert(id.borrow().clone(), Err(error));
     }
 
-    /// What has come of each id, in their order.
-    pub(crate) fn into_outcomes(mut self) -> Outcomes<V> {
+    /// What has come of each id, in their order, if it was made for this load.
+    ///
+    /// # Errors
+    ///
+    /// The loader has returned another one, whose ids have nothing to do with those that it was to load.
+    pub(crate) fn into_outcomes(mut self, load: &BatchId) -> Result<Outcomes<V>, SharedError> {
+        if !self.load.is(load) {
+            return Err(Arc::new(ForeignBatch));
+        }
         let outcome = |id| {
             self.found
                 .remove(&id)
                 .unwrap_or_else(|| Ok(Loaded::absent()))
         };
-        self.ids.into_iter().map(outcome).collect()
+        Ok(self.ids.into_iter().map(outcome).collect())
     }
 }
+
+/// Tells the batches of one load from all others.
+#[derive(Clone)]
+pub(crate) struct BatchId(Arc<()>);
+
+impl BatchId {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(()))
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+#[derive(Debug)]
+struct ForeignBatch;
+
+impl fmt::Display for ForeignBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the loader has returned a batch that is not the one that it was given")
+    }
+}
+
+impl Error for ForeignBatch {}
 
 /// Shows no values.
 impl<I: fmt::Debug, V> fmt::Debug for Batch<I, V> {

@@ -53,9 +53,13 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// What the backend returns.
+    /// What the backend returns. [`InvalidConfiguration`](hitbox_backend::BackendErrorKind::InvalidConfiguration), if the keyspace
+    /// of the key has values of another type in this cache, or a setting that cannot work.
     pub async fn get<V: Cacheable>(&self, key: impl Into<Key<V>>) -> BackendResult<Option<Arc<V>>> {
         let key = key.into();
+        if let Err(error) = self.shared.serves(&key) {
+            return self.fresh(Err(error), &BoxContext::default());
+        }
         let mut context = BoxContext::default().fresh_only();
         let backend = &*self.shared.backend;
         let found = backend
@@ -65,10 +69,13 @@ impl Cache {
     }
 
     /// The value of the key, if a fresh one is there and can be had without waiting: from a cache in process, for one.
-    /// It needs no runtime.
+    /// It needs no runtime. Where [`get`](Self::get) fails, this has nothing.
     pub fn try_get<V: Cacheable>(&self, key: impl Into<Key<V>>) -> Option<Arc<V>> {
         let key = key.into();
         let mut context = BoxContext::default();
+        if let Err(error) = self.shared.serves(&key) {
+            return self.fresh(Err(error), &context).unwrap_or_default();
+        }
         let backend = &*self.shared.backend;
         let found = match backend.try_get_known::<V>(key.as_cache_key(), &mut context) {
             Attempt::Ready(found) => found,
@@ -156,13 +163,22 @@ impl Cache {
         GetOrLoad::new(&self.shared, key, loader)
     }
 
-    /// The values of many keys, if fresh ones are there: one outcome for each, in the order asked.
+    /// [`get`](Self::get) for many keys: one outcome for each, in the order asked.
     pub async fn get_many<V: Cacheable>(
         &self,
         keys: impl IntoIterator<Item = Key<V>>,
     ) -> Vec<BackendResult<Option<Arc<V>>>> {
-        let keys: Vec<CacheKey> = keys.into_iter().map(CacheKey::from).collect();
+        let keys: Vec<Key<V>> = keys.into_iter().collect();
         let context = BoxContext::default().fresh_only();
+        // They are of one keyspace, mostly, and the same is true of all of them.
+        if keys.iter().any(|key| self.shared.serves(key).is_err()) {
+            let mut outcomes = Vec::with_capacity(keys.len());
+            for key in keys {
+                outcomes.push(self.get(key).await);
+            }
+            return outcomes;
+        }
+        let keys: Vec<CacheKey> = keys.into_iter().map(CacheKey::from).collect();
         let mut contexts = vec![context; keys.len()];
         let found = self
             .shared

@@ -100,8 +100,11 @@ impl<V> Entry<V> {
         Duration::from_micros(now.saturating_sub(created))
     }
 
-    /// Until when it may be served, stale or fresh; `None`: for ever, or, if it is not [kept](Self::kept), by this
-    /// call alone.
+    /// Until when it may be served, stale or fresh; `None`: for ever.
+    ///
+    /// Of a value that is not [kept](Self::kept) it says nothing of what others get, who get a value of their own: of one that
+    /// was [overtaken](Kept::Overtaken) it is what it would have been, as of one that the loader does not want kept
+    /// ([`Loaded::uncached`](crate::Loaded::uncached)); of one whose life is over, a moment that has passed.
     #[must_use]
     pub fn expire(&self) -> Option<DateTime<Utc>> {
         self.value.expire()

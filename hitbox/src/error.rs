@@ -49,7 +49,8 @@ pub enum LoadErrorKind {
     Recursive,
     /// As many loads as may run were running, for as long as the caller waited.
     Overloaded,
-    /// The keyspace of the key has, in this cache, values of another type.
+    /// The keyspace of the key has, in this cache, values of another type. Whoever reads, loads or inserts is refused;
+    /// [`remove`](crate::Cache::remove) and [`expire`](crate::Cache::expire) do not look at the type.
     KeyConflict,
     /// The cache is closed: it begins no loads any more.
     Closed,

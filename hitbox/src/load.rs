@@ -377,7 +377,7 @@ impl Job {
     }
 
     fn fail(&self, index: usize, cause: Cause) {
-        self.shared.counters.failed_loads.add();
+        self.shared.counters.failed_keys.add();
         let flight = &self.flights[index];
         let is_the_loaders = match cause {
             Cause::Loader(_) | Cause::Panicked | Cause::Timeout(_) => true,

@@ -12,13 +12,14 @@ use std::{
 
 use futures::poll;
 use hitbox_backend::{
-    Backend, BackendError, BackendErrorKind, Begun, BoxContext, CacheBackend, CacheKey,
-    CacheStatus, CacheValue, Cacheable, Condition, Conditional, Invalidations, Known, KnownOutcome,
-    Lease, ResponseSource, Stamp,
+    Backend, BackendError, BackendErrorKind, BackendResult, Begun, BoxContext, CacheBackend,
+    CacheKey, CacheStatus, CacheValue, Cacheable, Condition, Conditional, Invalidations, Known,
+    KnownOutcome, Lease, ResponseSource, Stamp,
 };
 use tokio::{runtime::Handle, sync::Semaphore};
 
 use crate::{
+    LoadError,
     error::Cause,
     fills::Fills,
     flights::FlightTable,
@@ -210,6 +211,22 @@ impl Shared {
         let settings = settings.map_err(|unserved| self.refusal(*unserved))?;
         let settings = call.checked_over(settings).map_err(Unserved::Setting);
         settings.map_err(|unserved| self.refusal(unserved))
+    }
+
+    /// Whether values of this type are asked for under this key, here.
+    #[inline]
+    pub(crate) fn serves<V: 'static>(&self, key: &Key<V>) -> BackendResult<()> {
+        match self.spaces.settings_of(key) {
+            Ok(_) => Ok(()),
+            Err(unserved) => Err(self.invalid(key, self.refusal(*unserved))),
+        }
+    }
+
+    /// What a call gets, that does not load, for a key that is not served.
+    #[cold]
+    pub(crate) fn invalid<V>(&self, key: &Key<V>, cause: Cause) -> BackendError {
+        let error = LoadError::new(key.as_cache_key().clone(), cause);
+        BackendError::invalid_configuration(self.backend.label(), error.to_string())
     }
 
     /// Why a key is not served.

@@ -22,7 +22,7 @@ pub struct Statistics {
     pub loads: u64,
     /// Keys whose load came to nothing: by an error, a panic, the deadline, for want of a place, or since nobody wanted it any
     /// more. Of a call for many keys that fails, each.
-    pub failed_loads: u64,
+    pub failed_keys: u64,
     /// Outcomes of loads that were stored.
     pub fills: u64,
     /// Those that were not, since something had invalidated the key meanwhile.
@@ -60,7 +60,7 @@ macro_rules! counters {
 
 counters!(
     loads,
-    failed_loads,
+    failed_keys,
     fills,
     overtaken_fills,
     failed_fills,

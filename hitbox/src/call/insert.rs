@@ -11,10 +11,10 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use hitbox_backend::{Backend, BackendError, BackendResult, CacheBackend, Cacheable, Stamp};
+use hitbox_backend::{BackendResult, CacheBackend, Cacheable, Stamp};
 
 use crate::{
-    Kept, Key, LoadError, Loaded,
+    Kept, Key, Loaded,
     settings::{Overrides, setters},
     shared::Shared,
 };
@@ -88,10 +88,9 @@ async fn store<V: Cacheable>(
     value: Loaded<V>,
     since: Option<Stamp>,
 ) -> BackendResult<()> {
-    let settings = shared.settings_of(&key, overrides).map_err(|cause| {
-        let error = LoadError::new(key.as_cache_key().clone(), cause);
-        BackendError::invalid_configuration(shared.backend.label(), error.to_string())
-    })?;
+    let settings = shared
+        .settings_of(&key, overrides)
+        .map_err(|cause| shared.invalid(&key, cause))?;
     let key = key.as_cache_key();
     let (value, kept) = value.into_value(since.unwrap_or_else(Stamp::now), &settings);
     if kept == Kept::Uncached && value.data().present().is_some() && !value.is_expired() {

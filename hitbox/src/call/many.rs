@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     Batch, Key, LoadError,
+    batch::BatchId,
     error::Cause,
     flights::{Ended, Flight, Nesting, Visit},
     load::{BoxLoader, Load, Look, Member, Order},
@@ -138,7 +139,7 @@ impl Many {
                 }
             });
         }
-        first.launch_all(admission, led, &ids, place, loader);
+        first.launch_all(admission, led, ids, place, loader);
 
         let replies = ways
             .iter()
@@ -335,7 +336,7 @@ impl Way {
         &self,
         admission: Result<Admitted, Refused>,
         led: Vec<Led>,
-        ids: &[I],
+        ids: Vec<I>,
         place: Place,
         loader: impl LoadMany<I, V>,
     ) where
@@ -345,11 +346,15 @@ impl Way {
         if led.is_empty() {
             return;
         }
-        let of_members: Vec<I> = led.iter().map(|led| ids[led.index].clone()).collect();
+        // None is cloned here: what panics outside of the task would leave flights behind that nobody flies.
+        let mut ids: Vec<Option<I>> = ids.into_iter().map(Some).collect();
+        let mut of_members: Vec<Option<I>> = led.iter().map(|led| ids[led.index].take()).collect();
         let loader: BoxLoader<V> = Box::new(move |members| {
-            let missing = members.into_iter().map(|member| of_members[member].clone());
-            let loading = loader.load(Batch::of(missing.collect()));
-            loading.map(|batch| batch.map(Batch::into_outcomes)).boxed()
+            let missing = members.into_iter();
+            let missing = missing.filter_map(|member| of_members[member].take());
+            let id = BatchId::new();
+            let loading = loader.load(Batch::of(missing.collect(), id.clone()));
+            loading.map(move |batch| batch?.into_outcomes(&id)).boxed()
         });
         let (nesting, place) = match place {
             // Nobody waits for it.

@@ -12,6 +12,7 @@ mod close;
 mod failures;
 mod invalidation;
 mod limits;
+mod mistakes;
 mod nesting;
 mod not_storable;
 mod settings;

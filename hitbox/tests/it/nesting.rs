@@ -171,6 +171,6 @@ async fn a_refresh_in_the_background_is_within_no_load() {
     cache.remove(NUMBERS.key(1)).await.unwrap();
     source.let_go();
     cache.drain().await;
-    assert_eq!(cache.statistics().failed_loads, 0);
+    assert_eq!(cache.statistics().failed_keys, 0);
     assert_eq!(cache.get(NUMBERS.key(2)).await.unwrap(), Some(Arc::new(10)));
 }
