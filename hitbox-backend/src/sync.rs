@@ -12,7 +12,7 @@ pub(crate) use tokio::sync::Notify;
 pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
 
 #[cfg(all(test, hitbox_schedules))]
-pub(crate) use crate::schedules::{notify::Notify, tasks::spawn};
+pub(crate) use exploration::{Notify, spawn};
 
 /// Runs `task` on the runtime. One that has been shut down drops it on the spot.
 #[cfg(not(all(test, hitbox_schedules)))]

@@ -85,10 +85,13 @@ mod load_under_way;
 mod loaded;
 mod loaded_life;
 mod loader;
+#[cfg(all(test, hitbox_schedules))]
+mod schedules;
 mod settings;
 mod shared;
 mod statistics;
 mod status;
+mod sync;
 mod tasks;
 mod throttle;
 

@@ -213,6 +213,7 @@ impl Job {
             .iter()
             .map(|flight| Box::pin(flight.is_waited_for_by_a_load()));
         tokio::select! {
+            biased;
             place = Arc::clone(&self.shared.places).acquire_owned() => place.ok(),
             _ = select_all(waited_for) => None,
         }

@@ -16,7 +16,7 @@ use tokio::{
     time::{self, Instant},
 };
 
-use crate::error::Cause;
+use crate::{error::Cause, sync::spawn};
 
 pub(crate) struct Tasks {
     /// What to run on where a call is made outside of a runtime, or inside of another one.
@@ -143,7 +143,7 @@ impl Admitted {
     pub(crate) fn spawn(self, task: impl Future<Output = ()> + Send + 'static) {
         let Self { runtime, counted } = self;
         let mut stop = counted.0.stop.subscribe();
-        runtime.spawn(async move {
+        spawn(&runtime, async move {
             let _counted = counted;
             // The sender is with the cache and each of its tasks: it says so, or nothing.
             let stopped = stop.wait_for(|stop| *stop);

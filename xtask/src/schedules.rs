@@ -3,6 +3,7 @@
 mod report;
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead, BufReader},
     path::PathBuf,
     process::{Command, Stdio},
@@ -15,23 +16,32 @@ use xtask::{Failure, Verdict, program, workspace::Workspace};
 pub(crate) use report::Report;
 
 const HELP: &str = "\
-Runs the fences, the record of pending repairs, the permits, the circuit breaker and the offload manager
-under every order in which threads can get to their locks and atomics, with loom, and prints how many
-orders (schedules) that were for each scenario.
+Runs the fences, the record of pending repairs, the permits, the circuit breaker, the offload manager and the
+table of flights under every order in which threads can get to their locks and atomics, with loom, and prints
+how many orders (schedules) that were for each scenario.
 
 Usage: cargo xtask schedules [OPTIONS]
 
 Options:
-      --part PART        Only scenarios of this part: fences, repairs, permits, breaker, offload
+      --part PART        Only scenarios of this part: fences, repairs, permits, breaker, offload,
+                         flights
       --interruptions N  Only schedules in which at most N times a thread is interrupted that could
                          have gone on; quicker, and most mistakes show with 2
   -h, --help             Print this
 
-The scenarios are unit tests of hitbox-backend, in src/schedules, compiled with the cfg
+The scenarios are unit tests of hitbox-backend and hitbox, in src/schedules, compiled with the cfg
 hitbox_schedules. Each has a bound of its own, which is printed, or none.
 ";
 
-const PARTS: &[&str] = &["fences", "repairs", "permits", "breaker", "offload"];
+/// Each with the crate whose unit tests its scenarios are.
+const PARTS: &[(&str, &str)] = &[
+    ("fences", "hitbox-backend"),
+    ("repairs", "hitbox-backend"),
+    ("permits", "hitbox-backend"),
+    ("breaker", "hitbox-backend"),
+    ("offload", "hitbox-backend"),
+    ("flights", "hitbox"),
+];
 
 /// What is to be explored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,16 +66,41 @@ pub(crate) fn run(arguments: Parser) -> Result<Verdict, Failure> {
 
 /// Explores what is asked for, and prints a line for each scenario as it ends.
 pub(crate) fn explore(workspace: &Workspace, options: &Options) -> Result<Report, Failure> {
-    let program = build(|arguments| workspace.cargo(arguments))?;
+    let mut report = Report::default();
+    let began = Instant::now();
+    for package in packages(options.part.as_deref()) {
+        let program = build(package, |arguments| workspace.cargo(arguments))?;
+        run_program(workspace, program, options, &mut report)?;
+    }
+    report.took = began.elapsed();
+    if report.broken == 0 && report.scenarios == 0 {
+        return Err("there was no scenario to explore".into());
+    }
+    Ok(report)
+}
+
+/// The crates that have scenarios of this part.
+pub(crate) fn packages(part: Option<&str>) -> BTreeSet<&'static str> {
+    let parts = PARTS.iter();
+    let wanted = parts.filter(|(name, _)| part.is_none_or(|part| part == *name));
+    wanted.map(|(_, package)| *package).collect()
+}
+
+/// Explores those of one crate.
+fn run_program(
+    workspace: &Workspace,
+    program: PathBuf,
+    options: &Options,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let part = options.part.as_deref().unwrap_or_default();
     let mut command = workspace.program(program, &[]);
     command.arg(format!("schedules::{part}")).arg("--nocapture");
     if let Some(most) = options.interruptions {
         command.env("LOOM_MAX_PREEMPTIONS", most.to_string());
     }
-    let began = Instant::now();
     let mut child = command.stdout(Stdio::piped()).spawn()?;
-    let mut report = Report::default();
+    let broken_before = report.broken;
     for line in child
         .stdout
         .take()
@@ -75,21 +110,20 @@ pub(crate) fn explore(workspace: &Workspace, options: &Options) -> Result<Report
     {
         report.add_line(&line?);
     }
-    let status = child.wait()?;
-    report.took = began.elapsed();
-    if !status.success() {
+    if !child.wait()?.success() {
         // A process that was aborted says nothing about the scenario that did it.
-        report.broken = report.broken.max(1);
-    } else if report.scenarios == 0 {
-        return Err("there was no scenario to explore".into());
+        report.broken = report.broken.max(broken_before + 1);
     }
-    Ok(report)
+    Ok(())
 }
 
-/// Compiles the unit tests with loom's types. The flag is for this crate alone, so that what it depends
+/// Compiles a crate's unit tests with loom's types. The flag is for this crate alone, so that what it depends
 /// on is what `cargo test` has built.
-pub(crate) fn build(cargo: impl FnOnce(&[&str]) -> Command) -> Result<PathBuf, Failure> {
-    let mut command = cargo(&["rustc", "--quiet", "--package", "hitbox-backend"]);
+pub(crate) fn build(
+    package: &str,
+    cargo: impl FnOnce(&[&str]) -> Command,
+) -> Result<PathBuf, Failure> {
+    let mut command = cargo(&["rustc", "--quiet", "--package", package]);
     command.args(["--lib", "--profile", "test"]);
     command.args([program::MESSAGES, "--", "--cfg", "hitbox_schedules"]);
     let program = program::built_by(command)?.pop();
@@ -113,10 +147,12 @@ fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Error> {
 }
 
 fn part(name: String) -> Result<String, String> {
-    if PARTS.contains(&name.as_str()) {
+    let mut names = PARTS.iter().map(|(part, _)| *part);
+    if names.any(|part| part == name) {
         return Ok(name);
     }
-    let known = PARTS.join(", ");
+    let known: Vec<_> = PARTS.iter().map(|(part, _)| *part).collect();
+    let known = known.join(", ");
     Err(format!("there is no part {name:?}; the parts are: {known}"))
 }
 
@@ -143,15 +179,18 @@ mod tests {
     #[test]
     fn an_unknown_part_is_answered_with_the_known_ones() {
         let error = parsed(&["--part", "fence"]).unwrap_err();
-        assert!(PARTS.iter().all(|part| error.contains(part)), "{error}");
+        assert!(
+            PARTS.iter().all(|(part, _)| error.contains(part)),
+            "{error}"
+        );
     }
 
     /// A part that has been renamed would explore nothing.
     #[test]
     fn every_part_is_a_module_of_scenarios() {
         let workspace = Workspace::load().unwrap();
-        for part in PARTS {
-            let module = format!("hitbox-backend/src/schedules/{part}.rs");
+        for (part, package) in PARTS {
+            let module = format!("{package}/src/schedules/{part}.rs");
             assert!(workspace.root().join(&module).exists(), "{module}");
         }
     }

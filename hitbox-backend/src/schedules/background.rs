@@ -4,10 +4,9 @@ use std::{
     time::Duration,
 };
 
+use exploration::wait_for;
 use futures::future::BoxFuture;
 use hitbox_core::{Offload, OffloadKey};
-
-use super::tasks::wait_for;
 
 /// A background that runs its work when a thread of the scenario asks for it, in the order in which
 /// it was registered: what is due later, too.

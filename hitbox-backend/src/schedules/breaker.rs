@@ -9,16 +9,12 @@ use std::{
 };
 
 use async_trait::async_trait;
+use exploration::{Extent, explore, thread, wait_for};
 use futures::{FutureExt, future::BoxFuture};
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
 use loom::{sync::Mutex, thread::JoinHandle};
 
-use super::{
-    cache::key,
-    explore::{Extent, explore},
-    layer::yield_once,
-    tasks::{thread, wait_for},
-};
+use super::{cache::key, layer::yield_once};
 use crate::{
     Backend, BackendError, BackendErrorKind, BackendExt, BackendResult, CircuitBreaker,
     CircuitBreakerConfig, DeleteStatus, FailureRate, Operation, ReadOutcome,

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
+use exploration::wait_for;
 use hitbox_core::{
     BoxContext, CacheKey, CacheStatus, CacheValue, DisabledOffload, Offload, Raw, Stamp,
 };
 
-use super::{layer::Layer, tasks::wait_for};
+use super::layer::Layer;
 use crate::{
     Backend, BackendResult, Compose, CompositionBackend, CompositionPolicy, CompositionWritePolicy,
     OptimisticParallelWritePolicy, SequentialReadPolicy,

@@ -2,13 +2,12 @@
 
 use std::num::NonZeroUsize;
 
+use exploration::{Extent, explore, thread};
 use hitbox_core::{CacheStatus, DisabledOffload};
 
 use super::{
     cache::Cache,
-    explore::{Extent, explore},
     layer::{Failure, Layer, Pace, value},
-    tasks::thread,
 };
 use crate::{CompositionLayer, CompositionPolicy, Operation, RepairPolicy};
 

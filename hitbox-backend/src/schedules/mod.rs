@@ -11,12 +11,8 @@
 mod background;
 mod breaker;
 mod cache;
-mod clock;
-mod explore;
 mod fences;
 mod layer;
-pub(crate) mod notify;
 mod offload;
 mod permits;
 mod repairs;
-pub(crate) mod tasks;

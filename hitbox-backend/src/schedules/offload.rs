@@ -9,13 +9,10 @@ use std::{
     time::Duration,
 };
 
+use exploration::{Extent, explore, thread, wait_for};
 use hitbox_core::Offload;
 use loom::sync::Mutex;
 
-use super::{
-    explore::{Extent, explore},
-    tasks::{thread, wait_for},
-};
 use crate::{CloseReport, OffloadManager};
 
 const DEADLINE: Duration = Duration::from_secs(1);

@@ -1,14 +1,13 @@
 //! Changes of one key go on one after the other, and nobody waits for a permit for ever.
 
+use exploration::{Extent, explore, thread};
 use futures::FutureExt;
 use hitbox_core::DisabledOffload;
 
 use super::{
     background::Background,
     cache::{Cache, key},
-    explore::{Extent, explore},
     layer::{Layer, Pace, value},
-    tasks::thread,
 };
 use crate::{Backend, CompositionPolicy, RaceWritePolicy, RepairPolicy};
 

@@ -1,13 +1,12 @@
 //! G4: pending repairs are made, and a repair brings nothing old back.
 
+use exploration::{Extent, explore, thread};
 use hitbox_core::DisabledOffload;
 
 use super::{
     background::Background,
     cache::Cache,
-    explore::{Extent, explore},
     layer::{Failure, Layer, value},
-    tasks::thread,
 };
 use crate::{CompositionPolicy, Operation, RefillPolicy, RepairPolicy};
 

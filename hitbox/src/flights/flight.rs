@@ -3,16 +3,19 @@
 use std::{
     any::Any,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError},
 };
 
 use hitbox_backend::{CacheKey, CacheValue, Cacheable, Known, Stamp, flights::FlightId};
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
 
-use crate::{Kept, LoadError};
+use crate::{
+    Kept, LoadError,
+    sync::{
+        Mutex, MutexGuard, Notify, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 /// One load of a key, for those who wait for it.
 pub(crate) struct Flight {

@@ -11,8 +11,9 @@ use std::{future::Future, sync::Arc};
 use hitbox_backend::CacheKey;
 
 use super::{flight::Flight, turn::begin_what_is_stuck};
+use crate::sync::task_local;
 
-tokio::task_local! {
+task_local! {
     /// The flight whose loader this task runs. It is the task's own, and goes with it.
     static LOADING: Arc<Nested>;
 }

@@ -3,10 +3,7 @@
 use std::{
     collections::HashMap,
     hash::BuildHasher,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError},
 };
 
 use hitbox_backend::{
@@ -18,6 +15,10 @@ use hitbox_core::CacheKeyHash;
 use super::{
     flight::{Ended, Flight},
     recent_ends::RecentEnds,
+};
+use crate::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering},
 };
 
 /// Enough that two cores rarely meet in one; each costs an empty map.
@@ -264,7 +265,7 @@ fn drop_abandoned(flights: &KeyFlights<Arc<Flight>>) {
     flights.abandoned().for_each(|flight| flight.abandon());
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(hitbox_schedules)))]
 mod tests {
     use super::*;
     use crate::{LoadError, error::Cause};

@@ -42,7 +42,9 @@ impl Check {
                 Ok(of_the_model(copy, seed, operations))
             }
             Self::Schedules(part) => {
-                let program = schedules::build(|arguments| copy.cargo(arguments))?;
+                let package = schedules::packages(Some(part)).pop_first();
+                let package = package.ok_or_else(|| format!("there is no part {part:?}"))?;
+                let program = schedules::build(package, |arguments| copy.cargo(arguments))?;
                 Ok(of_schedules(&program, part))
             }
         }

@@ -5,11 +5,11 @@ use std::sync::{
 
 use loom::model::Builder;
 
-use super::{clock::Clock, tasks::thread};
+use crate::{clock::Clock, tasks::thread};
 
 /// How far a scenario is explored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extent {
+pub enum Extent {
     /// Every schedule.
     All,
     /// Every schedule in which at most so many times a thread is interrupted that could have gone on.
@@ -21,11 +21,7 @@ pub(super) enum Extent {
 /// thread waits.
 ///
 /// `LOOM_MAX_PREEMPTIONS` bounds the interruptions further.
-pub(super) fn explore(
-    name: &str,
-    extent: Extent,
-    scenario: impl Fn(&Clock) + Send + Sync + 'static,
-) {
+pub fn explore(name: &str, extent: Extent, scenario: impl Fn(&Clock) + Send + Sync + 'static) {
     let mut model = Builder::new();
     // What a schedule may take before loom gives up on it.
     model.max_branches = 100_000;

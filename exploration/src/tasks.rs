@@ -13,7 +13,7 @@ use loom::{
 use tokio::runtime::Handle;
 
 /// In place of the runtime: a thread for each task.
-pub(crate) fn spawn(_: &Handle, task: impl Future<Output = ()> + Send + 'static) {
+pub fn spawn(_: &Handle, task: impl Future<Output = ()> + Send + 'static) {
     let _joined_by_nobody = thread(move || wait_for(task));
 }
 
@@ -21,9 +21,7 @@ pub(crate) fn spawn(_: &Handle, task: impl Future<Output = ()> + Send + 'static)
 const STACK: usize = 256 * 1024 / size_of::<usize>();
 
 /// One of loom's threads.
-pub(super) fn thread<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> JoinHandle<T> {
+pub fn thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     Builder::new().stack_size(STACK).spawn(work).unwrap()
 }
 
@@ -37,7 +35,7 @@ impl Wake for Awake {
 }
 
 /// Drives a future on this thread until it is done.
-pub(super) fn wait_for<T>(future: impl Future<Output = T>) -> T {
+pub fn wait_for<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let awake = Arc::new(Awake(Notify::new()));
     let waker = Waker::from(Arc::clone(&awake));
