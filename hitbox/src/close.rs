@@ -36,7 +36,7 @@ impl CloseReport {
 impl Cache {
     /// Ends the cache, and its backend, in this order:
     ///
-    /// 1. No load is begun any more.
+    /// 1. No load is begun any more; one that waits for a place is refused.
     /// 2. Loads that are under way, and what they store, may end; those that have not within half of the time are dropped.
     /// 3. The backend is [closed](Backend::close): work in the background (refills, repairs) ends, then the layers are flushed.
     ///

@@ -86,3 +86,27 @@ impl Drop for Filling<'_> {
         self.fills.lock().fills.remove(&self.number);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// docs/bounds.md has it.
+    #[test]
+    fn a_fill_takes_forty_eight_bytes_and_twenty_four_for_each_key() {
+        assert!(size_of::<(u64, (Vec<CacheKey>, Instant))>() <= 48);
+        assert!(size_of::<CacheKey>() <= 24);
+    }
+
+    #[test]
+    fn as_many_as_are_allowed_are_under_way() {
+        let fills = Fills::new(1);
+        let key = CacheKey::from_pair("id", "1");
+        let filling = fills.begin(vec![key.clone()]);
+        assert!(filling.is_some() && fills.begin(Vec::new()).is_none());
+        let keys: Vec<_> = fills.under_way().into_iter().map(|fill| fill.key).collect();
+        assert_eq!(keys, [key]);
+        drop(filling);
+        assert!(fills.under_way().is_empty() && fills.begin(Vec::new()).is_some());
+    }
+}

@@ -183,13 +183,20 @@ impl Job {
         place: Option<OwnedSemaphorePermit>,
         loader: BoxLoader<V>,
     ) -> Result<(Vec<Loading>, Outcomes<V>), Failed> {
-        // Before the place, which it would keep meanwhile. Once it is their turn it stays so: they are the current flights of
-        // their keys until they begin, so no other one begins.
-        self.turn().await;
-        // A load within a load takes no place: the outer one has one, and waits for this.
-        let _place = match place {
-            None if !nesting.is_within_a_load() => self.place().await,
-            place => place,
+        let in_line = async {
+            // Before the place, which it would keep meanwhile. Once it is their turn it stays so: they are the current flights
+            // of their keys until they begin, so no other one begins.
+            self.turn().await;
+            match place {
+                // A load within a load takes no place: the outer one has one, and waits for this.
+                None if !nesting.is_within_a_load() => self.place().await,
+                place => place,
+            }
+        };
+        let _place = tokio::select! {
+            biased;
+            place = in_line => place,
+            () = self.shared.tasks.closed() => return Err(Failed::Refused(Refused::Closed)),
         };
         let mut loading = self.begin().await;
         self.look::<V>(&looks, &mut loading).await;

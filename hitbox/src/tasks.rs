@@ -28,10 +28,20 @@ pub(crate) struct Tasks {
 struct Running {
     tasks: AtomicUsize,
     closed: AtomicBool,
-    /// Turns true when what runs is to be dropped.
-    stop: watch::Sender<bool>,
+    /// How far the end has come.
+    end: watch::Sender<End>,
     /// That there are none.
     none: Notify,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    #[default]
+    NotYet,
+    /// Nothing is begun any more.
+    Closed,
+    /// What runs is dropped.
+    Stopped,
 }
 
 /// The right to run a task.
@@ -109,6 +119,12 @@ impl Tasks {
     /// Takes no more tasks.
     pub(crate) fn close(&self) {
         self.running.closed.store(true, Ordering::SeqCst);
+        self.running.come_to(End::Closed);
+    }
+
+    /// Returns when no more tasks are taken.
+    pub(crate) async fn closed(&self) {
+        self.running.until(End::Closed).await;
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -117,7 +133,7 @@ impl Tasks {
 
     /// Drops those that run.
     pub(crate) fn stop(&self) {
-        self.running.stop.send_replace(true);
+        self.running.come_to(End::Stopped);
     }
 
     pub(crate) fn under_way(&self) -> usize {
@@ -139,19 +155,33 @@ impl Tasks {
     }
 }
 
+impl Running {
+    /// The end does not go back.
+    fn come_to(&self, end: End) {
+        self.end.send_if_modified(|at| {
+            let is_news = *at < end;
+            *at = end.max(*at);
+            is_news
+        });
+    }
+
+    async fn until(&self, end: End) {
+        let mut news = self.end.subscribe();
+        // The sender is here: it says so, or nothing.
+        let _come = news.wait_for(|at| *at >= end).await;
+    }
+}
+
 impl Admitted {
     pub(crate) fn spawn(self, task: impl Future<Output = ()> + Send + 'static) {
         let Self { runtime, counted } = self;
-        let mut stop = counted.0.stop.subscribe();
         spawn(&runtime, async move {
-            let _counted = counted;
-            // The sender is with the cache and each of its tasks: it says so, or nothing.
-            let stopped = stop.wait_for(|stop| *stop);
             tokio::select! {
                 biased;
                 () = task => {}
-                _ = stopped => {}
+                () = counted.0.until(End::Stopped) => {}
             }
+            drop(counted);
         });
     }
 }

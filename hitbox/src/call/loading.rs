@@ -34,6 +34,15 @@ pub(super) enum Part {
     Joined,
 }
 
+/// What a caller has come to at the table.
+pub(super) enum Arrived<'s> {
+    /// A flight that he is to make fly.
+    Leads(Seat<'s>),
+    Joins(Seat<'s>),
+    /// What is being stored.
+    Finds(Ended),
+}
+
 /// What becomes of a stale value that is served at once.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Refreshed {
@@ -60,37 +69,49 @@ impl Way {
         self.nesting.ask_for(&self.key)?;
         let mut visit = Visit::new(&self.key, self.terms);
         loop {
-            match shared
-                .flights
-                .come(&mut visit, |key| shared.invalidated(key))
-            {
-                Coming::Lead(flight) => {
-                    let seat = Seat::of(shared, flight, &self.nesting)?;
+            match self.arrive::<V>(&mut visit)? {
+                Arrived::Leads(seat) => {
                     let nesting = self.nesting.clone();
                     shared.launch(self.load_of(&seat.flight, look, nesting, None, loader));
                     return handed(&seat.lead().await, Part::Led);
                 }
-                Coming::Join(flight) => {
-                    let seat = Seat::of(shared, flight, &self.nesting)?;
+                Arrived::Joins(seat) => {
                     if let Some(ended) = seat.join(&visit).await {
                         return handed(&ended, Part::Joined);
                     }
                     visit.refuse(&seat.flight);
                 }
-                Coming::Judge(flight) => {
-                    if let Some(ended) = flight.ended()
-                        && self.would_hit::<V>(ended)
-                    {
-                        return handed(ended, Part::Joined);
-                    }
-                    visit.refuse(&flight);
+                Arrived::Finds(ended) => return handed(&ended, Part::Joined),
+            }
+        }
+    }
+
+    /// Comes to the table, until there is a flight to wait for, or an outcome that does.
+    pub(super) fn arrive<V: Cacheable>(
+        &self,
+        visit: &mut Visit<'_>,
+    ) -> Result<Arrived<'_>, Recursion> {
+        let shared = &self.shared;
+        loop {
+            match shared.flights.come(visit, |key| shared.invalidated(key)) {
+                Coming::Lead(flight) => {
+                    return Seat::of(shared, flight, &self.nesting).map(Arrived::Leads);
                 }
+                Coming::Join(flight) => {
+                    return Seat::of(shared, flight, &self.nesting).map(Arrived::Joins);
+                }
+                Coming::Judge(flight) => match flight.ended() {
+                    Some(ended) if self.would_hit::<V>(ended) => {
+                        return Ok(Arrived::Finds(ended.clone()));
+                    }
+                    Some(_) | None => visit.refuse(&flight),
+                },
             }
         }
     }
 
     /// Whether a read of what is being stored would be a hit.
-    pub(super) fn would_hit<V: Cacheable>(&self, ended: &Ended) -> bool {
+    fn would_hit<V: Cacheable>(&self, ended: &Ended) -> bool {
         let invalidated = self.shared.invalidated(&self.key);
         ended.created > invalidated
             && ended.value::<V>().is_some_and(|value| {

@@ -7,16 +7,13 @@ use futures::{
     FutureExt,
     future::{join_all, select_all},
 };
-use hitbox_backend::{
-    BoxContext, CacheBackend, CacheKey, Cacheable,
-    flights::{Coming, Terms},
-};
+use hitbox_backend::{BoxContext, CacheBackend, CacheKey, Cacheable, flights::Terms};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{
     answer::Reply,
     answering::{Plan, Read},
-    loading::{Handed, Part, Refreshed, Seat, handed, launch},
+    loading::{Arrived, Handed, Part, Refreshed, Seat, handed, launch},
     loads::LoadMany,
     way::Way,
 };
@@ -24,7 +21,7 @@ use crate::{
     Batch, Key, LoadError,
     batch::BatchId,
     error::Cause,
-    flights::{Ended, Flight, Nesting, Visit},
+    flights::{Flight, Nesting, Visit},
     load::{BoxLoader, Load, Look, Member, Order},
     settings::Overrides,
     shared::Shared,
@@ -55,10 +52,7 @@ enum Reached<'s, V> {
 
 /// What a key waits for.
 enum Awaited<'s> {
-    Led(Seat<'s>),
-    Joined(Seat<'s>),
-    /// What is being stored.
-    There(Ended),
+    Flight(Arrived<'s>),
     Nothing(Cause),
 }
 
@@ -244,42 +238,19 @@ impl Many {
 impl Way {
     /// Comes to the table, and leads the key's flight if there is none to join.
     fn come<V: Cacheable>(&self, look: Look, index: usize, led: &mut Vec<Led>) -> Awaited<'_> {
-        let shared = &self.shared;
         if let Err(recursion) = self.nesting.ask_for(&self.key) {
             return Awaited::Nothing(recursion.into());
         }
-        let mut visit = Visit::new(&self.key, Terms::Valid);
-        loop {
-            let (flight, awaited): (_, fn(_) -> _) = match shared
-                .flights
-                .come(&mut visit, |key| shared.invalidated(key))
-            {
-                Coming::Lead(flight) => {
-                    let flight_of_member = Arc::clone(&flight);
-                    led.push(Led {
-                        member: Member {
-                            flight: flight_of_member,
-                            look,
-                        },
-                        index,
-                    });
-                    (flight, Awaited::Led)
+        match self.arrive::<V>(&mut Visit::new(&self.key, Terms::Valid)) {
+            Ok(arrived) => {
+                if let Arrived::Leads(seat) = &arrived {
+                    let flight = Arc::clone(&seat.flight);
+                    let member = Member { flight, look };
+                    led.push(Led { member, index });
                 }
-                Coming::Join(flight) => (flight, Awaited::Joined),
-                Coming::Judge(flight) => match flight.ended() {
-                    Some(ended) if self.would_hit::<V>(ended) => {
-                        return Awaited::There(ended.clone());
-                    }
-                    Some(_) | None => {
-                        visit.refuse(&flight);
-                        continue;
-                    }
-                },
-            };
-            return match Seat::of(shared, flight, &self.nesting) {
-                Ok(seat) => awaited(seat),
-                Err(recursion) => Awaited::Nothing(recursion.into()),
-            };
+                Awaited::Flight(arrived)
+            }
+            Err(recursion) => Awaited::Nothing(recursion.into()),
         }
     }
 
@@ -296,7 +267,7 @@ impl Way {
             return (Refreshed::Not, None);
         }
         match self.come::<V>(look, index, led) {
-            Awaited::Led(seat) => match place {
+            Awaited::Flight(Arrived::Leads(seat)) => match place {
                 Place::AsAny => (Refreshed::Soon, Some(seat)),
                 // There is a place for it: it begins, whoever waits for it.
                 Place::InBackground(_) | Place::None => {
@@ -304,7 +275,7 @@ impl Way {
                     (Refreshed::Soon, None)
                 }
             },
-            Awaited::Joined(_) | Awaited::There(_) => (Refreshed::Soon, None),
+            Awaited::Flight(Arrived::Joins(_) | Arrived::Finds(_)) => (Refreshed::Soon, None),
             Awaited::Nothing(_) => (Refreshed::Not, None),
         }
     }
@@ -379,9 +350,9 @@ impl Way {
     /// came before, so both orders are right; and the loader, which is called once, may have been.
     async fn handed<V: Cacheable>(&self, awaited: Awaited<'_>) -> Handed<V> {
         let outcome = match awaited {
-            Awaited::Led(seat) => handed(&seat.lead().await, Part::Led),
-            Awaited::Joined(seat) => handed(&seat.lead().await, Part::Joined),
-            Awaited::There(ended) => handed(&ended, Part::Joined),
+            Awaited::Flight(Arrived::Leads(seat)) => handed(&seat.lead().await, Part::Led),
+            Awaited::Flight(Arrived::Joins(seat)) => handed(&seat.lead().await, Part::Joined),
+            Awaited::Flight(Arrived::Finds(ended)) => handed(&ended, Part::Joined),
             Awaited::Nothing(cause) => Err(cause),
         };
         outcome.unwrap_or_else(|cause| Handed::Error(self.error(cause)))

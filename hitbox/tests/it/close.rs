@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::{
     backends::{Over, moka, moka_over_chaos, of_moka, of_moka_over_memory, on_every_backend},
-    source::{NUMBERS, Source, until},
+    source::{NUMBERS, Source, until, waiters},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -99,6 +99,30 @@ async fn what_is_stale_is_not_said_to_be_refreshed(over: Over) {
     assert_eq!(cache.get(NUMBERS.key(1)).await.unwrap(), Some(Arc::new(8)));
     cache.remove(NUMBERS.key(1)).await.unwrap();
     assert_eq!(cache.get(NUMBERS.key(1)).await.unwrap(), None);
+}
+
+/// What waits for a place has not begun.
+#[tokio::test(start_paused = true)]
+async fn loads_that_wait_for_a_place_are_refused_at_once() {
+    let cache = Cache::builder(of_moka_over_memory())
+        .ttl(MINUTE)
+        .max_loads(1)
+        .build()
+        .unwrap();
+    let source = Source::held();
+    let mut busy = cache.get_or_load(NUMBERS.key(1), source.load());
+    assert!(poll!(&mut busy).is_pending());
+    source.begun(1).await;
+    let mut waiting = cache.get_or_load(NUMBERS.key(2), source.load());
+    assert!(poll!(&mut waiting).is_pending());
+    until(|| waiters(&cache) == 2).await;
+    let mut closing = Box::pin(cache.close(MINUTE));
+    assert!(poll!(&mut closing).is_pending());
+    assert_eq!(waiting.await.unwrap_err().kind(), LoadErrorKind::Closed);
+    source.let_go();
+    assert!(closing.await.is_complete());
+    assert_eq!(*busy.await.unwrap(), 1);
+    assert_eq!(source.loads(), 1);
 }
 
 /// Where there is no place for a refresh, none is said to be made.
