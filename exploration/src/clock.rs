@@ -22,7 +22,6 @@ impl Clock {
     }
 
     /// Loom's threads share one of the system's, so this is for all of them.
-    #[must_use]
     pub fn enter(&self) -> EnterGuard<'_> {
         self.0.enter()
     }

@@ -135,6 +135,9 @@ async fn a_disk_that_fails_hangs_nobody() {
         assert_eq!(read.kind(), BackendErrorKind::Unavailable);
         assert!(backend.flush().await.is_err());
         assert!(backend.sweep_now().await.is_err());
+        // Whoever has it as any backend is told so, too.
+        let leftovers = Backend::close(&backend, Duration::from_secs(1)).await;
+        assert_eq!(leftovers.failures.len(), 1);
         assert!(backend.close().await.is_err());
     };
     tokio::time::timeout(Duration::from_secs(20), afterwards)
