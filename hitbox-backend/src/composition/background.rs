@@ -19,6 +19,25 @@ use hitbox_core::{CacheKey, Offload, OffloadKey};
 
 use super::fences::Fences;
 
+/// Does what `work` can do without waiting. What is left of it, if anything is.
+pub(super) fn begun(mut work: BoxFuture<'static, ()>) -> Option<BoxFuture<'static, ()>> {
+    (&mut work).now_or_never().is_none().then_some(work)
+}
+
+/// Has work done that should keep nobody waiting: as far as it goes at once, and the rest in the
+/// background, where those can drive it along who wait for a permit to one of `keys`.
+pub(super) fn leave<O: Offload<'static>>(
+    offload: &O,
+    fences: &Arc<Fences>,
+    name: OffloadKey,
+    keys: impl FnOnce() -> Vec<CacheKey>,
+    work: BoxFuture<'static, ()>,
+) {
+    if let Some(rest) = begun(work) {
+        offload.register(name, fences.share_task(keys(), rest));
+    }
+}
+
 pub(super) struct Background<'a, O> {
     offload: &'a O,
     collected: Mutex<Vec<Left>>,
@@ -58,7 +77,7 @@ impl<'a, O: Offload<'static>> Background<'a, O> {
 
     /// Hands over what a bulk operation has left, together with the bulk operations that this waits
     /// for.
-    pub(super) async fn hand_over_bulk(
+    pub(super) fn hand_over_bulk(
         self,
         fences: &Arc<Fences>,
         bulks: impl Future<Output = ()> + Send + 'static,
@@ -68,12 +87,8 @@ impl<'a, O: Offload<'static>> Background<'a, O> {
             .into_iter()
             .map(|Left { key, name: _, work }| (key, work))
             .unzip();
-        let mut together = join(bulks, join_all(works)).map(drop).boxed();
-        // Layers that never wait are done with it at once. Only then it is for others to drive.
-        if futures::poll!(&mut together).is_pending() {
-            self.offload
-                .register("bulk", fences.share_task(keys, together));
-        }
+        let together = join(bulks, join_all(works)).map(drop).boxed();
+        leave(self.offload, fences, "bulk".into(), || keys, together);
     }
 
     /// Goes on with what has been left so far, and drops what has ended. Whether any of it has.
@@ -115,10 +130,9 @@ impl<O: Offload<'static>> KeyBackground<'_, '_, O> {
         name: &'static str,
         work: impl Future<Output = ()> + Send + 'static,
     ) {
-        let mut work = work.boxed();
-        if futures::poll!(&mut work).is_ready() {
+        let Some(mut work) = begun(work.boxed()) else {
             return;
-        }
+        };
         if self.is_enabled() {
             self.register(name, work);
         } else {

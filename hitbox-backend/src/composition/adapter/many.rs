@@ -43,7 +43,7 @@ where
             self.decide_by_future(key, context, (l1.clone(), l2.clone()), &background)
         }));
         let (ended, bulks) = drive(singles, &l1, &l2, &background).await;
-        background.hand_over_bulk(&self.layers.fences, bulks).await;
+        background.hand_over_bulk(&self.layers.fences, bulks);
         ended
     }
 
@@ -67,7 +67,7 @@ where
             }
         }));
         let (_, bulks) = drive(singles, &l1, &l2, &background).await;
-        background.hand_over_bulk(fences, bulks).await;
+        background.hand_over_bulk(fences, bulks);
     }
 }
 

@@ -57,7 +57,7 @@ where
             }
         }));
         let (ended, bulks) = drive(singles, &l1, &l2, &background).await;
-        background.hand_over_bulk(&self.layers.fences, bulks).await;
+        background.hand_over_bulk(&self.layers.fences, bulks);
         self.settle_writes(ended).await
     }
 

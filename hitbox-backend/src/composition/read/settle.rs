@@ -11,6 +11,7 @@ use crate::{
     composition::{
         CompositionBackend, CompositionLayer, CompositionReadPolicy, RefillPolicy, RepairPolicy,
         admission::{for_layer, guard},
+        background,
         fences::{FenceSnapshot, Permit},
         refill::{self, Lacking, Seen},
         repair,
@@ -198,16 +199,12 @@ where
         &self,
         name: OffloadKey,
         keys: impl FnOnce() -> Vec<CacheKey>,
-        mut work: BoxFuture<'static, ()>,
+        work: BoxFuture<'static, ()>,
     ) -> Option<BoxFuture<'static, ()>> {
-        if (&mut work).now_or_never().is_some() {
-            return None;
-        }
         if !self.offload.is_enabled() {
-            return Some(work);
+            return background::begun(work);
         }
-        let shared = self.layers.fences.share_task(keys(), work);
-        self.offload.register(name, shared);
+        background::leave(&self.offload, &self.layers.fences, name, keys, work);
         None
     }
 

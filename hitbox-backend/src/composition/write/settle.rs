@@ -1,11 +1,11 @@
 //! What is left to do once the policy of a write has decided.
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::future::BoxFuture;
 use hitbox_core::{CacheKey, Offload};
 
 use crate::{
     Backend, BackendError, BackendErrorKind, BackendResult, Conditional,
-    composition::{CompositionBackend, fences::Refusal},
+    composition::{CompositionBackend, background, fences::Refusal},
 };
 
 /// What a write has come to, once its permits have been given back.
@@ -115,13 +115,10 @@ where
         &self,
         name: &'static str,
         keys: Vec<CacheKey>,
-        mut losers: BoxFuture<'static, ()>,
+        losers: BoxFuture<'static, ()>,
     ) {
-        if (&mut losers).now_or_never().is_none() {
-            let shared = self.layers.fences.share_task(keys, losers);
-            // Not keyed by the cache key: a write must not be dropped as a duplicate of another write of the same
-            // key.
-            self.offload.register(name, shared);
-        }
+        // Not keyed by the cache key: a write must not be dropped as a duplicate of another write of the same key.
+        let name = name.into();
+        background::leave(&self.offload, &self.layers.fences, name, || keys, losers);
     }
 }
