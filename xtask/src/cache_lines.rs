@@ -9,19 +9,21 @@ use std::{
 };
 
 use lexopt::{Arg, Parser, ValueExt};
-use xtask::{Failure, Verdict};
+use xtask::{Failure, Verdict, workspace::Workspace};
 
 use crate::tokens::{Token, Word, tokens};
 
 const HELP: &str = "\
 Counts the lines that a service writes for its cache.
 
-Usage: cargo xtask cache-lines [OPTIONS] FILE...
+Usage: cargo xtask cache-lines [OPTIONS] [FILE...]
 
 Counted are lines with code, as rustfmt lays it out by default: no blank lines and no comments. What a
 service has with and without a cache (its handlers, the source of its data, its server) stands behind a
 comment that says so: `// Not counted: a handler.` That is for the item or statement that follows, and each is
 listed.
+
+Without a FILE, it is the example `users`, which is to have at most 40.
 
 Options:
       --most N  Fail if it is more
@@ -30,6 +32,12 @@ Options:
 
 /// What a comment begins with that takes the item or statement behind it out of the count.
 const MARK: &str = "// Not counted:";
+
+/// The service that is written for this count.
+const EXAMPLE: &str = "examples/servers/examples/users.rs";
+
+/// And what it may have.
+const MOST: usize = 40;
 
 #[derive(Debug)]
 struct Options {
@@ -52,10 +60,14 @@ struct LeftOut {
 }
 
 pub(crate) fn run(arguments: Parser) -> Result<Verdict, Failure> {
-    let Some(options) = parse(arguments)? else {
+    let Some(mut options) = parse(arguments)? else {
         print!("{HELP}");
         return Ok(Verdict::Passed);
     };
+    if options.files.is_empty() {
+        options.files.push(Workspace::load()?.root().join(EXAMPLE));
+        options.most.get_or_insert(MOST);
+    }
     let mut total = 0;
     for file in &options.files {
         let text = fs::read_to_string(file).map_err(|error| at(file, &error))?;
@@ -89,9 +101,6 @@ fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Error> {
             Arg::Value(file) => options.files.push(file.into()),
             Arg::Short(_) | Arg::Long(_) => return Err(argument.unexpected()),
         }
-    }
-    if options.files.is_empty() {
-        return Err("a file is missing".into());
     }
     Ok(Some(options))
 }
@@ -280,14 +289,24 @@ struct S;
     }
 
     #[test]
-    fn files_are_asked_for() {
+    fn the_example_has_no_more_than_it_may() {
+        let file = Workspace::load().unwrap().root().join(EXAMPLE);
+        let text = formatted(&fs::read_to_string(file).unwrap()).unwrap();
+        let Count { counted, left_out } = count(&text);
+        assert!(counted <= MOST, "{counted} lines");
+        assert!(left_out.iter().all(|left_out| left_out.lines > 0));
+    }
+
+    #[test]
+    fn files_are_named_or_it_is_the_example() {
         let parsed = |words: &[&str]| {
             let words = std::iter::once("cache-lines").chain(words.iter().copied());
             parse(Parser::from_iter(words))
         };
         let options = parsed(&["a.rs", "--most", "40", "b.rs"]).unwrap().unwrap();
         assert_eq!((options.files.len(), options.most), (2, Some(40)));
-        assert!(parsed(&["--most", "40"]).is_err());
+        let options = parsed(&[]).unwrap().unwrap();
+        assert_eq!((options.files.len(), options.most), (0, None));
         assert!(parsed(&["--help"]).unwrap().is_none());
     }
 }

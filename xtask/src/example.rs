@@ -45,6 +45,11 @@ const EXAMPLES: &[Example] = &[
         wants: Wanted::Redis,
     },
     Example {
+        name: "users",
+        shows: "the same, with as little code for the cache as it takes",
+        wants: Wanted::Redis,
+    },
+    Example {
         name: "sled_dynamodb",
         shows: "a worker, cached on disk and in DynamoDB, that does without the table",
         wants: Wanted::DynamoDb,
