@@ -44,7 +44,7 @@ impl CacheBuilder {
         }
     }
 
-    setters!(overrides);
+    setters!(const overrides);
 
     /// How many loads run at a time, at least 1. Others wait, up to their `load_deadline`, for as long as somebody waits for
     /// them: one that all have left while it waits is not begun. A load that is begun within a load, or that another load waits

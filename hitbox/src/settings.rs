@@ -1,10 +1,12 @@
 //! What can be set, and which of what was set is in force.
 
+mod boxed;
 mod overrides;
 mod setters;
 
 use std::time::Duration;
 
+pub(crate) use boxed::BoxOverrides;
 pub(crate) use overrides::Overrides;
 pub(crate) use setters::setters;
 

@@ -67,7 +67,7 @@ impl<'c, I: KeyParts, V, L> GetManyOrLoad<'c, I, V, L> {
 
 /// For this call alone.
 impl<I, V, L, O> GetManyOrLoad<'_, I, V, L, O> {
-    setters!(overrides);
+    setters!(const overrides);
 }
 
 impl<'c, I, V, L> GetManyOrLoad<'c, I, V, L, OfValue> {

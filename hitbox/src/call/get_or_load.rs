@@ -29,7 +29,7 @@ use crate::{
     error::Cause,
     flights::Nesting,
     load::BoxLoader,
-    settings::{Overrides, setters},
+    settings::{BoxOverrides, setters},
     shared::Shared,
     statistics::Outcome,
 };
@@ -37,8 +37,8 @@ use crate::{
 /// A call of [`Cache::get_or_load`](crate::Cache::get_or_load) or
 /// [`get_or_try_load`](crate::Cache::get_or_try_load). Awaited as it is, it gives the value.
 ///
-/// Options are set before it is awaited. A hit is answered in the first poll, without an allocation, unless
-/// a [`refresh`](Self::refresh) ahead of its end is set.
+/// Options are set before it is awaited. A hit is answered in the first poll, unless a [`refresh`](Self::refresh) ahead of its
+/// end is set, and without an allocation, unless an option is set.
 ///
 /// *Cancel safety*: it can be dropped at any time. A load whose loader has been called goes on, for those who wait for it, and
 /// to be stored. One that still waits for a place ([`max_loads`](crate::CacheBuilder::max_loads)), or for two others of the key
@@ -47,7 +47,7 @@ use crate::{
 pub struct GetOrLoad<'c, V, L, O = OfValue> {
     shared: &'c Arc<Shared>,
     key: Key<V>,
-    overrides: Overrides,
+    overrides: BoxOverrides,
     terms: Terms,
     state: State<V, L>,
     output: PhantomData<fn() -> O>,
@@ -65,7 +65,7 @@ impl<'c, V, L> GetOrLoad<'c, V, L> {
         Self {
             shared,
             key,
-            overrides: Overrides::NONE,
+            overrides: BoxOverrides::NONE,
             terms: Terms::Valid,
             state: State::New(loader),
             output: PhantomData,
@@ -149,8 +149,8 @@ impl<V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'_, V, L, O> {
             Err(unserved) => return self.refused(self.shared.refusal(*unserved)),
         };
         // On a hit as on a miss: a mistake is to be seen in a test.
-        if self.overrides.is_any_set
-            && let Err(cause) = self.shared.settings_of(&self.key, self.overrides)
+        if self.overrides.is_any_set()
+            && let Err(cause) = self.shared.settings_of(&self.key, *self.overrides)
         {
             return self.refused(cause);
         }
@@ -163,7 +163,7 @@ impl<V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'_, V, L, O> {
         let backend = &*self.shared.backend;
         let read = match backend.try_get_known::<V>(key, &mut context) {
             Attempt::Ready(Ok(Some(value))) => {
-                let refresh = self.overrides.refresh.unwrap_or(settings.refresh);
+                let refresh = self.overrides.refresh().unwrap_or(settings.refresh);
                 if context.status() == CacheStatus::Hit && refresh == Refresh::Never {
                     self.shared.counters.calls.add(Outcome::of_hit(&value));
                     return Look::Answered(O::of_hit(key, value, context));
@@ -190,7 +190,7 @@ impl<V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'_, V, L, O> {
             return;
         };
         let key = self.key.as_cache_key().clone();
-        let settings = match self.shared.settings_of(&self.key, self.overrides) {
+        let settings = match self.shared.settings_of(&self.key, *self.overrides) {
             Ok(settings) => settings,
             Err(cause) => {
                 let error = LoadError::new(key, cause);

@@ -55,7 +55,7 @@ impl<'c, V> Insert<'c, V> {
         self
     }
 
-    setters!(overrides);
+    setters!(const overrides);
 }
 
 impl<V: Cacheable> Future for Insert<'_, V> {

@@ -59,7 +59,7 @@ impl<I: ?Sized, V> Keyspace<I, V> {
 
 /// What is set here is over what is set on the cache; what is set on a call is over both.
 impl<I: ?Sized, V> Keyspace<I, V> {
-    setters!(space.settings);
+    setters!(const space.settings);
 }
 
 impl<I: KeyParts + ?Sized, V> Keyspace<I, V> {

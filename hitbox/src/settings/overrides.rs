@@ -19,8 +19,6 @@ pub(crate) struct Overrides {
     pub(crate) soft_timeout: Option<Duration>,
     pub(crate) hard_timeout: Option<Duration>,
     pub(crate) load_deadline: Option<Duration>,
-    /// Whether any of these was set: what a hit looks at.
-    pub(crate) is_any_set: bool,
 }
 
 impl Overrides {
@@ -36,7 +34,6 @@ impl Overrides {
         soft_timeout: None,
         hard_timeout: None,
         load_deadline: None,
-        is_any_set: false,
     };
 
     /// What is in force where this is nearer than `below`; a sentence that names the setting at fault, if one that was set here
@@ -62,7 +59,6 @@ impl Overrides {
             soft_timeout,
             hard_timeout,
             load_deadline,
-            is_any_set: _,
         } = *self;
         Settings {
             life: life.unwrap_or(below.life),
@@ -186,7 +182,6 @@ mod tests {
             soft_timeout: Some(SECOND * (n + 5)),
             hard_timeout: Some(SECOND * (n + 6)),
             load_deadline: Some(SECOND * (n + 7)),
-            is_any_set: true,
         }
     }
 
