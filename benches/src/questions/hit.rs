@@ -3,7 +3,8 @@
 use std::{rc::Rc, sync::Arc};
 
 use hitbox_backend::{
-    Backend, BackendExt, Compose, CompositionPolicy, ParallelReadPolicy, RaceReadPolicy,
+    Backend, BackendExt, CacheBackend, Compose, CompositionPolicy, ParallelReadPolicy,
+    RaceReadPolicy,
 };
 use hitbox_core::{CacheKey, DisabledOffload};
 use tokio::runtime::Runtime;
@@ -148,6 +149,35 @@ fn with_key_made<T: Body>(size: Size) -> Case {
     })
 }
 
+/// Many keys at a time. The floor: as many gets, one after another.
+fn many<T: Body>(size: Size) -> Case {
+    const MANY: usize = 100;
+    let name = format!("hit/get_many of {MANY}, sequential/{size} {}", T::NAME);
+    let case = Case::contest(name, move || {
+        let runtime = runtime()?;
+        let cache = moka(ENTRIES)?.compose(moka(ENTRIES)?, DisabledOffload);
+        fill::<T>(&runtime, &cache, MANY, size)?;
+        let keys = keys::keys(MANY);
+        let ours = Runner::repeating(&runtime, async move || {
+            for outcome in cache.get_many::<T>(&keys).await {
+                std::hint::black_box(&outcome?.ok_or("a miss")?);
+            }
+            Ok(())
+        });
+        let raw = raw_moka(ENTRIES);
+        fill_raw::<T>(&runtime, &raw, MANY, size)?;
+        let texts = keys::texts(MANY);
+        let floor = Runner::repeating(&runtime, async move || {
+            for text in &texts {
+                std::hint::black_box(&raw.get(text).await.ok_or("a miss")?);
+            }
+            Ok(())
+        });
+        Ok(Contest::between(ours, floor))
+    });
+    case.target(Target::at_most(1.2))
+}
+
 fn case<T: Body>(arrangement: Arrangement, size: Size) -> Case {
     let name = format!(
         "hit/{}/{size} {}/{} keys",
@@ -215,6 +245,7 @@ pub fn cases() -> Vec<Case> {
         }
     }
     cases.push(with_key_made::<Text>(Size::ONE_KB).quick());
+    cases.push(many::<Text>(Size::ONE_KB).quick());
     cases.extend(look_ups::<Text>(Size::ONE_KB).map(Case::quick));
     cases.extend(get_or_load::cases());
     cases.extend(popular::cases());

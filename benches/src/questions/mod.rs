@@ -10,6 +10,7 @@ mod get_or_load;
 pub mod hit;
 #[cfg(any(feature = "redis", feature = "dynamodb"))]
 mod in_l1;
+pub mod loads;
 mod popular;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -29,6 +30,7 @@ use crate::Case;
 pub fn in_process() -> Vec<Case> {
     let mut cases = vec![calibration::case()];
     cases.extend(hit::cases());
+    cases.extend(loads::cases());
     cases.extend(write::cases());
     cases.extend(refill::cases());
     cases.extend(tracing::cases());

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hitbox::{Cache, Key};
 use hitbox_backend::{Backend, Compose};
 use hitbox_core::DisabledOffload;
 use test_servers::lateness::processor_time;
@@ -25,6 +26,7 @@ use crate::{
 
 const ENTRIES: u64 = 10_000;
 const THREADS: usize = 2;
+const LIFE: Duration = Duration::from_secs(3_600);
 
 /// How long threads read before their reads are counted.
 const LAP: Duration = Duration::from_millis(20);
@@ -51,6 +53,24 @@ fn typed(cache: impl Backend + 'static) -> Result<Reader, Failure> {
         let cache = Arc::clone(&cache);
         let (keys, mut order) = (keys::keys(keys::HOT), Order::even(keys::HOT));
         until_told(async move || hit::<Text>(&cache, &keys[order.advance()]).await)
+    }))
+}
+
+/// Hits through get-or-load, which are counted.
+fn loading(over: impl Backend + 'static) -> Result<Reader, Failure> {
+    let over: Arc<dyn Backend> = Arc::new(over);
+    fill::<Text>(&*runtime()?, &over, keys::HOT, Size::ONE_KB)?;
+    let cache = Cache::builder(over).ttl(LIFE).build()?;
+    Ok(Arc::new(move || {
+        let cache = cache.clone();
+        let keys = keys::keys(keys::HOT).into_iter().map(Key::<Text>::untyped);
+        let (keys, mut order) = (keys.collect::<Vec<_>>(), Order::even(keys::HOT));
+        until_told(async move || {
+            let load = || async { Err::<Text, _>("a miss") };
+            let value = cache.get_or_try_load(&keys[order.advance()], load).await?;
+            std::hint::black_box(&value);
+            Ok(())
+        })
     }))
 }
 
@@ -166,6 +186,7 @@ fn case(what: &str, by: By, reader: impl Fn() -> Result<Reader, Failure> + 'stat
 pub fn cases() -> Vec<Case> {
     let composed = || typed(moka(ENTRIES)?.compose(moka(ENTRIES)?, DisabledOffload));
     let quick = || typed(quick_cache(ENTRIES)?.compose(moka(ENTRIES)?, DisabledOffload));
+    let loading_quick = || loading(quick_cache(ENTRIES)?.compose(moka(ENTRIES)?, DisabledOffload));
     let target = Target::at_least(1.85);
     vec![
         case("sequential hit", By::WallClock, composed).target(target),
@@ -175,6 +196,18 @@ pub fn cases() -> Vec<Case> {
         case("sequential hit, quick_cache+moka", By::WallClock, quick)
             .target(Target::at_least(1.8)),
         case("sequential hit, quick_cache+moka", By::CpuTime, quick).target(Target::at_least(1.8)),
+        case(
+            "get-or-load hit, quick_cache+moka",
+            By::WallClock,
+            loading_quick,
+        )
+        .target(Target::at_least(1.8)),
+        case(
+            "get-or-load hit, quick_cache+moka",
+            By::CpuTime,
+            loading_quick,
+        )
+        .target(Target::at_least(1.8)),
         case("raw quick_cache hit", By::WallClock, raw_quick),
         case("raw quick_cache hit", By::CpuTime, raw_quick),
     ]

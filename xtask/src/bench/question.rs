@@ -38,6 +38,7 @@ impl Question {
 /// All of them, in the order of the table.
 const QUESTIONS: &[Question] = &[
     Question::new("hit").counted(),
+    Question::new("loads").counted(),
     Question::new("write").counted(),
     Question::new("refill").counted(),
     Question::new("sled").counted(),

@@ -137,14 +137,15 @@ fn asked(held: InL1, figure: &'static str, extent: Extent) -> Result<Vec<Sample>
 
 const KEYS: &str = "keyspace_hits:";
 const COMMANDS: &str = "cmdstat_mget:calls=";
+const COMMAND: &str = "cmdstat_";
 
 /// A command that was never sent has no line of its own.
-fn number(told: &str, figure: &str) -> Result<f64, Failure> {
+pub(super) fn number(told: &str, figure: &str) -> Result<f64, Failure> {
     let rest = told.lines().find_map(|line| line.strip_prefix(figure));
     let number = rest.and_then(|rest| rest.split(',').next());
     match number {
         Some(number) => Ok(number.trim().parse()?),
-        None if figure == COMMANDS => Ok(0.0),
+        None if figure.starts_with(COMMAND) => Ok(0.0),
         None => Err(format!("the server does not tell {figure}").into()),
     }
 }

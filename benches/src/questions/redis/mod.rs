@@ -5,6 +5,7 @@
 
 mod bulk;
 mod client;
+mod loads;
 mod parts;
 mod server;
 
@@ -240,7 +241,7 @@ pub fn cases() -> Vec<Case> {
 /// The cases of bulk reads, which are a question of their own.
 #[must_use]
 pub fn bulk_cases() -> Vec<Case> {
-    bulk::cases()
+    bulk::cases().into_iter().chain(loads::cases()).collect()
 }
 
 impl Client {

@@ -1,8 +1,15 @@
 //! How much memory does an entry take, and how much of a disk?
 
-use std::{alloc::System, sync::Arc};
+use std::{
+    alloc::System,
+    future::{Future, pending},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use hitbox::{Cache, Key};
 use hitbox_backend::{Backend, BackendResult, CacheBackend, Compose, DeleteStatus, ReadOutcome};
 use hitbox_core::{
     BackendLabel, CacheKey, CacheValue, DisabledOffload, Encoded, Encoding, FormatId, KeyPart, Raw,
@@ -10,13 +17,18 @@ use hitbox_core::{
 };
 use hitbox_moka::MokaBackend;
 use stats_alloc::{Region, StatsAlloc};
+use tokio::{sync::watch, task::JoinSet};
 
 use super::keys::{SIZE, room};
 use crate::{
     Case, Failure, Unit,
     bodies::{self, Body, Size, Text},
     floor::{TypedMoka, raw_moka},
-    questions::arrangement::{fill, fill_raw, hit, moka},
+    keys,
+    questions::{
+        arrangement::{fill, fill_raw, hit, moka},
+        loads::herd::{Herd, WAITERS},
+    },
     runtime,
     sampling::Sample,
 };
@@ -180,6 +192,104 @@ fn objects(allocator: &'static StatsAlloc<System>, place: Place, power: u32, siz
     }
 }
 
+/// What each of many keys takes whose load is under way: the task of the caller and that of the load among it.
+fn loads_under_way(allocator: &'static StatsAlloc<System>) -> Case {
+    const KEYS: usize = 100_000;
+    let name = "scale_memory/loads under way, a waiter each/10^5 keys";
+    let case = Case::measured(name, Unit::Bytes, move |_| {
+        let runtime = runtime()?;
+        let cache = Cache::builder(moka(room(KEYS))?)
+            .ttl(Duration::from_secs(3_600))
+            .max_loads(KEYS)
+            .build()?;
+        let keys = keys::keys(KEYS).into_iter();
+        let keys: Vec<Key<Text>> = keys.map(Key::untyped).collect();
+        let asking = |wait: fn(Cache, Key<Text>) -> BoxFuture| {
+            bytes(allocator, || {
+                let mut tasks = JoinSet::new();
+                runtime.block_on(async {
+                    for key in &keys {
+                        tasks.spawn(wait(cache.clone(), key.clone()));
+                        tokio::task::yield_now().await;
+                    }
+                    for _ in &keys {
+                        tokio::task::yield_now().await;
+                    }
+                });
+                Ok(tasks)
+            })
+        };
+        // The floor: tasks that do nothing but wait.
+        let floor = asking(|_, _| Box::pin(pending()))?;
+        let ours = asking(|cache, key| {
+            Box::pin(async move {
+                let asked = cache.get_or_load(key, pending::<Text>).await;
+                drop(asked);
+            })
+        })?;
+        if cache.statistics().loads != KEYS as u64 {
+            return Err("not every key was loaded".into());
+        }
+        let each = |bytes: f64| bytes / KEYS as f64;
+        Ok(vec![Sample {
+            ours: each(ours),
+            floor: Some(each(floor)),
+        }])
+    });
+    case.quick()
+}
+
+type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What each takes of many who wait for one load. The floor: of a watch channel.
+fn waiters(allocator: &'static StatsAlloc<System>) -> Case {
+    let name = format!("scale_memory/waiters for one load, against a watch channel/{WAITERS}");
+    let case = Case::measured(name, Unit::Bytes, move |_| {
+        let runtime = runtime()?;
+        let cache = Cache::builder(moka(1_000)?)
+            .ttl(Duration::from_secs(3_600))
+            .build()?;
+        let key = Key::<Text>::untyped(keys::key(0));
+        // What is there once a load has begun, for however many.
+        let first = runtime.spawn({
+            let (cache, key) = (cache.clone(), key.clone());
+            async move { cache.get_or_load(key, pending::<Text>).await }
+        });
+        runtime.block_on(async {
+            while cache.loads().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        });
+        let ours = bytes(allocator, || {
+            Ok(runtime.block_on(Herd::waiting(|| {
+                let (cache, key) = (cache.clone(), key.clone());
+                async move {
+                    let asked = cache.get_or_load(key, pending::<Text>).await;
+                    drop(asked);
+                    Ok(())
+                }
+            })))
+        })?;
+        first.abort();
+        let (sender, _) = watch::channel(None::<Arc<Text>>);
+        let floor = bytes(allocator, || {
+            Ok(runtime.block_on(Herd::waiting(|| {
+                let mut receiver = sender.subscribe();
+                async move {
+                    drop(receiver.wait_for(Option::is_some).await?.clone());
+                    Ok(())
+                }
+            })))
+        })?;
+        let each = |bytes: f64| bytes / WAITERS as f64;
+        Ok(vec![Sample {
+            ours: each(ours),
+            floor: Some(each(floor)),
+        }])
+    });
+    case.quick()
+}
+
 /// What sled's files take for an entry, beside what its bound counts it as.
 #[cfg(feature = "sled")]
 fn on_disk(power: u32) -> Case {
@@ -218,5 +328,6 @@ pub fn cases(allocator: &'static StatsAlloc<System>) -> Vec<Case> {
         let many = objects(allocator, place, 6, SIZE);
         usual.into_iter().chain([many])
     });
-    in_memory.chain(objects).collect()
+    let loads = [loads_under_way(allocator), waiters(allocator)];
+    in_memory.chain(objects).chain(loads).collect()
 }
