@@ -14,9 +14,8 @@ use hitbox_core::{
     CacheContext, CacheKey, CacheValue, CompressorId, DisabledOffload, Encoding, Offload, Raw,
     Stamp,
 };
+use test_servers::log::record_all;
 use tokio::time::sleep;
-
-use crate::recorder::record;
 
 /// What values are full of.
 const MARK: &str = "hunter2";
@@ -56,7 +55,7 @@ fn assert_error_discreet<T: Debug>(outcome: Result<T, hitbox_backend::BackendErr
 
 #[tokio::test(start_paused = true)]
 async fn of_a_layer_that_fails() {
-    let recorder = record();
+    let recorder = record_all();
     let (l1, l1_faults) = FaultyBackend::new(MemoryBackend::new());
     let (l2, l2_faults) = FaultyBackend::new(MemoryBackend::new());
     let offload = OffloadManager::builder().build().unwrap();
@@ -88,7 +87,7 @@ async fn of_a_layer_that_fails() {
     offload.close(SECOND).await;
 
     assert_all_discreet(
-        &recorder.take(),
+        &recorder.take_of_this_thread(),
         &[
             "a layer fails",
             "an operation on a layer failed",
@@ -103,19 +102,22 @@ async fn of_a_layer_that_fails() {
 
 #[tokio::test(start_paused = true)]
 async fn of_repairs_in_both_directions_and_without_a_background() {
-    let recorder = record();
+    let recorder = record_all();
     let (l1, faults) = FaultyBackend::new(MemoryBackend::new());
     let policy = CompositionPolicy::new().refill(RefillPolicy::Repair);
     let cache = l1.compose_with(MemoryBackend::new(), DisabledOffload, policy);
     faults.writes().always(Fault::FailBeforeEffect);
     cache.write(&key(0), marked()).await.unwrap();
     assert!(cache.read(&key(0)).await.unwrap().is_some());
-    assert_all_discreet(&recorder.take(), &["a layer fails", "a repair failed"]);
+    assert_all_discreet(
+        &recorder.take_of_this_thread(),
+        &["a layer fails", "a repair failed"],
+    );
 }
 
 #[tokio::test]
 async fn of_what_is_rejected() {
-    let recorder = record();
+    let recorder = record_all();
     let cache = MemoryBackend::new().compose(MemoryBackend::new(), DisabledOffload);
     let text = MARK.repeat(20);
     let formats: [&dyn Format; 3] = [&BincodeFormat, &JsonFormat, &PostcardFormat];
@@ -163,7 +165,7 @@ async fn of_what_is_rejected() {
         cache.reject(&key(0), reason);
     }
     assert_all_discreet(
-        &recorder.take(),
+        &recorder.take_of_this_thread(),
         &[
             "stored bytes not served",
             &Rejection::Undecodable.to_string(),
@@ -174,7 +176,7 @@ async fn of_what_is_rejected() {
 
 #[tokio::test(start_paused = true)]
 async fn of_chaos_and_of_the_wrappers_around_it() {
-    let recorder = record();
+    let recorder = record_all();
     let faults = [
         ChaosFault::Delay(SECOND),
         ChaosFault::Fail(Failure::Internal),
@@ -211,7 +213,7 @@ async fn of_chaos_and_of_the_wrappers_around_it() {
         assert_error_discreet(breaker.write(&key(0), marked()).await);
     }
     assert_all_discreet(
-        &recorder.take(),
+        &recorder.take_of_this_thread(),
         &[
             "fault injected",
             "trying again",
@@ -223,7 +225,7 @@ async fn of_chaos_and_of_the_wrappers_around_it() {
 
 #[tokio::test]
 async fn of_work_that_is_lost() {
-    let recorder = record();
+    let recorder = record_all();
     let offload = OffloadManager::builder().max_running(1).max_pending(0);
     let offload = offload.build().unwrap();
     for _ in 0..2 {
@@ -233,5 +235,5 @@ async fn of_work_that_is_lost() {
             drop(value);
         });
     }
-    assert_all_discreet(&recorder.take(), &["offloaded work lost"]);
+    assert_all_discreet(&recorder.take_of_this_thread(), &["offloaded work lost"]);
 }

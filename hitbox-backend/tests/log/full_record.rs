@@ -7,13 +7,12 @@ use hitbox_backend::{
     conformance::{Fault, FaultyBackend, MemoryBackend},
 };
 use hitbox_core::{CacheKey, CacheValue, DisabledOffload, Raw, Stamp};
-
-use crate::recorder::record;
+use test_servers::log::record_all;
 
 #[tokio::test(start_paused = true)]
 async fn a_record_that_is_full_is_one_warning() {
     const CAPACITY: usize = 4;
-    let recorder = record();
+    let recorder = record_all();
     let (l1, faults) = FaultyBackend::new(MemoryBackend::new());
     let policy = CompositionPolicy::new().record_capacity(NonZeroUsize::new(CAPACITY).unwrap());
     let cache = l1.compose_with(MemoryBackend::new(), DisabledOffload, policy);
@@ -26,12 +25,12 @@ async fn a_record_that_is_full_is_one_warning() {
 
     faults.writes().always(Fault::FailBeforeEffect);
     for number in 0..=CAPACITY {
-        assert_eq!(told(&recorder.take()), [""; 0]);
+        assert_eq!(told(&recorder.take_of_this_thread()), [""; 0]);
         let value = CacheValue::loaded(Raw::from(vec![1]), Stamp::now());
         let key = CacheKey::from_pair("number", number.to_string());
         cache.write(&key, value).await.unwrap();
     }
-    let lines = told(&recorder.take());
+    let lines = told(&recorder.take_of_this_thread());
     let [line] = &lines[..] else {
         panic!("{lines:?}")
     };
@@ -47,7 +46,7 @@ async fn a_record_that_is_full_is_one_warning() {
     tokio::time::advance(Duration::from_secs(60)).await;
     let emptied = cache.clear_layer_fence(CompositionLayer::L1, async || Ok::<_, Infallible>(()));
     emptied.await.unwrap();
-    let lines = recorder.take();
+    let lines = recorder.take_of_this_thread();
     let [line] = &lines[..] else {
         panic!("{lines:?}")
     };

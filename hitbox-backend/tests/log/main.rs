@@ -8,5 +8,4 @@ mod full_record;
 mod metadata;
 mod page;
 mod quiet;
-mod recorder;
 mod whose;

@@ -8,8 +8,7 @@ use hitbox_backend::{
     ReadOutcome, RefillPolicy, conformance::MemoryBackend,
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw, Stamp};
-
-use crate::recorder::record;
+use test_servers::log::record_all;
 
 #[derive(Default)]
 struct Columns(MemoryBackend);
@@ -39,7 +38,7 @@ impl Backend for Columns {
 
 #[tokio::test]
 async fn what_is_absent_is_not_offered_to_a_layer_that_would_lose_it() {
-    let recorder = record();
+    let recorder = record_all();
     let (shared, key) = (
         Arc::new(MemoryBackend::new()),
         CacheKey::from_pair("id", "43"),
@@ -55,7 +54,7 @@ async fn what_is_absent_is_not_offered_to_a_layer_that_would_lose_it() {
             assert_eq!(cache.read(&key).await.unwrap().as_ref(), Some(&absent));
         }
         offload.close(Duration::from_secs(5)).await;
-        let lines = recorder.take();
+        let lines = recorder.take_of_this_thread();
         assert!(
             !lines.iter().any(|line| line.contains("layer=")),
             "{refill:?}: {lines:?}"

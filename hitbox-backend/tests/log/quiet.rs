@@ -10,9 +10,8 @@ use hitbox_backend::{
     conformance::{Fault, Faults, FaultyBackend, MemoryBackend},
 };
 use hitbox_core::{CacheKey, CacheValue, DisabledOffload, Offload, Raw, Stamp};
+use test_servers::log::{Recorder, record_all};
 use tokio::time::{advance, sleep};
-
-use crate::recorder::{Recorder, record};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Of failures, in a second.
@@ -33,7 +32,11 @@ fn loud(recorder: &Recorder) -> Vec<String> {
             .iter()
             .any(|level| line.starts_with(level))
     };
-    recorder.take().into_iter().filter(is_loud).collect()
+    recorder
+        .take_of_this_thread()
+        .into_iter()
+        .filter(is_loud)
+        .collect()
 }
 
 fn fail(faults: &Faults) {
@@ -125,13 +128,13 @@ fn caches() -> Vec<(&'static str, Cache, Vec<Faults>)> {
 
 #[tokio::test(start_paused = true)]
 async fn fifteen_hundred_failures_in_a_second_are_ten_lines_at_most() {
-    let recorder = record();
+    let recorder = record_all();
     for (name, cache, faults) in caches() {
         for failing in 0..=faults.len() {
             let some = faults
                 .get(failing)
                 .map_or(&faults[..], std::slice::from_ref);
-            drop(recorder.take());
+            drop(recorder.take_of_this_thread());
             some.iter().for_each(fail);
             for number in 0..MANY {
                 operate(&*cache, number).await;
@@ -167,7 +170,7 @@ async fn fifteen_hundred_failures_in_a_second_are_ten_lines_at_most() {
 
 #[tokio::test(start_paused = true)]
 async fn a_layer_that_fails_says_why_goes_on_and_answers_again() {
-    let recorder = record();
+    let recorder = record_all();
     let (l2, faults) = layer();
     let cache = MemoryBackend::new().compose(l2, DisabledOffload);
     faults.reads().always(Fault::FailBeforeEffect);
@@ -224,7 +227,7 @@ async fn a_layer_that_refuses_values_answers_all_the_same() {
             "small".into()
         }
     }
-    let recorder = record();
+    let recorder = record_all();
     let cache = Small(MemoryBackend::new()).compose(MemoryBackend::new(), DisabledOffload);
     for number in 0..MANY {
         cache.write(&key(number), value()).await.unwrap();
@@ -244,7 +247,7 @@ async fn a_layer_that_refuses_values_answers_all_the_same() {
 
 #[tokio::test(start_paused = true)]
 async fn rejections_are_told_a_line_a_second_at_most() {
-    let recorder = record();
+    let recorder = record_all();
     let rejections = hitbox_backend::Rejections::default();
     for number in 0..MANY {
         let reason = [Rejection::Checksum, Rejection::Undecodable][number as usize % 2];
@@ -260,7 +263,7 @@ async fn rejections_are_told_a_line_a_second_at_most() {
 /// What the other side of a rolling deploy leaves in a store is counted.
 #[tokio::test(start_paused = true)]
 async fn nothing_warns_of_a_rolling_deploy() {
-    let recorder = record();
+    let recorder = record_all();
     let rejections = hitbox_backend::Rejections::default();
     for (reason, events) in [
         (Rejection::Version, 0),
@@ -270,7 +273,7 @@ async fn nothing_warns_of_a_rolling_deploy() {
         for number in 0..3 {
             rejections.note(&"store".into(), &key(number), reason);
         }
-        let seen = recorder.take();
+        let seen = recorder.take_of_this_thread();
         assert_eq!(seen.len(), events, "{reason:?}: {seen:#?}");
         let counted = if reason == Rejection::Lease { 0 } else { 3 };
         assert_eq!(rejections.count(reason), counted, "{reason:?}");
@@ -281,7 +284,7 @@ async fn nothing_warns_of_a_rolling_deploy() {
 
 #[tokio::test(start_paused = true)]
 async fn lost_work_is_told_a_line_a_second_at_most() {
-    let recorder = record();
+    let recorder = record_all();
     let offload = OffloadManager::builder().max_running(1).max_pending(0);
     let offload = offload.build().unwrap();
     offload.register("one", std::future::pending());
@@ -305,7 +308,7 @@ async fn lost_work_is_told_a_line_a_second_at_most() {
 
 #[tokio::test(start_paused = true)]
 async fn a_small_record_that_is_full_all_the_time_is_told_now_and_then() {
-    let recorder = record();
+    let recorder = record_all();
     let (l1, faults) = layer();
     let capacity = std::num::NonZeroUsize::MIN;
     let policy = CompositionPolicy::new().record_capacity(capacity);

@@ -10,9 +10,8 @@ use hitbox_backend::{
     conformance::{Fault, FaultyBackend, MemoryBackend},
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, DisabledOffload, Raw, Stamp};
+use test_servers::log::record_all;
 use tokio::time::{advance, sleep};
-
-use crate::recorder::record;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -26,7 +25,7 @@ fn value() -> CacheValue<Raw> {
 
 #[tokio::test(start_paused = true)]
 async fn every_line_about_a_layer_names_its_composition() {
-    let recorder = record();
+    let recorder = record_all();
     let mut seen = Vec::new();
     for label in ["sessions", "prices"] {
         let (l1, faults) = FaultyBackend::new(MemoryBackend::new());
@@ -57,7 +56,7 @@ async fn every_line_about_a_layer_names_its_composition() {
         faults.writes().next(1, Fault::FailBeforeEffect);
         offload.close(MINUTE).await;
 
-        let lines = recorder.take();
+        let lines = recorder.take_of_this_thread();
         let about_layers: Vec<_> = lines
             .iter()
             .filter(|line| line.contains(" layer="))
@@ -117,7 +116,7 @@ fn tenant(name: &str) -> Tenant {
 /// Two tenants over one L2 would read what the other has.
 #[test]
 fn a_namespace_that_only_l1_has_is_warned_of_when_the_composition_is_made() {
-    let recorder = record();
+    let recorder = record_all();
     for (l1, l2, expected) in [
         ("a", "", 1),
         ("", "", 0),
@@ -126,7 +125,7 @@ fn a_namespace_that_only_l1_has_is_warned_of_when_the_composition_is_made() {
         ("b", "a", 0),
     ] {
         let _cache = tenant(l1).compose(tenant(l2), DisabledOffload);
-        let lines = recorder.take();
+        let lines = recorder.take_of_this_thread();
         assert_eq!(lines.len(), expected, "{l1:?} over {l2:?}: {lines:#?}");
         for line in lines {
             for part in ["WARN", "L2 has no namespace", "l1=tenant", "l2=tenant"] {
@@ -136,13 +135,17 @@ fn a_namespace_that_only_l1_has_is_warned_of_when_the_composition_is_made() {
     }
     let nested = tenant("").compose(tenant(""), DisabledOffload);
     let _cache = Arc::new(tenant("a")).compose(nested, DisabledOffload);
-    assert_eq!(recorder.take().len(), 1, "also through a nest");
+    assert_eq!(
+        recorder.take_of_this_thread().len(),
+        1,
+        "also through a nest"
+    );
 }
 
 /// An L1 with a namespace holds the keys of an L2 with the same one as it does those of an L2 without any.
 #[tokio::test]
 async fn compositions_that_share_an_l1_are_apart_or_warned_of() {
-    let recorder = record();
+    let recorder = record_all();
     let names = ["", "a", "b", "a::b"];
     let mut warned = 0;
     for shared in names {
@@ -156,7 +159,7 @@ async fn compositions_that_share_an_l1_are_apart_or_warned_of() {
             let l1 = Arc::new(tenant(shared));
             let [one_cache, other_cache] =
                 [one, other].map(|name| Arc::clone(&l1).compose(tenant(name), DisabledOffload));
-            let warnings = recorder.take().len();
+            let warnings = recorder.take_of_this_thread().len();
             let key = CacheKey::from_pair("id", "42");
             let value = CacheValue::loaded(Raw::from(vec![1]), Stamp::now());
             one_cache.write(&key, value).await.unwrap();
@@ -166,7 +169,7 @@ async fn compositions_that_share_an_l1_are_apart_or_warned_of() {
                 "{one:?} and {other:?} over one L1 of {shared:?}"
             );
             warned += usize::from(is_shared);
-            recorder.take();
+            recorder.take_of_this_thread();
         }
     }
     // L1 and one L2 of "a", say, and the other L2 of none, either of which may be first.

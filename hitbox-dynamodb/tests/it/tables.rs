@@ -2,10 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
 };
 
 use crate::stub::{Answer, Stub};
@@ -17,8 +14,9 @@ use aws_sdk_dynamodb::types::{
 use hitbox_backend::{BackendError, BackendErrorKind, BackendResult};
 use hitbox_dynamodb::{AttributeNames, DynamoDbBackend};
 use serde_json::{Value, json};
+use test_servers::log::Recorder;
 use tokio::time;
-use tracing::{Event, Level, Metadata, Subscriber, span};
+use tracing::Level;
 
 /// Makes the table with these keys.
 async fn make(table: &Table, keys: &[(&str, KeyType, ScalarAttributeType)]) {
@@ -193,37 +191,12 @@ async fn with_time_to_live(
     (stub, backend)
 }
 
-/// Counts what is traced at WARN on this thread.
-#[derive(Clone, Default)]
-struct Warnings(Arc<AtomicUsize>);
-
-impl Subscriber for Warnings {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::WARN && metadata.target().starts_with("hitbox")
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, _: &Event<'_>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
-}
-
 async fn warnings_of(work: impl Future<Output = BackendResult<()>>) -> usize {
-    let warnings = Warnings::default();
-    let _guard = tracing::subscriber::set_default(warnings.clone());
+    let (warnings, _guard) = Recorder::on_this_thread(|metadata| {
+        *metadata.level() == Level::WARN && metadata.target().starts_with("hitbox")
+    });
     work.await.unwrap();
-    warnings.0.load(Ordering::SeqCst)
+    warnings.take().len()
 }
 
 fn time_to_live(status: &str, attribute: &str) -> Answer {

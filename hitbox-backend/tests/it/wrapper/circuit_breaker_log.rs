@@ -1,62 +1,24 @@
 //! A line in the log when a circuit opens or closes, and none per call.
 
-use std::{
-    fmt::{Debug, Write},
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use hitbox_backend::{
     Backend, BackendErrorKind, BackendExt, CircuitBreakerConfig, FailureRate, wrapper::Calls,
 };
+use test_servers::log::Recorder;
 use tokio::time::advance;
-use tracing::{
-    Event, Level, Metadata, Subscriber,
-    field::{Field, Visit},
-    span,
-};
+use tracing::{Level, subscriber::DefaultGuard};
 
 use super::scripted::{Answer, Scripted, key};
 
-/// Keeps the lines at INFO and above.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl Lines {
-    fn take(&self) -> Vec<String> {
-        std::mem::take(&mut *self.0.lock().unwrap())
-    }
-}
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        write!(self.0, " {field}={value:?}").unwrap();
-    }
-}
-
-impl Subscriber for Lines {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::INFO
-    }
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line(event.metadata().level().to_string());
-        event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
-    }
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
+/// What is told at INFO and above.
+fn lines() -> (Recorder, DefaultGuard) {
+    Recorder::on_this_thread(|metadata| metadata.is_event() && *metadata.level() <= Level::INFO)
 }
 
 const OPEN_FOR: Duration = Duration::from_millis(1_000);
 
-fn one(lines: &Lines) -> String {
+fn one(lines: &Recorder) -> String {
     let lines = lines.take();
     assert_eq!(lines.len(), 1, "{lines:?}");
     lines.into_iter().next().unwrap_or_default()
@@ -64,8 +26,7 @@ fn one(lines: &Lines) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn a_circuit_that_opens_and_closes_is_two_lines_and_calls_are_none() {
-    let lines = Lines::default();
-    let _guard = tracing::subscriber::set_default(lines.clone());
+    let (lines, _guard) = lines();
     let scripted = Scripted::default();
     let config = CircuitBreakerConfig::new().open_for(OPEN_FOR).jitter(0.0);
     let breaker = scripted.clone().circuit_breaker(config).unwrap();
@@ -104,8 +65,7 @@ async fn a_circuit_that_opens_and_closes_is_two_lines_and_calls_are_none() {
 /// An hour of a layer that comes and goes: each line says what has happened since the one before.
 #[tokio::test(start_paused = true)]
 async fn a_circuit_that_opens_all_the_time_gets_a_line_now_and_then() {
-    let lines = Lines::default();
-    let _guard = tracing::subscriber::set_default(lines.clone());
+    let (lines, _guard) = lines();
     let scripted = Scripted::default();
     let config = CircuitBreakerConfig::new().open_for(OPEN_FOR).jitter(0.0);
     let breaker = scripted.clone().circuit_breaker(config).unwrap();
@@ -128,8 +88,7 @@ async fn a_circuit_that_opens_all_the_time_gets_a_line_now_and_then() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_rate_is_told_as_one() {
-    let lines = Lines::default();
-    let _guard = tracing::subscriber::set_default(lines.clone());
+    let (lines, _guard) = lines();
     let rate = FailureRate::new(0.5).window(4).minimum_calls(4);
     let config = CircuitBreakerConfig::new().failure_rate(rate);
     let scripted = Scripted::answering([
