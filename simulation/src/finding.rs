@@ -3,7 +3,8 @@ use std::fmt;
 use xtask::Failure;
 
 use super::{
-    laboratory::Laboratory, plan::Plan, reference::Violation, shrink::shrink, world::Telling,
+    laboratory::Laboratory, plan::Plan, reference::Violation, shrink::shrink, step::Step,
+    world::Telling,
 };
 
 /// A history that broke a rule.
@@ -30,11 +31,14 @@ impl Finding {
         plan: &Plan,
         violation: Violation,
     ) -> Result<Self, Failure> {
-        let violated = |plan: &Plan| {
-            let outcome = laboratory.run(plan, Telling::Silent);
-            outcome.is_ok_and(|outcome| outcome.violation.is_some())
+        let with = |steps: &[Step]| Plan {
+            steps: steps.to_vec(),
+            ..*plan
         };
-        let shortest = shrink(plan, violated);
+        let shortest = with(&shrink(&plan.steps, |steps| {
+            let outcome = laboratory.run(&with(steps), Telling::Silent);
+            outcome.is_ok_and(|outcome| outcome.violation.is_some())
+        }));
         let told = laboratory.run(&shortest, Telling::Traced)?;
         Ok(Self {
             shortened: told.violation.map(|violation| Shortened {
@@ -62,7 +66,7 @@ impl Finding {
             setting: setting.to_string(),
             violation,
             replay: format!(
-                "cargo xtask model --read {} --write {} --layers {}{repair} --seed {seed} --operations 1",
+                "cargo xtask model --calls backend --read {} --write {} --layers {}{repair} --seed {seed} --operations 1",
                 subject.policies.read.as_str(),
                 subject.policies.write.as_str(),
                 subject.layers.as_str()

@@ -2,6 +2,7 @@
 //! against a reference model. `cargo xtask model` runs it.
 
 mod audit;
+mod cached;
 mod campaign;
 mod composed;
 mod data;
@@ -50,12 +51,13 @@ and lost. Runs under every read and write policy.
 Usage: cargo xtask model [OPTIONS]
 
 Options:
-      --operations N   Operations for each pair of policies (default 200,000)
+      --operations N   Operations for each pair of policies (default 200,000; of a cache a fifth)
       --minutes N      Go on for this long instead
       --seed S         Start from this seed (default: drawn from the clock, and printed)
       --read POLICY    With this read policy only: sequential, race, parallel
       --write POLICY   With this write policy only: sequential, optimistic, race, strict
       --repair POLICY  With this repair policy only: background, on-next-operation, never
+      --calls OF       Calls of this only: backend, cache (default: both)
       --layers KIND    With these layers only: memory, moka, sled (default: mixed)
       --json FILE      Write the totals to FILE
   -h, --help           Print this
@@ -66,6 +68,12 @@ late. A step that finds nothing to do is none: a healing of a layer that is well
 histories a layer is a composition of two layers itself, by policies of its own.
 
 With mixed layers each store is drawn by itself: of 100, 73 are in memory, 25 are moka's, 2 sled's.
+
+Calls of a cache are made of a hitbox::Cache over such a composition: get-or-load, single and in bulk,
+refreshes, inserts, removes and expiries, by loaders that fail, hang and panic, and callers that leave or are
+not polled. Every answer is judged by which load it is of: nothing from before what had been invalidated
+when the call began, no load too many, nobody held, no failure that takes anything away, no times but those
+that a value was loaded with.
 
 A history that breaks a rule is shortened and printed, with the command that repeats it. A history is
 decided by its seed, its policies and its layers alone. A repair policy that is asked for takes the place
@@ -81,7 +89,26 @@ struct Options {
     write: Option<WriteKind>,
     repair: Option<RepairKind>,
     layers: Layers,
+    calls: Option<Calls>,
     json: Option<PathBuf>,
+}
+
+/// What is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Calls {
+    OfBackend,
+    OfCache,
+}
+
+impl Calls {
+    const ALL: [Self; 2] = [Self::OfBackend, Self::OfCache];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::OfBackend => "backend",
+            Self::OfCache => "cache",
+        }
+    }
 }
 
 impl Default for Options {
@@ -94,6 +121,7 @@ impl Default for Options {
             write: None,
             repair: None,
             layers: Layers::Mixed,
+            calls: None,
             json: None,
         }
     }
@@ -108,30 +136,45 @@ fn run(arguments: Parser) -> Result<Verdict, Failure> {
         print!("{HELP}");
         return Ok(Verdict::Passed);
     };
-    let summary = check(&options)?;
+    let (summary, of_cache) = check(&options)?;
     if let Some(file) = &options.json {
-        fs::write(file, summary.to_json())
+        fs::write(file, summary.to_json(&of_cache))
             .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     }
-    Ok(match summary.violations() {
+    Ok(match summary.violations() + of_cache.violations() {
         0 => Verdict::Passed,
         _ => Verdict::Failed,
     })
 }
 
 /// Runs the histories that are asked for, and prints what was found.
-fn check(options: &Options) -> Result<Summary, Failure> {
+fn check(options: &Options) -> Result<(Summary, cached::Summary), Failure> {
     let seed = options.seed.unwrap_or_else(seed_from_the_clock);
     println!("model: seed {seed}");
     let began = Instant::now();
+    let (of_backend, of_cache) = subjects(options);
+    // Both get their share of the time.
+    let share = match options.calls {
+        None => 0.5,
+        Some(_) => 1.0,
+    };
+    let until = |minutes: f64| Instant::now() + Duration::from_secs_f64(minutes * 60.0 * share);
     let extent = match options.minutes {
         None => Extent::Operations(options.operations),
-        Some(minutes) => Extent::Until(began + Duration::from_secs_f64(minutes * 60.0)),
+        Some(minutes) => Extent::Until(until(minutes)),
     };
-    let fields = campaign::run(fields(options), seed, extent)?;
+    let fields = of_backend.into_iter().map(Field::new).collect();
+    let fields = campaign::run(fields, seed, extent)?;
     let summary = Summary::new(seed, fields, began.elapsed());
     print!("{summary}");
-    Ok(summary)
+    let asked = match options.minutes {
+        // Each takes as long as several of a backend.
+        None => cached::Asked::Operations(options.operations.div_ceil(5)),
+        Some(minutes) => cached::Asked::Until(until(minutes)),
+    };
+    let of_cache = cached::run(of_cache, seed, asked)?;
+    print!("{of_cache}");
+    Ok((summary, of_cache))
 }
 
 fn seed_from_the_clock() -> u64 {
@@ -140,19 +183,23 @@ fn seed_from_the_clock() -> u64 {
     now.map_or(0, |now| now.as_micros() as u64)
 }
 
-fn fields(options: &Options) -> Vec<Field> {
+/// What backends and what caches are called under.
+fn subjects(options: &Options) -> (Vec<Subject>, Vec<Subject>) {
     let pairs = PolicyPair::all().filter(|pair| {
         options.read.is_none_or(|read| read == pair.read)
             && options.write.is_none_or(|write| write == pair.write)
     });
-    let of_pair = |policies| {
-        Field::new(Subject {
-            policies,
-            layers: options.layers,
-            repair: options.repair,
-        })
+    let of_pair = |policies| Subject {
+        policies,
+        layers: options.layers,
+        repair: options.repair,
     };
-    pairs.map(of_pair).collect()
+    let all: Vec<_> = pairs.map(of_pair).collect();
+    let if_called = |calls| match options.calls.is_none_or(|only| only == calls) {
+        true => all.clone(),
+        false => Vec::new(),
+    };
+    (if_called(Calls::OfBackend), if_called(Calls::OfCache))
 }
 
 /// The options, or `None` if help is asked for.
@@ -179,6 +226,10 @@ fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Error> {
             Arg::Long("layers") => {
                 let name = arguments.value()?.string()?;
                 options.layers = named(&name, Layers::ALL, Layers::as_str)?;
+            }
+            Arg::Long("calls") => {
+                let name = arguments.value()?.string()?;
+                options.calls = Some(named(&name, Calls::ALL, Calls::as_str)?);
             }
             Arg::Long("json") => options.json = Some(PathBuf::from(arguments.value()?)),
             Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(argument.unexpected()),
@@ -225,11 +276,12 @@ mod tests {
             "--operations=1",
         ];
         let options = parsed(&arguments).unwrap().unwrap();
-        let fields = fields(&options);
-        assert_eq!(fields.len(), 1);
-        assert_eq!(fields[0].subject.layers, Layers::All(StoreKind::Moka));
-        assert_eq!(fields[0].subject.policies.to_string(), "race/strict");
-        assert_eq!(fields[0].subject.repair, Some(RepairKind::Never));
+        let (subjects, _) = subjects(&options);
+        assert_eq!(subjects.len(), 1);
+        assert_eq!(subjects[0].layers, Layers::All(StoreKind::Moka));
+        assert_eq!(subjects[0].policies.to_string(), "race/strict");
+        assert_eq!(subjects[0].repair, Some(RepairKind::Never));
+        let fields = subjects.into_iter().map(Field::new).collect();
         let extent = Extent::Operations(options.operations);
         let done = campaign::run(fields, options.seed.unwrap(), extent).unwrap();
         assert_eq!(done[0].totals.histories, 1);
@@ -247,7 +299,9 @@ mod tests {
             ..Options::default()
         };
         let seed = 1_970_759_361_428_326_355;
-        let done = campaign::run(fields(&options), seed, Extent::Operations(1)).unwrap();
+        let (subjects, _) = subjects(&options);
+        let fields = subjects.into_iter().map(Field::new).collect();
+        let done = campaign::run(fields, seed, Extent::Operations(1)).unwrap();
         let totals = &done[0].totals;
         assert_eq!((totals.histories, totals.findings.len()), (1, 0));
     }
@@ -265,12 +319,12 @@ mod tests {
 
     #[test]
     fn every_pair_runs_over_stores_of_every_kind_and_of_several() {
-        let fields = fields(&Options::default());
-        assert_eq!(fields.len(), 12);
+        let (subjects, of_cache) = subjects(&Options::default());
+        assert_eq!((subjects.len(), of_cache.len()), (12, 12));
         // Two stores out of three kinds, in either order.
         let mut pairs = std::collections::HashSet::new();
         for seed in 0..20_000 {
-            let plan = Plan::new(&fields[0].subject, seed);
+            let plan = Plan::new(&subjects[0], seed);
             let stores = plan.setting.stores();
             pairs.insert([stores[0].as_str(), stores[1].as_str()]);
         }

@@ -1,16 +1,14 @@
 //! Shortening a history that broke a rule.
 
-use super::{plan::Plan, step::Step};
-
 /// Leaves out steps for as long as `fails` says of the rest that it still breaks a rule: halves
 /// first, then smaller and smaller pieces, until no single step can be left out.
-pub(super) fn shrink(plan: &Plan, mut fails: impl FnMut(&Plan) -> bool) -> Plan {
-    let mut shortest = plan.clone();
-    let mut piece = shortest.steps.len().div_ceil(2);
+pub(super) fn shrink<S: Clone>(steps: &[S], mut fails: impl FnMut(&[S]) -> bool) -> Vec<S> {
+    let mut shortest = steps.to_vec();
+    let mut piece = shortest.len().div_ceil(2);
     while piece > 0 {
         let mut shorter = false;
         let mut at = 0;
-        while at < shortest.steps.len() {
+        while at < shortest.len() {
             let candidate = without(&shortest, at, piece);
             if fails(&candidate) {
                 shortest = candidate;
@@ -27,11 +25,11 @@ pub(super) fn shrink(plan: &Plan, mut fails: impl FnMut(&Plan) -> bool) -> Plan 
     shortest
 }
 
-fn without(plan: &Plan, at: usize, count: usize) -> Plan {
-    let mut steps: Vec<Step> = plan.steps.clone();
+fn without<S: Clone>(steps: &[S], at: usize, count: usize) -> Vec<S> {
+    let mut steps = steps.to_vec();
     let end = steps.len().min(at + count);
     steps.drain(at..end);
-    Plan { steps, ..*plan }
+    steps
 }
 
 #[cfg(test)]
@@ -40,9 +38,10 @@ mod tests {
 
     use super::*;
     use crate::{
+        plan::Plan,
         rules::PolicyPair,
         setting::{Layers, StoreKind, Subject},
-        step::Fault,
+        step::{Fault, Step},
     };
 
     #[test]
@@ -61,7 +60,7 @@ mod tests {
         plan.steps.retain(|step| !matter.contains(step));
         plan.steps.insert(170, matter[1]);
         plan.steps.insert(60, matter[0]);
-        let fails = |plan: &Plan| matter.iter().all(|step| plan.steps.contains(step));
-        assert_eq!(shrink(&plan, fails).steps, matter);
+        let fails = |steps: &[Step]| matter.iter().all(|step| steps.contains(step));
+        assert_eq!(shrink(&plan.steps, fails), matter);
     }
 }

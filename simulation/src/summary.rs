@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use xtask::table::Table;
 
 use super::{
+    cached,
     campaign::{Field, Totals},
     rules::{PolicyPair, REFILLS, RepairKind, refill_as_str},
     setting::{Nesting, StoreKind},
@@ -42,7 +43,7 @@ impl Summary {
         self.totals().operations()
     }
 
-    pub(super) fn to_json(&self) -> String {
+    pub(super) fn to_json(&self, of_cache: &cached::Summary) -> String {
         let pairs = self.fields.iter().map(|field| {
             json!({
                 "policies": field.subject.policies.to_string(),
@@ -58,6 +59,7 @@ impl Summary {
             "total": counts(&totals),
             "pairs": pairs,
             "findings": findings,
+            "of_cache": of_cache.to_json(),
         });
         format!("{json:#}\n")
     }

@@ -2,6 +2,7 @@
 
 mod around;
 mod fences;
+mod flights;
 mod leases;
 mod life;
 mod loads;
@@ -12,6 +13,10 @@ use super::{Check, Mutant};
 const SCENARIOS: Check = Check::Tests("hitbox-scenarios", "composition");
 /// From one seed: what it finds there once, it finds always.
 const MODEL: Check = Check::Model {
+    seed: 1,
+    operations: 20_000,
+};
+const MODEL_OF_CACHE: Check = Check::ModelOfCache {
     seed: 1,
     operations: 20_000,
 };
@@ -48,6 +53,9 @@ const SCHEDULED_BREAKER: Check = Check::Schedules("breaker");
 const SCHEDULED_OFFLOAD: Check = Check::Schedules("offload");
 const CORE: Check = Check::UnitTests("hitbox-core");
 const LOADS: Check = Check::UnitTests("hitbox");
+/// Also random orders of all that can happen to the flights of a key.
+const FLIGHT_MODEL: Check = Check::UnitTests("hitbox-backend");
+const SCHEDULED_FLIGHTS: Check = Check::Schedules("flights");
 
 /// Every break, in the order of the guarantees.
 pub(super) fn all() -> impl Iterator<Item = &'static Mutant> {
@@ -58,6 +66,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutant> {
         leases::MUTANTS,
         around::MUTANTS,
         loads::MUTANTS,
+        flights::MUTANTS,
     ];
     all.into_iter().flatten()
 }

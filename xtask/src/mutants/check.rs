@@ -18,6 +18,8 @@ pub(super) enum Check {
     Test(&'static str, &'static str, &'static str),
     /// So many operations of the model for each pair of policies, over layers in memory, from this seed.
     Model { seed: u64, operations: u64 },
+    /// The same of a cache over such layers.
+    ModelOfCache { seed: u64, operations: u64 },
     /// A part of the schedules.
     Schedules(&'static str),
 }
@@ -37,9 +39,10 @@ impl Check {
             Self::Test(package, program, tests) => {
                 of_tests(copy, package, &format!("--test={program}"), &[tests])
             }
-            Self::Model { seed, operations } => {
-                must_compile(&mut copy.cargo(&["build", "--quiet", "--package", "simulation"]))?;
-                Ok(of_the_model(copy, seed, operations))
+            Self::Model { seed, operations } => of_the_model(copy, "backend", seed, operations),
+            Self::ModelOfCache { seed, operations } => {
+                // Of a cache it makes a fifth.
+                of_the_model(copy, "cache", seed, operations * 5)
             }
             Self::Schedules(part) => {
                 let package = schedules::packages(Some(part)).pop_first();
@@ -75,13 +78,14 @@ fn must_compile(cargo: &mut Command) -> Result<(), Failure> {
     Err(format!("it does not compile:\n{}", said.trim()).into())
 }
 
-fn of_the_model(copy: &Copy, seed: u64, operations: u64) -> Command {
+fn of_the_model(copy: &Copy, calls: &str, seed: u64, operations: u64) -> Result<Command, Failure> {
+    must_compile(&mut copy.cargo(&["build", "--quiet", "--package", "simulation"]))?;
     let [seed, operations] = [seed, operations].map(|number| number.to_string());
     let run = ["run", "--quiet", "--package", "simulation", "--"];
     let mut command = copy.cargo(&run);
     command.args(["--layers", "memory", "--seed", &seed]);
-    command.args(["--operations", &operations]);
-    command
+    command.args(["--operations", &operations, "--calls", calls]);
+    Ok(command)
 }
 
 fn of_schedules(program: &Path, part: &str) -> Command {
@@ -98,6 +102,7 @@ impl fmt::Display for Check {
             Self::Tests(package, program) => write!(f, "{package}/tests/{program}"),
             Self::Test(package, program, tests) => write!(f, "{package}/tests/{program}, {tests}"),
             Self::Model { seed, .. } => write!(f, "model, seed {seed}"),
+            Self::ModelOfCache { seed, .. } => write!(f, "model of a cache, seed {seed}"),
             Self::Schedules(part) => write!(f, "schedules, {part}"),
         }
     }

@@ -14,8 +14,11 @@ const SEED: &str = "20261127";
 /// survive.
 pub(super) fn run(session: &Session) -> Result<Report, Failure> {
     let (report, told) = run_program(session, &SIMULATION, &["--seed", SEED])?;
-    let operations = number(&told, "/total/operations");
-    Ok(match number(&told, "/total/violations") {
+    let both = |count: &str| {
+        number(&told, &format!("/total/{count}")) + number(&told, &format!("/of_cache/{count}"))
+    };
+    let operations = both("operations");
+    Ok(match both("violations") {
         0 if operations == 0 => report,
         0 => report.with_note(format!("{operations} operations")),
         violations => report.with_note(format!(
