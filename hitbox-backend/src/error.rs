@@ -1,4 +1,4 @@
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, sync::Arc};
 
 use hitbox_core::{BackendErrorKind, BackendLabel, CompositionLayer, LayerFailure};
 
@@ -60,6 +60,7 @@ pub struct BackendError {
     inner: Box<Inner>,
 }
 
+#[derive(Clone)]
 struct Inner {
     kind: BackendErrorKind,
     operation: Operation,
@@ -67,7 +68,8 @@ struct Inner {
     /// The way through compositions, the outermost first.
     layers: Vec<CompositionLayer>,
     detail: Option<String>,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    // Shared: whoever has joined an operation gets a copy of its failure.
+    source: Option<Arc<dyn Error + Send + Sync>>,
     /// Known to have left the backend as it was, whatever the kind says.
     without_effect: bool,
     /// What a later attempt has made, though this one is in doubt.
@@ -119,7 +121,7 @@ impl BackendError {
     /// The same failure, with the error that caused it.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.inner.source = Some(source.into());
+        self.inner.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -178,6 +180,13 @@ impl BackendError {
     /// Puts the label of the backend `outer` in front.
     pub(crate) fn pass_label(&mut self, outer: &BackendLabel) {
         self.inner.label = outer.join(&self.inner.label);
+    }
+
+    /// A copy for another caller, who has waited for the same operation.
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+        }
     }
 
     /// The same failure as that of this layer of a composition.

@@ -218,6 +218,13 @@ impl BoxContext {
         self.repr = noted.repr;
     }
 
+    /// Whether the context within is a [`CacheContext`], and none of the caller's own type.
+    #[inline]
+    #[must_use]
+    pub const fn is_usual(&self) -> bool {
+        matches!(self.repr, Repr::Inline(_))
+    }
+
     /// [`Context::status`].
     #[inline]
     #[must_use]

@@ -9,6 +9,7 @@ use super::{
     fences::Fences,
     member::{Member, Provided},
     policy::Rules,
+    read::ReadsUnderWay,
 };
 use crate::{Backend, BackendResult, DeleteStatus, ReadOutcome};
 
@@ -16,6 +17,8 @@ pub(super) struct Layers<L1, L2> {
     pub(super) l1: Member<L1>,
     pub(super) l2: Member<L2>,
     pub(super) fences: Arc<Fences>,
+    /// Of L2.
+    pub(super) reads: Arc<ReadsUnderWay>,
     pub(super) rules: Rules,
 }
 
@@ -28,6 +31,7 @@ impl<L1: Backend, L2: Backend> Layers<L1, L2> {
             l1: Member::new(name, CompositionLayer::L1, l1, for_l1),
             l2: Member::new(name, CompositionLayer::L2, l2, Namespace::NONE),
             fences,
+            reads: ReadsUnderWay::new(),
             rules,
         }
     }

@@ -10,7 +10,7 @@ use hitbox_core::{
 use super::CompositionLayer;
 use crate::{
     Attempt, Backend, BackendResult, Begun, DeleteStatus, Fencing, Lease, Operation, ReadAttempt,
-    ReadOutcome, WriteAttempt,
+    ReadOutcome, Rejection, WriteAttempt,
     backend::{read_through, write_through},
     log::{Health, Name},
     object::{can_keep, decode_as, with_bytes, with_bytes_each},
@@ -149,15 +149,34 @@ impl<B: Backend> Member<B> {
         if value.data().encoded().is_none() {
             return Provided::OfAnotherType;
         }
-        match decode_as(wanted, &self.backend, value.data()) {
-            Ok(decoded) => {
-                *value = value.clone().map(|_| decoded);
-                Provided::Usable
-            }
+        match self.try_decode(value, wanted) {
+            Ok(()) => Provided::Usable,
             Err(rejection) => {
                 self.backend.reject(&self.own(key), rejection);
                 Provided::Rejected
             }
+        }
+    }
+
+    fn try_decode(
+        &self,
+        value: &mut CacheValue<Raw>,
+        wanted: &ObjectType,
+    ) -> Result<(), Rejection> {
+        let decoded = decode_as(wanted, &self.backend, value.data())?;
+        *value = value.clone().map(|_| decoded);
+        Ok(())
+    }
+
+    /// Puts the object that readers want into a value that the backend has answered with, if its bytes can be
+    /// decoded. Else nothing happens.
+    pub(super) fn decode_if_possible(&self, value: &mut CacheValue<Raw>, wants: Wants) {
+        if let Some(wanted) = wants.object
+            && !value.data().holds(wanted)
+            && !value.data().is_absent()
+            && value.data().encoded().is_some()
+        {
+            let _readers_are_told = self.try_decode(value, wanted);
         }
     }
 

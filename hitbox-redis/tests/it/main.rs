@@ -17,6 +17,7 @@ mod errors;
 mod failover;
 mod faults;
 mod gate;
+mod herds;
 mod large_replies;
 mod namespaces;
 mod policies;

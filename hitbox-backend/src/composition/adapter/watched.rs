@@ -191,7 +191,7 @@ impl<A: LayerAccess, L1: Backend + 'static, L2: Backend + 'static> Watched<A, L1
             refill::repair(self.layers, key, self.snapshot, lacking).await;
         }
         match answer.standing {
-            Standing::Full => (answer.outcome, context),
+            Standing::Full | Standing::Joined => (answer.outcome, context),
             Standing::LastResort | Standing::OfAnotherType | Standing::Rejected => {
                 mark_miss(&mut context);
                 (Ok(None), context)

@@ -121,6 +121,11 @@ impl Fences {
         (standing != Standing::NOTHING).then_some(standing)
     }
 
+    /// A number that rises with each change of the key in L2 that begins or ends, and of some others.
+    pub(in crate::composition) fn changes(&self, key: &CacheKey) -> u64 {
+        self.shard(key).changes()
+    }
+
     /// The number of a write or remove that ends now.
     pub(super) fn next_end(&self) -> u64 {
         self.ends.fetch_add(1, Ordering::AcqRel) + 1

@@ -35,6 +35,8 @@ pub(super) struct Shard {
     /// Per layer: keys that were given up. What the layer's fence is about.
     given_up: [Forgotten; 2],
     last_id: u64,
+    /// How often a layer was changed, or was about to be, as far as a read of L2 may have missed it.
+    changes: u64,
 }
 
 impl Shard {
@@ -45,6 +47,7 @@ impl Shard {
             lapses: VecDeque::new(),
             given_up: [(); 2].map(|()| Forgotten::new(idle_capacity)),
             last_id: 0,
+            changes: 0,
         }
     }
 
@@ -89,6 +92,11 @@ impl Shard {
         self.state(key).is_some_and(|state| state.newest() == id)
     }
 
+    /// How often L2 has been changed, for some key.
+    pub(super) const fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Registers a change. Returns its number, and by layer whether it has the permit.
     pub(super) fn begin(
         &mut self,
@@ -105,6 +113,7 @@ impl Shard {
                 unknown.admit(operation, origin)?;
             }
         }
+        self.changes += 1;
         self.last_id += 1;
         let id = self.last_id;
         let mut held = [false; 2];
@@ -138,6 +147,7 @@ impl Shard {
                 self.note_doubt(key, layer, delta);
             }
         }
+        self.changes += 1;
         let mut next = [None, None];
         self.change(key, delta, |entry| {
             for layer in CompositionLayer::BOTH {
@@ -213,6 +223,7 @@ impl Shard {
         id: u64,
         delta: &mut CountDelta,
     ) {
+        self.changes += 1;
         self.change(key, delta, |entry| entry.state.confirm(layer, id));
     }
 
@@ -229,6 +240,10 @@ impl Shard {
         created: Stamp,
         delta: &mut CountDelta,
     ) {
+        match layer {
+            CompositionLayer::L1 => {}
+            CompositionLayer::L2 => self.changes += 1,
+        }
         // Nothing else is fenced, and only reads of a key that may have been given up ask for the floor.
         let is_remembered = self.state(key).is_some_and(KeyState::remembers);
         if is_remembered || self.may_be_given_up(key, layer) {
@@ -451,6 +466,7 @@ impl Shard {
         ends: u64,
         delta: &mut CountDelta,
     ) {
+        self.changes += 1;
         self.change(key, delta, |entry| entry.state.expire(stamp, ends));
     }
 }

@@ -47,6 +47,11 @@ impl FenceSnapshot {
         standing.is_none_or(|standing| standing.allows(layer, created))
     }
 
+    /// Whether another read may serve exactly what this one may.
+    pub(in crate::composition) fn trusts_the_same_as(&self, other: &Self) -> bool {
+        self.standing == other.standing
+    }
+
     /// Makes a value that was found stale, if its key has been expired since it was created.
     #[inline]
     pub(in crate::composition) fn age(&self, outcome: &mut ReadOutcome, moment: &Moment) {

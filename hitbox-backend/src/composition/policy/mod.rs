@@ -49,9 +49,14 @@ pub(super) struct Rules {
     pub(super) repair: RepairPolicy,
     pub(super) l1_ttl: Option<Duration>,
     pub(super) record_capacity: NonZeroUsize,
+    /// Zero: no read joins another.
+    pub(super) join_within: Duration,
 }
 
 const DEFAULT_RECORD_CAPACITY: NonZeroUsize = NonZeroUsize::new(16_384).expect("not zero");
+
+/// Longer than most reads of a server take, and shorter than anybody notices.
+const DEFAULT_JOIN_WITHIN: Duration = Duration::from_millis(10);
 
 impl CompositionPolicy {
     /// Sequential reads, optimistic parallel writes, refill always, repair in the background.
@@ -65,6 +70,7 @@ impl CompositionPolicy {
                 repair: RepairPolicy::Background(RepairBackoff::new()),
                 l1_ttl: None,
                 record_capacity: DEFAULT_RECORD_CAPACITY,
+                join_within: DEFAULT_JOIN_WITHIN,
             },
         }
     }
@@ -139,6 +145,22 @@ impl<R, W> CompositionPolicy<R, W> {
     #[must_use]
     pub fn record_capacity(mut self, keys: NonZeroUsize) -> Self {
         self.rules.record_capacity = keys;
+        self
+    }
+
+    /// For how long others may join a read of L2 that is under way: 10 milliseconds by default. Zero: each reads by
+    /// itself.
+    ///
+    /// So many who ask at once for a key that only L2 has cost it one read, and another one each time that so long has
+    /// passed. A reader gets what L2 held when the read began that he has joined: it may lack what *another process*
+    /// has changed in L2 since, by this time at the most. What this composition and its clones change is never
+    /// lacking, whatever the time: nobody joins a read that began before such a change has ended.
+    ///
+    /// Single reads join that want the same type, if they have the usual [context](hitbox_core::CacheContext) and L2
+    /// does not answer in place. Bulk reads, repairs, and reads by a policy that is a future of its own do not.
+    #[must_use]
+    pub fn join_reads_within(mut self, time: Duration) -> Self {
+        self.rules.join_within = time;
         self
     }
 }

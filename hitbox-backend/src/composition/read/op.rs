@@ -19,6 +19,8 @@ pub(in crate::composition) struct Answer<T, E> {
 pub(in crate::composition) enum Standing {
     /// What it says.
     Full,
+    /// What it says, to this read. Another read has brought it, which also copies it to L1, and repairs.
+    Joined,
     /// A miss, unless nothing better is found: its value is stale, and the reader wants a fresh one.
     LastResort,
     /// A miss, unless nothing else is found, and no last resort: its value is an object of another type than the
@@ -76,7 +78,7 @@ impl<T, E> Answer<T, E> {
     #[inline]
     fn observed(&self) -> Observed {
         match self.standing {
-            Standing::Full => Observed::from(&self.outcome),
+            Standing::Full | Standing::Joined => Observed::from(&self.outcome),
             Standing::LastResort | Standing::OfAnotherType | Standing::Rejected => Observed::Miss,
         }
     }
@@ -146,7 +148,8 @@ pub(in crate::composition) struct ReadOp<T, E> {
 
 enum Slot<T, E> {
     NotAsked,
-    Pending,
+    /// What its answer is going to count for.
+    Pending(Standing),
     Answered(Answer<T, E>),
 }
 
@@ -155,7 +158,7 @@ impl<T, E> Slot<T, E> {
     fn observed(&self) -> Observed {
         match self {
             Self::NotAsked => Observed::NotAsked,
-            Self::Pending => Observed::Pending,
+            Self::Pending(_) => Observed::Pending,
             Self::Answered(answer) => answer.observed(),
         }
     }
@@ -163,7 +166,7 @@ impl<T, E> Slot<T, E> {
     fn answer(&self) -> Option<&Answer<T, E>> {
         match self {
             Self::Answered(answer) => Some(answer),
-            Self::NotAsked | Self::Pending => None,
+            Self::NotAsked | Self::Pending(_) => None,
         }
     }
 }
@@ -219,13 +222,32 @@ impl<T, E> ReadOp<T, E> {
         });
         match slot {
             Slot::Answered(answer) => Some(answer),
-            Slot::NotAsked | Slot::Pending => None,
+            Slot::NotAsked | Slot::Pending(_) => None,
         }
     }
 
     /// Waits for a layer that has been asked.
     pub(in crate::composition) fn wait_for(&mut self, layer: CompositionLayer) {
-        self.slots[layer as usize] = Slot::Pending;
+        self.slots[layer as usize] = Slot::Pending(Standing::Full);
+    }
+
+    /// Waits for a layer that another read has asked.
+    pub(super) fn wait_for_another(&mut self, layer: CompositionLayer) {
+        self.slots[layer as usize] = Slot::Pending(Standing::Joined);
+    }
+
+    /// What the answer of a layer that is waited for is going to count for.
+    pub(super) fn awaited(&self, layer: CompositionLayer) -> Standing {
+        match self.slots[layer as usize] {
+            Slot::Pending(standing) => standing,
+            Slot::NotAsked | Slot::Answered(_) => Standing::Full,
+        }
+    }
+
+    /// Whether another read sees to what is to be done after this one.
+    pub(super) fn has_joined(&self) -> bool {
+        let mut answers = self.slots.iter().filter_map(Slot::answer);
+        answers.any(|answer| answer.standing == Standing::Joined)
     }
 
     /// Takes the answer of a layer that has been asked.
@@ -244,9 +266,12 @@ impl<T, E> ReadOp<T, E> {
                 if value.is_expired_at(moment) {
                     answer.outcome = Ok(None);
                 }
-                if answer.standing != Standing::OfAnotherType {
-                    answer.standing = Standing::of(&answer.outcome, freshness, moment);
-                }
+                let now = Standing::of(&answer.outcome, freshness, moment);
+                answer.standing = match (answer.standing, now) {
+                    (kept @ (Standing::OfAnotherType | Standing::Rejected), _) => kept,
+                    (Standing::Joined, Standing::Full) => Standing::Joined,
+                    (_, now) => now,
+                };
             }
         }
     }
@@ -310,7 +335,7 @@ impl<T, E> ReadOp<T, E> {
     pub(super) fn value_mut(&mut self, layer: CompositionLayer) -> Option<&mut CacheValue<T>> {
         match &mut self.slots[layer as usize] {
             Slot::Answered(answer) => answer.outcome.as_mut().ok()?.as_mut(),
-            Slot::NotAsked | Slot::Pending => None,
+            Slot::NotAsked | Slot::Pending(_) => None,
         }
     }
 
@@ -352,7 +377,7 @@ impl<T, E> ReadOp<T, E> {
     fn take(&mut self, layer: CompositionLayer) -> Option<Answer<T, E>> {
         match mem::replace(&mut self.slots[layer as usize], Slot::NotAsked) {
             Slot::Answered(answer) => Some(answer),
-            Slot::NotAsked | Slot::Pending => None,
+            Slot::NotAsked | Slot::Pending(_) => None,
         }
     }
 }
@@ -450,6 +475,28 @@ mod tests {
             op.conclude(Decision::NoHit).map(|hit| hit.is_some()),
             Ok(false)
         );
+    }
+
+    #[test]
+    fn what_has_been_rejected_or_joined_stays_so_while_the_other_layer_is_waited_for() {
+        let mut op = Op::new();
+        op.note(L2, hit("unusable", 1_000));
+        op.reject(L2);
+        op.wait_for_another(L1);
+        let awaited = op.awaited(L1);
+        op.note(
+            L1,
+            Answer {
+                standing: awaited,
+                ..hit("joined", 1_000)
+            },
+        );
+        op.age(Freshness::FreshOnly, &Moment::default());
+        let standing = |layer| op.answer(layer).map(|answer| answer.standing);
+        assert_eq!(standing(L2), Some(Standing::Rejected));
+        assert_eq!(standing(L1), Some(Standing::Joined));
+        assert!(op.has_joined());
+        assert_eq!(op.next(prefers_l1), Next::Decided(Decision::Answer(L1)));
     }
 
     #[test]

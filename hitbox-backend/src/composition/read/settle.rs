@@ -53,7 +53,10 @@ impl From<&Answer<Raw, BackendError>> for Seen {
             (Standing::LastResort, Self::Value(value)) => Self::LastResort(value),
             (Standing::OfAnotherType, Self::Value(value)) => Self::OfAnotherType(value),
             (Standing::Rejected, _) => Self::Rejected,
-            (Standing::Full | Standing::LastResort | Standing::OfAnotherType, seen) => seen,
+            (
+                Standing::Full | Standing::Joined | Standing::LastResort | Standing::OfAnotherType,
+                seen,
+            ) => seen,
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::mem;
 
-use futures::future::BoxFuture;
+use futures::{FutureExt, future::BoxFuture};
 use hitbox_core::{BoxContext, CacheKey, Failures, Freshness, Offload, Raw, clock::Moment};
 
 use super::{
     Answer, Ended, ReadOp, Standing, answer, collect,
     op::Decision,
     settle::{Noted, Settled},
+    under_way::{Part, Terms, answer_of, read_for_all},
 };
 use crate::{
     Attempt, Backend, BackendError, ReadAttempt, ReadOutcome,
@@ -18,7 +19,7 @@ use crate::{
         admission::guard,
         fences::FenceSnapshot,
         flight::{Flight, Flights},
-        layers::Handle,
+        layers::{Handle, Layers},
         refill::Seen,
     },
 };
@@ -139,7 +140,8 @@ where
             let moment = Moment::default();
             guard(layer, &mut outcome, &mut noted, &asked.snapshot, &moment);
             collect(&mut asked.failures, layer, &outcome, &mut noted);
-            op.note(layer, Answer::noted_in(noted, outcome, Standing::Full));
+            let standing = op.awaited(layer);
+            op.note(layer, Answer::noted_in(noted, outcome, standing));
             op.age(context.wants().freshness, &moment);
             let decided = self.advance(key, &mut op, &mut asked, &mut context, &moment);
             let Some(decision) = decided else {
@@ -230,12 +232,53 @@ where
                 collect(&mut asked.failures, layer, outcome, noted);
                 *standing = Standing::of(outcome, context.wants().freshness, moment);
             }
+            Attempt::WouldBlock(()) if self.joins(noted) => {
+                match self.join(key, noted, asked.snapshot) {
+                    Part::Leads(answering) => {
+                        let (second, own_key, noted) = (self.second(), key.clone(), noted.clone());
+                        let answer =
+                            async move { answer_of(answering, second, &own_key, noted).await };
+                        asked.flights.begin(layer, Flight::Owned(answer.boxed()));
+                        op.wait_for(layer);
+                    }
+                    Part::Joins(answering) => {
+                        let answer = answer_of(answering, self.second(), key, noted.clone());
+                        asked.flights.begin(layer, Flight::Borrowed(answer.boxed()));
+                        op.wait_for_another(layer);
+                    }
+                }
+            }
             begun @ (Attempt::Pending(_) | Attempt::WouldBlock(())) => {
                 let flight = self.flight(begun, || self.second(), key, noted);
                 asked.flights.begin(layer, flight);
                 op.wait_for(layer);
             }
         }
+    }
+
+    /// Whether a read with this context joins others, and lets them join.
+    fn joins(&self, context: &BoxContext) -> bool {
+        // One of the caller's own type may carry what others are not to see.
+        context.is_usual() && !self.layers.rules.join_within.is_zero()
+    }
+
+    /// Joins the read of L2 that is under way, or begins one.
+    #[inline(never)]
+    fn join(&self, key: &CacheKey, context: &BoxContext, snapshot: FenceSnapshot) -> Part {
+        let Layers {
+            reads,
+            fences,
+            rules,
+            ..
+        } = &*self.layers;
+        let terms = || Terms {
+            wants: context.wants(),
+            snapshot,
+            changes: fences.changes(key),
+        };
+        reads.join(key, rules.join_within, terms, |registered| {
+            read_for_all(self.second(), registered, snapshot, context.clone()).boxed()
+        })
     }
 
     /// The rest of a read of a layer that has to be waited for.
@@ -298,7 +341,7 @@ where
             failures,
             snapshot,
         } = asked;
-        let repairs = self.layers.rules.refill == RefillPolicy::Repair;
+        let repairs = self.layers.rules.refill == RefillPolicy::Repair && !op.has_joined();
         let seen = if repairs { op.seen() } else { [None, None] };
         if self.read.if_left_behind() == RaceLoserPolicy::Offload {
             for (layer, loser) in flights.into_owned() {

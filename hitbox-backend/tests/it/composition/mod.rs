@@ -14,6 +14,7 @@ mod fences;
 mod foreign_policies;
 mod forgotten_keys;
 mod interleavings;
+mod joined_reads;
 mod late_effects;
 mod layer_fences;
 mod loads;
