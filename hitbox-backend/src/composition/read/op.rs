@@ -228,12 +228,12 @@ impl<T, E> ReadOp<T, E> {
 
     /// Waits for a layer that has been asked.
     pub(in crate::composition) fn wait_for(&mut self, layer: CompositionLayer) {
-        self.slots[layer as usize] = Slot::Pending(Standing::Full);
+        self.wait_as(layer, Standing::Full);
     }
 
-    /// Waits for a layer that another read has asked.
-    pub(super) fn wait_for_another(&mut self, layer: CompositionLayer) {
-        self.slots[layer as usize] = Slot::Pending(Standing::Joined);
+    /// Waits for a layer whose answer is going to count for this.
+    pub(super) fn wait_as(&mut self, layer: CompositionLayer, standing: Standing) {
+        self.slots[layer as usize] = Slot::Pending(standing);
     }
 
     /// What the answer of a layer that is waited for is going to count for.
@@ -482,7 +482,7 @@ mod tests {
         let mut op = Op::new();
         op.note(L2, hit("unusable", 1_000));
         op.reject(L2);
-        op.wait_for_another(L1);
+        op.wait_as(L1, Standing::Joined);
         let awaited = op.awaited(L1);
         op.note(
             L1,

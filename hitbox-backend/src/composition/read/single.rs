@@ -233,20 +233,9 @@ where
                 *standing = Standing::of(outcome, context.wants().freshness, moment);
             }
             Attempt::WouldBlock(()) if self.joins(noted) => {
-                match self.join(key, noted, asked.snapshot) {
-                    Part::Leads(answering) => {
-                        let (second, own_key, noted) = (self.second(), key.clone(), noted.clone());
-                        let answer =
-                            async move { answer_of(answering, second, &own_key, noted).await };
-                        asked.flights.begin(layer, Flight::Owned(answer.boxed()));
-                        op.wait_for(layer);
-                    }
-                    Part::Joins(answering) => {
-                        let answer = answer_of(answering, self.second(), key, noted.clone());
-                        asked.flights.begin(layer, Flight::Borrowed(answer.boxed()));
-                        op.wait_for_another(layer);
-                    }
-                }
+                let (flight, standing) = self.join(key, noted, asked.snapshot);
+                asked.flights.begin(layer, flight);
+                op.wait_as(layer, standing);
             }
             begun @ (Attempt::Pending(_) | Attempt::WouldBlock(())) => {
                 let flight = self.flight(begun, || self.second(), key, noted);
@@ -262,9 +251,14 @@ where
         context.is_usual() && !self.layers.rules.join_within.is_zero()
     }
 
-    /// Joins the read of L2 that is under way, or begins one.
+    /// Joins the read of L2 that is under way, or begins one; and what its answer is going to count for.
     #[inline(never)]
-    fn join(&self, key: &CacheKey, context: &BoxContext, snapshot: FenceSnapshot) -> Part {
+    fn join<'a>(
+        &self,
+        key: &'a CacheKey,
+        context: &BoxContext,
+        snapshot: FenceSnapshot,
+    ) -> (Flight<'a, Noted>, Standing) {
         let Layers {
             reads,
             fences,
@@ -276,9 +270,26 @@ where
             snapshot,
             changes: fences.changes(key),
         };
-        reads.join(key, rules.join_within, terms, |registered| {
+        let part = reads.join(key, rules.join_within, terms, |registered| {
             read_for_all(self.second(), registered, snapshot, context.clone()).boxed()
-        })
+        });
+        let (second, context) = (self.second(), context.clone());
+        match (part, self.read.if_left_behind()) {
+            (Part::Leads(answering), RaceLoserPolicy::Offload) => {
+                let key = key.clone();
+                let answer = async move { answer_of(answering, second, &key, context).await };
+                (Flight::Owned(answer.boxed()), Standing::Full)
+            }
+            (Part::Leads(answering), RaceLoserPolicy::Drop) => {
+                let answer = answer_of(answering, second, key, context);
+                (Flight::Borrowed(answer.boxed()), Standing::Full)
+            }
+            // Whoever leads sees to what a race leaves behind.
+            (Part::Joins(answering), _) => {
+                let answer = answer_of(answering, second, key, context);
+                (Flight::Borrowed(answer.boxed()), Standing::Joined)
+            }
+        }
     }
 
     /// The rest of a read of a layer that has to be waited for.
