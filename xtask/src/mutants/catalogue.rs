@@ -3,6 +3,7 @@
 mod around;
 mod fences;
 mod flights;
+mod joined_reads;
 mod leases;
 mod life;
 mod loads;
@@ -37,6 +38,7 @@ const FORGOTTEN_KEYS: Check = Check::Test("hitbox-backend", "it", "composition::
 const LAYER_FENCES: Check = Check::Test("hitbox-backend", "it", "composition::layer_fences::");
 const FENCED: Check = Check::Test("hitbox-backend", "it", "composition::fenced::");
 const LEASES: Check = Check::Test("hitbox-backend", "it", "composition::loads::");
+const JOINED_READS: Check = Check::Test("hitbox-backend", "it", "composition::joined_reads::");
 const SOFT_EXPIRY: Check = Check::Test("hitbox-backend", "it", "composition::soft_expiry::");
 const WRAPPERS: Check = Check::Test("hitbox-backend", "it", "wrapper::");
 const STORED_FORM: Check = Check::Test("hitbox-backend", "it", "stored_form::");
@@ -63,6 +65,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutant> {
         life::MUTANTS,
         fences::MUTANTS,
         repairs::MUTANTS,
+        joined_reads::MUTANTS,
         leases::MUTANTS,
         around::MUTANTS,
         loads::MUTANTS,
