@@ -170,9 +170,8 @@ impl<B: Backend> Member<B> {
 
     /// Puts the object that readers want into a value that the backend has answered with, if its bytes can be
     /// decoded. Else nothing happens.
-    pub(super) fn decode_if_possible(&self, value: &mut CacheValue<Raw>, wants: Wants) {
-        if let Some(wanted) = wants.object
-            && !value.data().holds(wanted)
+    pub(super) fn decode_if_possible(&self, value: &mut CacheValue<Raw>, wanted: &ObjectType) {
+        if !value.data().holds(wanted)
             && !value.data().is_absent()
             && value.data().encoded().is_some()
         {

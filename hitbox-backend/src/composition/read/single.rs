@@ -233,7 +233,8 @@ where
                 *standing = Standing::of(outcome, context.wants().freshness, moment);
             }
             Attempt::WouldBlock(()) if self.joins(noted) => {
-                let (flight, standing) = self.join(key, noted, asked.snapshot);
+                let (context, in_l1) = (noted.clone(), op.observed(CompositionLayer::L1));
+                let (flight, standing) = self.join(key, context, asked.snapshot, in_l1);
                 asked.flights.begin(layer, flight);
                 op.wait_as(layer, standing);
             }
@@ -256,8 +257,9 @@ where
     fn join<'a>(
         &self,
         key: &'a CacheKey,
-        context: &BoxContext,
+        context: BoxContext,
         snapshot: FenceSnapshot,
+        in_l1: Observed,
     ) -> (Flight<'a, Noted>, Standing) {
         let Layers {
             reads,
@@ -270,10 +272,16 @@ where
             snapshot,
             changes: fences.changes(key),
         };
+        let decoded_as = match in_l1 {
+            // L2's value is the answer, if it has one.
+            Observed::Miss | Observed::Failed => context.wants().object,
+            Observed::Hit(_) | Observed::Pending | Observed::NotAsked => None,
+        };
         let part = reads.join(key, rules.join_within, terms, |registered| {
-            read_for_all(self.second(), registered, snapshot, context.clone()).boxed()
+            let context = context.clone();
+            read_for_all(self.second(), registered, snapshot, context, decoded_as).boxed()
         });
-        let (second, context) = (self.second(), context.clone());
+        let second = self.second();
         match (part, self.read.if_left_behind()) {
             (Part::Leads(answering), RaceLoserPolicy::Offload) => {
                 let key = key.clone();

@@ -12,7 +12,7 @@ use futures::{
     FutureExt,
     future::{BoxFuture, Shared, WeakShared},
 };
-use hitbox_core::{BoxContext, CacheKey, CacheKeyHash, Wants};
+use hitbox_core::{BoxContext, CacheKey, CacheKeyHash, ObjectType, Wants};
 use tokio::time::{Duration, Instant};
 
 use super::Noted;
@@ -180,21 +180,22 @@ impl Drop for Registered {
     }
 }
 
-/// Reads the key for everybody who joins, and decodes what is found once.
+/// Reads the key for everybody who joins, and decodes what is found once, if it is going to be the answer.
 pub(super) async fn read_for_all<H: Handle>(
     layer: H,
     registered: Registered,
     snapshot: FenceSnapshot,
     mut context: BoxContext,
+    decoded_as: Option<&'static ObjectType>,
 ) -> Answered {
     let read = async {
         let (member, key) = (layer.member(), &registered.key);
         let mut outcome = member.read(key, &mut context).await;
-        if let Ok(Some(value)) = &mut outcome
+        if let (Ok(Some(value)), Some(wanted)) = (&mut outcome, decoded_as)
             && may_be_served(H::LAYER, value, &snapshot, &Default::default())
         {
             // Readers find out for themselves what cannot be decoded, and tell the layer.
-            member.decode_if_possible(value, context.wants());
+            member.decode_if_possible(value, wanted);
         }
         Copied(outcome, context)
     };
