@@ -6,6 +6,7 @@ mod clock_steps;
 mod cuts;
 mod disk;
 mod disturbed;
+mod get_or_load;
 mod hit_latency;
 mod network;
 mod panics;
@@ -122,6 +123,7 @@ fn scenarios(depth: Depth) -> Vec<Scenario> {
     all.extend(network::scenarios(depth));
     all.extend(cuts::scenarios(depth));
     all.extend(signals::scenarios(depth));
+    all.extend(get_or_load::scenarios(depth));
     all.extend(hit_latency::scenarios(depth));
     all.extend(disk::scenarios());
     all.extend(clock_steps::scenarios());

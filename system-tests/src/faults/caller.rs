@@ -180,7 +180,8 @@ impl Caller {
         }
     }
 
-    async fn timed<T>(&self, what: &str, call: impl Future<Output = T>) -> Option<T> {
+    /// What a call comes to, which is to be within the limit; `None` if that is never.
+    pub(super) async fn timed<T>(&self, what: &str, call: impl Future<Output = T>) -> Option<T> {
         let began = Instant::now();
         let mut call = pin!(call);
         // By the runtime's own timers, and the call is looked at first: on a machine so busy that

@@ -21,19 +21,19 @@ use super::{
     stage::{LIMIT, fresh_namespace, moka_over, redis_at},
 };
 
-const TASKS: usize = 64;
+pub(super) const TASKS: usize = 64;
 
 /// Keys that a task has to itself.
 const KEYS: usize = 8;
 
 /// Between two calls of a task: the server is to be busy, not the machine.
-const PAUSE: Duration = Duration::from_millis(2);
+pub(super) const PAUSE: Duration = Duration::from_millis(2);
 
 /// A write waits for the one on the same key that is still on its way, so it may cost two deadlines.
 const LIMIT_OF_CHANGES: Duration = LIMIT.saturating_mul(2);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Signal {
+pub(super) enum Signal {
     /// It is killed, and comes back without its data.
     Kill,
     /// It is stopped, and goes on with what it was sent meanwhile.
@@ -100,14 +100,7 @@ async fn under_load(
         sleep(Duration::from_millis(300)).await;
         disturb(signal, server).await?;
     }
-    let healed = Instant::now();
-    while l2.read(&key("probe")).await.is_err() {
-        if healed.elapsed() > Duration::from_secs(10) {
-            return Err("redis is not found again within 10 s".into());
-        }
-        sleep(Duration::from_millis(5)).await;
-    }
-    let recovery = healed.elapsed();
+    let recovery = works_again(l2).await?;
     sleep(Duration::from_millis(300)).await;
     drop(stop);
     let mut whole = Record::default();
@@ -130,7 +123,19 @@ async fn under_load(
     Ok(Outcome::Ran(whole))
 }
 
-async fn disturb(signal: Signal, server: &mut RedisServer) -> Result<(), Failure> {
+/// Waits until Redis answers again. How long that took.
+pub(super) async fn works_again(redis: &impl Backend) -> Result<Duration, Failure> {
+    let healed = Instant::now();
+    while redis.read(&key("probe")).await.is_err() {
+        if healed.elapsed() > Duration::from_secs(10) {
+            return Err("redis is not found again within 10 s".into());
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    Ok(healed.elapsed())
+}
+
+pub(super) async fn disturb(signal: Signal, server: &mut RedisServer) -> Result<(), Failure> {
     match signal {
         Signal::Kill => {
             server.kill();
