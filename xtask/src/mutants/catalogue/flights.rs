@@ -159,12 +159,4 @@ pub(super) const MUTANTS: &[Mutant] = &[
             Standing::UntilFilled,",
         check: MODEL_OF_CACHE,
     },
-    Mutant {
-        guarantee: "G3",
-        mistake: "a load has no lease",
-        file: "hitbox/src/shared.rs",
-        right: "            Ok(Begun::Lead(lease)) => lease,",
-        wrong: "            Ok(Begun::Lead(_)) => Lease::default(),",
-        check: MODEL_OF_CACHE,
-    },
 ];
