@@ -126,26 +126,17 @@ impl<H: Clone> KeyFlights<H> {
         invalidated: Stamp,
         lead: impl FnOnce() -> (FlightId, H),
     ) -> Coming<H> {
-        if let Some(current) = &mut self.current {
-            let joins = match current.phase {
-                Phase::Waiting => true,
-                Phase::Running { began } => match caller.terms {
-                    Terms::Valid => accepts(caller.came, began, began, || invalidated),
-                    Terms::BegunLater => began > caller.came,
-                },
-                Phase::Filling => {
-                    if caller.terms == Terms::Valid && caller.refused != Some(current.id) {
-                        return Coming::Judge(current.handle.clone());
-                    }
-                    false
-                }
-            };
-            if joins {
-                current.waiting += 1;
-                return Coming::Join(current.handle.clone());
-            }
-            self.overtake();
+        if let Some(joined) = self.join(caller, invalidated) {
+            return Coming::Join(joined);
         }
+        if let Some(current) = &self.current
+            && current.phase == Phase::Filling
+            && caller.terms == Terms::Valid
+            && caller.refused != Some(current.id)
+        {
+            return Coming::Judge(current.handle.clone());
+        }
+        self.overtake();
         let (id, handle) = lead();
         self.current = Some(Flight {
             id,
@@ -155,6 +146,29 @@ impl<H: Clone> KeyFlights<H> {
             handle: handle.clone(),
         });
         Coming::Lead(handle)
+    }
+
+    /// A caller joins the current flight, if he may.
+    pub fn join(&mut self, caller: Caller, invalidated: Stamp) -> Option<H> {
+        let current = self.current.as_mut()?;
+        let joins = match current.phase {
+            Phase::Waiting => true,
+            Phase::Running { began } => match caller.terms {
+                Terms::Valid => accepts(caller.came, began, began, || invalidated),
+                Terms::BegunLater => began > caller.came,
+            },
+            Phase::Filling => false,
+        };
+        joins.then(|| {
+            current.waiting += 1;
+            current.handle.clone()
+        })
+    }
+
+    /// What is kept of the current flight.
+    #[must_use]
+    pub fn current(&self) -> Option<&H> {
+        self.current.as_ref().map(|current| &current.handle)
     }
 
     /// Whether the flight may begin.

@@ -65,6 +65,12 @@ impl Way {
         let began = Instant::now();
         let plan = match self.terms {
             Terms::Valid => {
+                if first.read.is_none() {
+                    let handed = self.in_time(began, self.join_for_a_miss()).await;
+                    if let Some(handed) = handed.ok_or_else(|| self.timed_out())? {
+                        return self.take(began, handed, None).await;
+                    }
+                }
                 let read = self.in_time(began, self.read(first.read)).await;
                 let read = read.ok_or_else(|| self.timed_out())?;
                 self.plan(read, first.ends, began)

@@ -60,6 +60,20 @@ impl Way {
         }
     }
 
+    /// The outcome of the load that another call has begun which has found nothing, if one is under way: who has read
+    /// nothing yet would most likely find nothing either, and have waited for that. `None`: he has to read.
+    pub(super) async fn join_for_a_miss<V: Cacheable>(&self) -> Option<Handed<V>> {
+        let shared = &self.shared;
+        let mut visit = Visit::new(&self.key, self.terms);
+        let flight = shared
+            .flights
+            .join_for_a_miss(&mut visit, |key| shared.invalidated(key))?;
+        // A circle of loads is found where the call comes to the table, if it has to.
+        let seat = Seat::of(shared, flight, &self.nesting).ok()?;
+        let ended = seat.join(&visit).await?;
+        Some(handed(&ended, Part::Joined).unwrap_or_else(|cause| Handed::Error(self.error(cause))))
+    }
+
     async fn lead_or_join<V: Cacheable>(
         &self,
         look: Look,
@@ -71,6 +85,10 @@ impl Way {
         loop {
             match self.arrive::<V>(&mut visit)? {
                 Arrived::Leads(seat) => {
+                    match look {
+                        Look::IfStoredSince(_) => seat.flight.note_miss(),
+                        Look::ForNewer(_) | Look::Never => {}
+                    }
                     let nesting = self.nesting.clone();
                     shared.launch(self.load_of(&seat.flight, look, nesting, None, loader));
                     return handed(&seat.lead().await, Part::Led);

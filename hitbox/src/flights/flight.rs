@@ -41,6 +41,8 @@ pub(crate) struct Flight {
     pub(super) begins_after: WaitsFor,
     /// That it begins, whatever runs.
     at_once: AtomicBool,
+    /// That its leader has found nothing to be stored.
+    of_a_miss: AtomicBool,
 }
 
 /// How a flight has ended.
@@ -113,7 +115,18 @@ impl Flight {
             waits_for: WaitsFor::default(),
             begins_after: WaitsFor::default(),
             at_once: AtomicBool::new(false),
+            of_a_miss: AtomicBool::new(false),
         })
+    }
+
+    /// Its leader has found nothing to be stored.
+    pub(crate) fn note_miss(&self) {
+        self.of_a_miss.store(true, Ordering::Release);
+    }
+
+    /// Whether whoever reads while it is under way would most likely find nothing either.
+    pub(super) fn is_of_a_miss(&self) -> bool {
+        self.of_a_miss.load(Ordering::Acquire)
     }
 
     pub(crate) const fn key(&self) -> &CacheKey {

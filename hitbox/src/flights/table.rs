@@ -70,6 +70,15 @@ impl<'k> Visit<'k> {
         accepts(self.came.unwrap_or(began), began, created, invalidated)
     }
 
+    /// He comes. To be called under the lock of the table: so it is later than the stamp of every flight that has begun.
+    fn caller(&mut self) -> Caller {
+        Caller {
+            came: *self.came.get_or_insert_with(Stamp::now),
+            terms: self.terms,
+            refused: self.refused,
+        }
+    }
+
     /// He will not have this flight.
     pub(crate) fn refuse(&mut self, flight: &Flight) {
         self.refused = Some(flight.id);
@@ -96,12 +105,7 @@ impl FlightTable {
         invalidated: impl FnOnce(&CacheKey) -> Stamp,
     ) -> Coming<Arc<Flight>> {
         let mut shard = self.shard(visit.key);
-        // Under the lock: so it is later than the stamp of every flight that has begun.
-        let caller = Caller {
-            came: *visit.came.get_or_insert_with(Stamp::now),
-            terms: visit.terms,
-            refused: visit.refused,
-        };
+        let caller = visit.caller();
         let Shard { keys, ids, .. } = &mut *shard;
         let flights = match keys.get_mut(visit.key) {
             Some(flights) => flights,
@@ -118,6 +122,19 @@ impl FlightTable {
             flight.load_in_any_case();
         }
         coming
+    }
+
+    /// A caller comes who has read nothing yet, and would have to wait for that: he joins the flight that another leads who
+    /// has found nothing, if it is under way, and he may. `invalidated` tells the stamp of the key's newest invalidation.
+    pub(crate) fn join_for_a_miss(
+        &self,
+        visit: &mut Visit<'_>,
+        invalidated: impl FnOnce(&CacheKey) -> Stamp,
+    ) -> Option<Arc<Flight>> {
+        let mut shard = self.shard(visit.key);
+        let flights = shard.keys.get_mut(visit.key)?;
+        flights.current().filter(|flight| flight.is_of_a_miss())?;
+        flights.join(visit.caller(), invalidated(visit.key))
     }
 
     /// Whether the flight may begin.

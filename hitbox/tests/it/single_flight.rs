@@ -1,10 +1,18 @@
 //! One load, however many ask, and whatever becomes of those who do.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
+use chrono::TimeDelta;
 use futures::{FutureExt, executor::block_on, future::join_all, poll};
-use hitbox::{Cache, Status};
-use hitbox_backend::chaos::{Fault, Script};
+use hitbox::{Cache, CacheBuilder, Compose, Status, VirtualTime};
+use hitbox_backend::{
+    DisabledOffload,
+    chaos::{Fault, Script},
+    conformance::{Fault as LayerFault, Faults, FaultyBackend, MemoryBackend},
+};
 
 use crate::{
     backends::{Over, moka_over_chaos, of_moka_over_memory, on_every_backend, on_redis},
@@ -153,4 +161,80 @@ async fn who_comes_while_the_value_is_being_stored_gets_it() {
     until(|| cache.statistics().fills == 1).await;
     let stored = cache.get_or_load(NUMBERS.key(1), source.load()).await;
     assert_eq!((*stored.unwrap(), source.loads()), (1, 1));
+}
+
+/// A cache over two layers that do as they are told.
+fn of_faulty_layers() -> (CacheBuilder, [Faults; 2]) {
+    let (l1, faults_of_l1) = FaultyBackend::new(MemoryBackend::new());
+    let (l2, faults_of_l2) = FaultyBackend::new(MemoryBackend::new());
+    let over = l1.compose(l2, DisabledOffload);
+    let cache = Cache::builder(over).ttl(Duration::from_secs(300));
+    (cache, [faults_of_l1, faults_of_l2])
+}
+
+/// Reads of L2 that are begun now are answered when it is healed.
+fn hang(faults: &[Faults; 2]) {
+    faults[1].reads().always(LayerFault::HangBeforeEffect);
+}
+
+#[tokio::test]
+async fn who_comes_while_a_missed_key_is_loaded_does_not_look_for_it() {
+    let (cache, faults) = of_faulty_layers();
+    let (cache, source) = (cache.build().unwrap(), Source::held());
+    let first = Asking::of(&cache, source.load());
+    source.begun(1).await;
+    let reads = faults[1].reads().calls();
+    hang(&faults);
+    let others: Vec<_> = (0..100)
+        .map(|_| Asking::of(&cache, source.load()))
+        .collect();
+    until(|| waiters(&cache) == 101).await;
+    source.let_go();
+    for asking in others.into_iter().chain([first]) {
+        assert_eq!(asking.value().await, 1);
+    }
+    assert_eq!(faults[1].reads().calls(), reads);
+    assert_eq!(source.loads(), 1);
+    faults[1].heal();
+}
+
+#[tokio::test]
+async fn who_comes_while_a_value_is_refreshed_looks_for_it() {
+    let (cache, faults) = of_faulty_layers();
+    let cache = cache
+        .ttl(Duration::from_secs(1))
+        .stale_while_revalidate(Duration::from_secs(300));
+    let (cache, source) = (cache.build().unwrap(), Source::held());
+    let clock = VirtualTime::start(SystemTime::now().into());
+    cache.insert(NUMBERS.key(1), 7).await.unwrap();
+    clock.advance(TimeDelta::seconds(2));
+    faults[0].reads().always(LayerFault::FailBeforeEffect);
+    for loads in [1, 1] {
+        // Healed before it waits: the clock is this thread's, as the calls are.
+        hang(&faults);
+        let mut call = cache.get_or_load(NUMBERS.key(1), source.load());
+        assert!(poll!(&mut call).is_pending());
+        faults[1].reads().heal();
+        assert_eq!(*call.await.unwrap(), 7, "it waits for no load");
+        source.begun(loads).await;
+    }
+    source.let_go();
+}
+
+#[tokio::test]
+async fn who_comes_after_an_insert_finds_what_was_inserted_though_the_key_is_being_loaded() {
+    let (cache, faults) = of_faulty_layers();
+    let (cache, source) = (cache.build().unwrap(), Source::held());
+    let first = Asking::of(&cache, source.load());
+    source.begun(1).await;
+    cache.insert(NUMBERS.key(1), 7).await.unwrap();
+    faults[0].reads().always(LayerFault::FailBeforeEffect);
+    hang(&faults);
+    let mut call = cache.get_or_load(NUMBERS.key(1), source.load());
+    assert!(poll!(&mut call).is_pending());
+    faults[1].reads().heal();
+    assert_eq!(*call.await.unwrap(), 7);
+    assert_eq!(source.loads(), 1);
+    source.let_go();
+    first.value().await;
 }
