@@ -156,8 +156,9 @@ impl<R, W> CompositionPolicy<R, W> {
     /// has changed in L2 since, by this time at the most. What this composition and its clones change is never
     /// lacking, whatever the time: nobody joins a read that began before such a change has ended.
     ///
-    /// Single reads join that want the same type, if they have the usual [context](hitbox_core::CacheContext) and L2
-    /// does not answer in place. Bulk reads, repairs, and reads by a policy that is a future of its own do not.
+    /// Single reads join that want the same type, in the same tokio runtime, if they have the usual
+    /// [context](hitbox_core::CacheContext) and L2 does not answer in place. Where compositions nest, with a wrapper
+    /// between them, the times of both add up. Bulk reads, repairs, and reads by a policy that is a future of its own do not.
     #[must_use]
     pub fn join_reads_within(mut self, time: Duration) -> Self {
         self.rules.join_within = time;

@@ -148,8 +148,7 @@ pub(in crate::composition) struct ReadOp<T, E> {
 
 enum Slot<T, E> {
     NotAsked,
-    /// What its answer is going to count for.
-    Pending(Standing),
+    Pending,
     Answered(Answer<T, E>),
 }
 
@@ -158,7 +157,7 @@ impl<T, E> Slot<T, E> {
     fn observed(&self) -> Observed {
         match self {
             Self::NotAsked => Observed::NotAsked,
-            Self::Pending(_) => Observed::Pending,
+            Self::Pending => Observed::Pending,
             Self::Answered(answer) => answer.observed(),
         }
     }
@@ -166,7 +165,7 @@ impl<T, E> Slot<T, E> {
     fn answer(&self) -> Option<&Answer<T, E>> {
         match self {
             Self::Answered(answer) => Some(answer),
-            Self::NotAsked | Self::Pending(_) => None,
+            Self::NotAsked | Self::Pending => None,
         }
     }
 }
@@ -222,26 +221,13 @@ impl<T, E> ReadOp<T, E> {
         });
         match slot {
             Slot::Answered(answer) => Some(answer),
-            Slot::NotAsked | Slot::Pending(_) => None,
+            Slot::NotAsked | Slot::Pending => None,
         }
     }
 
     /// Waits for a layer that has been asked.
     pub(in crate::composition) fn wait_for(&mut self, layer: CompositionLayer) {
-        self.wait_as(layer, Standing::Full);
-    }
-
-    /// Waits for a layer whose answer is going to count for this.
-    pub(super) fn wait_as(&mut self, layer: CompositionLayer, standing: Standing) {
-        self.slots[layer as usize] = Slot::Pending(standing);
-    }
-
-    /// What the answer of a layer that is waited for is going to count for.
-    pub(super) fn awaited(&self, layer: CompositionLayer) -> Standing {
-        match self.slots[layer as usize] {
-            Slot::Pending(standing) => standing,
-            Slot::NotAsked | Slot::Answered(_) => Standing::Full,
-        }
+        self.slots[layer as usize] = Slot::Pending;
     }
 
     /// Whether another read sees to what is to be done after this one.
@@ -335,7 +321,7 @@ impl<T, E> ReadOp<T, E> {
     pub(super) fn value_mut(&mut self, layer: CompositionLayer) -> Option<&mut CacheValue<T>> {
         match &mut self.slots[layer as usize] {
             Slot::Answered(answer) => answer.outcome.as_mut().ok()?.as_mut(),
-            Slot::NotAsked | Slot::Pending(_) => None,
+            Slot::NotAsked | Slot::Pending => None,
         }
     }
 
@@ -377,7 +363,7 @@ impl<T, E> ReadOp<T, E> {
     fn take(&mut self, layer: CompositionLayer) -> Option<Answer<T, E>> {
         match mem::replace(&mut self.slots[layer as usize], Slot::NotAsked) {
             Slot::Answered(answer) => Some(answer),
-            Slot::NotAsked | Slot::Pending(_) => None,
+            Slot::NotAsked | Slot::Pending => None,
         }
     }
 }
@@ -482,12 +468,10 @@ mod tests {
         let mut op = Op::new();
         op.note(L2, hit("unusable", 1_000));
         op.reject(L2);
-        op.wait_as(L1, Standing::Joined);
-        let awaited = op.awaited(L1);
         op.note(
             L1,
             Answer {
-                standing: awaited,
+                standing: Standing::Joined,
                 ..hit("joined", 1_000)
             },
         );

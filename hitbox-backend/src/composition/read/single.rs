@@ -1,15 +1,16 @@
 //! A read of one key: in place as far as it goes, then waiting.
 
-use std::mem;
+use std::{mem, sync::Arc};
 
 use futures::{FutureExt, future::BoxFuture};
 use hitbox_core::{BoxContext, CacheKey, Failures, Freshness, Offload, Raw, clock::Moment};
+use tokio::runtime;
 
 use super::{
     Answer, Ended, ReadOp, Standing, answer, collect,
     op::Decision,
     settle::{Noted, Settled},
-    under_way::{Part, Terms, answer_of, read_for_all},
+    under_way::{Claimed, Part, SharedRead, Terms, answer_of, read_for_all},
 };
 use crate::{
     Attempt, Backend, BackendError, ReadAttempt, ReadOutcome,
@@ -30,6 +31,22 @@ struct Asked<'a> {
     failures: Failures,
     /// Taken before a layer was asked.
     snapshot: FenceSnapshot,
+    /// That of L2, if others may take part in it.
+    read_of_l2: Option<Arc<SharedRead>>,
+}
+
+impl Asked<'_> {
+    /// What the answer of a layer that was waited for counts for. Whoever is the first to have one that others share sees to
+    /// refills and repairs, until he drops what he gets.
+    fn claim(&self, layer: CompositionLayer) -> (Standing, Option<Claimed>) {
+        match (layer, &self.read_of_l2) {
+            (CompositionLayer::L2, Some(read)) => match read.claim() {
+                Some(claimed) => (Standing::Full, Some(claimed)),
+                None => (Standing::Joined, None),
+            },
+            (CompositionLayer::L1 | CompositionLayer::L2, _) => (Standing::Full, None),
+        }
+    }
 }
 
 impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W>
@@ -84,6 +101,7 @@ where
             flights: Flights::none(),
             failures: Failures::none(),
             snapshot,
+            read_of_l2: None,
         };
         if let Some(attempt) = in_l1 {
             self.note_l1(key, &mut op, &mut asked, attempt, (context, moment));
@@ -135,12 +153,15 @@ where
         mut asked: Asked<'_>,
         mut context: BoxContext,
     ) -> Noted {
+        let mut claimed = None;
         loop {
             let (layer, (mut outcome, mut noted)) = asked.flights.next().await;
             let moment = Moment::default();
             guard(layer, &mut outcome, &mut noted, &asked.snapshot, &moment);
             collect(&mut asked.failures, layer, &outcome, &mut noted);
-            let standing = op.awaited(layer);
+            let (standing, claim) = asked.claim(layer);
+            // Until the end, which refills.
+            claimed = claimed.or(claim);
             op.note(layer, Answer::noted_in(noted, outcome, standing));
             op.age(context.wants().freshness, &moment);
             let decided = self.advance(key, &mut op, &mut asked, &mut context, &moment);
@@ -234,9 +255,10 @@ where
             }
             Attempt::WouldBlock(()) if self.joins(noted) => {
                 let (context, in_l1) = (noted.clone(), op.observed(CompositionLayer::L1));
-                let (flight, standing) = self.join(key, context, asked.snapshot, in_l1);
+                let (flight, read) = self.join(key, context, asked.snapshot, in_l1);
                 asked.flights.begin(layer, flight);
-                op.wait_as(layer, standing);
+                asked.read_of_l2 = Some(read);
+                op.wait_for(layer);
             }
             begun @ (Attempt::Pending(_) | Attempt::WouldBlock(())) => {
                 let flight = self.flight(begun, || self.second(), key, noted);
@@ -252,7 +274,7 @@ where
         context.is_usual() && !self.layers.rules.join_within.is_zero()
     }
 
-    /// Joins the read of L2 that is under way, or begins one; and what its answer is going to count for.
+    /// Joins the read of L2 that is under way, or begins one.
     #[inline(never)]
     fn join<'a>(
         &self,
@@ -260,7 +282,7 @@ where
         context: BoxContext,
         snapshot: FenceSnapshot,
         in_l1: Observed,
-    ) -> (Flight<'a, Noted>, Standing) {
+    ) -> (Flight<'a, Noted>, Arc<SharedRead>) {
         let Layers {
             reads,
             fences,
@@ -269,6 +291,9 @@ where
         } = &*self.layers;
         let terms = || Terms {
             wants: context.wants(),
+            runtime: runtime::Handle::try_current()
+                .ok()
+                .map(|runtime| runtime.id()),
             snapshot,
             changes: fences.changes(key),
         };
@@ -277,25 +302,21 @@ where
             Observed::Miss | Observed::Failed => context.wants().object,
             Observed::Hit(_) | Observed::Pending | Observed::NotAsked => None,
         };
-        let part = reads.join(key, rules.join_within, terms, |registered| {
-            let context = context.clone();
-            read_for_all(self.second(), registered, snapshot, context, decoded_as).boxed()
+        let part = reads.join(key, rules.join_within, terms, || {
+            let (key, context) = (key.clone(), context.clone());
+            read_for_all(self.second(), key, snapshot, context, decoded_as).boxed()
         });
         let second = self.second();
         match (part, self.read.if_left_behind()) {
-            (Part::Leads(answering), RaceLoserPolicy::Offload) => {
-                let key = key.clone();
-                let answer = async move { answer_of(answering, second, &key, context).await };
-                (Flight::Owned(answer.boxed()), Standing::Full)
+            (Part::Leads(read), RaceLoserPolicy::Offload) => {
+                let (key, own) = (key.clone(), Arc::clone(&read));
+                let answer = async move { answer_of(own, second, &key, context).await };
+                (Flight::Owned(answer.boxed()), read)
             }
-            (Part::Leads(answering), RaceLoserPolicy::Drop) => {
-                let answer = answer_of(answering, second, key, context);
-                (Flight::Borrowed(answer.boxed()), Standing::Full)
-            }
-            // Whoever leads sees to what a race leaves behind.
-            (Part::Joins(answering), _) => {
-                let answer = answer_of(answering, second, key, context);
-                (Flight::Borrowed(answer.boxed()), Standing::Joined)
+            // Of those who take part, the leader sees to what a race leaves behind.
+            (Part::Leads(read), RaceLoserPolicy::Drop) | (Part::Joins(read), _) => {
+                let answer = answer_of(Arc::clone(&read), second, key, context);
+                (Flight::Borrowed(answer.boxed()), read)
             }
         }
     }
@@ -359,6 +380,7 @@ where
             flights,
             failures,
             snapshot,
+            read_of_l2: _,
         } = asked;
         let repairs = self.layers.rules.refill == RefillPolicy::Repair && !op.has_joined();
         let seen = if repairs { op.seen() } else { [None, None] };

@@ -5,15 +5,18 @@ use std::{
     collections::HashMap,
     hash::BuildHasher,
     panic::{AssertUnwindSafe, resume_unwind},
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, Weak},
 };
 
 use futures::{
     FutureExt,
-    future::{BoxFuture, Shared, WeakShared},
+    future::{BoxFuture, Shared},
 };
 use hitbox_core::{BoxContext, CacheKey, CacheKeyHash, ObjectType, Wants};
-use tokio::time::{Duration, Instant};
+use tokio::{
+    runtime,
+    time::{Duration, Instant},
+};
 
 use super::Noted;
 use crate::{
@@ -31,11 +34,41 @@ const SHARDS: usize = 16;
 /// For how many keys a shard that has none keeps room.
 const ROOM_KEPT: usize = 32;
 
-/// A read under way, for everybody who waits for it. Whoever is there drives it on; when nobody is, it is dropped.
-pub(super) type Answering = Shared<BoxFuture<'static, Answered>>;
+/// A read under way. Whoever is there drives it on; when nobody is, it is dropped.
+type Answering = Shared<BoxFuture<'static, Answered>>;
 
 /// What a read has come to.
-type Answered = Result<Copied, Panic>;
+pub(super) type Answered = Result<Copied, Panic>;
+
+/// A read under way, for everybody who waits for it.
+pub(super) struct SharedRead {
+    answering: Answering,
+    /// Until one of them sees to refills and repairs.
+    registered: Mutex<Option<Registered>>,
+}
+
+impl SharedRead {
+    /// Leaves it to the caller to see to refills and repairs, if nobody does yet. Until he is done, and drops what he
+    /// gets, others can join: so that they do not read what L1 is about to have.
+    pub(super) fn claim(self: &Arc<Self>) -> Option<Claimed> {
+        let mut registered = self
+            .registered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let registered = registered.take()?;
+        Some(Claimed {
+            _registered: registered,
+            _read: Arc::clone(self),
+        })
+    }
+}
+
+/// That refills and repairs after a read are seen to. Others can join as long as this lives.
+pub(super) struct Claimed {
+    // Dropped first.
+    _registered: Registered,
+    _read: Arc<SharedRead>,
+}
 
 /// The reads of a layer that are under way.
 pub(in crate::composition) struct ReadsUnderWay {
@@ -44,20 +77,23 @@ pub(in crate::composition) struct ReadsUnderWay {
     last_id: AtomicU64,
 }
 
-/// By key: one for each thing that readers of it want.
+/// By key: one for each thing that readers want of it, in each runtime.
 type Shard = HashMap<CacheKey, Vec<UnderWay>, CacheKeyHash>;
 
 struct UnderWay {
     id: u64,
     began: Instant,
     terms: Terms,
-    answering: WeakShared<BoxFuture<'static, Answered>>,
+    read: Weak<SharedRead>,
 }
 
 /// What two readers must have in common for one answer to do for both.
 #[derive(Clone, Copy)]
 pub(super) struct Terms {
     pub(super) wants: Wants,
+    /// Where timers and connections go on for as long as the reader waits, and may not if it is another's. `None`: outside of
+    /// tokio.
+    pub(super) runtime: Option<runtime::Id>,
     /// What the answer is judged by.
     pub(super) snapshot: FenceSnapshot,
     /// How often the key had been changed in L2, as far as this composition knows.
@@ -69,27 +105,30 @@ impl Terms {
     /// nothing has been done to the key since, and the same fences stand. So the answer is one that he could have
     /// had by himself, had he asked when that read began.
     fn allow(&self, other: &Self) -> bool {
-        self.want_the_same(other)
+        self.are_alike(other)
             && self.snapshot.trusts_the_same_as(&other.snapshot)
             && self.changes == other.changes
     }
 
-    fn want_the_same(&self, other: &Self) -> bool {
+    /// Whether they differ in nothing but what time brings.
+    fn are_alike(&self, other: &Self) -> bool {
         let same_object = match (self.wants.object, other.wants.object) {
             (Some(one), Some(two)) => one.is(two),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        same_object && self.wants.freshness == other.wants.freshness
+        same_object
+            && self.wants.freshness == other.wants.freshness
+            && self.runtime == other.runtime
     }
 }
 
 /// How a reader takes part in a read.
 pub(super) enum Part {
     /// He has begun it.
-    Leads(Answering),
-    /// Another has, who sees to refills and repairs.
-    Joins(Answering),
+    Leads(Arc<SharedRead>),
+    /// Another has.
+    Joins(Arc<SharedRead>),
 }
 
 impl ReadsUnderWay {
@@ -107,7 +146,7 @@ impl ReadsUnderWay {
         key: &CacheKey,
         within: Duration,
         terms: impl FnOnce() -> Terms,
-        read: impl FnOnce(Registered) -> BoxFuture<'static, Answered>,
+        read: impl FnOnce() -> BoxFuture<'static, Answered>,
     ) -> Part {
         let mut shard = self.shard(key);
         let terms = terms();
@@ -116,16 +155,16 @@ impl ReadsUnderWay {
             Some(all) => all,
             None => shard.entry(key.clone()).or_default(),
         };
-        let alike = all.iter().position(|one| one.terms.want_the_same(&terms));
+        let alike = all.iter().position(|one| one.terms.are_alike(&terms));
         if let Some(place) = alike {
             let one = &all[place];
             let is_recent = now.duration_since(one.began) <= within;
-            // Taken last: one that is not joined must not be dropped under the lock, which its end takes.
+            // Asked last: one that is not joined must not be dropped under the lock, which its end takes.
             if is_recent
                 && terms.allow(&one.terms)
-                && let Some(answering) = one.answering.upgrade()
+                && let Some(read) = one.read.upgrade()
             {
-                return Part::Joins(answering);
+                return Part::Joins(read);
             }
             // Nobody can join it any more.
             all.swap_remove(place);
@@ -136,16 +175,17 @@ impl ReadsUnderWay {
             key: key.clone(),
             id,
         };
-        let answering = read(registered).shared();
-        if let Some(weak) = answering.downgrade() {
-            all.push(UnderWay {
-                id,
-                began: now,
-                terms,
-                answering: weak,
-            });
-        }
-        Part::Leads(answering)
+        let read = Arc::new(SharedRead {
+            answering: read().shared(),
+            registered: Mutex::new(Some(registered)),
+        });
+        all.push(UnderWay {
+            id,
+            began: now,
+            terms,
+            read: Arc::downgrade(&read),
+        });
+        Part::Leads(read)
     }
 
     fn shard(&self, key: &CacheKey) -> MutexGuard<'_, Shard> {
@@ -158,7 +198,7 @@ impl ReadsUnderWay {
 }
 
 /// A read that others may join, as long as this lives.
-pub(super) struct Registered {
+struct Registered {
     reads: Arc<ReadsUnderWay>,
     key: CacheKey,
     id: u64,
@@ -183,14 +223,14 @@ impl Drop for Registered {
 /// Reads the key for everybody who joins, and decodes what is found once, if it is going to be the answer.
 pub(super) async fn read_for_all<H: Handle>(
     layer: H,
-    registered: Registered,
+    key: CacheKey,
     snapshot: FenceSnapshot,
     mut context: BoxContext,
     decoded_as: Option<&'static ObjectType>,
 ) -> Answered {
     let read = async {
-        let (member, key) = (layer.member(), &registered.key);
-        let mut outcome = member.read(key, &mut context).await;
+        let member = layer.member();
+        let mut outcome = member.read(&key, &mut context).await;
         if let (Ok(Some(value)), Some(wanted)) = (&mut outcome, decoded_as)
             && may_be_served(H::LAYER, value, &snapshot, &Default::default())
         {
@@ -208,12 +248,12 @@ pub(super) async fn read_for_all<H: Handle>(
 /// What a reader has of the read that he has taken part in. If that has panicked, the first one to hear of it panics,
 /// as he would have by himself, and the others read for themselves.
 pub(super) async fn answer_of<H: Handle>(
-    answering: Answering,
+    read: Arc<SharedRead>,
     layer: H,
     key: &CacheKey,
     mut context: BoxContext,
 ) -> Noted {
-    match answering.await {
+    match read.answering.clone().await {
         Ok(Copied(outcome, context)) => (outcome, context),
         Err(panic) => {
             panic.go_on();
@@ -238,11 +278,11 @@ impl Clone for Copied {
 
 /// What a layer has panicked with.
 #[derive(Clone)]
-pub(super) struct Panic(Arc<std::sync::Mutex<Option<Box<dyn Any + Send>>>>);
+pub(super) struct Panic(Arc<Mutex<Option<Box<dyn Any + Send>>>>);
 
 impl Panic {
     fn new(payload: Box<dyn Any + Send>) -> Self {
-        Self(Arc::new(std::sync::Mutex::new(Some(payload))))
+        Self(Arc::new(Mutex::new(Some(payload))))
     }
 
     /// Panics on, if nobody has yet.

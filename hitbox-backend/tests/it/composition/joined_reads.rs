@@ -363,6 +363,55 @@ async fn a_read_that_has_ended_is_not_joined() {
     }
 }
 
+/// Whoever looked into L1 before it was refilled comes to L2 after that has answered.
+#[tokio::test]
+async fn a_read_is_joined_until_l1_is_refilled() {
+    let stage = Stage::new();
+    stage.put(7).await;
+    let [l1, l2] = &stage.faults;
+    l1.writes().always(Fault::HangBeforeEffect);
+    l2.reads().next(1, Fault::HangAfterEffect);
+    let mut leader = stage.reading();
+    l2.reads().heal();
+    assert!(
+        (&mut leader).now_or_never().is_none(),
+        "L1 takes its refill although it hangs"
+    );
+    // Not in place, or it would not come to be joined.
+    stage.hold_answers();
+    let late = stage.cache.get::<u32>(&stage.key).now_or_never();
+    let found = late.expect("it waits for L2").unwrap();
+    assert_eq!(found.map(|value| **value.data()), Some(7));
+    assert_eq!(stage.reads_of_l2(), 1);
+    l1.heal();
+    assert_eq!(leader.await.unwrap(), Some(7));
+}
+
+/// The timers and connections of a read are those of the runtime in which it has begun. That may end, or run nothing.
+#[test]
+fn nobody_joins_a_read_of_another_runtime() {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+    };
+    let (one, other) = (runtime(), runtime());
+    let stage = Stage::new();
+    one.block_on(stage.put(7));
+    stage.hold_answers();
+    let _leader = one.block_on(async { stage.reading() });
+    let second = other.block_on(async { stage.reading() });
+    assert_eq!(stage.reads_of_l2(), 2);
+    let joins = other.block_on(async { stage.reading() });
+    let joins_the_first = one.block_on(async { stage.reading() });
+    let outside = [stage.reading(), stage.reading()];
+    assert_eq!(stage.reads_of_l2(), 3);
+    stage.release_answers();
+    for reading in [second, joins, joins_the_first].into_iter().chain(outside) {
+        assert_eq!(other.block_on(reading).unwrap(), Some(7));
+    }
+}
+
 #[tokio::test]
 async fn a_leader_who_goes_or_is_not_driven_holds_up_nobody() {
     let stage = Stage::new();
@@ -374,9 +423,12 @@ async fn a_leader_who_goes_or_is_not_driven_holds_up_nobody() {
     let second = stage.reading();
     assert_eq!(stage.reads_of_l2(), 1);
     stage.release_answers();
-    // The joiner drives what nobody else does, though he has been asked first by nobody.
     assert_eq!(second.await.unwrap(), Some(7));
     assert_eq!(joiner.await.unwrap(), Some(7));
+    let refills = || stage.faults[L1 as usize].writes().calls();
+    assert_eq!(refills(), 1, "of those who are left one refills L1");
+    stage.cache.delete(&stage.key).await.unwrap();
+    stage.put(7).await;
 
     stage.hold_answers();
     let idle = stage.reading();

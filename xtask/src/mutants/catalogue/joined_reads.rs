@@ -41,8 +41,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G5",
         mistake: "whoever joins a read of L2 copies its value to L1",
         file: "hitbox-backend/src/composition/read/single.rs",
-        right: "(Flight::Borrowed(answer.boxed()), Standing::Joined)",
-        wrong: "(Flight::Borrowed(answer.boxed()), Standing::Full)",
+        right: "None => (Standing::Joined, None),",
+        wrong: "None => (Standing::Full, None),",
         check: JOINED_READS,
     },
 ];
