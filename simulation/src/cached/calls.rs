@@ -19,6 +19,9 @@ use super::{
 };
 use crate::{step::keys_of, world::World};
 
+/// A load of many keys.
+type LoadingMany = BoxFuture<'static, Result<Batch<u64, String>, LoadFailed>>;
+
 pub(crate) const SPACE: Keyspace<u64, String> = Keyspace::new("key", 1);
 
 /// Where calls are made, and who judges their answers.
@@ -182,11 +185,7 @@ impl Scene {
     fn loader_of_many(
         &self,
         loader: Loader,
-    ) -> impl FnOnce(
-        Batch<u64, String>,
-    ) -> BoxFuture<'static, Result<Batch<u64, String>, LoadFailed>>
-    + Send
-    + use<> {
+    ) -> impl FnOnce(Batch<u64, String>) -> LoadingMany + Send + use<> {
         let (source, ledger) = (Arc::clone(&self.source), Arc::clone(&self.ledger));
         let asked = (0..self.ids.len()).map(|key| ledger.asks(key, Turns::Never));
         let ids: Vec<_> = self.ids.iter().copied().zip(asked).collect();

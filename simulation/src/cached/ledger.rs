@@ -333,7 +333,7 @@ impl Ledger {
             _ if !is_fallback && now < fresh_until && !may_have_been_expired => {
                 wrong("it is fresh")
             }
-            _ => Ok(()),
+            Status::Stale(_) | _ => Ok(()),
         }
     }
 
@@ -371,7 +371,12 @@ impl Ledger {
             }
             LoadErrorKind::Overloaded => true,
             LoadErrorKind::Absent => self.may_be_absent(&state, key, begun),
-            _ => false,
+            LoadErrorKind::Recursive
+            | LoadErrorKind::KeyConflict
+            | LoadErrorKind::Closed
+            | LoadErrorKind::Backend
+            | LoadErrorKind::NoRuntime
+            | _ => false,
         };
         match is_right {
             true => Ok(()),

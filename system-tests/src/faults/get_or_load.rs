@@ -348,6 +348,14 @@ fn kind_of(error: &LoadError) -> &'static str {
     match error.kind() {
         LoadErrorKind::Loader => "load failed",
         LoadErrorKind::Timeout => "timeout",
-        _ => "another error",
+        LoadErrorKind::Absent
+        | LoadErrorKind::Panicked
+        | LoadErrorKind::Recursive
+        | LoadErrorKind::Overloaded
+        | LoadErrorKind::KeyConflict
+        | LoadErrorKind::Closed
+        | LoadErrorKind::Backend
+        | LoadErrorKind::NoRuntime
+        | _ => "another error",
     }
 }
