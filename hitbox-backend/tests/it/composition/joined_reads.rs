@@ -25,7 +25,7 @@ use hitbox_core::{
     BackendLabel, BoxContext, CacheContext, CacheKey, CacheStatus, CacheValue, Context,
     DisabledOffload, Failures, LayerFailure, Raw, ResponseSource, Stamp,
 };
-use tokio::{sync::Notify, time::advance};
+use tokio::{runtime::Runtime, sync::Notify, time::advance};
 
 /// Longer than a test takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -399,11 +399,14 @@ fn nobody_joins_a_read_of_another_runtime() {
     let stage = Stage::new();
     one.block_on(stage.put(7));
     stage.hold_answers();
-    let _leader = one.block_on(async { stage.reading() });
-    let second = other.block_on(async { stage.reading() });
+    let reading_in = |runtime: &Runtime| {
+        let _inside = runtime.enter();
+        stage.reading()
+    };
+    let _leader = reading_in(&one);
+    let second = reading_in(&other);
     assert_eq!(stage.reads_of_l2(), 2);
-    let joins = other.block_on(async { stage.reading() });
-    let joins_the_first = one.block_on(async { stage.reading() });
+    let (joins, joins_the_first) = (reading_in(&other), reading_in(&one));
     let outside = [stage.reading(), stage.reading()];
     assert_eq!(stage.reads_of_l2(), 3);
     stage.release_answers();
