@@ -86,11 +86,31 @@ async fn redis() -> RedisServer {
     RedisServer::start(RedisOptions::new()).await.unwrap()
 }
 
+/// How many commands that read values the server has carried out.
+fn reads(redis: &RedisServer) -> u64 {
+    let mut connection = TcpStream::connect(("127.0.0.1", redis.port())).unwrap();
+    connection
+        .write_all(b"INFO commandstats\r\nQUIT\r\n")
+        .unwrap();
+    let mut told = String::new();
+    connection.read_to_string(&mut told).unwrap();
+    assert!(told.contains("cmdstat_"), "{told}");
+    let of = |line: &str| {
+        let (command, figures) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        let reads = ["get", "mget", "getex", "getrange"].contains(&command);
+        reads.then(|| figures.split(',').next()?.parse::<u64>().ok())?
+    };
+    told.lines().filter_map(of).sum()
+}
+
 #[tokio::test]
-async fn two_hundred_who_ask_at_once_cost_one_load() {
+async fn two_hundred_who_ask_at_once_cost_one_load_and_two_reads_of_redis() {
     const REQUESTS: usize = 200;
     let redis = redis().await;
     let service = Service::start(&redis, 60);
+    // With a connection to Redis.
+    assert_eq!(service.get("/users/7").code, 200);
+    let (queries, before) = (service.queries(), reads(&redis));
     let at_once = Arc::new(Barrier::new(REQUESTS));
     let requests = (0..REQUESTS).map(|_| {
         let (connection, at_once) = (Connection::open(&service.address), Arc::clone(&at_once));
@@ -111,7 +131,9 @@ async fn two_hundred_who_ask_at_once_cost_one_load() {
     let loaded = responses
         .iter()
         .filter(|response| response.from.as_deref() == Some("loaded"));
-    assert_eq!((loaded.count(), service.queries()), (1, 1));
+    assert_eq!((loaded.count(), service.queries() - queries), (1, 1));
+    let reads = reads(&redis) - before;
+    assert!((1..=2).contains(&reads), "{reads} reads of Redis");
 }
 
 #[tokio::test]
