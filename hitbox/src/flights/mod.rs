@@ -8,6 +8,7 @@ mod nesting;
 mod recent_ends;
 mod table;
 mod turn;
+mod waits;
 
 pub(crate) use flight::{Ended, Flight, How};
 pub(crate) use nesting::{Nesting, Recursion, Waits};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{
     flight::Flight,
-    nesting::{Edges, behind},
+    waits::{Edges, behind},
 };
 
 /// That a flight waits for its turn.

@@ -12,6 +12,7 @@ mod failures;
 mod many;
 mod op;
 mod settle;
+mod sharing;
 mod single;
 mod source;
 mod under_way;

@@ -10,7 +10,8 @@ use super::{
     Answer, Ended, ReadOp, Standing, answer, collect,
     op::Decision,
     settle::{Noted, Settled},
-    under_way::{Claimed, Part, SharedRead, Terms, answer_of, read_for_all},
+    sharing::{answer_of, read_for_all},
+    under_way::{Claimed, Part, SharedRead, Terms},
 };
 use crate::{
     Attempt, Backend, BackendError, ReadAttempt, ReadOutcome,

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     collections::HashMap,
     hash::BuildHasher,
-    panic::{AssertUnwindSafe, resume_unwind},
+    panic::resume_unwind,
     sync::{Arc, PoisonError, Weak},
 };
 
@@ -12,16 +12,15 @@ use futures::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use hitbox_core::{BoxContext, CacheKey, CacheKeyHash, ObjectType, Wants};
+use hitbox_core::{BoxContext, CacheKey, CacheKeyHash, Wants};
 use tokio::{
     runtime,
     time::{Duration, Instant},
 };
 
-use super::Noted;
 use crate::{
     ReadOutcome,
-    composition::{admission::may_be_served, fences::FenceSnapshot, layers::Handle},
+    composition::fences::FenceSnapshot,
     sync::{
         Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
@@ -48,6 +47,11 @@ pub(super) struct SharedRead {
 }
 
 impl SharedRead {
+    /// What it comes to.
+    pub(super) fn answer(&self) -> impl Future<Output = Answered> + use<> {
+        self.answering.clone()
+    }
+
     /// Leaves it to the caller to see to refills and repairs, if nobody does yet. Until he is done, and drops what he
     /// gets, others can join: so that they do not read what L1 is about to have.
     pub(super) fn claim(self: &Arc<Self>) -> Option<Claimed> {
@@ -220,51 +224,8 @@ impl Drop for Registered {
     }
 }
 
-/// Reads the key for everybody who joins, and decodes what is found once, if it is going to be the answer.
-pub(super) async fn read_for_all<H: Handle>(
-    layer: H,
-    key: CacheKey,
-    snapshot: FenceSnapshot,
-    mut context: BoxContext,
-    decoded_as: Option<&'static ObjectType>,
-) -> Answered {
-    let read = async {
-        let member = layer.member();
-        let mut outcome = member.read(&key, &mut context).await;
-        if let (Ok(Some(value)), Some(wanted)) = (&mut outcome, decoded_as)
-            && may_be_served(H::LAYER, value, &snapshot, &Default::default())
-        {
-            // Readers find out for themselves what cannot be decoded, and tell the layer.
-            member.decode_if_possible(value, wanted);
-        }
-        Copied(outcome, context)
-    };
-    AssertUnwindSafe(read)
-        .catch_unwind()
-        .await
-        .map_err(Panic::new)
-}
-
-/// What a reader has of the read that he has taken part in. If that has panicked, the first one to hear of it panics,
-/// as he would have by himself, and the others read for themselves.
-pub(super) async fn answer_of<H: Handle>(
-    read: Arc<SharedRead>,
-    layer: H,
-    key: &CacheKey,
-    mut context: BoxContext,
-) -> Noted {
-    match read.answering.clone().await {
-        Ok(Copied(outcome, context)) => (outcome, context),
-        Err(panic) => {
-            panic.go_on();
-            let outcome = layer.member().read(key, &mut context).await;
-            (outcome, context)
-        }
-    }
-}
-
 /// An answer and what the layer has noted, which everybody gets a copy of.
-pub(super) struct Copied(ReadOutcome, BoxContext);
+pub(super) struct Copied(pub(super) ReadOutcome, pub(super) BoxContext);
 
 impl Clone for Copied {
     fn clone(&self) -> Self {
@@ -281,12 +242,12 @@ impl Clone for Copied {
 pub(super) struct Panic(Arc<Mutex<Option<Box<dyn Any + Send>>>>);
 
 impl Panic {
-    fn new(payload: Box<dyn Any + Send>) -> Self {
+    pub(super) fn new(payload: Box<dyn Any + Send>) -> Self {
         Self(Arc::new(Mutex::new(Some(payload))))
     }
 
     /// Panics on, if nobody has yet.
-    fn go_on(self) {
+    pub(super) fn go_on(self) {
         let payload = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(payload) = payload {
             resume_unwind(payload);
