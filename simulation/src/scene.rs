@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use hitbox_backend::{BackendResult, CacheBackend, DeleteStatus, KnownOutcome};
+use hitbox_backend::{BackendResult, CacheBackend, CompositionLayer, DeleteStatus, KnownOutcome};
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Stamp, clock};
 
 use super::{
@@ -99,12 +99,15 @@ impl Scene {
 
     async fn read(&self, call: usize, key: usize) {
         self.reference().read_begins(key, call);
+        let failed_before = self.world.failed_reads_of_l2(key);
         let mut context = BoxContext::default();
         let outcome = self
             .composed()
             .get_known(&self.world.keys[key], &mut context)
             .await;
-        self.judge_read(call, key, &outcome, &context);
+        // The failure of one that it has joined is its own.
+        let joined = self.world.failed_reads_of_l2(key) - failed_before;
+        self.judge_read(call, key, &outcome, &context, joined);
     }
 
     async fn read_many(&self, call: usize, keys: &[usize]) {
@@ -118,7 +121,8 @@ impl Scene {
             .await;
         self.judge_count(keys, outcomes.len());
         for ((key, outcome), context) in keys.iter().zip(&outcomes).zip(&contexts) {
-            self.judge_read(call, *key, outcome, context);
+            // It joins nothing.
+            self.judge_read(call, *key, outcome, context, 0);
         }
     }
 
@@ -128,8 +132,10 @@ impl Scene {
         key: usize,
         outcome: &KnownOutcome<String>,
         context: &BoxContext,
+        failures_of_l2: u32,
     ) {
-        let layers = self.world.answers(key, Cause::Read(call));
+        let mut layers = self.world.answers(key, Cause::Read(call));
+        layers[CompositionLayer::L2 as usize].failed += failures_of_l2;
         let mut reference = self.reference();
         self.judge(reference.read_returns(key, call, outcome, context, layers));
         drop(reference);

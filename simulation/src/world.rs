@@ -71,6 +71,8 @@ struct State {
     /// How often a store could have written at once.
     at_once: usize,
     answers: HashMap<(usize, Cause), [Tally; 2]>,
+    /// By key: how many reads of L2 have failed, whoever began them.
+    failed_reads_of_l2: HashMap<usize, u32>,
     trace: Option<Vec<String>>,
     digest: u64,
 }
@@ -158,6 +160,9 @@ impl World {
 
     pub(super) fn count(&self, key: usize, cause: Cause, layer: CompositionLayer, failed: bool) {
         let mut state = self.state();
+        if let (Cause::Read(_), CompositionLayer::L2, true) = (cause, layer, failed) {
+            *state.failed_reads_of_l2.entry(key).or_default() += 1;
+        }
         let tally = &mut state.answers.entry((key, cause)).or_default()[layer as usize];
         if failed {
             tally.failed += 1;
@@ -165,6 +170,16 @@ impl World {
             tally.took += 1;
         }
         tally.failed_last = failed;
+    }
+
+    /// How many reads of the key in L2 have failed so far. A read that began before one of them did may have joined it.
+    pub(super) fn failed_reads_of_l2(&self, key: usize) -> u32 {
+        let state = self.state();
+        state
+            .failed_reads_of_l2
+            .get(&key)
+            .copied()
+            .unwrap_or_default()
     }
 
     pub(super) fn answers(&self, key: usize, cause: Cause) -> [Tally; 2] {
