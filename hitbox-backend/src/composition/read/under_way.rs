@@ -52,6 +52,14 @@ impl SharedRead {
         self.answering.clone()
     }
 
+    /// Whether it is under way, or has found what L1 is about to have. A failure is that of those who waited for it.
+    fn is_worth_joining(&self) -> bool {
+        match self.answering.peek() {
+            None | Some(Ok(Copied(Ok(Some(_)), _))) => true,
+            Some(Ok(Copied(Ok(None) | Err(_), _)) | Err(_)) => false,
+        }
+    }
+
     /// Leaves it to the caller to see to refills and repairs, if nobody does yet. Until he is done, and drops what he
     /// gets, others can join: so that they do not read what L1 is about to have.
     pub(super) fn claim(self: &Arc<Self>) -> Option<Claimed> {
@@ -152,6 +160,8 @@ impl ReadsUnderWay {
         terms: impl FnOnce() -> Terms,
         read: impl FnOnce() -> BoxFuture<'static, Answered>,
     ) -> Part {
+        // Dropped after the lock: its end takes that.
+        let mut declined = None;
         let mut shard = self.shard(key);
         let terms = terms();
         let now = Instant::now();
@@ -163,12 +173,14 @@ impl ReadsUnderWay {
         if let Some(place) = alike {
             let one = &all[place];
             let is_recent = now.duration_since(one.began) <= within;
-            // Asked last: one that is not joined must not be dropped under the lock, which its end takes.
             if is_recent
                 && terms.allow(&one.terms)
                 && let Some(read) = one.read.upgrade()
             {
-                return Part::Joins(read);
+                if read.is_worth_joining() {
+                    return Part::Joins(read);
+                }
+                declined = Some(read);
             }
             // Nobody can join it any more.
             all.swap_remove(place);
@@ -189,6 +201,8 @@ impl ReadsUnderWay {
             terms,
             read: Arc::downgrade(&read),
         });
+        drop(shard);
+        drop(declined);
         Part::Leads(read)
     }
 

@@ -415,6 +415,27 @@ fn nobody_joins_a_read_of_another_runtime() {
     }
 }
 
+/// Whoever has it may be waiting for L1 yet.
+#[tokio::test]
+async fn a_failure_is_of_those_alone_who_have_waited_for_it() {
+    let policy = CompositionPolicy::new()
+        .read(ParallelReadPolicy::new())
+        .join_reads_within(LONG);
+    let stage = Stage::with(policy);
+    stage.put(7).await;
+    let [l1, l2] = &stage.faults;
+    l1.reads().always(Fault::HangBeforeEffect);
+    l2.reads().next(1, Fault::FailBeforeEffect);
+    let failed = stage.reading();
+    stage.hold_answers();
+    let next = stage.reading();
+    assert_eq!(stage.reads_of_l2(), 2);
+    stage.release_answers();
+    l1.heal();
+    assert_eq!(failed.await.unwrap(), None);
+    assert_eq!(next.await.unwrap(), Some(7));
+}
+
 #[tokio::test]
 async fn a_leader_who_goes_or_is_not_driven_holds_up_nobody() {
     let stage = Stage::new();
