@@ -99,6 +99,12 @@ impl<V: Cacheable> Load<V> {
         place: Option<OwnedSemaphorePermit>,
         loader: BoxLoader<V>,
     ) -> Self {
+        for member in &members {
+            match member.look {
+                Look::IfStoredSince(_) => member.flight.note_miss(),
+                Look::ForNewer(_) | Look::Never => {}
+            }
+        }
         let members = members.into_iter();
         let (flights, looks): (Vec<_>, Vec<_>) =
             members.map(|member| (member.flight, member.look)).unzip();

@@ -85,10 +85,6 @@ impl Way {
         loop {
             match self.arrive::<V>(&mut visit)? {
                 Arrived::Leads(seat) => {
-                    match look {
-                        Look::IfStoredSince(_) => seat.flight.note_miss(),
-                        Look::ForNewer(_) | Look::Never => {}
-                    }
                     let nesting = self.nesting.clone();
                     shared.launch(self.load_of(&seat.flight, look, nesting, None, loader));
                     return handed(&seat.lead().await, Part::Led);

@@ -1,13 +1,14 @@
 //! One load, however many ask, and whatever becomes of those who do.
 
 use std::{
+    io,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use chrono::TimeDelta;
 use futures::{FutureExt, executor::block_on, future::join_all, poll};
-use hitbox::{Cache, CacheBuilder, Compose, Status, VirtualTime};
+use hitbox::{Batch, Cache, CacheBuilder, Compose, Status, VirtualTime};
 use hitbox_backend::{
     DisabledOffload,
     chaos::{Fault, Script},
@@ -195,6 +196,31 @@ async fn who_comes_while_a_missed_key_is_loaded_does_not_look_for_it() {
     }
     assert_eq!(faults[1].reads().calls(), reads);
     assert_eq!(source.loads(), 1);
+    faults[1].heal();
+}
+
+#[tokio::test]
+async fn who_comes_while_a_missed_key_is_loaded_with_others_does_not_look_for_it() {
+    let (cache, faults) = of_faulty_layers();
+    let (cache, source) = (cache.build().unwrap(), Source::held());
+    let (of_many, load) = (cache.clone(), source.load());
+    let load = move |mut missing: Batch<u64, u64>| async move {
+        let number = load().await;
+        for id in missing.ids().to_vec() {
+            missing.found(id, number);
+        }
+        Ok::<_, io::Error>(missing)
+    };
+    let many = tokio::spawn(async move { of_many.get_many_or_load(&NUMBERS, [1, 2], load).await });
+    source.begun(1).await;
+    let reads = faults[1].reads().calls();
+    hang(&faults);
+    let single = Asking::of(&cache, source.load());
+    until(|| waiters(&cache) == 3).await;
+    source.let_go();
+    assert_eq!(single.value().await, 1);
+    assert!(many.await.unwrap().iter().all(Result::is_ok));
+    assert_eq!((faults[1].reads().calls(), source.loads()), (reads, 1));
     faults[1].heal();
 }
 
