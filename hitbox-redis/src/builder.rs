@@ -7,7 +7,7 @@ use hitbox_backend::{
 use hitbox_core::BackendLabel;
 
 use crate::{
-    RedisBackend,
+    CredentialsProvider, RedisBackend,
     commands::exchange::Exchange,
     connection::{Limits, address::Address, clock::Clocks, incoming::Bounds, link::LinkSettings},
     inner::Inner,
@@ -101,6 +101,13 @@ impl RedisBackendBuilder {
     /// The password to log in with, in place of the URL's.
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.address.login.password = Some(password.into());
+        self
+    }
+
+    /// Who gives the credentials for each connection, instead of a user name and a password: for those that
+    /// change while the backend lives. The same provider is asked for each node of a cluster.
+    pub fn credentials(mut self, provider: impl CredentialsProvider) -> Self {
+        self.address.credentials = Some(Arc::new(provider));
         self
     }
 

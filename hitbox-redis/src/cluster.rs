@@ -13,7 +13,7 @@ use std::{
 };
 
 use futures::future::{join_all, select_ok};
-use redis::{ConnectionAddr, ErrorKind, RedisError, ServerErrorKind};
+use redis::{ErrorKind, RedisError, ServerErrorKind};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -258,23 +258,7 @@ impl Cluster {
             return link.clone();
         }
         let NodeAddress { host, port } = address.clone();
-        let mut peer = self.shared.login.clone();
-        let at = if let ConnectionAddr::TcpTls {
-            insecure,
-            tls_params,
-            ..
-        } = peer.info.addr()
-        {
-            ConnectionAddr::TcpTls {
-                host,
-                port,
-                insecure: *insecure,
-                tls_params: tls_params.clone(),
-            }
-        } else {
-            ConnectionAddr::Tcp(host, port)
-        };
-        peer.info = peer.info.set_addr(at);
+        let peer = self.shared.login.at(host, port);
         let link = Link::new(peer, End::Node, self.shared.settings.clone());
         links.insert(address.clone(), link.clone());
         link

@@ -95,6 +95,17 @@
 //! Where the server, or what is in front of it, hangs up without a word, it takes two broken connections until
 //! keys and values of that length are refused, for a minute.
 //!
+//! # Credentials
+//!
+//! A user name and a password are given in the URL or by themselves. Those that change while the backend lives
+//! come from a [`CredentialsProvider`], which is asked for each connection; so a password that is rotated costs
+//! a reconnect, when the server ends the connections of the old one. While a login is refused, or the provider
+//! fails, calls fail and the next attempt asks again.
+//!
+//! Where the provider says when what it gives ends, an open connection logs in anew before, on the spot: nothing
+//! that is on its way breaks. If that fails, the connection stays as it is until the server ends it, and it is
+//! tried again.
+//!
 //! # Runtimes
 //!
 //! A call needs a tokio runtime with timer and I/O; without, it is
@@ -121,10 +132,12 @@ mod builder;
 mod cluster;
 mod commands;
 mod connection;
+mod credentials;
 mod error;
 mod inner;
 mod statistics;
 
 pub use backend::RedisBackend;
 pub use builder::RedisBackendBuilder;
+pub use credentials::{Credentials, CredentialsProvider};
 pub use statistics::Statistics;

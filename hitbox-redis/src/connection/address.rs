@@ -2,13 +2,16 @@
 
 #[cfg(feature = "cluster")]
 use std::mem;
-use std::net::Ipv6Addr;
+use std::{net::Ipv6Addr, sync::Arc};
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
+#[cfg(feature = "tls")]
+use tokio_rustls::TlsConnector;
 
 #[cfg(feature = "cluster")]
 use crate::cluster::{Cluster, slots::NodeAddress};
 use crate::{
+    Credentials, CredentialsProvider,
     commands::exchange::Target,
     connection::{
         link::{End, Link, LinkSettings},
@@ -24,6 +27,7 @@ pub(crate) struct Address {
     #[cfg(feature = "cluster")]
     pub(crate) nodes: Vec<String>,
     pub(crate) login: Login,
+    pub(crate) credentials: Option<Arc<dyn CredentialsProvider>>,
     #[cfg(feature = "tls")]
     pub(crate) root_certificate: Option<Vec<u8>>,
 }
@@ -61,11 +65,17 @@ const CERTIFICATE_WITHOUT_TLS: &str = "`root_certificate` is given, and the conn
 const NO_PASSWORD: &str = "a user name is given without `password`: give both (a URL's are redis://USER:PASSWORD@HOST), or \
      neither";
 
+const TWO_CREDENTIALS: &str = "`credentials` is given besides a user name or password in the URL, or by `username` and `password`: give \
+     one of them";
+
 impl Address {
     /// What is at this address, and the address in words, without credentials. An error says what is
     /// wrong with which setting, without showing it.
     pub(crate) fn target(&self, settings: LinkSettings) -> Result<(Target, String), &'static str> {
         self.login.check()?;
+        if self.credentials.is_some() && self.login.is_given() {
+            return Err(TWO_CREDENTIALS);
+        }
         #[cfg(feature = "cluster")]
         if !self.nodes.is_empty() {
             return self.cluster(settings);
@@ -81,7 +91,7 @@ impl Address {
         };
         check_address(info.addr())?;
         let shown = info.addr().to_string();
-        let link = Link::new(self.peer(info)?, End::Address, settings);
+        let link = Link::new(self.peer(&info)?, End::Address, settings);
         Ok((Target::Server(link.into()), shown))
     }
 
@@ -105,24 +115,35 @@ impl Address {
         self.login.complete(info)
     }
 
-    fn peer(&self, info: ConnectionInfo) -> Result<Peer, &'static str> {
-        #[cfg(feature = "tls")]
-        {
-            let root = self.root_certificate.as_deref();
-            let tls = if let ConnectionAddr::TcpTls { insecure, .. } = info.addr() {
-                if *insecure {
-                    return Err(INSECURE);
-                }
-                Some(crate::connection::tls::connector(root)?)
-            } else if root.is_some() {
-                return Err(CERTIFICATE_WITHOUT_TLS);
-            } else {
-                None
-            };
-            Ok(Peer { info, tls })
+    fn peer(&self, info: &ConnectionInfo) -> Result<Peer, &'static str> {
+        let settings = info.redis_settings();
+        let credentials = match (&self.credentials, settings.password()) {
+            (Some(_), Some(_)) => return Err(TWO_CREDENTIALS),
+            (Some(provider), None) => Some(Arc::clone(provider)),
+            (None, password) => password.map(|password| fixed(settings.username(), password)),
+        };
+        Ok(Peer {
+            address: info.addr().clone(),
+            credentials,
+            database: settings.db(),
+            #[cfg(feature = "tls")]
+            tls: self.tls(info.addr())?,
+        })
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls(&self, address: &ConnectionAddr) -> Result<Option<TlsConnector>, &'static str> {
+        let root = self.root_certificate.as_deref();
+        if let ConnectionAddr::TcpTls { insecure, .. } = address {
+            if *insecure {
+                return Err(INSECURE);
+            }
+            Ok(Some(crate::connection::tls::connector(root)?))
+        } else if root.is_some() {
+            Err(CERTIFICATE_WITHOUT_TLS)
+        } else {
+            Ok(None)
         }
-        #[cfg(not(feature = "tls"))]
-        Ok(Peer { info })
     }
 
     #[cfg(feature = "cluster")]
@@ -151,9 +172,16 @@ impl Address {
             .collect::<Option<Vec<_>>>()
             .ok_or("`cluster_nodes` cannot be Unix sockets: give redis:// or rediss:// URLs")?;
         let shown: Vec<_> = nodes.iter().map(|node| node.addr().to_string()).collect();
-        let cluster = Cluster::new(seeds, self.peer(first.clone())?, settings);
+        let cluster = Cluster::new(seeds, self.peer(first)?, settings);
         Ok((Target::Cluster(cluster), shown.join(",")))
     }
+}
+
+fn fixed(username: Option<&str>, password: &str) -> Arc<dyn CredentialsProvider> {
+    Arc::new(match username {
+        Some(username) => Credentials::new(username, password),
+        None => Credentials::of_default_user(password),
+    })
 }
 
 /// Whether two nodes are logged in to in the same way.
@@ -216,6 +244,10 @@ impl Login {
             return Err("`password` is empty: leave it out, or give one");
         }
         Ok(())
+    }
+
+    const fn is_given(&self) -> bool {
+        self.username.is_some() || self.password.is_some()
     }
 
     fn complete(&self, info: ConnectionInfo) -> Result<ConnectionInfo, &'static str> {

@@ -5,10 +5,11 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use hitbox_core::BackendLabel;
+use redis::aio::MultiplexedConnection;
 use tokio::{
     sync::{Semaphore, watch},
     time::{Instant, sleep},
@@ -18,11 +19,13 @@ use crate::{
     commands::learned::Learned,
     connection::{
         Limits, Opened,
+        asking::Asking,
         clock::Clocks,
         connect,
         home::{Home, caught},
         peer::Peer,
-        session::Session,
+        renewal::Renewal,
+        session::{Companion, Session},
         tidings::{Opening, Tidings},
         timer::{Late, done_by},
     },
@@ -121,7 +124,7 @@ enum State {
 
 impl Link {
     pub(crate) fn new(peer: Peer, end: End, settings: LinkSettings) -> Self {
-        let address: Arc<str> = peer.shown().into();
+        let address: Arc<str> = peer.address.to_string().into();
         Self {
             shared: Arc::new(Shared {
                 peer,
@@ -261,8 +264,9 @@ impl Link {
 /// Tries until there is a connection.
 async fn open(mut unfinished: Unfinished, peer: Peer, limits: Limits) {
     let mut pause = FIRST_PAUSE;
+    let mut asking = Asking::new(peer.credentials.clone());
     loop {
-        let outcome = caught(connect(&peer, limits)).await;
+        let outcome = caught(connect(&peer, &mut asking, limits)).await;
         let Some(shared) = unfinished.0.upgrade() else {
             return;
         };
@@ -294,6 +298,7 @@ impl Shared {
             connection,
             driver,
             time,
+            end,
         } = opened;
         let number = self.settings.opened.fetch_add(1, Ordering::Relaxed);
         if let Some((millis, took)) = time {
@@ -302,9 +307,20 @@ impl Shared {
                 .into_iter()
                 .for_each(|found| self.tidings.clock(found));
         }
-        let session = Session::start(connection, driver, number, &self.settings.home);
+        let companion = end.map(|end| self.renewal(connection.clone(), end));
+        let session = Session::start(connection, driver, number, &self.settings.home, companion);
         self.tidings.connected();
         self.state.send_replace(State::Up(session));
+    }
+
+    fn renewal(&self, connection: MultiplexedConnection, end: SystemTime) -> Companion {
+        let renewal = Renewal {
+            connection,
+            asking: Asking::new(self.peer.credentials.clone()),
+            limits: self.settings.limits,
+            tidings: Arc::clone(&self.tidings),
+        };
+        Box::pin(renewal.run(end))
     }
 
     fn down(&self, failure: Failure) {

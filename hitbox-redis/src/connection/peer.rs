@@ -1,16 +1,36 @@
-use redis::ConnectionInfo;
+use std::sync::Arc;
 
-/// Where a server is and how to log in there.
+use redis::ConnectionAddr;
+
+use crate::CredentialsProvider;
+
+/// A server, and how to log in there.
 #[derive(Clone)]
 pub(crate) struct Peer {
-    pub(crate) info: ConnectionInfo,
+    pub(crate) address: ConnectionAddr,
+    pub(crate) credentials: Option<Arc<dyn CredentialsProvider>>,
+    pub(crate) database: i64,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<tokio_rustls::TlsConnector>,
 }
 
 impl Peer {
-    /// The address, without credentials.
-    pub(crate) fn shown(&self) -> String {
-        self.info.addr().to_string()
+    /// The same at another address.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn at(&self, host: String, port: u16) -> Self {
+        let address = if let ConnectionAddr::TcpTls { .. } = self.address {
+            ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure: false,
+                tls_params: None,
+            }
+        } else {
+            ConnectionAddr::Tcp(host, port)
+        };
+        Self {
+            address,
+            ..self.clone()
+        }
     }
 }

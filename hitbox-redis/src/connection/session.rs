@@ -31,7 +31,11 @@ pub(crate) struct Session {
 struct Life {
     phase: Arc<AtomicU8>,
     task: AbortHandle,
+    companion: Option<AbortHandle>,
 }
+
+/// Looks after a connection, and ends with it.
+pub(crate) type Companion = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 const RUNS: u8 = 0;
 /// Nobody uses it any more.
@@ -47,6 +51,7 @@ impl Session {
         driver: impl Future<Output = ()> + Send + 'static,
         number: u64,
         home: &Arc<Home>,
+        companion: Option<Companion>,
     ) -> Self {
         let phase = Arc::<AtomicU8>::default();
         let driver = Driver {
@@ -63,7 +68,11 @@ impl Session {
             number,
             opened: Instant::now(),
             silence: Arc::new(Silence::new()),
-            life: Arc::new(Life { phase, task }),
+            life: Arc::new(Life {
+                phase,
+                task,
+                companion: companion.map(|companion| tokio::spawn(companion).abort_handle()),
+            }),
         }
     }
 
@@ -84,6 +93,7 @@ impl Drop for Life {
             self.phase
                 .compare_exchange(RUNS, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire);
         self.task.abort();
+        self.companion.iter().for_each(AbortHandle::abort);
     }
 }
 

@@ -118,6 +118,19 @@ impl Tidings {
         tracing::warn!(%backend, %error, "no connection; trying again in the background");
     }
 
+    /// The credentials of an open connection could not be renewed, this often in a row.
+    pub(crate) fn not_renewed(&self, failure: &Failure, failures: u32) {
+        let backend = &self.label;
+        let failure = failure.clone().at(&self.address);
+        let error = failure.into_error(Operation::Maintain, backend);
+        match failures {
+            2.. => tracing::debug!(%backend, %error, "the credentials are not renewed yet"),
+            _ => tracing::warn!(
+                %backend, %error, "the credentials are about to end and cannot be renewed; trying again"
+            ),
+        }
+    }
+
     pub(crate) fn clock(&self, found: Finding) {
         let mut told = self.told();
         let (now, millis) = match found {

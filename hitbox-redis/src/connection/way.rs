@@ -121,7 +121,7 @@ impl AsyncWrite for Way {
 }
 
 async fn stream(peer: &Peer) -> io::Result<Box<dyn Stream>> {
-    match peer.info.addr() {
+    match &peer.address {
         ConnectionAddr::Tcp(host, port) => Ok(Box::new(tcp(host, *port).await?)),
         #[cfg(feature = "tls")]
         ConnectionAddr::TcpTls { host, port, .. } => {

@@ -1,11 +1,11 @@
 //! What the words of servers and systems mean to a user.
 
-use std::io;
+use std::{io, time::Duration};
 
 use hitbox_backend::BackendErrorKind as Kind;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-/// So much of what a server says is shown.
+/// So much of what a server, or a provider of credentials, says is shown.
 const LONGEST: usize = 200;
 
 /// A kind of failure, and a sentence on it: what it is, and what to do where something can be done.
@@ -59,6 +59,18 @@ pub(crate) fn panicked() -> Meaning {
     means(Kind::Internal, "the client panicked while it connected")
 }
 
+/// Of a provider of credentials that has failed.
+pub(crate) fn no_credentials(text: &str) -> Meaning {
+    let words = first_words(text);
+    means(Kind::Unavailable, format!("no credentials: {words}"))
+}
+
+/// Of one that takes its time.
+pub(crate) fn credentials_are_late(waited: Duration) -> Meaning {
+    let detail = format!("no credentials: their provider has not answered for {waited:.1?}");
+    means(Kind::Unavailable, detail)
+}
+
 /// What a new connection asks of the server before it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -97,9 +109,13 @@ fn shown(code: &str, text: &str) -> String {
         .split(", with args beginning with")
         .next()
         .unwrap_or_default();
+    format!("{code} {}", first_words(text))
+}
+
+fn first_words(text: &str) -> String {
     let text = text.lines().next().unwrap_or_default();
     let words: String = text.chars().take(LONGEST).collect();
-    format!("{code} {}", words.trim())
+    words.trim().to_owned()
 }
 
 const NO_ROOM: &str = "max number of clients";

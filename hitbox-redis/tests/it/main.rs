@@ -12,6 +12,7 @@ mod composed;
 mod composed_deadlines;
 mod conformance;
 mod connections;
+mod credentials;
 mod deadlines;
 mod errors;
 mod failover;

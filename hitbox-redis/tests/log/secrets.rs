@@ -1,12 +1,16 @@
 //! No password and no value shows up in anything that may be logged.
 
-use std::{error::Error, fmt::Debug};
+use std::{
+    error::Error,
+    fmt::Debug,
+    time::{Duration, SystemTime},
+};
 
 use crate::recorder::record;
 use crate::server;
-use crate::server::{Observer, key, start, value};
+use crate::server::{Observer, PATIENT, Provider, key, start, until, value};
 use hitbox_backend::{Backend, BackendError};
-use hitbox_redis::RedisBackend;
+use hitbox_redis::{Credentials, RedisBackend};
 use test_servers::redis::{RedisOptions, RedisServer};
 
 const SECRET: &str = "hunter2";
@@ -168,4 +172,39 @@ async fn all_that_is_logged() {
         let told = lines.iter().any(|line| line.contains(message));
         assert!(told, "nobody told {message:?}: {lines:#?}");
     }
+}
+
+/// Also where a renewal is refused, which nobody's call is told of.
+#[tokio::test]
+async fn what_a_provider_gives() {
+    let recorder = record();
+    let options = RedisOptions::new().setting("requirepass", SECRET);
+    let server = RedisServer::start(options).await.unwrap();
+    let soon = SystemTime::now() + Duration::from_secs(1);
+    let right = Credentials::of_default_user(SECRET).until(soon);
+    let wrong = Credentials::new(SECRET, format!("{SECRET}-wrong"));
+    assert_debug_discreet(&right);
+    assert_debug_discreet(&wrong);
+
+    let provider = Provider::default();
+    provider.give([Ok(wrong.clone())]);
+    let settings = server::builder(&server).credentials(provider);
+    assert_debug_discreet(&settings);
+    assert_error_discreet(&settings.connect().await.unwrap_err());
+
+    let provider = Provider::default();
+    provider.give([Ok(right), Ok(wrong)]);
+    let settings = server::builder(&server).credentials(provider.clone());
+    let cache = settings.deadline(PATIENT).connect().await.unwrap();
+    assert_debug_discreet(&cache);
+    until(async || provider.asked() >= 4).await;
+    cache.write(&key("k"), value("live")).await.unwrap();
+    let lines = recorder.lines();
+    lines.iter().for_each(|line| assert_discreet(line));
+    let told = |level: &str| {
+        let of_level = lines.iter().filter(|line| line.contains(level));
+        of_level.filter(|line| line.contains("credentials")).count()
+    };
+    assert_eq!(told("WARN"), 1, "{lines:#?}");
+    assert!(told("DEBUG") >= 1, "{lines:#?}");
 }

@@ -8,14 +8,21 @@
     reason = "compiled into each test, and none uses all of it"
 )]
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    error::Error,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
-use hitbox_redis::{RedisBackend, RedisBackendBuilder};
+use hitbox_redis::{Credentials, CredentialsProvider, RedisBackend, RedisBackendBuilder};
 use redis::{AsyncConnectionConfig, FromRedisValue, aio::MultiplexedConnection};
 use test_servers::redis::{RedisOptions, RedisServer};
+use tokio::time::{sleep, timeout};
 
 pub async fn start() -> RedisServer {
     RedisServer::start(RedisOptions::new()).await.unwrap()
@@ -55,6 +62,59 @@ pub async fn connection(url: &str) -> MultiplexedConnection {
     let patient = AsyncConnectionConfig::new().set_response_timeout(None);
     let connecting = client.get_multiplexed_async_connection_with_config(&patient);
     connecting.await.unwrap()
+}
+
+/// A provider that is told what to give.
+#[derive(Clone, Default)]
+pub struct Provider(Arc<Mutex<Provided>>);
+
+#[derive(Default)]
+struct Provided {
+    asked: u32,
+    /// What it gives, the last of them for ever.
+    given: VecDeque<Result<Credentials, String>>,
+    takes: Duration,
+}
+
+impl Provider {
+    /// From now on it gives these one after another, and the last for ever.
+    pub fn give(&self, given: impl IntoIterator<Item = Result<Credentials, String>>) {
+        self.0.lock().unwrap().given = given.into_iter().collect();
+    }
+
+    /// How long it takes to answer.
+    pub fn take(&self, time: Duration) {
+        self.0.lock().unwrap().takes = time;
+    }
+
+    pub fn asked(&self) -> u32 {
+        self.0.lock().unwrap().asked
+    }
+}
+
+#[async_trait]
+impl CredentialsProvider for Provider {
+    async fn credentials(&self) -> Result<Credentials, Box<dyn Error + Send + Sync>> {
+        let takes = self.0.lock().unwrap().takes;
+        sleep(takes).await;
+        let mut provided = self.0.lock().unwrap();
+        provided.asked += 1;
+        let next = provided.given.front().unwrap().clone();
+        if provided.given.len() > 1 {
+            provided.given.pop_front();
+        }
+        Ok(next?)
+    }
+}
+
+/// Waits until this is so, for as long as a busy machine may need.
+pub async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    let so = async {
+        while !is_so().await {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENT, so).await.unwrap();
 }
 
 /// Looks at a server behind the backend's back.

@@ -1,0 +1,106 @@
+//! What a new connection says first, and what the server answers.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use futures::future::join_all;
+use redis::{Cmd, Value, aio::MultiplexedConnection};
+
+use crate::{
+    Credentials, commands,
+    connection::peer::Peer,
+    error::{
+        Cause, Failure,
+        words::{Step, not_connected, not_let_in},
+    },
+};
+
+/// Says who is connected, in `CLIENT LIST`.
+const CLIENT_NAME: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+
+/// The server's clock, in milliseconds since 1970, and how long it took to be told.
+pub(crate) type Time = (i64, Duration);
+
+/// Logs in, and asks for the time.
+pub(crate) async fn log_in(
+    connection: &MultiplexedConnection,
+    peer: &Peer,
+    credentials: Option<&Credentials>,
+) -> Result<Option<Time>, Failure> {
+    let (commands, steps): (Vec<_>, Vec<_>) = login(peer, credentials).into_iter().unzip();
+    let asked = Instant::now();
+    // Each by itself: a server that lets nobody in answers the first, and hangs up.
+    let replies = commands.iter().map(async |command| {
+        let mut connection = connection.clone();
+        command.query_async::<Value>(&mut connection).await
+    });
+    let replies = join_all(replies).await;
+    let took = asked.elapsed();
+    for (step, reply) in steps.into_iter().zip(&replies) {
+        let Err(error) = reply else { continue };
+        if error.code().is_none() {
+            let error = io::Error::other(error.to_string());
+            return Err(Cause::NotConnected(not_connected(&error)).into());
+        }
+        if let Some(meaning) = not_let_in(step, error) {
+            return Err(Cause::NotConnected(meaning).into());
+        }
+    }
+    // Whoever may not ask for the time is let in all the same.
+    let time = replies.last().and_then(|reply| reply.as_ref().ok());
+    Ok(time.and_then(millis).map(|millis| (millis, took)))
+}
+
+/// The commands, and what each is for. The last asks for the time.
+fn login(peer: &Peer, credentials: Option<&Credentials>) -> Vec<(Cmd, Step)> {
+    let mut login = Vec::with_capacity(6);
+    if let Some(credentials) = credentials {
+        login.push((auth(credentials), Step::Auth));
+    }
+    if peer.database != 0 {
+        let mut select = redis::cmd("SELECT");
+        select.arg(peer.database);
+        login.push((select, Step::Select));
+    }
+    let (name, version) = CLIENT_NAME;
+    let client = |arguments: &[&str]| {
+        let mut client = redis::cmd("CLIENT");
+        client.arg(arguments);
+        (client, Step::Courtesy)
+    };
+    // The first is known since Redis 2.6, the others since 7.2.
+    login.push(client(&["SETNAME", name]));
+    login.push(client(&["SETINFO", "LIB-NAME", name]));
+    login.push(client(&["SETINFO", "LIB-VER", version]));
+    login.push((commands::time(), Step::Courtesy));
+    login
+}
+
+/// Logs in with these.
+pub(crate) fn auth(credentials: &Credentials) -> Cmd {
+    let mut auth = redis::cmd("AUTH");
+    auth.arg(credentials.username.as_deref())
+        .arg(credentials.password.as_str());
+    auth
+}
+
+/// Of seconds and microseconds, as text.
+pub(crate) fn millis(time: &Value) -> Option<i64> {
+    let Value::Array(parts) = time else {
+        return None;
+    };
+    let number = |part: &Value| -> Option<i64> {
+        let Value::BulkString(digits) = part else {
+            return None;
+        };
+        str::from_utf8(digits).ok()?.parse().ok()
+    };
+    let [seconds, micros] = parts.as_slice() else {
+        return None;
+    };
+    number(seconds)?
+        .checked_mul(1_000)?
+        .checked_add(number(micros)? / 1_000)
+}
