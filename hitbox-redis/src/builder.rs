@@ -6,6 +6,8 @@ use hitbox_backend::{
 };
 use hitbox_core::BackendLabel;
 
+#[cfg(feature = "tls")]
+use crate::connection::tls::Identity;
 use crate::{
     CredentialsProvider, RedisBackend,
     commands::exchange::Exchange,
@@ -121,7 +123,25 @@ impl RedisBackendBuilder {
     /// asks for TLS.
     #[cfg(feature = "tls")]
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.address.root_certificate = Some(pem.into());
+        self.address.certificates.root = Some(pem.into());
+        self
+    }
+
+    /// The certificate to prove who this client is, for a server that asks for one: a chain as PEM, the
+    /// client's own certificate first, and its private key as PEM, not encrypted. Only with a URL that asks
+    /// for TLS.
+    ///
+    /// They are read once. For those that are replaced before they end, build another backend.
+    #[cfg(feature = "tls")]
+    pub fn client_certificate(
+        mut self,
+        chain: impl Into<Vec<u8>>,
+        key: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.address.certificates.client = Some(Identity {
+            chain: chain.into(),
+            key: key.into(),
+        });
         self
     }
 

@@ -122,7 +122,8 @@
 //! - `cluster`: Redis Cluster. There is one connection to each master, and a bulk call is one
 //!   pipeline to each. While some nodes are down, the keys of the others stay usable.
 //! - `tls`: `rediss://`, over rustls. Where the application has not installed a crypto provider for
-//!   rustls, building a backend with such a URL installs ring, for the whole process.
+//!   rustls, building a backend with such a URL installs ring, for the whole process. With a
+//!   [`client_certificate`](RedisBackendBuilder::client_certificate), the server sees who the client is.
 //!
 //! Sentinel is not supported: give the address of the primary, or of a proxy or a name that leads to it.
 

@@ -10,6 +10,8 @@ use tokio_rustls::TlsConnector;
 
 #[cfg(feature = "cluster")]
 use crate::cluster::{Cluster, slots::NodeAddress};
+#[cfg(feature = "tls")]
+use crate::connection::tls::Certificates;
 use crate::{
     Credentials, CredentialsProvider,
     commands::exchange::Target,
@@ -29,7 +31,7 @@ pub(crate) struct Address {
     pub(crate) login: Login,
     pub(crate) credentials: Option<Arc<dyn CredentialsProvider>>,
     #[cfg(feature = "tls")]
-    pub(crate) root_certificate: Option<Vec<u8>>,
+    pub(crate) certificates: Certificates,
 }
 
 /// Completes or overrides what a URL says.
@@ -56,10 +58,6 @@ const UNUSABLE_DATABASE: &str =
 #[cfg(feature = "tls")]
 const INSECURE: &str = "the URL asks for TLS without a check of the certificate: leave `#insecure` out, and give \
      `root_certificate` where the certificate is not from a public authority";
-
-#[cfg(feature = "tls")]
-const CERTIFICATE_WITHOUT_TLS: &str = "`root_certificate` is given, and the connection is without TLS: write a URL with rediss://, or leave \
-     `root_certificate` out";
 
 /// The server would take whoever it is for its default user.
 const NO_PASSWORD: &str = "a user name is given without `password`: give both (a URL's are redis://USER:PASSWORD@HOST), or \
@@ -133,17 +131,14 @@ impl Address {
 
     #[cfg(feature = "tls")]
     fn tls(&self, address: &ConnectionAddr) -> Result<Option<TlsConnector>, &'static str> {
-        let root = self.root_certificate.as_deref();
-        if let ConnectionAddr::TcpTls { insecure, .. } = address {
-            if *insecure {
-                return Err(INSECURE);
-            }
-            Ok(Some(crate::connection::tls::connector(root)?))
-        } else if root.is_some() {
-            Err(CERTIFICATE_WITHOUT_TLS)
-        } else {
-            Ok(None)
+        let ConnectionAddr::TcpTls { insecure, .. } = address else {
+            self.certificates.check_unused()?;
+            return Ok(None);
+        };
+        if *insecure {
+            return Err(INSECURE);
         }
+        Ok(Some(self.certificates.connector()?))
     }
 
     #[cfg(feature = "cluster")]

@@ -5,6 +5,8 @@
 mod apart;
 mod batches;
 mod builder;
+#[cfg(feature = "tls")]
+mod client_certificates;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod commands;

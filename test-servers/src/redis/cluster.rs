@@ -49,16 +49,33 @@ impl RedisCluster {
     ///
     /// [`StartError`]; a Docker engine alone does not do.
     pub async fn start_one(announced_port: Option<u16>) -> Result<RedisServer, StartError> {
+        Self::start_one_with(RedisOptions::new(), announced_port).await
+    }
+
+    /// The same with settings of one's own. With `tls-port` among them, the port that it announces is that.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]; a Docker engine alone does not do.
+    pub async fn start_one_with(
+        options: RedisOptions,
+        announced_port: Option<u16>,
+    ) -> Result<RedisServer, StartError> {
         let source = tokio::task::spawn_blocking(Source::find_program)
             .await
             .map_err(io::Error::other)??;
-        let mut options = RedisOptions::new()
+        let mut options = options
             .setting("cluster-enabled", "yes")
             .setting("cluster-port", &free_port()?.to_string());
         if let Some(port) = announced_port {
+            let name = if options.sets("tls-port") {
+                "cluster-announce-tls-port"
+            } else {
+                "cluster-announce-port"
+            };
             options = options
                 .setting("cluster-announce-ip", "127.0.0.1")
-                .setting("cluster-announce-port", &port.to_string());
+                .setting(name, &port.to_string());
         }
         let node = RedisServer::start_from(source, options).await?;
         command(node.port(), "CLUSTER ADDSLOTSRANGE 0 16383").await?;

@@ -20,7 +20,7 @@ mod wire;
 use std::{io, time::Duration};
 
 pub use cluster::RedisCluster;
-pub use server::{RedisOptions, RedisServer};
+pub use server::{RedisOptions, RedisServer, free_port};
 pub use shared::SharedRedis;
 pub use source::{Missing, PROGRAM_VARIABLE, ServerProgram, oldest_and_newest};
 

@@ -29,6 +29,11 @@ impl RedisOptions {
         self.arguments.extend(value.split(' ').map(str::to_owned));
         self
     }
+
+    pub(super) fn sets(&self, name: &str) -> bool {
+        let flag = format!("--{name}");
+        self.arguments.contains(&flag)
+    }
 }
 
 /// A Redis or Valkey server that belongs to whoever started it, on a port of its own, with an empty
@@ -169,7 +174,11 @@ async fn answers(port: u16) -> bool {
 /// A port that nobody listens on, below those that systems hand out to outgoing connections: a
 /// client that keeps trying to connect to one of those while nobody listens ends up connected to
 /// itself.
-pub(super) fn free_port() -> io::Result<u16> {
+///
+/// # Errors
+///
+/// If there is none.
+pub fn free_port() -> io::Result<u16> {
     const ATTEMPTS: usize = 100;
     for _ in 0..ATTEMPTS {
         let port = fastrand::u16(12_000..32_000);
