@@ -53,6 +53,7 @@ mod cacheable;
 mod capabilities;
 #[cfg(feature = "chaos")]
 pub mod chaos;
+pub mod coherence;
 pub mod composition;
 pub mod compression;
 #[cfg(feature = "conformance")]

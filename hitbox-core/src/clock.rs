@@ -4,10 +4,13 @@
 //! thread it runs on (feature `virtual-time`, [`VirtualTime`]) instead of sleeping.
 
 mod coarse;
+mod tick;
 
 use std::{cell::Cell, time::SystemTime};
 
 use chrono::{DateTime, Utc};
+
+pub use tick::Tick;
 
 /// The present moment, UTC.
 ///
@@ -211,6 +214,8 @@ mod virtual_time {
 
     thread_local! {
         static OVERRIDE: Cell<Option<DateTime<Utc>>> = const { Cell::new(None) };
+        /// In nanoseconds. It has gone on when the clock was set forward, and stood still when it was set back.
+        static STEADY: Cell<Option<i64>> = const { Cell::new(None) };
     }
 
     /// How far the coarse clock is behind, in milliseconds: as much as a slow kernel's.
@@ -218,6 +223,10 @@ mod virtual_time {
 
     pub(super) fn current() -> Option<DateTime<Utc>> {
         OVERRIDE.get()
+    }
+
+    pub(super) fn steady_nanos() -> Option<i64> {
+        STEADY.get()
     }
 
     /// A clock that stands still until it is told to move, for the current thread.
@@ -250,6 +259,7 @@ mod virtual_time {
         #[must_use]
         pub fn start(at: DateTime<Utc>) -> Self {
             OVERRIDE.set(Some(at));
+            STEADY.set(Some(0));
             Self {
                 bound_to_thread: PhantomData,
             }
@@ -261,15 +271,18 @@ mod virtual_time {
             super::now()
         }
 
-        /// Moves the clock by `by`, which may be negative: a clock step.
+        /// Moves the clock by `by`, which may be negative: a clock step, of which a [`Tick`](super::Tick) does not know.
         pub fn advance(&self, by: TimeDelta) {
             OVERRIDE.set(Some(self.now() + by));
+            let forward = by.num_nanoseconds().unwrap_or(i64::MAX).max(0);
+            STEADY.set(STEADY.get().map(|nanos| nanos.saturating_add(forward)));
         }
     }
 
     impl Drop for VirtualTime {
         fn drop(&mut self) {
             OVERRIDE.set(None);
+            STEADY.set(None);
         }
     }
 }
