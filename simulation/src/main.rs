@@ -4,6 +4,7 @@
 mod audit;
 mod cached;
 mod campaign;
+mod coherent;
 mod composed;
 mod data;
 mod execution;
@@ -51,13 +52,14 @@ and lost. Runs under every read and write policy.
 Usage: cargo xtask model [OPTIONS]
 
 Options:
-      --operations N   Operations for each pair of policies (default 200,000; of a cache a fifth)
+      --operations N   Operations for each pair of policies (default 200,000; of a cache a fifth;
+                       of fleets a history for every 500)
       --minutes N      Go on for this long instead
       --seed S         Start from this seed (default: drawn from the clock, and printed)
       --read POLICY    With this read policy only: sequential, race, parallel
       --write POLICY   With this write policy only: sequential, optimistic, race, strict
       --repair POLICY  With this repair policy only: background, on-next-operation, never
-      --calls OF       Calls of this only: backend, cache (default: both)
+      --calls OF       Calls of this only: backend, cache, fleet (default: all)
       --layers KIND    With these layers only: memory, moka, sled (default: mixed)
       --json FILE      Write the totals to FILE
   -h, --help           Print this
@@ -74,6 +76,11 @@ refreshes, inserts, removes and expiries, by loaders that fail, hang and panic, 
 not polled. Every answer is judged by which load it is of: nothing from before what had been invalidated
 when the call began, no load too many, nobody held, no failure that takes anything away, no times but those
 that a value was loaded with.
+
+A fleet is processes, from two to a thousand, each with coherent L1s over one store and one log of news, in virtual
+time: messages that are late, hang and are lost, processes that stand still, a log that loses entries. No L1 may answer
+with what had been replaced longer ago than its bound, and no process may be given something older than before. Policies
+and layers are the seed's. Then each rule is broken on purpose, until that is found.
 
 A history that breaks a rule is shortened and printed, with the command that repeats it. A history is
 decided by its seed, its policies and its layers alone. A repair policy that is asked for takes the place
@@ -96,17 +103,19 @@ struct Options {
 /// What is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Calls {
-    OfBackend,
-    OfCache,
+    Backend,
+    Cache,
+    Fleet,
 }
 
 impl Calls {
-    const ALL: [Self; 2] = [Self::OfBackend, Self::OfCache];
+    const ALL: [Self; 3] = [Self::Backend, Self::Cache, Self::Fleet];
 
     const fn as_str(self) -> &'static str {
         match self {
-            Self::OfBackend => "backend",
-            Self::OfCache => "cache",
+            Self::Backend => "backend",
+            Self::Cache => "cache",
+            Self::Fleet => "fleet",
         }
     }
 }
@@ -136,26 +145,28 @@ fn run(arguments: Parser) -> Result<Verdict, Failure> {
         print!("{HELP}");
         return Ok(Verdict::Passed);
     };
-    let (summary, of_cache) = check(&options)?;
+    let (summary, of_cache, of_fleet) = check(&options)?;
     if let Some(file) = &options.json {
-        fs::write(file, summary.to_json(&of_cache))
+        fs::write(file, summary.to_json(&of_cache, &of_fleet))
             .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     }
-    Ok(match summary.violations() + of_cache.violations() {
-        0 => Verdict::Passed,
-        _ => Verdict::Failed,
-    })
+    Ok(
+        match summary.violations() + of_cache.violations() + of_fleet.violations() {
+            0 => Verdict::Passed,
+            _ => Verdict::Failed,
+        },
+    )
 }
 
 /// Runs the histories that are asked for, and prints what was found.
-fn check(options: &Options) -> Result<(Summary, cached::Summary), Failure> {
+fn check(options: &Options) -> Result<(Summary, cached::Summary, coherent::Summary), Failure> {
     let seed = options.seed.unwrap_or_else(seed_from_the_clock);
     println!("model: seed {seed}");
     let began = Instant::now();
     let (of_backend, of_cache) = subjects(options);
-    // Both get their share of the time.
+    // All get their share of the time.
     let share = match options.calls {
-        None => 0.5,
+        None => 1.0 / 3.0,
         Some(_) => 1.0,
     };
     let until = |minutes: f64| Instant::now() + Duration::from_secs_f64(minutes * 60.0 * share);
@@ -174,13 +185,28 @@ fn check(options: &Options) -> Result<(Summary, cached::Summary), Failure> {
     };
     let of_cache = cached::run(of_cache, seed, asked)?;
     print!("{of_cache}");
-    Ok((summary, of_cache))
+    let asked = match (options.minutes, calls(options, Calls::Fleet)) {
+        (_, false) => coherent::Asked::Histories(0),
+        (None, true) => coherent::Asked::Histories(options.operations.div_ceil(500)),
+        (Some(minutes), true) => coherent::Asked::Until(until(minutes)),
+    };
+    let mut of_fleet = coherent::run(seed, asked);
+    if options.operations > 1 && calls(options, Calls::Fleet) {
+        of_fleet.break_rules(seed);
+    }
+    print!("{of_fleet}");
+    Ok((summary, of_cache, of_fleet))
 }
 
 fn seed_from_the_clock() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     // Seeds follow one upon the other: runs of the same day must not share them.
     now.map_or(0, |now| now.as_micros() as u64)
+}
+
+/// Whether this is to be called.
+fn calls(options: &Options, of: Calls) -> bool {
+    options.calls.is_none_or(|only| only == of)
 }
 
 /// What backends and what caches are called under.
@@ -195,11 +221,11 @@ fn subjects(options: &Options) -> (Vec<Subject>, Vec<Subject>) {
         repair: options.repair,
     };
     let all: Vec<_> = pairs.map(of_pair).collect();
-    let if_called = |calls| match options.calls.is_none_or(|only| only == calls) {
+    let if_called = |of| match calls(options, of) {
         true => all.clone(),
         false => Vec::new(),
     };
-    (if_called(Calls::OfBackend), if_called(Calls::OfCache))
+    (if_called(Calls::Backend), if_called(Calls::Cache))
 }
 
 /// The options, or `None` if help is asked for.

@@ -8,6 +8,7 @@ use xtask::table::Table;
 use super::{
     cached,
     campaign::{Field, Totals},
+    coherent,
     rules::{PolicyPair, REFILLS, RepairKind, refill_as_str},
     setting::{Nesting, StoreKind},
 };
@@ -43,7 +44,11 @@ impl Summary {
         self.totals().operations()
     }
 
-    pub(super) fn to_json(&self, of_cache: &cached::Summary) -> String {
+    pub(super) fn to_json(
+        &self,
+        of_cache: &cached::Summary,
+        of_fleet: &coherent::Summary,
+    ) -> String {
         let pairs = self.fields.iter().map(|field| {
             json!({
                 "policies": field.subject.policies.to_string(),
@@ -60,6 +65,7 @@ impl Summary {
             "pairs": pairs,
             "findings": findings,
             "of_cache": of_cache.to_json(),
+            "of_fleet": of_fleet.to_json(),
         });
         format!("{json:#}\n")
     }

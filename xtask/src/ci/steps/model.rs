@@ -14,11 +14,19 @@ const SEED: &str = "20261127";
 /// survive.
 pub(super) fn run(session: &Session) -> Result<Report, Failure> {
     let (report, told) = run_program(session, &SIMULATION, &["--seed", SEED])?;
-    let both = |count: &str| {
-        number(&told, &format!("/total/{count}")) + number(&told, &format!("/of_cache/{count}"))
-    };
-    let operations = both("operations");
-    Ok(match both("violations") {
+    let of_all =
+        |counts: [&str; 3]| -> u64 { counts.into_iter().map(|count| number(&told, count)).sum() };
+    let operations = of_all([
+        "/total/operations",
+        "/of_cache/operations",
+        "/of_fleet/reads",
+    ]);
+    let violations = [
+        "/total/violations",
+        "/of_cache/violations",
+        "/of_fleet/violations",
+    ];
+    Ok(match of_all(violations) {
         0 if operations == 0 => report,
         0 => report.with_note(format!("{operations} operations")),
         violations => report.with_note(format!(
