@@ -1,3 +1,5 @@
+mod access;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use hitbox_backend::{
@@ -6,10 +8,8 @@ use hitbox_backend::{
 };
 use hitbox_core::BackendLabel;
 
-#[cfg(feature = "tls")]
-use crate::connection::tls::Identity;
 use crate::{
-    CredentialsProvider, RedisBackend,
+    RedisBackend,
     commands::exchange::Exchange,
     connection::{Limits, address::Address, clock::Clocks, incoming::Bounds, link::LinkSettings},
     inner::Inner,
@@ -25,7 +25,7 @@ const SHORTEST_LIMIT: Duration = Duration::from_millis(1);
 const LONGEST_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The settings of a [`RedisBackend`]. Only where the server is must be given: by
-/// [`url`](Self::url), [`host`](Self::host) or, for a cluster, `cluster_nodes`.
+/// [`url`](Self::url), [`host`](Self::host), `cluster_nodes` for a cluster, or `sentinel`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -70,79 +70,6 @@ impl RedisBackendBuilder {
             attempt_timeout: None,
             deadline: Self::DEFAULT_DEADLINE,
         }
-    }
-
-    /// Where the server is: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`, `rediss://` for TLS
-    /// (with the feature `tls`), or `unix:///PATH`.
-    pub fn url(mut self, url: impl Into<String>) -> Self {
-        self.address.url = Some(url.into());
-        self
-    }
-
-    /// Where the server is, instead of a URL: a name or an IP address, and a port.
-    pub fn host(mut self, host: impl Into<String>, port: u16) -> Self {
-        self.address.host = Some((host.into(), port));
-        self
-    }
-
-    /// The nodes of a cluster to begin with, as URLs; the others are found through them. All must
-    /// have the same credentials.
-    #[cfg(feature = "cluster")]
-    pub fn cluster_nodes<U: Into<String>>(mut self, urls: impl IntoIterator<Item = U>) -> Self {
-        self.address.nodes = urls.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// The user to log in as, in place of the URL's. Default: the server's default user. Needs a password,
-    /// here or in the URL.
-    pub fn username(mut self, username: impl Into<String>) -> Self {
-        self.address.login.username = Some(username.into());
-        self
-    }
-
-    /// The password to log in with, in place of the URL's.
-    pub fn password(mut self, password: impl Into<String>) -> Self {
-        self.address.login.password = Some(password.into());
-        self
-    }
-
-    /// Who gives the credentials for each connection, instead of a user name and a password: for those that
-    /// change while the backend lives. The same provider is asked for each node of a cluster.
-    pub fn credentials(mut self, provider: impl CredentialsProvider) -> Self {
-        self.address.credentials = Some(Arc::new(provider));
-        self
-    }
-
-    /// The database to use, in place of the URL's. Default: 0.
-    pub const fn database(mut self, database: u32) -> Self {
-        self.address.login.database = Some(database);
-        self
-    }
-
-    /// The certificate authorities to trust with TLS, as PEM, in place of the system's. Only with a URL that
-    /// asks for TLS.
-    #[cfg(feature = "tls")]
-    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.address.certificates.root = Some(pem.into());
-        self
-    }
-
-    /// The certificate to prove who this client is, for a server that asks for one: a chain as PEM, the
-    /// client's own certificate first, and its private key as PEM, not encrypted. Only with a URL that asks
-    /// for TLS.
-    ///
-    /// They are read once. For those that are replaced before they end, build another backend.
-    #[cfg(feature = "tls")]
-    pub fn client_certificate(
-        mut self,
-        chain: impl Into<Vec<u8>>,
-        key: impl Into<Vec<u8>>,
-    ) -> Self {
-        self.address.certificates.client = Some(Identity {
-            chain: chain.into(),
-            key: key.into(),
-        });
-        self
     }
 
     /// The settings that all adapters have, in place of those that were made so far. Each also has a

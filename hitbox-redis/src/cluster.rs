@@ -17,15 +17,17 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    cluster::slots::{NodeAddress, SlotMap, slot_of},
+    cluster::slots::{SlotMap, slot_of},
     commands::{
         Keyed,
         request::{Several, Single, doubted},
         send::in_turn,
     },
     connection::{
-        link::{End, Link, LinkSettings},
+        link::{Link, LinkSettings},
+        node::NodeAddress,
         peer::Peer,
+        place::Place,
         timer::done_by,
     },
     error::{Cause, Failure, Reply},
@@ -259,7 +261,7 @@ impl Cluster {
         }
         let NodeAddress { host, port } = address.clone();
         let peer = self.shared.login.at(host, port);
-        let link = Link::new(peer, End::Node, self.shared.settings.clone());
+        let link = Link::new(Place::Node(peer), self.shared.settings.clone());
         links.insert(address.clone(), link.clone());
         link
     }

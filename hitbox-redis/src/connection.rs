@@ -7,7 +7,10 @@ pub(crate) mod home;
 pub(crate) mod incoming;
 pub(crate) mod link;
 pub(crate) mod login;
+#[cfg(any(feature = "cluster", feature = "sentinel"))]
+pub(crate) mod node;
 pub(crate) mod peer;
+pub(crate) mod place;
 pub(crate) mod renewal;
 pub(crate) mod session;
 pub(crate) mod tidings;
@@ -24,6 +27,8 @@ use std::{
 };
 
 use redis::{AsyncConnectionConfig, RedisConnectionInfo, aio::MultiplexedConnection};
+#[cfg(feature = "sentinel")]
+use redis::{Cmd, Value};
 use tokio::time::timeout;
 
 use crate::{
@@ -33,6 +38,7 @@ use crate::{
         incoming::Bounds,
         login::{Time, log_in},
         peer::Peer,
+        session::Companion,
         way::Way,
     },
     error::{Cause, Failure, words::not_connected},
@@ -64,6 +70,25 @@ pub(crate) struct Opened {
     pub(crate) time: Option<Time>,
     /// When the credentials end that it was opened with.
     pub(crate) end: Option<SystemTime>,
+    /// Ends when the server is the right one no longer, where others than itself can tell.
+    pub(crate) moved: Option<Companion>,
+}
+
+#[cfg(feature = "sentinel")]
+impl Opened {
+    /// The reply to a command, on a connection that is for nothing else.
+    pub(crate) async fn ask(self, command: &Cmd) -> Result<Value, Failure> {
+        let Self {
+            mut connection,
+            driver,
+            ..
+        } = self;
+        tokio::select! {
+            biased;
+            reply = command.query_async(&mut connection) => Ok(reply?),
+            () = driver => Err(failed(&io::ErrorKind::UnexpectedEof.into())),
+        }
+    }
 }
 
 /// Opens a connection.
@@ -77,18 +102,17 @@ pub(crate) async fn connect(
         Ok(outcome) => outcome,
         Err(_elapsed) => {
             let late = format!("not open after {:?}", limits.connect);
-            let late = io::Error::new(io::ErrorKind::TimedOut, late);
-            Err(Cause::NotConnected(not_connected(&late)).into())
+            Err(failed(&io::Error::new(io::ErrorKind::TimedOut, late)))
         }
     }
 }
 
-async fn open(
+/// The same, for as long as it takes.
+pub(crate) async fn open(
     peer: &Peer,
     credentials: Option<Credentials>,
     bounds: Bounds,
 ) -> Result<Opened, Failure> {
-    let failed = |error: &io::Error| Cause::NotConnected(not_connected(error));
     let way = Way::to(peer, bounds)
         .await
         .map_err(|error| failed(&error))?;
@@ -110,7 +134,7 @@ async fn open(
                 // What the server had to say is there.
                 drop(driver);
                 login.await?;
-                return Err(failed(&io::ErrorKind::UnexpectedEof.into()).into());
+                return Err(failed(&io::ErrorKind::UnexpectedEof.into()));
             }
         }
     };
@@ -119,5 +143,10 @@ async fn open(
         driver,
         time,
         end: credentials.and_then(|credentials| credentials.end),
+        moved: None,
     })
+}
+
+fn failed(error: &io::Error) -> Failure {
+    Cause::NotConnected(not_connected(error)).into()
 }

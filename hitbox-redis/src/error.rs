@@ -109,6 +109,18 @@ impl Failure {
         self.server_error().and_then(RedisError::code) == Some("WRONGTYPE")
     }
 
+    /// Of an attempt to connect.
+    #[cfg(feature = "sentinel")]
+    pub(crate) fn into_meaning(self) -> Meaning {
+        if let Cause::NotConnected(meaning) = self.cause {
+            return meaning;
+        }
+        if let Cause::Redis(error) = &self.cause {
+            return meaning_of(error);
+        }
+        words::client_failed()
+    }
+
     /// The same as a [`BackendError`].
     ///
     /// What a server says of a command on a key is left out: it may quote arguments, and so a value.

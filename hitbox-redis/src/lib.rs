@@ -106,6 +106,23 @@
 //! that is on its way breaks. If that fails, the connection stays as it is until the server ends it, and it is
 //! tried again.
 //!
+//! # Sentinel
+//!
+//! With [the feature](#features) `sentinel`, the server may be a master by its name: whenever a connection is
+//! opened, all sentinels are asked at once where the master is, and the first server that one of them names, and
+//! that says of itself (`ROLE`) that it is a master, is the one. So one sentinel that answers is enough, and one
+//! that is down, hangs, or is behind the others holds up nobody. A user who may not ask `ROLE` is sent to whatever
+//! the sentinels name.
+//!
+//! The connection is replaced when it breaks, when a demoted master answers `READONLY`, and when a sentinel says
+//! that the master has moved (`+switch-master`): one of them is listened to for that, another one every 30
+//! seconds, with a look at what all of them say. Meanwhile calls fail at once, with retryable errors; what is
+//! in doubt is as above. When the sentinels have a new master, the attempt to connect does not wait for its turn.
+//! How long that takes is up to `down-after-milliseconds` of the sentinels, and their election.
+//!
+//! A failover loses what the old master had not passed on yet, or was sent by clients that did not know. A cache
+//! that must not serve what was overwritten in these seconds has to let values expire.
+//!
 //! # Runtimes
 //!
 //! A call needs a tokio runtime with timer and I/O; without, it is
@@ -121,11 +138,10 @@
 //!
 //! - `cluster`: Redis Cluster. There is one connection to each master, and a bulk call is one
 //!   pipeline to each. While some nodes are down, the keys of the others stay usable.
+//! - `sentinel`: a master that sentinels watch.
 //! - `tls`: `rediss://`, over rustls. Where the application has not installed a crypto provider for
 //!   rustls, building a backend with such a URL installs ring, for the whole process. With a
 //!   [`client_certificate`](RedisBackendBuilder::client_certificate), the server sees who the client is.
-//!
-//! Sentinel is not supported: give the address of the primary, or of a proxy or a name that leads to it.
 
 mod backend;
 mod builder;
@@ -136,6 +152,8 @@ mod connection;
 mod credentials;
 mod error;
 mod inner;
+#[cfg(feature = "sentinel")]
+mod sentinel;
 mod statistics;
 
 pub use backend::RedisBackend;

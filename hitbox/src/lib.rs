@@ -62,7 +62,7 @@
 //! | `moka` (default) | `hitbox::moka`: in process |
 //! | `quick-cache` | `hitbox::quick_cache`: in process, for hits that scale with the cores |
 //! | `sled` | `hitbox::sled`: on local disk |
-//! | `redis`, `redis-cluster`, `redis-tls` | `hitbox::redis`: in a shared Redis or Valkey server, in a cluster, over TLS |
+//! | `redis`, `redis-cluster`, `redis-sentinel`, `redis-tls` | `hitbox::redis`: in a shared Redis or Valkey server, in a cluster, in a master that sentinels name, over TLS |
 //! | `dynamodb` | `hitbox::dynamodb`: in a DynamoDB table |
 //! | `json`, `postcard` | formats beside bincode, which is always there, for adapters that keep bytes |
 //! | `gzip`, `zstd` (needs a C compiler), `lz4` | compressors for adapters that keep bytes |

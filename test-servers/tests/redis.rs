@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use test_servers::redis::{Missing, RedisCluster, RedisOptions, RedisServer, oldest_and_newest};
+use test_servers::redis::{
+    Missing, RedisCluster, RedisOptions, RedisSentinels, RedisServer, SentinelOptions,
+    oldest_and_newest,
+};
 
 /// The reply to PING, if there is one within a while.
 fn ping(port: u16) -> Option<String> {
@@ -135,4 +138,15 @@ async fn the_oldest_and_the_newest_are_programs_that_run() {
             Err(problem) => println!("not there: {problem}"),
         }
     }
+}
+
+#[tokio::test]
+async fn three_sentinels_watch_a_master_and_its_replica() {
+    let mut watched = RedisSentinels::start(SentinelOptions::new()).await.unwrap();
+    assert_eq!(watched.urls().len(), 3);
+    let ports: Vec<_> = watched.sentinels().iter().map(RedisServer::port).collect();
+    assert!(ports.into_iter().all(answers));
+    watched.servers()[0].kill();
+    let replica = watched.servers()[1].port();
+    assert!(answers(replica));
 }

@@ -1,32 +1,14 @@
 //! Which node of a cluster has which key.
 
-use redis::{ConnectionAddr, Value};
+use redis::Value;
 
-use crate::error::{Cause, Failure};
+use crate::{
+    connection::node::NodeAddress,
+    error::{Cause, Failure},
+};
 
 /// Slots of a cluster, by Redis's specification.
 const SLOTS: u16 = 16_384;
-
-/// Host and port of a node.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct NodeAddress {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-}
-
-impl NodeAddress {
-    /// `None` for a Unix socket.
-    pub(crate) fn of(address: &ConnectionAddr) -> Option<Self> {
-        let (ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }) = address
-        else {
-            return None;
-        };
-        Some(Self {
-            host: host.clone(),
-            port: *port,
-        })
-    }
-}
 
 /// The masters of a cluster and their slots. Empty as long as no node has told.
 #[derive(Default)]

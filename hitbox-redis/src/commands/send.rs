@@ -10,7 +10,7 @@ use crate::{
         request::{Answer, Effect, Request, Several, Single},
     },
     connection::{
-        link::{End, Link},
+        link::Link,
         session::Session,
         timer::{Late, done_by},
     },
@@ -133,7 +133,7 @@ impl Link {
         }
         match self.attempt(request, &mut session, until).await {
             Attempt::Reply(reply) => {
-                let elsewhere = self.end() == End::Address
+                let elsewhere = self.place().is_found_anew()
                     && R::is_misplaced(&reply)
                     && self.look_again(&session);
                 if elsewhere && course.misplaced == 0 {

@@ -19,11 +19,9 @@ use crate::{
     commands::learned::Learned,
     connection::{
         Limits, Opened,
-        asking::Asking,
         clock::Clocks,
-        connect,
         home::{Home, caught},
-        peer::Peer,
+        place::Place,
         renewal::Renewal,
         session::{Companion, Session},
         tidings::{Opening, Tidings},
@@ -92,20 +90,9 @@ pub(crate) struct LinkSettings {
     pub(crate) clocks: Arc<Clocks>,
 }
 
-/// What a link leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// Whatever server is at this address.
-    Address,
-    /// This node of a cluster: another one's replies say where to go.
-    #[cfg(feature = "cluster")]
-    Node,
-}
-
 struct Shared {
-    peer: Peer,
+    place: Place,
     address: Arc<str>,
-    end: End,
     settings: LinkSettings,
     state: watch::Sender<State>,
     tidings: Arc<Tidings>,
@@ -123,18 +110,17 @@ enum State {
 }
 
 impl Link {
-    pub(crate) fn new(peer: Peer, end: End, settings: LinkSettings) -> Self {
-        let address: Arc<str> = peer.address.to_string().into();
+    pub(crate) fn new(place: Place, settings: LinkSettings) -> Self {
+        let address: Arc<str> = place.shown().into();
         Self {
             shared: Arc::new(Shared {
-                peer,
+                place,
                 tidings: Arc::new(Tidings::new(
                     settings.label.clone(),
                     Arc::clone(&address),
                     Arc::clone(&settings.opening),
                 )),
                 address,
-                end,
                 settings,
                 state: watch::Sender::new(State::Idle),
                 beside: Beside::default(),
@@ -142,15 +128,16 @@ impl Link {
         }
     }
 
-    /// Another connection to the same server.
+    /// Another connection to the same place, which is opened when it is first used, and anew when it breaks:
+    /// for what would be in the way of the others. Who wants to look after it himself takes one of
+    /// [`place`](Self::place).
     pub(crate) fn another(&self) -> Self {
         let shared = &self.shared;
         Self {
             shared: Arc::new(Shared {
-                peer: shared.peer.clone(),
+                place: shared.place.clone(),
                 tidings: Arc::clone(&shared.tidings),
                 address: Arc::clone(&shared.address),
-                end: shared.end,
                 settings: shared.settings.clone(),
                 state: watch::Sender::new(State::Idle),
                 beside: Beside::default(),
@@ -171,8 +158,8 @@ impl Link {
         &self.shared.address
     }
 
-    pub(crate) fn end(&self) -> End {
-        self.shared.end
+    pub(crate) fn place(&self) -> &Place {
+        &self.shared.place
     }
 
     /// The connection, when it is open.
@@ -196,8 +183,12 @@ impl Link {
 
     /// Opens another connection in place of this one, which has broken or is of no use.
     pub(crate) fn replace(&self, broken: &Session) {
+        self.replace_number(broken.number);
+    }
+
+    fn replace_number(&self, number: u64) {
         let replaced = self.open_if(|state| match state {
-            State::Up(session) => session.number == broken.number,
+            State::Up(session) => session.number == number,
             State::Idle | State::Connecting | State::Down(_) => false,
         });
         if replaced {
@@ -251,10 +242,10 @@ impl Link {
             opening
         });
         if opening {
-            let peer = self.shared.peer.clone();
+            let place = self.shared.place.clone();
             // Weak: the attempts end with the backend.
             let shared = Arc::downgrade(&self.shared);
-            let opening = open(Unfinished(shared), peer, self.shared.settings.limits);
+            let opening = open(Unfinished(shared), place, self.shared.settings.limits);
             self.shared.settings.home.spawn(opening);
         }
         opening
@@ -262,11 +253,12 @@ impl Link {
 }
 
 /// Tries until there is a connection.
-async fn open(mut unfinished: Unfinished, peer: Peer, limits: Limits) {
+async fn open(mut unfinished: Unfinished, place: Place, limits: Limits) {
     let mut pause = FIRST_PAUSE;
-    let mut asking = Asking::new(peer.credentials.clone());
+    let mut asking = place.asking();
+    let mut news = None;
     loop {
-        let outcome = caught(connect(&peer, &mut asking, limits)).await;
+        let outcome = caught(place.connect(&mut asking, limits)).await;
         let Some(shared) = unfinished.0.upgrade() else {
             return;
         };
@@ -287,18 +279,26 @@ async fn open(mut unfinished: Unfinished, peer: Peer, limits: Limits) {
         }
         drop(shared);
         // Many processes lose one server at the same moment; they should not all come back at one.
-        sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        let pausing = sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0));
         pause = (pause * 2).min(LONGEST_PAUSE);
+        tokio::select! {
+            () = pausing => {}
+            () = news.get_or_insert_with(|| place.news()) => {
+                news = None;
+                pause = FIRST_PAUSE;
+            }
+        }
     }
 }
 
 impl Shared {
-    fn up(&self, opened: Opened) {
+    fn up(self: &Arc<Self>, opened: Opened) {
         let Opened {
             connection,
             driver,
             time,
             end,
+            moved,
         } = opened;
         let number = self.settings.opened.fetch_add(1, Ordering::Relaxed);
         if let Some((millis, took)) = time {
@@ -307,8 +307,10 @@ impl Shared {
                 .into_iter()
                 .for_each(|found| self.tidings.clock(found));
         }
-        let companion = end.map(|end| self.renewal(connection.clone(), end));
-        let session = Session::start(connection, driver, number, &self.settings.home, companion);
+        let renewal = end.map(|end| self.renewal(connection.clone(), end));
+        let leaving = moved.map(|moved| self.leaving(number, moved));
+        let companions = renewal.into_iter().chain(leaving).collect();
+        let session = Session::start(connection, driver, number, &self.settings.home, companions);
         self.tidings.connected();
         self.state.send_replace(State::Up(session));
     }
@@ -316,11 +318,22 @@ impl Shared {
     fn renewal(&self, connection: MultiplexedConnection, end: SystemTime) -> Companion {
         let renewal = Renewal {
             connection,
-            asking: Asking::new(self.peer.credentials.clone()),
+            asking: self.place.asking(),
             limits: self.settings.limits,
             tidings: Arc::clone(&self.tidings),
         };
         Box::pin(renewal.run(end))
+    }
+
+    /// Replaces the connection when its server is the right one no longer.
+    fn leaving(self: &Arc<Self>, number: u64, moved: Companion) -> Companion {
+        let shared = Arc::downgrade(self);
+        Box::pin(async move {
+            moved.await;
+            if let Some(shared) = shared.upgrade() {
+                Link { shared }.replace_number(number);
+            }
+        })
     }
 
     fn down(&self, failure: Failure) {

@@ -10,10 +10,10 @@ use redis::{Cmd, Value, aio::MultiplexedConnection};
 
 use crate::{
     Credentials, commands,
-    connection::peer::Peer,
+    connection::peer::{Peer, Role},
     error::{
         Cause, Failure,
-        words::{Step, not_connected, not_let_in},
+        words::{Step, no_master, not_connected, not_let_in},
     },
 };
 
@@ -39,7 +39,13 @@ pub(crate) async fn log_in(
     let replies = join_all(replies).await;
     let took = asked.elapsed();
     for (step, reply) in steps.into_iter().zip(&replies) {
-        let Err(error) = reply else { continue };
+        let error = match reply {
+            Ok(role) if step == Step::Role && !is_masters(role) => {
+                return Err(Cause::NotConnected(no_master()).into());
+            }
+            Ok(_) => continue,
+            Err(error) => error,
+        };
         if error.code().is_none() {
             let error = io::Error::other(error.to_string());
             return Err(Cause::NotConnected(not_connected(&error)).into());
@@ -53,9 +59,9 @@ pub(crate) async fn log_in(
     Ok(time.and_then(millis).map(|millis| (millis, took)))
 }
 
-/// The commands, and what each is for. The last asks for the time.
+/// The commands, and what each is for. The last asks for the time, where there are data that expire.
 fn login(peer: &Peer, credentials: Option<&Credentials>) -> Vec<(Cmd, Step)> {
-    let mut login = Vec::with_capacity(6);
+    let mut login = Vec::with_capacity(7);
     if let Some(credentials) = credentials {
         login.push((auth(credentials), Step::Auth));
     }
@@ -72,6 +78,11 @@ fn login(peer: &Peer, credentials: Option<&Credentials>) -> Vec<(Cmd, Step)> {
     };
     // The first is known since Redis 2.6, the others since 7.2.
     login.push(client(&["SETNAME", name]));
+    match peer.role {
+        Role::Any => {}
+        Role::Master => login.push((redis::cmd("ROLE"), Step::Role)),
+        Role::Sentinel => return login,
+    }
     login.push(client(&["SETINFO", "LIB-NAME", name]));
     login.push(client(&["SETINFO", "LIB-VER", version]));
     login.push((commands::time(), Step::Courtesy));
@@ -84,6 +95,14 @@ pub(crate) fn auth(credentials: &Credentials) -> Cmd {
     auth.arg(credentials.username.as_deref())
         .arg(credentials.password.as_str());
     auth
+}
+
+/// What a master replies to ROLE.
+fn is_masters(role: &Value) -> bool {
+    let Value::Array(parts) = role else {
+        return false;
+    };
+    parts.first() == Some(&Value::BulkString(b"master".to_vec()))
 }
 
 /// Of seconds and microseconds, as text.

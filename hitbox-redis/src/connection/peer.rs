@@ -10,13 +10,27 @@ pub(crate) struct Peer {
     pub(crate) address: ConnectionAddr,
     pub(crate) credentials: Option<Arc<dyn CredentialsProvider>>,
     pub(crate) database: i64,
+    pub(crate) role: Role,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<tokio_rustls::TlsConnector>,
 }
 
+/// What a server has to be.
+#[cfg_attr(
+    not(feature = "sentinel"),
+    expect(dead_code, reason = "nobody else tells masters from others")
+)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Whatever it is, if it has data.
+    Any,
+    Master,
+    Sentinel,
+}
+
 impl Peer {
     /// The same at another address.
-    #[cfg(feature = "cluster")]
+    #[cfg(any(feature = "cluster", feature = "sentinel"))]
     pub(crate) fn at(&self, host: String, port: u16) -> Self {
         let address = if let ConnectionAddr::TcpTls { .. } = self.address {
             ConnectionAddr::TcpTls {

@@ -31,7 +31,7 @@ pub(crate) struct Session {
 struct Life {
     phase: Arc<AtomicU8>,
     task: AbortHandle,
-    companion: Option<AbortHandle>,
+    companions: Vec<AbortHandle>,
 }
 
 /// Looks after a connection, and ends with it.
@@ -51,7 +51,7 @@ impl Session {
         driver: impl Future<Output = ()> + Send + 'static,
         number: u64,
         home: &Arc<Home>,
-        companion: Option<Companion>,
+        companions: Vec<Companion>,
     ) -> Self {
         let phase = Arc::<AtomicU8>::default();
         let driver = Driver {
@@ -71,7 +71,10 @@ impl Session {
             life: Arc::new(Life {
                 phase,
                 task,
-                companion: companion.map(|companion| tokio::spawn(companion).abort_handle()),
+                companions: companions
+                    .into_iter()
+                    .map(|companion| tokio::spawn(companion).abort_handle())
+                    .collect(),
             }),
         }
     }
@@ -93,7 +96,7 @@ impl Drop for Life {
             self.phase
                 .compare_exchange(RUNS, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire);
         self.task.abort();
-        self.companion.iter().for_each(AbortHandle::abort);
+        self.companions.iter().for_each(AbortHandle::abort);
     }
 }
 

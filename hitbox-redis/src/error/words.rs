@@ -40,8 +40,13 @@ pub(crate) fn meaning_of(error: &RedisError) -> Meaning {
         let Meaning { kind, detail } = meaning_of_code(code, error.detail().unwrap_or_default());
         means(kind, format!("{detail} ({code})"))
     } else {
-        means(Kind::Internal, "the client failed")
+        client_failed()
     }
+}
+
+/// Of what should not be.
+pub(crate) fn client_failed() -> Meaning {
+    means(Kind::Internal, "the client failed")
 }
 
 /// Of an attempt to connect that the system, or TLS, has ended.
@@ -71,11 +76,21 @@ pub(crate) fn credentials_are_late(waited: Duration) -> Meaning {
     means(Kind::Unavailable, detail)
 }
 
+/// Of a server that was named as a master.
+pub(crate) fn no_master() -> Meaning {
+    means(
+        Kind::Unavailable,
+        "it is not a master, or not yet; there will be one when the failover is over",
+    )
+}
+
 /// What a new connection asks of the server before it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Auth,
     Select,
+    /// To say whether it is a master. Who may not ask takes the sentinels' word for it.
+    Role,
     /// What the server may refuse without harm: to note a name, to tell the time.
     Courtesy,
 }
@@ -98,7 +113,7 @@ pub(crate) fn not_let_in(step: Step, error: &RedisError) -> Option<Meaning> {
             "the server does not have this database: lower `database`, or leave it out",
         ),
         (Step::Select, _) => meaning_of_code(code, text),
-        (Step::Courtesy, _) => return None,
+        (Step::Role | Step::Courtesy, _) => return None,
     };
     Some(means(kind, format!("{detail}: {}", shown(code, text))))
 }
@@ -220,8 +235,8 @@ fn meaning_of_code(code: &str, text: &str) -> Meaning {
         }
         "ERR" if text.starts_with("unknown command") => (
             Kind::InvalidConfiguration,
-            "the server does not know this command: is it a Sentinel (give the address of the \
-             primary), or older than 6.2?",
+            "the server does not know this command: is it a Sentinel (give it by `sentinel`, with \
+             the feature of that name), or older than 6.2?",
         ),
         "ERR" if text.starts_with("syntax error") => (
             Kind::InvalidConfiguration,

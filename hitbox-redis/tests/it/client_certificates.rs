@@ -56,18 +56,27 @@ pub(crate) fn asks_who_clients_are(
     authority: &Authority,
     own: &Issued,
     port: u16,
-) -> RedisOptions {
+) -> Vec<(&'static str, String)> {
     let write = |name: &str, pem: &str| {
         let path = directory.join(name);
         fs::write(&path, pem).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    RedisOptions::new()
-        .setting("tls-port", &port.to_string())
-        .setting("tls-cert-file", &write("own.pem", &own.certificate))
-        .setting("tls-key-file", &write("own.key", &own.key))
-        .setting("tls-ca-cert-file", &write("ca.pem", &authority.certificate))
-        .setting("tls-auth-clients", "yes")
+    vec![
+        ("tls-port", port.to_string()),
+        ("tls-cert-file", write("own.pem", &own.certificate)),
+        ("tls-key-file", write("own.key", &own.key)),
+        ("tls-ca-cert-file", write("ca.pem", &authority.certificate)),
+        ("tls-auth-clients", "yes".to_owned()),
+    ]
+}
+
+fn options(settings: Vec<(&str, String)>) -> RedisOptions {
+    settings
+        .into_iter()
+        .fold(RedisOptions::new(), |options, (name, value)| {
+            options.setting(name, &value)
+        })
 }
 
 /// Some servers are built without.
@@ -94,8 +103,8 @@ async fn who_has_a_certificate_is_let_in_and_nobody_else() {
     let (authority, other) = (Authority::new(), Authority::new());
     let (directory, port) = (TempDir::new().unwrap(), free_port().unwrap());
     let own = authority.issue(&["localhost"]);
-    let options = asks_who_clients_are(directory.path(), &authority, &own, port);
-    let _server = RedisServer::start(options).await.unwrap();
+    let settings = asks_who_clients_are(directory.path(), &authority, &own, port);
+    let _server = RedisServer::start(options(settings)).await.unwrap();
     let settings = RedisBackend::builder()
         .url(format!("rediss://localhost:{port}"))
         .root_certificate(authority.certificate.clone());
@@ -127,8 +136,8 @@ async fn the_nodes_of_a_cluster_are_shown_it_too() {
     let authority = Authority::new();
     let (directory, port) = (TempDir::new().unwrap(), free_port().unwrap());
     let own = authority.issue(&["127.0.0.1"]);
-    let options = asks_who_clients_are(directory.path(), &authority, &own, port)
-        .setting("tls-cluster", "yes");
+    let settings = asks_who_clients_are(directory.path(), &authority, &own, port);
+    let options = options(settings).setting("tls-cluster", "yes");
     let _node = RedisCluster::start_one_with(options, Some(port))
         .await
         .unwrap();

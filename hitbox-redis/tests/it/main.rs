@@ -26,6 +26,8 @@ mod namespaces;
 mod policies;
 mod repeats;
 mod runtimes;
+#[cfg(feature = "sentinel")]
+mod sentinel;
 #[path = "../server/mod.rs"]
 mod server;
 #[cfg(feature = "tls")]

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use hitbox_core::{CacheKey, CacheValue, Raw, Stamp};
 use hitbox_redis::{Credentials, CredentialsProvider, RedisBackend, RedisBackendBuilder};
-use redis::{AsyncConnectionConfig, FromRedisValue, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, FromRedisValue, RedisResult, aio::MultiplexedConnection};
 use test_servers::redis::{RedisOptions, RedisServer};
 use tokio::time::{sleep, timeout};
 
@@ -126,11 +126,16 @@ impl Observer {
     }
 
     pub async fn ask<T: FromRedisValue>(&mut self, command: &[&[u8]]) -> T {
+        self.try_to_ask(command).await.unwrap()
+    }
+
+    /// The same of a server that may cut its clients off.
+    pub async fn try_to_ask<T: FromRedisValue>(&mut self, command: &[&[u8]]) -> RedisResult<T> {
         let mut sent = redis::Cmd::new();
         for argument in command {
             sent.arg(*argument);
         }
-        sent.query_async(&mut self.0).await.unwrap()
+        sent.query_async(&mut self.0).await
     }
 
     /// How often the server has carried out each command, but for those that ask it.

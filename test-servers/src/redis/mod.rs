@@ -2,6 +2,7 @@
 //!
 //! - [`RedisServer`]: a server of one's own, to be killed, restarted, paused.
 //! - [`RedisCluster`]: three of them as a cluster.
+//! - [`RedisSentinels`]: a master, its replica, and three sentinels that watch them.
 //! - [`SharedRedis`]: the server that `REDIS_URL` names, or else one of one's own.
 //!
 //! A server of one's own runs the program that `TEST_REDIS_SERVER` names, or else the first of these
@@ -11,6 +12,7 @@
 
 mod cluster;
 mod process;
+mod sentinels;
 mod server;
 mod shared;
 mod source;
@@ -20,6 +22,7 @@ mod wire;
 use std::{io, time::Duration};
 
 pub use cluster::RedisCluster;
+pub use sentinels::{RedisSentinels, SentinelOptions};
 pub use server::{RedisOptions, RedisServer, free_port};
 pub use shared::SharedRedis;
 pub use source::{Missing, PROGRAM_VARIABLE, ServerProgram, oldest_and_newest};

@@ -24,12 +24,18 @@ enum Place {
 }
 
 impl Process {
-    pub(super) fn start(source: &Source, port: u16, arguments: &[String]) -> io::Result<Self> {
+    /// `first` is what the program takes before all settings: the file of a sentinel's.
+    pub(super) fn start(
+        source: &Source,
+        port: u16,
+        first: &[String],
+        arguments: &[String],
+    ) -> io::Result<Self> {
         let name = format!("test-redis-{port}-{:x}", fastrand::u32(..));
         let mut command = match source {
             Source::Program { path, .. } => {
                 let mut command = Command::new(path);
-                command.args(["--bind", "127.0.0.1"]);
+                command.args(first).args(["--bind", "127.0.0.1"]);
                 command
             }
             Source::Docker => {

@@ -1,5 +1,5 @@
 use std::{
-    io,
+    fs, io,
     net::TcpListener,
     time::{Duration, Instant},
 };
@@ -44,6 +44,8 @@ impl RedisOptions {
 pub struct RedisServer {
     source: Source,
     port: u16,
+    /// What comes before all settings.
+    first: Vec<String>,
     arguments: Vec<String>,
     /// `None` after it was killed.
     process: Option<Process>,
@@ -79,12 +81,39 @@ impl RedisServer {
         let mut server = Self {
             source,
             port: free_port()?,
+            first: Vec::new(),
             arguments,
             process: None,
             _directory: directory,
         };
         server.restart().await?;
         Ok(server)
+    }
+
+    /// A sentinel with these lines in its configuration, a file to which it adds what it finds out.
+    pub(super) async fn start_sentinel(
+        source: Source,
+        lines: &[String],
+    ) -> Result<Self, StartError> {
+        let (directory, port) = (tempfile::tempdir()?, free_port()?);
+        let path = directory.path().join("sentinel.conf");
+        let dir = format!("dir {}\nport {port}\n", directory.path().display());
+        fs::write(&path, dir + &lines.join("\n") + "\n")?;
+        let mut server = Self {
+            source,
+            port,
+            first: vec![path.display().to_string()],
+            arguments: vec!["--sentinel".to_owned()],
+            process: None,
+            _directory: directory,
+        };
+        server.restart().await?;
+        Ok(server)
+    }
+
+    /// What it says to a command, in a line or in one string.
+    pub(super) async fn say(&self, command: &str) -> io::Result<String> {
+        wire::send(self.port, command).await
     }
 
     /// `redis://127.0.0.1:PORT`.
@@ -117,7 +146,7 @@ impl RedisServer {
     /// [`StartError`].
     pub async fn restart(&mut self) -> Result<(), StartError> {
         self.kill();
-        let mut process = Process::start(&self.source, self.port, &self.arguments)?;
+        let mut process = Process::start(&self.source, self.port, &self.first, &self.arguments)?;
         let started = Instant::now();
         loop {
             // Also an error is an answer: the server may want a password.
