@@ -141,7 +141,7 @@
 //! - `sentinel`: a master that sentinels watch.
 //! - `tls`: `rediss://`, over rustls. Where the application has not installed a crypto provider for
 //!   rustls, building a backend with such a URL installs ring, for the whole process. With a
-//!   [`client_certificate`](RedisBackendBuilder::client_certificate), the server sees who the client is.
+//!   `client_certificate`, the server sees who the client is.
 
 mod backend;
 mod builder;
