@@ -40,7 +40,7 @@ impl SentinelOptions {
 }
 
 /// A master, a replica of it, and three sentinels that watch them and make the replica the master within
-/// seconds when the master has been away for half a second.
+/// seconds when the master has been away for one.
 #[derive(Debug)]
 pub struct RedisSentinels {
     servers: Vec<RedisServer>,
@@ -120,7 +120,7 @@ async fn sentinel(
     let name = RedisSentinels::NAME;
     let mut all = vec![
         format!("sentinel monitor {name} 127.0.0.1 {watched} {quorum}"),
-        format!("sentinel down-after-milliseconds {name} 500"),
+        format!("sentinel down-after-milliseconds {name} 1000"),
         format!("sentinel failover-timeout {name} 3000"),
     ];
     all.extend_from_slice(lines);
