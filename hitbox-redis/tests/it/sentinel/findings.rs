@@ -10,7 +10,7 @@ use futures::future::join_all;
 use hitbox_backend::{Backend, BackendErrorKind};
 use hitbox_redis::RedisBackend;
 use test_servers::redis::{RedisOptions, RedisSentinels, RedisServer};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 const MANY: usize = 64;
 
@@ -45,7 +45,10 @@ async fn a_demoted_master_is_left_for_the_new_one() {
     let quorum: [&[u8]; 1] = [b"1"];
     let monitor = [&monitor[..], &new_address, &quorum].concat();
     let () = of_sentinel.ask(&monitor).await;
-    until(async || cache.write(&key("k"), value("after")).await.is_ok()).await;
+    let writes_go_on = until(async || cache.write(&key("k"), value("after")).await.is_ok());
+    // Long before all sentinels are asked anyway, which is every 30 seconds.
+    let limit = Duration::from_secs(15);
+    timeout(limit, writes_go_on).await.unwrap();
     let mut of_new = Observer::connect(&new.url()).await;
     assert!(of_new.calls("set").await > 0);
 }
