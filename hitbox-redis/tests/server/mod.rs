@@ -58,10 +58,14 @@ pub fn payload(found: Option<CacheValue<Raw>>) -> Option<Bytes> {
 
 /// A connection beside the backend's, which waits as long as it takes.
 pub async fn connection(url: &str) -> MultiplexedConnection {
+    try_to_connect(url).await.unwrap()
+}
+
+async fn try_to_connect(url: &str) -> RedisResult<MultiplexedConnection> {
     let client = redis::Client::open(url).unwrap();
     let patient = AsyncConnectionConfig::new().set_response_timeout(None);
     let connecting = client.get_multiplexed_async_connection_with_config(&patient);
-    connecting.await.unwrap()
+    connecting.await
 }
 
 /// A provider that is told what to give.
@@ -125,11 +129,16 @@ impl Observer {
         Self(connection(url).await)
     }
 
+    /// The same to a server that may cut its clients off.
+    pub async fn try_to_connect(url: &str) -> RedisResult<Self> {
+        try_to_connect(url).await.map(Self)
+    }
+
     pub async fn ask<T: FromRedisValue>(&mut self, command: &[&[u8]]) -> T {
         self.try_to_ask(command).await.unwrap()
     }
 
-    /// The same of a server that may cut its clients off.
+    /// The same, for a server that may do so meanwhile.
     pub async fn try_to_ask<T: FromRedisValue>(&mut self, command: &[&[u8]]) -> RedisResult<T> {
         let mut sent = redis::Cmd::new();
         for argument in command {

@@ -3,6 +3,7 @@
 mod failover;
 mod finding;
 mod findings;
+mod news;
 mod settings;
 
 use hitbox_redis::{RedisBackend, RedisBackendBuilder};
