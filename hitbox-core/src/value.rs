@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     Raw, Stamp,
-    clock::{Moment, UnixTime},
+    clock::{Moment, Tick, UnixTime},
 };
 
 mod life_time;
@@ -80,13 +80,27 @@ impl fmt::Debug for Expiry {
 /// assert!(value.remaining() > Some(Duration::from_secs(299)));
 /// assert_eq!(CacheValue::loaded(data, began).remaining(), None);
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+///
+/// Two values are equal if their data, life times and stamps are, whenever they were [seen](Self::seen).
+#[derive(Clone)]
 pub struct CacheValue<T> {
     data: T,
     expire: LifeTime,
     stale: LifeTime,
     created: Stamp,
+    seen: Tick,
 }
+
+impl<T: PartialEq> PartialEq for CacheValue<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.data == other.data
+            && self.expire == other.expire
+            && self.stale == other.stale
+            && self.created == other.created
+    }
+}
+
+impl<T: Eq> Eq for CacheValue<T> {}
 
 impl<T> CacheValue<T> {
     /// A value whose load began at `began`. It never expires and is never stale, until
@@ -101,6 +115,7 @@ impl<T> CacheValue<T> {
             expire: LifeTime::NEVER_ENDS,
             stale: LifeTime::NEVER_ENDS,
             created: began,
+            seen: Tick::UNKNOWN,
         }
     }
 
@@ -117,6 +132,7 @@ impl<T> CacheValue<T> {
             expire: LifeTime::until(expire),
             stale: LifeTime::until(stale),
             created,
+            seen: Tick::UNKNOWN,
         }
     }
 
@@ -147,6 +163,7 @@ impl<T> CacheValue<T> {
             expire: until(expire)?,
             stale: until(stale)?,
             created,
+            seen: Tick::UNKNOWN,
         })
     }
 
@@ -267,6 +284,22 @@ impl<T> CacheValue<T> {
         self.created
     }
 
+    /// The latest moment as of which this is known to be what the store holds that processes share;
+    /// [`UNKNOWN`](Tick::UNKNOWN) if nobody knows. It is of this process, and is not stored.
+    ///
+    /// A coherent composition notes it, and judges by it whether a copy may be served.
+    #[inline]
+    #[must_use]
+    pub const fn seen(&self) -> Tick {
+        self.seen
+    }
+
+    /// Notes the moment as of which this is known to be what the store holds.
+    #[inline]
+    pub const fn set_seen(&mut self, seen: Tick) {
+        self.seen = seen;
+    }
+
     /// The remaining life. `None` means that the value never expires, and nothing else: an expired
     /// value has `Some(Duration::ZERO)`.
     #[must_use]
@@ -326,6 +359,7 @@ impl<T> CacheValue<T> {
             expire: self.expire,
             stale: self.stale,
             created: self.created,
+            seen: self.seen,
         }
     }
 
@@ -340,6 +374,7 @@ impl<T> CacheValue<T> {
             expire: self.expire,
             stale: self.stale,
             created: self.created,
+            seen: self.seen,
         })
     }
 

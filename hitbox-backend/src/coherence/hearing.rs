@@ -2,7 +2,7 @@
 
 use std::{sync::PoisonError, time::Duration};
 
-use hitbox_core::clock::Tick;
+use hitbox_core::{Stamp, clock::Tick};
 
 use crate::sync::{
     Mutex, MutexGuard,
@@ -28,21 +28,21 @@ const SLOTS: usize = 2;
 ///
 /// ```
 /// use std::time::Duration;
-/// use hitbox_backend::coherence::{Hearing, Held};
+/// use hitbox_backend::coherence::Hearing;
 /// use hitbox_core::clock::Tick;
 ///
 /// let at = |millis: i64| Tick::from_nanos(millis * 1_000_000);
 /// let hearing = Hearing::new(Duration::from_millis(100), at(0));
 /// // A copy is inserted, of what a read has brought that began at 10 ms.
-/// assert!(hearing.slot(7).keeps(at(10), Held::Nothing));
+/// assert!(hearing.slot(7).keeps(at(10)));
 /// assert!(hearing.credit().covers(at(10), at(110)) && !hearing.credit().covers(at(10), at(111)));
 /// // An answer to what was asked at 90 ms has come: there are no news of this key.
 /// hearing.vouch_as_of(at(90));
 /// assert!(hearing.credit().covers(at(10), at(190)));
 /// // Another one has: the key has been changed elsewhere. The copy is dropped, and what was seen before is not kept.
 /// hearing.slot(7).note_news(at(120));
-/// assert!(!hearing.slot(7).keeps(at(119), Held::Nothing));
-/// assert!(hearing.slot(7).keeps(at(121), Held::Nothing));
+/// assert!(!hearing.slot(7).keeps(at(119)));
+/// assert!(hearing.slot(7).keeps(at(121)));
 /// ```
 #[derive(Debug)]
 pub struct Hearing {
@@ -59,8 +59,19 @@ pub struct Hearing {
 struct Moments {
     /// When the newest news of one of them were applied.
     news: Tick,
-    /// When L2's newest value of one of them was handed to a reader.
-    answered: Tick,
+    /// What L2 has answered with last.
+    last: Answer,
+    /// When it has last answered for another key, and when that read began.
+    others: (Tick, Tick),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Answer {
+    /// The hash of its key.
+    key: u64,
+    version: Stamp,
+    seen: Tick,
+    at: Tick,
 }
 
 impl Hearing {
@@ -120,6 +131,7 @@ impl Hearing {
         let slot = &self.slots[hash as usize % SLOTS];
         Slot {
             moments: slot.lock().unwrap_or_else(PoisonError::into_inner),
+            key: hash,
         }
     }
 }
@@ -152,53 +164,63 @@ impl Credit {
     }
 }
 
-/// The keys of one slot: nobody inserts a copy of one of them, and nobody applies news of one, as long as this is held.
+/// The slot of a key: nobody else inserts a copy of it, and nobody applies news of it, as long as this is held.
 #[derive(Debug)]
 pub struct Slot<'a> {
     moments: MutexGuard<'a, Moments>,
-}
-
-/// What L1 holds of a key, beside what is about to be inserted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
-    /// No copy.
-    Nothing,
-    /// One of the same version of the value.
-    Same,
-    /// One of another version.
-    Other,
+    /// The hash of the key.
+    key: u64,
 }
 
 impl Slot<'_> {
-    /// Whether a copy that was seen then may be inserted.
-    ///
-    /// Not one that news have been applied since. And not one that is of another version than what a reader has been handed
-    /// since: which of the two L2 had last cannot be known. One that is older than the bound may: if no news have come since,
-    /// and there was no gap, it is current.
+    /// Whether a copy that was seen then may be inserted: if no news have been applied since. One that is older than the bound
+    /// may, too: if there was no gap, it is current.
     #[must_use]
-    pub fn keeps(&self, seen: Tick, held: Held) -> bool {
-        let follows = match held {
-            Held::Same => true,
-            Held::Nothing | Held::Other => seen > self.moments.answered,
-        };
-        follows && seen > self.moments.news
+    pub fn keeps(&self, seen: Tick) -> bool {
+        seen > self.moments.news
     }
 
-    /// Whether a reader may have the answer of a read of L2 that began then: no other one has been handed over since, which may
-    /// have been newer.
+    /// When L2 has last answered for the key; or for another one of the slot, if nobody knows. Nobody is to join a read that
+    /// began before: what it brings may be older.
     #[must_use]
-    pub fn may_join(&self, began: Tick) -> bool {
-        began > self.moments.answered
+    pub fn answered(&self) -> Tick {
+        let Moments { last, others, .. } = *self.moments;
+        if last.key == self.key {
+            last.at
+        } else {
+            others.0
+        }
     }
 
-    /// A key of the slot has been changed elsewhere, which is applied now: its copy is to be dropped after this.
+    /// The key has been changed elsewhere, which is applied now: its copy is to be dropped before the slot is given back.
     pub fn note_news(&mut self, now: Tick) {
         self.moments.news = now.max(self.moments.news);
     }
 
-    /// A reader is handed L2's value of a key of the slot now. If it is not kept, a copy of another version is to be dropped.
-    pub fn note_answer(&mut self, now: Tick) {
-        self.moments.answered = now.max(self.moments.answered);
+    /// L2 has answered a read that began at `seen` with this version. If that is not kept, a copy of another version is to
+    /// be dropped before a reader is handed it.
+    ///
+    /// If L2 has answered another read with another version since this one began, nobody knows which of the two it had
+    /// last: it counts as news, and neither is kept.
+    pub fn note_answer(&mut self, version: Stamp, seen: Tick, now: Tick) {
+        let answered = self.answered();
+        let Moments { last, others, .. } = &mut *self.moments;
+        let is_same = last.key == self.key && last.version == version;
+        // A bulk read is answered for all of its keys at one moment.
+        let is_of_one_bulk = last.key != self.key && *others == (now, seen);
+        let follows = seen > answered || is_same || is_of_one_bulk;
+        if last.key != self.key {
+            *others = (last.at, last.seen).max(*others);
+        }
+        *last = Answer {
+            key: self.key,
+            version,
+            seen,
+            at: now.max(last.at),
+        };
+        if !follows {
+            self.note_news(now);
+        }
     }
 }
 
@@ -246,26 +268,52 @@ mod tests {
     fn what_was_seen_before_news_is_not_kept() {
         let hearing = Hearing::new(BOUND, at(0));
         hearing.slot(1).note_news(at(10));
-        assert!(
-            !hearing.slot(1).keeps(at(10), Held::Nothing)
-                && hearing.slot(1).keeps(at(11), Held::Nothing)
-        );
+        assert!(!hearing.slot(1).keeps(at(10)) && hearing.slot(1).keeps(at(11)));
         // Another slot.
-        assert!(hearing.slot(2).keeps(at(10), Held::Nothing));
+        assert!(hearing.slot(2).keeps(at(10)));
         // The clock that news are applied by does not run back.
         hearing.slot(1).note_news(at(9));
-        assert!(!hearing.slot(1).keeps(at(10), Held::Nothing));
+        assert!(!hearing.slot(1).keeps(at(10)));
     }
 
     /// Two reads at once have brought two versions.
     #[test]
-    fn what_was_seen_before_another_version_was_handed_over_is_not_kept() {
+    fn of_reads_that_overlap_nothing_is_kept_if_they_differ() {
         let hearing = Hearing::new(BOUND, at(0));
-        hearing.slot(1).note_answer(at(10));
-        for held in [Held::Nothing, Held::Other] {
-            assert!(!hearing.slot(1).keeps(at(10), held));
-            assert!(hearing.slot(1).keeps(at(11), held));
+        let [one, two] = [Stamp::now(), Stamp::now()];
+        hearing.slot(1).note_answer(one, at(5), at(10));
+        assert!(hearing.slot(1).keeps(at(5)));
+        // The same version again, by a read that began earlier.
+        hearing.slot(1).note_answer(one, at(4), at(11));
+        assert!(hearing.slot(1).keeps(at(4)));
+        hearing.slot(1).note_answer(two, at(6), at(12));
+        assert!(!hearing.slot(1).keeps(at(6)) && !hearing.slot(1).keeps(at(12)));
+        hearing.slot(1).note_answer(two, at(13), at(14));
+        assert!(hearing.slot(1).keeps(at(13)));
+    }
+
+    #[test]
+    fn an_answer_is_remembered_by_its_key_or_by_its_slot() {
+        let hearing = Hearing::new(BOUND, at(0));
+        hearing.slot(1).note_answer(Stamp::now(), at(5), at(10));
+        assert_eq!(hearing.slot(1).answered(), at(10));
+        // Of a key that shares the slot nothing was said yet.
+        let other = 1 + SLOTS as u64;
+        assert_eq!(hearing.slot(other).answered(), Tick::UNKNOWN);
+        hearing
+            .slot(other)
+            .note_answer(Stamp::now(), at(20), at(21));
+        // What was said of the first one is forgotten, but for the moment.
+        assert_eq!(hearing.slot(1).answered(), at(10));
+    }
+
+    /// As many as share the slot.
+    #[test]
+    fn keys_that_a_bulk_read_answers_together_are_kept() {
+        let hearing = Hearing::new(BOUND, at(0));
+        for key in (0..3).map(|number| 1 + number * SLOTS as u64) {
+            hearing.slot(key).note_answer(Stamp::now(), at(5), at(10));
+            assert!(hearing.slot(key).keeps(at(5)), "{key}");
         }
-        assert!(hearing.slot(1).keeps(at(10), Held::Same));
     }
 }

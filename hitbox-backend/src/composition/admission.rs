@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use hitbox_core::{BoxContext, CacheValue, Raw, clock::Moment};
 
-use super::{CompositionLayer, fences::FenceSnapshot, policy::Rules, read::mark_miss};
+use super::{CompositionLayer, fences::FenceSnapshot, miss::mark_miss, policy::Rules};
 use crate::ReadOutcome;
 
 /// Takes from what a layer returned a value that is expired or overtaken. One whose key has been expired since is

@@ -249,7 +249,15 @@ where
 
     fn capabilities(&self) -> Capabilities {
         let l1 = self.layers.l1.backend.capabilities();
-        l1.combine(&self.layers.l2.backend.capabilities())
+        let l2 = self.layers.l2.backend.capabilities();
+        let mut both = l1.combine(&l2);
+        if self.layers.shared().is_some() {
+            both.announces = l2.announces;
+            if let Some(announces) = &mut both.announces {
+                announces.by_copies = true;
+            }
+        }
+        both
     }
 
     fn find_format(&self, id: FormatId) -> Option<&dyn Format> {

@@ -103,6 +103,9 @@ handle!(Second, L2, l2);
 pub(super) trait LayerAccess: Clone + Send + Sync + 'static {
     const LAYER: CompositionLayer;
 
+    /// [`Member::may_be_copied`].
+    fn may_be_copied(&self) -> bool;
+
     fn read(
         &self,
         key: &CacheKey,
@@ -127,6 +130,10 @@ pub(super) trait LayerAccess: Clone + Send + Sync + 'static {
 /// A handle asks its layer directly.
 impl<H: Handle> LayerAccess for H {
     const LAYER: CompositionLayer = <H as Handle>::LAYER;
+
+    fn may_be_copied(&self) -> bool {
+        self.member().may_be_copied()
+    }
 
     async fn read(&self, key: &CacheKey, mut context: BoxContext) -> (ReadOutcome, BoxContext) {
         let outcome = self.member().read(key, &mut context).await;

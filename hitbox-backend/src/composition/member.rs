@@ -4,10 +4,13 @@ use std::{borrow::Cow, sync::Arc};
 
 use futures::{FutureExt, future::BoxFuture};
 use hitbox_core::{
-    BoxContext, CacheKey, CacheValue, Namespace, ObjectType, Raw, Wants, clock::Moment,
+    BoxContext, CacheKey, CacheValue, Namespace, ObjectType, Raw, Stamp, Wants, clock::Moment,
 };
 
-use super::CompositionLayer;
+use super::{
+    CompositionLayer,
+    copies::{Copies, OnceCoherent, Part, Shared},
+};
 use crate::{
     Attempt, Backend, BackendResult, Begun, DeleteStatus, Fencing, Lease, Operation, ReadAttempt,
     ReadOutcome, Rejection, WriteAttempt,
@@ -23,6 +26,8 @@ pub(super) struct Member<B> {
     /// What the backend is to be handed keys in, so that it keeps them apart from those of others.
     namespace: Namespace,
     health: Health,
+    /// What it does in a coherent composition.
+    part: OnceCoherent,
 }
 
 /// What a reader can do with a value of a layer.
@@ -33,6 +38,17 @@ pub(super) enum Provided {
     OfAnotherType,
     /// Its bytes are none of the wanted type.
     Rejected,
+}
+
+impl<B> Member<B> {
+    /// Gives it its part in coherence, and gives that back if it has one.
+    pub(super) fn make_coherent(&self, part: Part) -> Result<(), Part> {
+        self.part.set(part)
+    }
+
+    pub(super) fn part(&self) -> Option<&Part> {
+        self.part.get()
+    }
 }
 
 impl<B: Backend> Member<B> {
@@ -46,6 +62,7 @@ impl<B: Backend> Member<B> {
             health: Health::new(Arc::clone(composition), layer, backend.label()),
             namespace,
             backend,
+            part: OnceCoherent::new(),
         }
     }
 
@@ -69,7 +86,49 @@ impl<B: Backend> Member<B> {
 
     /// Not where keys have to be made for it, which what has been begun would have to keep.
     pub(super) fn is_non_blocking(&self) -> bool {
-        self.namespace.is_none() && self.backend.is_non_blocking()
+        self.namespace.is_none() && self.backend.is_non_blocking() || self.keeps_copies().is_some()
+    }
+
+    /// What it holds in a coherent composition, if it holds copies.
+    #[inline]
+    fn keeps_copies(&self) -> Option<&Shared> {
+        match self.part.get()? {
+            Part::Copies(shared) => Some(shared),
+            Part::Store(_) | Part::CopiesOfStore(_) => None,
+        }
+    }
+
+    /// Whether what it holds may be copied to the other layer. A copy may not go back to the store: nobody knows here what
+    /// others have done to the key meanwhile.
+    pub(super) fn may_be_copied(&self) -> bool {
+        self.keeps_copies().is_none()
+    }
+
+    fn copies_of<T>(
+        &self,
+        shared: &Shared,
+        key: &CacheKey,
+        work: impl FnOnce(Copies<'_, B>) -> T,
+    ) -> T {
+        let own = self.own(key);
+        work(Copies {
+            shared,
+            l1: &self.backend,
+            key,
+            own: &own,
+        })
+    }
+
+    /// Applies the news that a key has been changed, to `version` if that was done here.
+    pub(super) fn hear(&self, shared: &Shared, key: &CacheKey, version: Option<Stamp>) {
+        self.copies_of(shared, key, |copies| copies.hear(version));
+    }
+
+    /// Drops a copy of another version than a reader is about to be handed, in a coherent composition.
+    pub(super) fn drop_other(&self, key: &CacheKey, version: Stamp) {
+        if let Some(shared) = self.keeps_copies() {
+            self.copies_of(shared, key, |copies| copies.drop_other(version));
+        }
     }
 
     /// [`Backend::try_read`]. One that is begun leaves it to the caller to note what comes of it.
@@ -83,15 +142,23 @@ impl<B: Backend> Member<B> {
         if !self.namespace.is_none() {
             return self.try_own_read(key, context, moment);
         }
+        let look = self.part.get().map(Part::look);
         let attempt = self.backend.try_read(key, context, moment);
         match attempt {
-            Attempt::Ready(outcome) => {
+            Attempt::Ready(mut outcome) => {
+                if let Some(look) = look {
+                    look.judge(key, &mut outcome, Some(context));
+                }
                 self.health.note(Operation::Read, key, &outcome);
                 Attempt::Ready(outcome)
             }
             Attempt::Pending(rest) => {
-                let noted = rest.inspect(|(outcome, _)| {
-                    self.health.note(Operation::Read, key, outcome);
+                let noted = rest.map(move |(mut outcome, mut context)| {
+                    if let Some(look) = look {
+                        look.judge(key, &mut outcome, Some(&mut context));
+                    }
+                    self.health.note(Operation::Read, key, &outcome);
+                    (outcome, context)
                 });
                 Attempt::Pending(noted.boxed())
             }
@@ -108,8 +175,12 @@ impl<B: Backend> Member<B> {
         moment: &Moment,
     ) -> ReadAttempt<'a> {
         let own = key.in_namespace(&self.namespace);
+        let look = self.part.get().map(Part::look);
         match self.backend.try_read(&own, context, moment) {
-            Attempt::Ready(outcome) => {
+            Attempt::Ready(mut outcome) => {
+                if let Some(look) = look {
+                    look.judge(key, &mut outcome, Some(context));
+                }
                 self.health.note(Operation::Read, key, &outcome);
                 Attempt::Ready(outcome)
             }
@@ -120,7 +191,11 @@ impl<B: Backend> Member<B> {
     /// Reads without waiting as far as that goes.
     pub(super) async fn read(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
         let own = self.own(key);
-        let outcome = read_through(&self.backend, &own, context).await;
+        let look = self.part.get().map(Part::look);
+        let mut outcome = read_through(&self.backend, &own, context).await;
+        if let Some(look) = look {
+            look.judge(key, &mut outcome, Some(context));
+        }
         self.health.note(Operation::Read, key, &outcome);
         outcome
     }
@@ -190,6 +265,11 @@ impl<B: Backend> Member<B> {
         key: &'a CacheKey,
         value: CacheValue<Raw>,
     ) -> WriteAttempt<'a> {
+        if let Some(shared) = self.keeps_copies() {
+            let outcome = self.copies_of(shared, key, |copies| copies.write(value));
+            self.note_write(key, &outcome);
+            return Attempt::Ready(outcome);
+        }
         if !self.namespace.is_none() {
             return Attempt::WouldBlock(value);
         }
@@ -225,10 +305,15 @@ impl<B: Backend> Member<B> {
         key: &'a CacheKey,
         value: CacheValue<Raw>,
     ) -> WriteAttempt<'a> {
+        let note = |outcome: &_| self.health.note_refill(key, outcome);
+        if let Some(shared) = self.keeps_copies() {
+            let outcome = self.copies_of(shared, key, |copies| copies.refill(value));
+            note(&outcome);
+            return Attempt::Ready(outcome);
+        }
         if !self.namespace.is_none() {
             return Attempt::WouldBlock(value);
         }
-        let note = |outcome: &_| self.health.note_refill(key, outcome);
         let refilling = match with_bytes(&self.backend, value) {
             Ok(value) => self.backend.try_refill(key, value),
             Err(refusal) => Attempt::Ready(Err(refusal)),
@@ -238,6 +323,11 @@ impl<B: Backend> Member<B> {
 
     /// Writes without waiting as far as that goes.
     pub(super) async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
+        if let Some(shared) = self.keeps_copies() {
+            let outcome = self.copies_of(shared, key, |copies| copies.write(value));
+            self.note_write(key, &outcome);
+            return outcome;
+        }
         let own = self.own(key);
         let outcome = write_through(&self.backend, &own, value).await;
         self.health.note(Operation::Write, key, &outcome);
@@ -256,6 +346,9 @@ impl<B: Backend> Member<B> {
         key: &CacheKey,
         value: CacheValue<Raw>,
     ) -> BackendResult<()> {
+        if let Some(shared) = self.keeps_copies() {
+            return self.copies_of(shared, key, |copies| copies.refill(value));
+        }
         // Here, so that a layer that tries again does not encode again.
         let value = with_bytes(&self.backend, value)?;
         let own = self.own(key);
@@ -297,7 +390,14 @@ impl<B: Backend> Member<B> {
         contexts: &mut [BoxContext],
     ) -> Vec<ReadOutcome> {
         let own = self.own_all(keys);
-        let outcomes = self.backend.read_many_with(&own, contexts).await;
+        let look = self.part.get().map(Part::look);
+        let mut outcomes = self.backend.read_many_with(&own, contexts).await;
+        if let Some(look) = look {
+            let mut contexts = contexts.iter_mut();
+            for (key, outcome) in keys.iter().zip(&mut outcomes) {
+                look.judge(key, outcome, contexts.next());
+            }
+        }
         for (key, outcome) in keys.iter().zip(&outcomes) {
             self.health.note(Operation::Read, key, outcome);
         }
@@ -308,6 +408,14 @@ impl<B: Backend> Member<B> {
         &self,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
+        if let Some(shared) = self.keeps_copies() {
+            let write = |(key, value)| {
+                let outcome = self.copies_of(shared, &key, |copies| copies.write(value));
+                self.note_write(&key, &outcome);
+                outcome
+            };
+            return entries.into_iter().map(write).collect();
+        }
         let keys = keys_of(&entries);
         let outcomes = self.backend.write_many(self.own_entries(entries)).await;
         for (key, outcome) in keys.iter().zip(&outcomes) {
@@ -320,6 +428,14 @@ impl<B: Backend> Member<B> {
         &self,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
+        if let Some(shared) = self.keeps_copies() {
+            let refill = |(key, value)| {
+                let outcome = self.copies_of(shared, &key, |copies| copies.refill(value));
+                self.health.note_refill(&key, &outcome);
+                outcome
+            };
+            return entries.into_iter().map(refill).collect();
+        }
         let keys = keys_of(&entries);
         let (entries, refused) = with_bytes_each(&self.backend, self.own_entries(entries));
         let outcomes = self.backend.refill_many(entries).await;

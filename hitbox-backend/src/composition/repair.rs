@@ -109,6 +109,7 @@ async fn find_copy<B: LayerAccess>(
     match (asked, B::LAYER, rules.l1_ttl) {
         // L1's copy has a shorter life than the value was written with.
         (Asked::Value, CompositionLayer::L1, Some(_)) | (Asked::Nothing, _, _) => Ok(None),
+        (Asked::Value, _, _) if !source.may_be_copied() => Ok(None),
         (Asked::Value, _, _) => verify(source, key, snapshot).await,
     }
 }

@@ -33,8 +33,20 @@ macro_rules! always_wait {
 /// The methods of `Backend` that do no I/O, forwarded to the field `$inner`: a wrapper is in every
 /// respect but its own what it wraps, its label included.
 ///
+/// Two parts: one of them is another for a wrapper that can do more.
+///
 /// Those that are asynchronous are written as `async_trait` makes them, which does not look into macros.
 macro_rules! forward_properties {
+    ($inner:ident) => {
+        $crate::wrapper::forward_all_but_capabilities!($inner);
+        fn capabilities(&self) -> $crate::Capabilities {
+            self.$inner.capabilities()
+        }
+    };
+}
+
+/// [`forward_properties`] without `capabilities`.
+macro_rules! forward_all_but_capabilities {
     ($inner:ident) => {
         fn fencing(&self) -> $crate::Fencing {
             self.$inner.fencing()
@@ -86,9 +98,6 @@ macro_rules! forward_properties {
         fn compressor(&self) -> &dyn $crate::Compressor {
             self.$inner.compressor()
         }
-        fn capabilities(&self) -> $crate::Capabilities {
-            self.$inner.capabilities()
-        }
         fn find_format(&self, id: hitbox_core::FormatId) -> Option<&dyn $crate::Format> {
             self.$inner.find_format(id)
         }
@@ -105,4 +114,5 @@ macro_rules! forward_properties {
 }
 
 pub(crate) use always_wait;
+pub(crate) use forward_all_but_capabilities;
 pub(crate) use forward_properties;

@@ -6,6 +6,7 @@ mod absent;
 mod byte_store;
 mod chaos;
 mod codec;
+mod coherence;
 mod composition;
 mod compression;
 mod conformance;

@@ -5,7 +5,7 @@ use super::{
     events::Event,
     history::History,
     mistake::Mistake,
-    process::Answer,
+    process::{Answer, Keep},
     scene::{MILLI, Writes},
     server::{Command, Reply},
     truth::Version,
@@ -34,7 +34,7 @@ impl History {
                 seen: one.tick(self.now),
                 news: one.news_of(key),
             };
-            self.hand_over(process, key, 0, answer, true);
+            self.hand_over_written(process, key, 0, answer, Keep::IfCurrent);
         }
         let call = self.begin(process, key, Doing::Change { version });
         self.send(call, command);
@@ -59,11 +59,15 @@ impl History {
                     state.given = place.max(state.given);
                 }
                 self.server.truth.confirm(key, place, self.now);
-                if let Doing::Change {
-                    version: Some(version),
-                } = doing
+                let in_l1_already = self.processes[process].kind.writes == Writes::L1First;
+                if let (
+                    Doing::Change {
+                        version: Some(version),
+                    },
+                    false,
+                ) = (doing, in_l1_already)
                 {
-                    self.hand_over(
+                    self.hand_over_written(
                         process,
                         key,
                         0,
@@ -72,7 +76,7 @@ impl History {
                             seen,
                             news,
                         },
-                        true,
+                        Keep::IfCurrent,
                     );
                 }
             }
@@ -138,7 +142,7 @@ impl History {
                     }
                 };
                 if keep {
-                    self.hand_over(
+                    self.hand_over_written(
                         process,
                         key,
                         0,
@@ -147,7 +151,7 @@ impl History {
                             seen,
                             news,
                         },
-                        true,
+                        Keep::IfCurrent,
                     );
                 }
             }

@@ -1,6 +1,6 @@
 //! A process: its L1s, what each has heard, and which of its operations are under way.
 
-use hitbox_backend::coherence::{Hearing, Held};
+use hitbox_backend::coherence::Hearing;
 use hitbox_core::clock::Tick;
 
 use super::{
@@ -52,8 +52,16 @@ pub(super) struct KeyState {
     pub(super) dirty: bool,
     /// The newest that a reader has been given, or that an own change has put there.
     pub(super) given: Place,
-    /// The read of L2 that is under way: which, since when, and after how many own changes.
-    pub(super) reading: Option<(usize, Micros, u32)>,
+    /// The read of L2 that is under way.
+    pub(super) reading: Option<Reading>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    pub(super) call: usize,
+    pub(super) began: Micros,
+    /// How many own changes of the key there had been.
+    pub(super) changes: u32,
 }
 
 impl KeyState {
@@ -152,51 +160,55 @@ impl Process {
     }
 }
 
+/// So few that keys share them.
+const SLOTS: u64 = 1_024;
+
+/// Three keys share a slot.
+const fn hash_of(key: usize) -> u64 {
+    key as u64 * SLOTS + key as u64 / 3
+}
+
 impl Level {
-    /// Takes a copy of what a reader is handed, or what a writer has written, if it is to be kept; else what else is there
-    /// goes.
+    /// Takes a copy of what a reader is about to be handed, or of what a writer has written, if it is to be kept; else what
+    /// else is there goes.
     pub(super) fn answer(
         &mut self,
         number: usize,
         key: usize,
         answer: Answer,
-        keep: bool,
-        now: Tick,
+        keep: Keep,
         mistake: Option<Mistake>,
     ) {
-        let held = match self.copies[key] {
-            None => Held::Nothing,
-            Some(copy) if copy.version == answer.version => Held::Same,
-            Some(_) => Held::Other,
-        };
-        let mut slot = self.hearing.slot(key as u64);
+        let Answer { version, seen, .. } = answer;
+        let slot = self.hearing.slot(hash_of(key));
         let kept = match mistake {
             Some(Mistake::NewsNotLookedFor | Mistake::InsertsThenLooks) => true,
             Some(Mistake::CountsNews) => self.news[key] == answer.news[number],
-            Some(Mistake::OverlappingReadKept) => slot.keeps(answer.seen, Held::Same),
-            _ => slot.keeps(answer.seen, held),
+            _ => slot.keeps(seen),
         };
-        if keep && kept {
-            self.copies[key] = Some(Copied {
-                version: answer.version,
-                seen: answer.seen,
-            });
-        } else if held == Held::Other && mistake != Some(Mistake::OtherVersionStays) {
+        let other = self.copies[key].is_some_and(|copy| copy.version != version);
+        if keep == Keep::IfCurrent && kept {
+            self.copies[key] = Some(Copied { version, seen });
+        } else if other && mistake != Some(Mistake::OtherVersionStays) {
             self.copies[key] = None;
         }
-        slot.note_answer(now);
     }
 
-    /// Whether readers may join a read of L2 that began then.
-    pub(super) fn may_join(&self, key: usize, began: Tick, mistake: Option<Mistake>) -> bool {
-        mistake == Some(Mistake::JoinsWhatIsOvertaken)
-            || self.hearing.slot(key as u64).may_join(began)
+    /// L2, or what stands for it, has answered a read that began at `seen`.
+    pub(super) fn note_answer(&self, key: usize, version: Version, seen: Tick, now: Tick) {
+        let mut slot = self.hearing.slot(hash_of(key));
+        slot.note_answer(version.stamp(), seen, now);
+    }
+
+    /// Whether a reader may join a read of L2 that began then.
+    pub(super) fn may_join(&self, key: usize, began: Tick) -> bool {
+        began > self.hearing.slot(hash_of(key)).answered()
     }
 
     /// What [`Mistake::InsertsThenLooks`] does late.
     pub(super) fn look_for_news(&mut self, key: usize) {
         if let Some(copy) = self.copies[key]
-            && !self.hearing.slot(key as u64).keeps(copy.seen, Held::Same)
+            && !self.hearing.slot(hash_of(key)).keeps(copy.seen)
         {
             self.copies[key] = None;
         }
@@ -205,9 +217,16 @@ impl Level {
     /// A key has been changed elsewhere. `own`: if it was here, this is what has been put there.
     pub(super) fn hear(&mut self, key: usize, own: Option<Version>, now: Tick) {
         self.news[key] += 1;
-        self.hearing.slot(key as u64).note_news(now);
+        self.hearing.slot(hash_of(key)).note_news(now);
         if own.is_none() || self.copies[key].map(|copy| copy.version) != own {
             self.copies[key] = None;
         }
     }
+}
+
+/// Whether a copy is to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    IfCurrent,
+    Never,
 }

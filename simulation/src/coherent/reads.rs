@@ -1,12 +1,14 @@
 //! Reads: by L1s from the outermost on, then by L2.
 
+use hitbox_core::clock::Tick;
+
 use super::{
     call::{Call, Doing, Waiter},
     events::Event,
     history::History,
     judge::{Answered, Source},
     mistake::Mistake,
-    process::Answer,
+    process::{Answer, Keep, Reading},
     scene::{MILLI, Reads, Refill},
     server::{Command, Reply},
     truth::Version,
@@ -27,7 +29,8 @@ impl History {
                     seen: copy.seen,
                     news: one.news_of(key),
                 };
-                self.hand_over(process, key, level + 1, answer, true);
+                self.note_answers(process, key, level + 1, copy.version, copy.seen);
+                self.hand_over(process, key, level + 1, answer, Keep::IfCurrent);
             }
             (in_l1, _) => self.ask_l2(process, key, in_l1.map(|(_, copy)| copy.version)),
         }
@@ -51,9 +54,14 @@ impl History {
             }
             return;
         }
-        if let Some((call, began, changes)) = state.reading
+        if let Some(Reading {
+            call,
+            began,
+            changes,
+        }) = state.reading
             && changes == state.changes
-            && one.levels[0].may_join(key, one.tick(began), self.mistake)
+            && (one.levels[0].may_join(key, one.tick(began))
+                || self.mistake == Some(Mistake::JoinsWhatIsOvertaken))
             && (self.now - began <= self.scene.join_within
                 || self.mistake == Some(Mistake::JoinsHoweverOld))
             && let Some(Call {
@@ -74,7 +82,12 @@ impl History {
                 joined: Vec::new(),
             },
         );
-        self.processes[process].keys[key].reading = Some((call, self.now, changes));
+        let one = &mut self.processes[process];
+        one.keys[key].reading = Some(Reading {
+            call,
+            began: self.now,
+            changes,
+        });
         self.send(call, Command::Read);
     }
 
@@ -98,13 +111,16 @@ impl History {
         };
         let one = &mut self.processes[process];
         let state = &mut one.keys[key];
-        if state.reading.is_some_and(|(call, ..)| call == id) {
+        if state.reading.is_some_and(|reading| reading.call == id) {
             state.reading = None;
         }
         let undisturbed = state.is_undisturbed_since(changes);
         match reply {
             Some(Reply::Value(version)) => {
-                let keep = undisturbed && one.kind.refill == Refill::Always;
+                let keep = match one.kind.refill {
+                    Refill::Always if undisturbed => Keep::IfCurrent,
+                    Refill::Always | Refill::Never => Keep::Never,
+                };
                 let seen = match self.mistake {
                     Some(Mistake::SeenWhenAnswered) => one.tick(self.now),
                     Some(Mistake::JoinedSeenLate) => {
@@ -112,6 +128,9 @@ impl History {
                     }
                     _ => seen,
                 };
+                if self.mistake != Some(Mistake::OverlappingReadKept) {
+                    self.note_answers(process, key, 0, version, seen);
+                }
                 self.hand_over(
                     process,
                     key,
@@ -165,20 +184,40 @@ impl History {
         }
     }
 
-    /// L1s from this level outwards learn what a reader is handed, or what a writer has written.
+    /// L2, or what stands for it, answers those that stand further out.
+    fn note_answers(&self, process: usize, key: usize, from: usize, version: Version, seen: Tick) {
+        let one = &self.processes[process];
+        let tick = one.tick(self.now);
+        let outer = one.levels.iter().skip(from);
+        outer.for_each(|level| level.note_answer(key, version, seen, tick));
+    }
+
+    /// L1s learn what a writer has written: it counts as an answer of L2.
+    pub(super) fn hand_over_written(
+        &mut self,
+        process: usize,
+        key: usize,
+        from: usize,
+        answer: Answer,
+        keep: Keep,
+    ) {
+        self.note_answers(process, key, from, answer.version, answer.seen);
+        self.hand_over(process, key, from, answer, keep);
+    }
+
+    /// L1s from this level outwards learn what a reader is about to be handed, or what a writer has written.
     pub(super) fn hand_over(
         &mut self,
         process: usize,
         key: usize,
         from: usize,
         answer: Answer,
-        keep: bool,
+        keep: Keep,
     ) {
         let (now, mistake) = (self.now, self.mistake);
         let one = &mut self.processes[process];
-        let tick = one.tick(now);
         for (number, level) in one.levels.iter_mut().enumerate().skip(from) {
-            level.answer(number, key, answer, keep, tick, mistake);
+            level.answer(number, key, answer, keep, mistake);
             if mistake == Some(Mistake::InsertsThenLooks) {
                 let later = now + self.random.u64(..2 * MILLI);
                 self.events.at(

@@ -1,10 +1,19 @@
 //! What has happened to each key in L2, and who has been told: what answers are judged by.
 
+use hitbox_core::Stamp;
+
 use super::scene::Micros;
 
 /// A value that somebody has written or loaded. No two are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Version(u32);
+
+impl Version {
+    /// No two versions have the same.
+    pub(super) const fn stamp(self) -> Stamp {
+        Stamp::from_micros(self.0 as u64 + 1)
+    }
+}
 
 /// How many changes of its key a value stands behind: every later one replaces it.
 pub(super) type Place = u32;

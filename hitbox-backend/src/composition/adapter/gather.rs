@@ -177,6 +177,10 @@ impl<H: Handle> Clone for InBulk<H> {
 impl<H: Handle> LayerAccess for InBulk<H> {
     const LAYER: CompositionLayer = H::LAYER;
 
+    fn may_be_copied(&self) -> bool {
+        self.handle.may_be_copied()
+    }
+
     async fn read(&self, key: &CacheKey, context: BoxContext) -> (ReadOutcome, BoxContext) {
         let question = (key.clone(), context.clone());
         match self.gathering.reads.ask(question).await {

@@ -14,7 +14,8 @@ use crate::{
         admission::guard,
         fences::FenceSnapshot,
         layers::{LayerAccess, Layers},
-        read::{Answer, Hit, Noted, Standing, collect, mark_miss},
+        miss::mark_miss,
+        read::{Answer, Hit, Noted, Standing, collect},
         refill::{self, Seen},
     },
 };

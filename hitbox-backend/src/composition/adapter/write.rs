@@ -14,7 +14,6 @@ use crate::{
         layers::LayerAccess,
         write::{Ended, write_with_permit},
     },
-    skew::restamp_if_skewed,
 };
 
 impl<L1, L2, O, R, W> CompositionBackend<L1, L2, O, R, W>
@@ -70,7 +69,7 @@ where
         (l1, l2): (A, B),
         background: &Background<'_, O>,
     ) -> Ended {
-        let value = restamp_if_skewed(value);
+        let value = self.layers.admitted(value);
         let (fences, rules) = (&self.layers.fences, self.layers.rules);
         let mut in_l1 = match fences.begin_write(key, value.created(), origin, Permits::Later) {
             Ok(share) => share,

@@ -3,7 +3,7 @@
 use hitbox_core::{BoxContext, CacheStatus, CacheValue, Raw, ResponseSource, clock::Moment};
 
 use super::SourcePaths;
-use crate::ReadOutcome;
+use crate::{ReadOutcome, composition::miss::mark_miss};
 
 /// Makes an outcome what the caller gets to see of it: a value, if that is still live. `context` is that of the
 /// layer that answered.
@@ -55,9 +55,4 @@ fn status_of(value: &CacheValue<Raw>, moment: &Moment) -> CacheStatus {
     } else {
         CacheStatus::Hit
     }
-}
-
-pub(in crate::composition) fn mark_miss(context: &mut BoxContext) {
-    context.set_status(CacheStatus::Miss);
-    context.set_source(ResponseSource::Upstream);
 }

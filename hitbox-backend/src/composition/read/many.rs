@@ -208,11 +208,14 @@ where
                 fenced.push(key);
             }
             self.tell(&mut ended.found, &mut ended.failures, context);
-            if let Ok(Some(hit)) = &ended.found
-                && let Some(value) = hit.for_l1()
-                && let Some((permit, copy)) = self.claim_refill(key, value, ended.in_l1, &snapshot)
-            {
-                refills.push(permit, key, copy);
+            if let Ok(Some(hit)) = &ended.found {
+                let for_l1 = hit.for_l1();
+                let claim =
+                    for_l1.and_then(|value| self.claim_refill(key, value, ended.in_l1, &snapshot));
+                match claim {
+                    Some((permit, copy)) => refills.push(permit, key, copy),
+                    None => self.hand_out(key, hit),
+                }
             }
             if let Some(lacking) = refill::lacking(&ended.seen) {
                 repairs.push((key.clone(), snapshot, lacking));

@@ -17,7 +17,7 @@ mod single;
 mod source;
 mod under_way;
 
-pub(super) use answer::{answer, mark_miss, recheck};
+pub(super) use answer::{answer, recheck};
 pub(super) use failures::collect;
 pub(super) use op::{Answer, Hit, Next, ReadOp, Standing};
 pub(super) use settle::{Ended, Noted, Settled};

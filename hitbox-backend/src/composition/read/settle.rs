@@ -5,7 +5,7 @@ use hitbox_core::{
     BoxContext, CacheKey, CacheValue, Failures, Offload, OffloadKey, Raw, Stamp, clock::Moment,
 };
 
-use super::{Answer, Hit, ReadOp, Standing, answer, mark_miss};
+use super::{Answer, Hit, ReadOp, Standing, answer};
 use crate::{
     Attempt, Backend, BackendError, BackendResult, ReadOutcome,
     composition::{
@@ -13,6 +13,7 @@ use crate::{
         admission::{for_layer, guard},
         background,
         fences::{FenceSnapshot, Permit},
+        miss::mark_miss,
         refill::{self, Lacking, Seen},
         repair,
     },
@@ -82,14 +83,12 @@ where
         let snapshot = ended.snapshot;
         let after_refill = Moment::default();
         let (refill, moment) = match &ended.found {
-            Ok(hit) => match hit.as_ref().and_then(Hit::for_l1) {
+            Ok(Some(hit)) if hit.layer == CompositionLayer::L2 => {
+                let refill = self.copy_to_l1(key, hit, ended.in_l1, &snapshot);
                 // The copy may take as long as a write.
-                Some(value) => (
-                    self.refill_l1(key, value, ended.in_l1, &snapshot),
-                    &after_refill,
-                ),
-                None => (None, moment),
-            },
+                (refill, &after_refill)
+            }
+            Ok(_) => (None, moment),
             Err(_) => return Settled::Ready(ended.found.map(|_| None)),
         };
         if self.layers.rules.refill == RefillPolicy::Repair
@@ -147,6 +146,35 @@ where
         self.paths.note(failures, context);
     }
 
+    /// Copies to L1 what L2 has answered, if L1 is to have it. What is left is to be waited for.
+    #[inline(never)]
+    fn copy_to_l1<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        hit: &Hit<Raw>,
+        in_l1: Option<Stamp>,
+        snapshot: &FenceSnapshot,
+    ) -> Option<BoxFuture<'a, ()>> {
+        let claim = hit
+            .for_l1()
+            .and_then(|value| self.claim_refill(key, value, in_l1, snapshot));
+        match claim {
+            Some((permit, copy)) => self.refill_l1(key, permit, copy),
+            None => {
+                self.hand_out(key, hit);
+                None
+            }
+        }
+    }
+
+    /// A reader is handed a value that is not copied to L1. Whoever has joined his read leaves the rest to the leader.
+    pub(super) fn hand_out(&self, key: &CacheKey, hit: &Hit<Raw>) {
+        match (hit.layer, hit.standing) {
+            (CompositionLayer::L1, _) | (_, Standing::Joined) => {}
+            (CompositionLayer::L2, _) => self.layers.l1.drop_other(key, hit.value.created()),
+        }
+    }
+
     /// The right to copy L2's value to L1, and the copy, if L1 is to have one.
     pub(super) fn claim_refill(
         &self,
@@ -172,16 +200,12 @@ where
         Some((permit, for_layer(layer, value.clone(), rules)))
     }
 
-    /// Copies to L1 what L2 has answered. What is left is to be waited for.
-    #[inline(never)]
     fn refill_l1<'a>(
         &'a self,
         key: &'a CacheKey,
-        value: &CacheValue<Raw>,
-        in_l1: Option<Stamp>,
-        snapshot: &FenceSnapshot,
+        permit: Permit,
+        copy: CacheValue<Raw>,
     ) -> Option<BoxFuture<'a, ()>> {
-        let (permit, copy) = self.claim_refill(key, value, in_l1, snapshot)?;
         let l1 = &self.layers.l1;
         let (permit, copy) = if l1.is_non_blocking() {
             match permit.attempt(copy, |copy| l1.try_refill(key, copy)) {

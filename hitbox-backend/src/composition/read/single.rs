@@ -284,12 +284,7 @@ where
         snapshot: FenceSnapshot,
         in_l1: Observed,
     ) -> (Flight<'a, Noted>, Arc<SharedRead>) {
-        let Layers {
-            reads,
-            fences,
-            rules,
-            ..
-        } = &*self.layers;
+        let Layers { reads, fences, .. } = &*self.layers;
         let terms = || Terms {
             wants: context.wants(),
             runtime: runtime::Handle::try_current()
@@ -297,13 +292,15 @@ where
                 .map(|runtime| runtime.id()),
             snapshot,
             changes: fences.changes(key),
+            came: self.layers.now_if_coherent(),
+            answered: self.layers.answered(key),
         };
         let decoded_as = match in_l1 {
             // L2's value is the answer, if it has one.
             Observed::Miss | Observed::Failed => context.wants().object,
             Observed::Hit(_) | Observed::Pending | Observed::NotAsked => None,
         };
-        let part = reads.join(key, rules.join_within, terms, || {
+        let part = reads.join(key, self.layers.join_within(), terms, || {
             let (key, context) = (key.clone(), context.clone());
             read_for_all(self.second(), key, snapshot, context, decoded_as).boxed()
         });

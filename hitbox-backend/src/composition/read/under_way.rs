@@ -12,7 +12,7 @@ use futures::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use hitbox_core::{BoxContext, CacheKey, CacheKeyHash, Wants};
+use hitbox_core::{BoxContext, CacheKey, CacheKeyHash, Wants, clock::Tick};
 use tokio::{
     runtime,
     time::{Duration, Instant},
@@ -110,6 +110,9 @@ pub(super) struct Terms {
     pub(super) snapshot: FenceSnapshot,
     /// How often the key had been changed in L2, as far as this composition knows.
     pub(super) changes: u64,
+    /// When the reader came, and when L2 had last answered by then; not known where the composition is not coherent.
+    pub(super) came: Tick,
+    pub(super) answered: Tick,
 }
 
 impl Terms {
@@ -120,6 +123,8 @@ impl Terms {
         self.are_alike(other)
             && self.snapshot.trusts_the_same_as(&other.snapshot)
             && self.changes == other.changes
+            // What has been answered since it began may have been newer.
+            && (self.answered == Tick::UNKNOWN || other.came > self.answered)
     }
 
     /// Whether they differ in nothing but what time brings.

@@ -23,7 +23,6 @@ use crate::{
         fences::{Effect, Origin, Permits, Share, TryPermit},
         layers::Handle,
     },
-    skew::restamp_if_skewed,
 };
 
 /// The write of one key among many.
@@ -113,7 +112,7 @@ where
     }
 
     fn begin_one(&self, origin: Origin, key: CacheKey, value: CacheValue<Raw>) -> One {
-        let value = restamp_if_skewed(value);
+        let value = self.layers.admitted(value);
         let fences = &self.layers.fences;
         let progress = match fences.begin_write(&key, value.created(), origin, Permits::Later) {
             Ok(share) => Progress::Open(share),

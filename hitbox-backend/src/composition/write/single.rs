@@ -16,7 +16,6 @@ use crate::{
         layers::Handle,
         member::Member,
     },
-    skew::restamp_if_skewed,
 };
 
 /// A write that has been admitted, and how far it has got.
@@ -89,7 +88,7 @@ where
         key: &'a CacheKey,
         value: CacheValue<Raw>,
     ) -> Result<Writing<'a>, Refusal> {
-        let value = restamp_if_skewed(value);
+        let value = self.layers.admitted(value);
         let fences = &self.layers.fences;
         let share = fences.begin_write(key, value.created(), origin, Permits::IfFree)?;
         Ok(Writing {
