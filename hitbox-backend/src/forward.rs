@@ -1,17 +1,111 @@
 //! `Backend` for references, boxes and shared pointers.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheValue, CompressorId, FormatId, Raw, clock::Moment,
 };
 
 use crate::{
-    Backend, BackendResult, Begun, CacheKeyFormat, Capabilities, Condition, Conditional,
-    DeleteStatus, Fencing, Invalidations, Leftovers, ReadAttempt, ReadOutcome, Rejection,
+    Backend, CacheKeyFormat, Capabilities, Fencing, Invalidations, ReadAttempt, Rejection,
     WriteAttempt, compression::Compressor, format::Format,
 };
+
+/// Asynchronous methods of `Backend`, each forwarded to `$inner`: they return its future, which an `async fn` would put into one
+/// of its own, and that into a box. So they are written as `async_trait` makes them.
+macro_rules! forward_futures {
+    ($this:ident => $inner:expr; $(
+        $name:ident<$($life:lifetime),*>($($argument:ident: $type:ty),*) -> $output:ty;
+    )*) => {$(
+        fn $name<'backend, $($life,)* 'async_trait>(
+            &'backend $this,
+            $($argument: $type),*
+        ) -> futures::future::BoxFuture<'async_trait, $output>
+        where
+            'backend: 'async_trait,
+            $($life: 'async_trait,)*
+            Self: 'async_trait,
+        {
+            $inner.$name($($argument),*)
+        }
+    )*};
+}
+
+macro_rules! forward_reads {
+    ($this:ident => $inner:expr) => {
+        $crate::forward::forward_futures! {
+            $this => $inner;
+            read<'key>(key: &'key hitbox_core::CacheKey) -> $crate::ReadOutcome;
+            read_with<'key, 'context>(
+                key: &'key hitbox_core::CacheKey,
+                context: &'context mut hitbox_core::BoxContext
+            ) -> $crate::ReadOutcome;
+            read_many<'keys>(keys: &'keys [hitbox_core::CacheKey]) -> Vec<$crate::ReadOutcome>;
+            read_many_with<'keys, 'contexts>(
+                keys: &'keys [hitbox_core::CacheKey],
+                contexts: &'contexts mut [hitbox_core::BoxContext]
+            ) -> Vec<$crate::ReadOutcome>;
+        }
+    };
+}
+
+/// All that is no read.
+macro_rules! forward_changes {
+    ($this:ident => $inner:expr) => {
+        $crate::forward::forward_futures! {
+            $this => $inner;
+            write<'key>(
+                key: &'key hitbox_core::CacheKey,
+                value: hitbox_core::CacheValue<hitbox_core::Raw>
+            ) -> $crate::BackendResult<()>;
+            write_many<>(
+                entries: Vec<(hitbox_core::CacheKey, hitbox_core::CacheValue<hitbox_core::Raw>)>
+            ) -> Vec<$crate::BackendResult<()>>;
+            refill<'key>(
+                key: &'key hitbox_core::CacheKey,
+                value: hitbox_core::CacheValue<hitbox_core::Raw>
+            ) -> $crate::BackendResult<()>;
+            refill_many<>(
+                entries: Vec<(hitbox_core::CacheKey, hitbox_core::CacheValue<hitbox_core::Raw>)>
+            ) -> Vec<$crate::BackendResult<()>>;
+            remove<'key>(
+                key: &'key hitbox_core::CacheKey
+            ) -> $crate::BackendResult<$crate::DeleteStatus>;
+            remove_many<'keys>(
+                keys: &'keys [hitbox_core::CacheKey]
+            ) -> Vec<$crate::BackendResult<$crate::DeleteStatus>>;
+            write_if<'key>(
+                key: &'key hitbox_core::CacheKey,
+                value: hitbox_core::CacheValue<hitbox_core::Raw>,
+                condition: $crate::Condition
+            ) -> $crate::BackendResult<$crate::Conditional>;
+            write_many_if<>(
+                entries: Vec<(
+                    hitbox_core::CacheKey,
+                    hitbox_core::CacheValue<hitbox_core::Raw>,
+                    $crate::Condition,
+                )>
+            ) -> Vec<$crate::BackendResult<$crate::Conditional>>;
+        }
+        $crate::forward::forward_loads_and_ends!($this => $inner);
+    };
+}
+
+/// What a wrapper has to say nothing about, whatever it is for.
+macro_rules! forward_loads_and_ends {
+    ($this:ident => $inner:expr) => {
+        $crate::forward::forward_futures! {
+            $this => $inner;
+            begin_load<'key>(
+                key: &'key hitbox_core::CacheKey
+            ) -> $crate::BackendResult<$crate::Begun>;
+            expire<'key>(key: &'key hitbox_core::CacheKey) -> $crate::BackendResult<()>;
+            close<>(within: std::time::Duration) -> $crate::Leftovers;
+        }
+    };
+}
+
+pub(crate) use {forward_changes, forward_futures, forward_loads_and_ends};
 
 macro_rules! forward_backend {
     ($pointer:ty) => {
@@ -19,20 +113,9 @@ macro_rules! forward_backend {
             clippy::missing_trait_methods,
             reason = "a default body would bypass what the inner backend overrides"
         )]
-        #[async_trait]
         impl<B: Backend + ?Sized> Backend for $pointer {
-            async fn read(&self, key: &CacheKey) -> ReadOutcome {
-                (**self).read(key).await
-            }
-            async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-                (**self).write(key, value).await
-            }
-            async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
-                (**self).remove(key).await
-            }
-            async fn read_with(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
-                (**self).read_with(key, context).await
-            }
+            forward_reads!(self => (**self));
+            forward_changes!(self => (**self));
             fn try_read<'a>(
                 &'a self,
                 key: &'a CacheKey,
@@ -58,62 +141,11 @@ macro_rules! forward_backend {
             fn is_non_blocking(&self) -> bool {
                 (**self).is_non_blocking()
             }
-            async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-                (**self).refill(key, value).await
-            }
-            async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
-                (**self).read_many(keys).await
-            }
-            async fn read_many_with(
-                &self,
-                keys: &[CacheKey],
-                contexts: &mut [BoxContext],
-            ) -> Vec<ReadOutcome> {
-                (**self).read_many_with(keys, contexts).await
-            }
-            async fn write_many(
-                &self,
-                entries: Vec<(CacheKey, CacheValue<Raw>)>,
-            ) -> Vec<BackendResult<()>> {
-                (**self).write_many(entries).await
-            }
-            async fn refill_many(
-                &self,
-                entries: Vec<(CacheKey, CacheValue<Raw>)>,
-            ) -> Vec<BackendResult<()>> {
-                (**self).refill_many(entries).await
-            }
-            async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
-                (**self).remove_many(keys).await
-            }
             fn fencing(&self) -> Fencing {
                 (**self).fencing()
             }
-            async fn begin_load(&self, key: &CacheKey) -> BackendResult<Begun> {
-                (**self).begin_load(key).await
-            }
-            async fn write_if(
-                &self,
-                key: &CacheKey,
-                value: CacheValue<Raw>,
-                condition: Condition,
-            ) -> BackendResult<Conditional> {
-                (**self).write_if(key, value, condition).await
-            }
-            async fn write_many_if(
-                &self,
-                entries: Vec<(CacheKey, CacheValue<Raw>, Condition)>,
-            ) -> Vec<BackendResult<Conditional>> {
-                (**self).write_many_if(entries).await
-            }
             fn invalidations(&self, key: &CacheKey) -> Invalidations {
                 (**self).invalidations(key)
-            }
-            async fn expire(&self, key: &CacheKey) -> BackendResult<()> {
-                (**self).expire(key).await
-            }
-            async fn close(&self, within: Duration) -> Leftovers {
-                (**self).close(within).await
             }
             fn label(&self) -> BackendLabel {
                 (**self).label()

@@ -34,8 +34,6 @@ macro_rules! always_wait {
 /// respect but its own what it wraps, its label included.
 ///
 /// Two parts: one of them is another for a wrapper that can do more.
-///
-/// Those that are asynchronous are written as `async_trait` makes them, which does not look into macros.
 macro_rules! forward_properties {
     ($inner:ident) => {
         $crate::wrapper::forward_all_but_capabilities!($inner);
@@ -51,40 +49,9 @@ macro_rules! forward_all_but_capabilities {
         fn fencing(&self) -> $crate::Fencing {
             self.$inner.fencing()
         }
-        fn begin_load<'life0, 'life1, 'async_trait>(
-            &'life0 self,
-            key: &'life1 hitbox_core::CacheKey,
-        ) -> futures::future::BoxFuture<'async_trait, $crate::BackendResult<$crate::Begun>>
-        where
-            'life0: 'async_trait,
-            'life1: 'async_trait,
-            Self: 'async_trait,
-        {
-            self.$inner.begin_load(key)
-        }
+        $crate::forward::forward_loads_and_ends!(self => self.$inner);
         fn invalidations(&self, key: &hitbox_core::CacheKey) -> $crate::Invalidations {
             self.$inner.invalidations(key)
-        }
-        fn expire<'life0, 'life1, 'async_trait>(
-            &'life0 self,
-            key: &'life1 hitbox_core::CacheKey,
-        ) -> futures::future::BoxFuture<'async_trait, $crate::BackendResult<()>>
-        where
-            'life0: 'async_trait,
-            'life1: 'async_trait,
-            Self: 'async_trait,
-        {
-            self.$inner.expire(key)
-        }
-        fn close<'life0, 'async_trait>(
-            &'life0 self,
-            within: std::time::Duration,
-        ) -> futures::future::BoxFuture<'async_trait, $crate::Leftovers>
-        where
-            'life0: 'async_trait,
-            Self: 'async_trait,
-        {
-            self.$inner.close(within)
         }
         fn label(&self) -> hitbox_core::BackendLabel {
             self.$inner.label()

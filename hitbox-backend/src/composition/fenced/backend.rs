@@ -1,7 +1,5 @@
 //! A fenced backend is a backend.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use futures::FutureExt;
 use hitbox_core::{
@@ -10,9 +8,8 @@ use hitbox_core::{
 
 use super::Fenced;
 use crate::{
-    Attempt, Backend, BackendResult, Begun, CacheKeyFormat, Capabilities, Compressor, Condition,
-    Conditional, DeleteStatus, Fencing, Format, Invalidations, Leftovers, ReadAttempt, ReadOutcome,
-    Rejection, WriteAttempt,
+    Attempt, Backend, CacheKeyFormat, Capabilities, Compressor, Fencing, Format, Invalidations,
+    ReadAttempt, ReadOutcome, Rejection, WriteAttempt, forward::forward_changes,
 };
 
 impl<B: Backend + 'static> Fenced<B> {
@@ -95,9 +92,7 @@ impl<B: Backend + 'static> Backend for Fenced<B> {
         outcomes
     }
 
-    async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        self.cache.write(key, value).await
-    }
+    forward_changes!(self => self.cache);
 
     fn try_write<'a>(&'a self, key: &'a CacheKey, value: CacheValue<Raw>) -> WriteAttempt<'a> {
         self.cache.try_write(key, value)
@@ -111,66 +106,12 @@ impl<B: Backend + 'static> Backend for Fenced<B> {
         self.cache.is_non_blocking()
     }
 
-    async fn refill(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
-        self.cache.refill(key, value).await
-    }
-
-    async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
-        self.cache.remove(key).await
-    }
-
-    async fn write_many(
-        &self,
-        entries: Vec<(CacheKey, CacheValue<Raw>)>,
-    ) -> Vec<BackendResult<()>> {
-        self.cache.write_many(entries).await
-    }
-
-    async fn refill_many(
-        &self,
-        entries: Vec<(CacheKey, CacheValue<Raw>)>,
-    ) -> Vec<BackendResult<()>> {
-        self.cache.refill_many(entries).await
-    }
-
-    async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
-        self.cache.remove_many(keys).await
-    }
-
     fn fencing(&self) -> Fencing {
         Fencing::Fenced
     }
 
-    async fn begin_load(&self, key: &CacheKey) -> BackendResult<Begun> {
-        self.cache.begin_load(key).await
-    }
-
-    async fn write_if(
-        &self,
-        key: &CacheKey,
-        value: CacheValue<Raw>,
-        condition: Condition,
-    ) -> BackendResult<Conditional> {
-        self.cache.write_if(key, value, condition).await
-    }
-
-    async fn write_many_if(
-        &self,
-        entries: Vec<(CacheKey, CacheValue<Raw>, Condition)>,
-    ) -> Vec<BackendResult<Conditional>> {
-        self.cache.write_many_if(entries).await
-    }
-
     fn invalidations(&self, key: &CacheKey) -> Invalidations {
         self.cache.invalidations(key)
-    }
-
-    async fn expire(&self, key: &CacheKey) -> BackendResult<()> {
-        self.cache.expire(key).await
-    }
-
-    async fn close(&self, within: Duration) -> Leftovers {
-        self.cache.close(within).await
     }
 
     fn label(&self) -> BackendLabel {
