@@ -1,36 +1,56 @@
 //! The task that loads: one key, or many by one call of a loader. It hands out what that returns, and stores it.
+//!
+//! Many of them may wait for their loaders. So what comes before that and after it is in futures of their own, and an `async`
+//! block stands where an `async fn` would keep what it is given twice: as an argument and as a variable.
 
-use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc};
+mod outcome;
+
+use std::{
+    panic::AssertUnwindSafe,
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
 use futures::{
     FutureExt,
-    future::{BoxFuture, join_all, select_all},
+    future::{BoxFuture, select_all},
 };
 use hitbox_backend::{
-    Cacheable, Condition, Lease, Stamp,
+    Cacheable, Lease, Stamp,
     flights::{Standing, Turn},
 };
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{self, Instant},
-};
+use tokio::{sync::OwnedSemaphorePermit, time};
 
 use crate::{
-    Kept, LoadError, Loaded,
-    error::{Cause, SharedError, TimedOut},
+    Loaded,
+    error::{Cause, SharedError},
     flights::{Ended, Flight, How, Nesting, wait_for_turn},
     settings::Settings,
-    shared::{Fill, Shared},
+    shared::Shared,
     tasks::Refused,
-    throttle::Failure,
 };
 
 /// What a loader has returned for each key that it was asked for, in their order.
 pub(crate) type Outcomes<V> = Vec<Result<Loaded<V>, SharedError>>;
 
-/// A loader as the task calls it: with the indices of the members that it is to load.
-pub(crate) type BoxLoader<V> =
-    Box<dyn FnOnce(Vec<usize>) -> BoxFuture<'static, Result<Outcomes<V>, SharedError>> + Send>;
+/// What a loader is at work on.
+type Loads<T> = BoxFuture<'static, Result<T, SharedError>>;
+
+/// A loader as the task calls it.
+pub(crate) enum BoxLoader<V> {
+    OfOne(Box<dyn FnOnce() -> Loads<Loaded<V>> + Send>),
+    /// With the indices of the members that it is to load.
+    OfMany(Box<dyn FnOnce(Vec<usize>) -> Loads<Outcomes<V>> + Send>),
+}
+
+impl<V> BoxLoader<V> {
+    async fn load(self, loading: &[Loading]) -> Result<Outcomes<V>, SharedError> {
+        match self {
+            Self::OfOne(load) => Ok(vec![load().await]),
+            Self::OfMany(load) => load(loading.iter().map(|loading| loading.index).collect()).await,
+        }
+    }
+}
 
 /// A load that is to be made.
 pub(crate) struct Load<V> {
@@ -105,18 +125,16 @@ impl<V: Cacheable> Load<V> {
                 Look::ForNewer(_) | Look::Never => {}
             }
         }
-        let members = members.into_iter();
-        let (flights, looks): (Vec<_>, Vec<_>) =
-            members.map(|member| (member.flight, member.look)).unzip();
+        let flights = members.iter().map(|member| Arc::clone(&member.flight));
         let job = Job {
             shared,
             settings,
-            flights: flights.into(),
+            flights: flights.collect(),
             order,
         };
         Self {
             job,
-            looks,
+            looks: members.into_iter().map(|member| member.look).collect(),
             nesting,
             place,
             loader,
@@ -124,7 +142,7 @@ impl<V: Cacheable> Load<V> {
     }
 
     /// Loads, hands out, stores.
-    pub(crate) async fn run(self) {
+    pub(crate) fn run(self) -> impl Future<Output = ()> + Send {
         let Self {
             job,
             looks,
@@ -132,12 +150,18 @@ impl<V: Cacheable> Load<V> {
             place,
             loader,
         } = self;
-        match job
-            .within_the_deadline(job.look_and_load(looks, nesting, place, loader))
-            .await
-        {
-            Ok((loading, outcomes)) => job.hand_out_and_store(loading, outcomes).await,
-            Err(failed) => job.fail_all(&failed),
+        async move {
+            let done = {
+                // Gone before anybody hears of its end: who comes then finds its place free.
+                let work = pin!(job.look_and_load(looks, nesting, place, loader));
+                job.within_the_deadline(work).await
+            };
+            match done {
+                Ok((loading, outcomes)) => {
+                    Box::pin(job.hand_out_and_store(loading, outcomes)).await;
+                }
+                Err(failed) => job.fail_all(&failed),
+            }
         }
     }
 
@@ -157,38 +181,75 @@ struct Job {
 
 impl Job {
     /// The deadline runs from when the first flight became current. A load that nobody wants any more is dropped.
-    async fn within_the_deadline<T>(
-        &self,
-        work: impl Future<Output = Result<T, Failed>>,
-    ) -> Result<T, Failed> {
+    fn within_the_deadline<'j, T>(
+        &'j self,
+        work: Pin<&'j mut (impl Future<Output = Result<T, Failed>> + Send)>,
+    ) -> impl Future<Output = Result<T, Failed>> + Send {
         let since = self.flights.iter().map(|flight| flight.since()).min();
         let deadline = since.and_then(|since| since.checked_add(self.settings.load_deadline));
-        let work = AssertUnwindSafe(work).catch_unwind();
-        let in_time = async {
-            match deadline {
-                Some(deadline) => time::timeout_at(deadline, work).await,
-                None => Ok(work.await),
+        async move {
+            let work = AssertUnwindSafe(work).catch_unwind();
+            let in_time = async {
+                match deadline {
+                    Some(deadline) => time::timeout_at(deadline, work).await,
+                    None => Ok(work.await),
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.abandoned() => Err(Failed::Abandoned),
+                outcome = in_time => match outcome {
+                    Ok(Ok(outcome)) => outcome,
+                    // What a panic says may be anything, also a value.
+                    Ok(Err(_says)) => Err(Failed::Panicked),
+                    Err(_elapsed) => Err(Failed::TimedOut),
+                },
             }
-        };
-        tokio::select! {
-            biased;
-            _ = join_all(self.flights.iter().map(|flight| flight.abandoned())) => Err(Failed::Abandoned),
-            outcome = in_time => match outcome {
-                Ok(Ok(outcome)) => outcome,
-                // What a panic says may be anything, also a value.
-                Ok(Err(_says)) => Err(Failed::Panicked),
-                Err(_elapsed) => Err(Failed::TimedOut),
-            },
         }
     }
 
-    async fn look_and_load<V: Cacheable>(
+    /// Returns when all flights are.
+    async fn abandoned(&self) {
+        for flight in self.flights.iter() {
+            flight.abandoned().await;
+        }
+    }
+
+    #[allow(
+        clippy::manual_async_fn,
+        reason = "it would keep what it is given twice"
+    )]
+    fn look_and_load<V: Cacheable>(
         &self,
         looks: Vec<Look>,
         nesting: Nesting,
         place: Option<OwnedSemaphorePermit>,
         loader: BoxLoader<V>,
-    ) -> Result<(Vec<Loading>, Outcomes<V>), Failed> {
+    ) -> impl Future<Output = Result<(Vec<Loading>, Outcomes<V>), Failed>> + Send {
+        async move {
+            let look = self.stand_in_line_and_look::<V>(looks, place, &nesting);
+            let (_place, loading) = Box::pin(look).await?;
+            if loading.is_empty() {
+                return Ok((loading, Vec::new()));
+            }
+            self.shared.counters.loads.add();
+            // The closure is called within the load, too: it may ask for other keys, take long, or panic.
+            let outcomes = nesting
+                .load(Arc::clone(&self.flights), loader.load(&loading))
+                .await;
+            outcomes
+                .map(|outcomes| (loading, outcomes))
+                .map_err(Failed::Loader)
+        }
+    }
+
+    /// Returns when the loader is to be called: with the place that the load has, and the keys that are to be loaded.
+    async fn stand_in_line_and_look<V: Cacheable>(
+        &self,
+        looks: Vec<Look>,
+        place: Option<OwnedSemaphorePermit>,
+        nesting: &Nesting,
+    ) -> Result<(Option<OwnedSemaphorePermit>, Vec<Loading>), Failed> {
         let in_line = async {
             // Before the place, which it would keep meanwhile. Once it is their turn it stays so: they are the current flights
             // of their keys until they begin, so no other one begins.
@@ -199,28 +260,22 @@ impl Job {
                 place => place,
             }
         };
-        let _place = tokio::select! {
+        let place = tokio::select! {
             biased;
             place = in_line => place,
             () = self.shared.tasks.closed() => return Err(Failed::Refused(Refused::Closed)),
         };
         let mut loading = self.begin().await;
         self.look::<V>(&looks, &mut loading).await;
-        if loading.is_empty() {
-            return Ok((loading, Vec::new()));
-        }
-        self.shared.counters.loads.add();
-        let indices = loading.iter().map(|loading| loading.index).collect();
-        // The closure is called within the load, too: it may ask for other keys, take long, or panic.
-        let calling = async move { loader(indices).await };
-        let outcomes = nesting.load(Arc::clone(&self.flights), calling).await;
-        outcomes
-            .map(|outcomes| (loading, outcomes))
-            .map_err(Failed::Loader)
+        Ok((place, loading))
     }
 
     /// A place; none, as soon as a load waits for this one: that has a place, and would keep it.
     async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        // One that is free is nobody's who stands in line.
+        if let Ok(place) = Arc::clone(&self.shared.places).try_acquire_owned() {
+            return Some(place);
+        }
         let waited_for = self
             .flights
             .iter()
@@ -250,24 +305,27 @@ impl Job {
 
     /// Makes the stamp of each flight, of all one after the other.
     async fn begin(&self) -> Vec<Loading> {
-        let mut leases = Vec::with_capacity(self.flights.len());
-        for flight in self.flights.iter() {
+        let mut all = Vec::with_capacity(self.flights.len());
+        for (index, flight) in self.flights.iter().enumerate() {
             // Before the stamp: what invalidates the key from now on is remembered.
-            leases.push(self.shared.begin_load(flight.key()).await);
+            let lease = self.shared.begin_load(flight.key()).await;
+            let began = Stamp::ZERO;
+            all.push(Loading {
+                index,
+                began,
+                lease,
+            });
         }
-        let mut loading = Vec::with_capacity(self.flights.len());
-        for (index, lease) in leases.into_iter().enumerate() {
-            match self.shared.flights.begin(&self.flights[index]) {
-                Some(began) => loading.push(Loading {
-                    index,
-                    began,
-                    lease,
-                }),
+        all.retain_mut(|loading| {
+            let began = self.shared.flights.begin(&self.flights[loading.index]);
+            match began {
+                Some(began) => loading.began = began,
                 // Of many keys, this one is wanted by nobody any more.
-                None => self.fail(index, Cause::Closed),
+                None => self.fail(loading.index, Cause::Closed),
             }
-        }
-        loading
+            began.is_some()
+        });
+        all
     }
 
     /// Reads what may be there by now. Flights that find a fresh value end with it, and are not loaded.
@@ -306,144 +364,5 @@ impl Job {
                 loading.retain(|loading| loading.index != index);
             }
         }
-    }
-
-    /// Hands out what was loaded, and then stores it.
-    async fn hand_out_and_store<V: Cacheable>(&self, loading: Vec<Loading>, outcomes: Outcomes<V>) {
-        let mut fills = Vec::with_capacity(loading.len());
-        for (loading, outcome) in loading.into_iter().zip(outcomes) {
-            match outcome {
-                Ok(loaded) => fills.extend(self.hand_out(loading, loaded)),
-                Err(error) => self.fail(loading.index, Cause::Loader(error)),
-            }
-        }
-        if !fills.is_empty() {
-            self.fill(fills).await;
-        }
-    }
-
-    /// Hands out what was loaded. Returns it, if it is to be stored.
-    fn hand_out<V: Cacheable>(&self, loading: Loading, loaded: Loaded<V>) -> Option<Fill<V>> {
-        let Loading {
-            index,
-            began,
-            lease,
-        } = loading;
-        let key = self.flights[index].key();
-        self.shared.throttle.succeeded(key);
-        let (value, kept) = loaded.into_value(began, &self.settings);
-        let is_overtaken = lease.invalidations().have_removed(began);
-        let (kept, standing) = match kept {
-            Kept::BeingStored if is_overtaken => (Kept::Overtaken, Standing::ForWaitersOnly),
-            Kept::BeingStored => (kept, Standing::UntilFilled),
-            Kept::Stored | Kept::Overtaken | Kept::Uncached => (kept, Standing::ForWaitersOnly),
-        };
-        self.end(
-            index,
-            Ended::with(value.clone(), How::Loaded(kept)),
-            standing,
-        );
-        let is_absent = value.data().present().is_none();
-        // That there is nothing takes the place of what is stored, also where it is not kept itself: it has expired
-        // already.
-        let is_stored = match kept {
-            Kept::BeingStored => true,
-            Kept::Uncached => is_absent,
-            Kept::Stored | Kept::Overtaken => false,
-        };
-        is_stored.then(|| (key.clone(), value, Condition::Lease(lease)))
-    }
-
-    /// Stores what was loaded. Those who come meanwhile find the outcomes at the table, for as long as the cache has the
-    /// patience.
-    async fn fill<V: Cacheable>(&self, fills: Vec<Fill<V>>) {
-        let shared = &self.shared;
-        let keys = fills.iter().map(|(key, ..)| key.clone()).collect();
-        let Some(_place) = shared.fills.begin(keys) else {
-            shared.counters.skipped_fills.add();
-            return;
-        };
-        let mut fill = pin!(shared.fill(fills));
-        let in_time = time::timeout(shared.limits.fill_patience, fill.as_mut()).await;
-        if in_time.is_err() {
-            self.settle();
-            fill.await;
-        }
-    }
-
-    /// All who have not ended have failed.
-    fn fail_all(&self, failed: &Failed) {
-        for (index, flight) in self.flights.iter().enumerate() {
-            let cause = match failed {
-                Failed::Loader(error) => Cause::Loader(Arc::clone(error)),
-                Failed::Panicked => Cause::Panicked,
-                Failed::Abandoned => Cause::Closed,
-                Failed::Dropped if self.shared.tasks.is_closed() => Cause::Closed,
-                Failed::Dropped => Cause::RuntimeEnded,
-                Failed::Refused(refused) => (*refused).into(),
-                Failed::TimedOut if flight.began().is_none() => Cause::Overloaded,
-                Failed::TimedOut => Cause::Timeout(TimedOut::Load(self.settings.load_deadline)),
-            };
-            if flight.ended().is_none() {
-                self.fail(index, cause);
-            }
-        }
-    }
-
-    fn fail(&self, index: usize, cause: Cause) {
-        self.shared.counters.failed_keys.add();
-        let flight = &self.flights[index];
-        let is_the_loaders = match cause {
-            Cause::Loader(_) | Cause::Panicked | Cause::Timeout(_) => true,
-            Cause::Absent
-            | Cause::Recursive(_)
-            | Cause::Overloaded
-            | Cause::KeyConflict(_)
-            | Cause::OfAnotherType
-            | Cause::Closed
-            | Cause::Backend(_)
-            | Cause::NoRuntime
-            | Cause::RuntimeEnded => false,
-        };
-        let error = LoadError::new(flight.key().clone(), cause);
-        if let Some(began) = flight.began().filter(|_| is_the_loaders) {
-            let failure = Failure {
-                began,
-                error: error.clone(),
-                retry_after: self.settings.retry_after,
-                chance: fastrand::f64(),
-            };
-            let invalidations = self.shared.invalidations(flight.key());
-            let now = Instant::now().into_std();
-            self.shared
-                .throttle
-                .failed(flight.key(), failure, &invalidations, now);
-        }
-        self.end(
-            index,
-            Ended::failed(flight.began(), error),
-            Standing::ForWaitersOnly,
-        );
-    }
-
-    fn end(&self, index: usize, ended: Ended, standing: Standing) {
-        self.shared
-            .flights
-            .end(&self.flights[index], ended, standing);
-    }
-
-    fn settle(&self) {
-        self.flights
-            .iter()
-            .for_each(|flight| self.shared.flights.settle(flight));
-    }
-}
-
-/// Flights end with their task: also if that is dropped, when its runtime is shut down.
-impl Drop for Job {
-    fn drop(&mut self) {
-        self.fail_all(&Failed::Dropped);
-        // A fill may have been under way.
-        self.settle();
     }
 }

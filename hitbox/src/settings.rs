@@ -4,7 +4,7 @@ mod boxed;
 mod overrides;
 mod setters;
 
-use std::time::Duration;
+use std::{ops::Deref, time::Duration};
 
 pub(crate) use boxed::BoxOverrides;
 pub(crate) use overrides::Overrides;
@@ -61,6 +61,24 @@ impl Settings {
             soft_timeout: None,
             hard_timeout: None,
             load_deadline: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What is in force for a call: a word of it, unless that has set something itself.
+pub(crate) enum InForce<'s> {
+    /// What is in force for the keyspace.
+    OfSpace(&'s Settings),
+    OfCall(Box<Settings>),
+}
+
+impl Deref for InForce<'_> {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        match self {
+            Self::OfSpace(settings) => settings,
+            Self::OfCall(settings) => settings,
         }
     }
 }

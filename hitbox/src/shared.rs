@@ -24,7 +24,7 @@ use crate::{
     fills::Fills,
     flights::FlightTable,
     key::{Key, KnownSpaces, Unserved},
-    settings::{Limits, Overrides, Settings},
+    settings::{InForce, Limits, Overrides},
     statistics::Counters,
     tasks::Tasks,
     throttle::Throttle,
@@ -146,21 +146,25 @@ impl Shared {
 
     /// Stores what a load has returned, each key if nothing has invalidated it since.
     pub(crate) async fn fill<V: Cacheable>(&self, mut fills: Vec<Fill<V>>) {
-        let outcomes = match (fills.pop(), fills.is_empty()) {
+        match (fills.pop(), fills.is_empty()) {
             (Some((key, value, condition)), true) => {
-                vec![self.backend.set_if(&key, value, condition).await]
+                self.note_fill(self.backend.set_if(&key, value, condition).await);
             }
             (last, _) => {
                 fills.extend(last);
-                self.backend.set_many_if(fills).await
+                let outcomes = self.backend.set_many_if(fills).await;
+                outcomes
+                    .into_iter()
+                    .for_each(|outcome| self.note_fill(outcome));
             }
-        };
-        for outcome in outcomes {
-            match outcome {
-                Ok(Conditional::Written) => self.counters.fills.add(),
-                Ok(Conditional::Refused) => self.counters.overtaken_fills.add(),
-                Err(error) => self.note_failed_fill(&error),
-            }
+        }
+    }
+
+    fn note_fill(&self, outcome: BackendResult<Conditional>) {
+        match outcome {
+            Ok(Conditional::Written) => self.counters.fills.add(),
+            Ok(Conditional::Refused) => self.counters.overtaken_fills.add(),
+            Err(error) => self.note_failed_fill(&error),
         }
     }
 
@@ -205,12 +209,16 @@ impl Shared {
     pub(crate) fn settings_of<V: 'static>(
         &self,
         key: &Key<V>,
-        call: Overrides,
-    ) -> Result<Settings, Cause> {
+        call: &Overrides,
+    ) -> Result<InForce<'_>, Cause> {
         let settings = self.spaces.settings_of(key);
         let settings = settings.map_err(|unserved| self.refusal(*unserved))?;
+        if *call == Overrides::NONE {
+            return Ok(InForce::OfSpace(settings));
+        }
         let settings = call.checked_over(settings).map_err(Unserved::Setting);
-        settings.map_err(|unserved| self.refusal(unserved))
+        let settings = settings.map_err(|unserved| self.refusal(unserved))?;
+        Ok(InForce::OfCall(Box::new(settings)))
     }
 
     /// Whether values of this type are asked for under this key, here.

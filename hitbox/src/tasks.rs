@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use futures::FutureExt;
 use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
@@ -175,6 +176,8 @@ impl Running {
 impl Admitted {
     pub(crate) fn spawn(self, task: impl Future<Output = ()> + Send + 'static) {
         let Self { runtime, counted } = self;
+        // An `async` block would keep it twice: as it is given, and where it runs.
+        let task = task.boxed();
         spawn(&runtime, async move {
             tokio::select! {
                 biased;

@@ -70,7 +70,7 @@ impl Throttle {
         &self,
         key: &CacheKey,
         invalidations: &Invalidations,
-        now: Instant,
+        now: impl FnOnce() -> Instant,
     ) -> Option<LoadError> {
         // Who does not see a record that another thread makes right now has come before it.
         if self.recorded.load(Ordering::Relaxed) == 0 {
@@ -78,7 +78,7 @@ impl Throttle {
         }
         self.with_shard(key, |records| {
             let record = records.get(key)?;
-            let waits = now < record.until && !invalidations.have_overtaken(record.began);
+            let waits = now() < record.until && !invalidations.have_overtaken(record.began);
             waits.then(|| record.error.clone())
         })
     }
@@ -224,7 +224,7 @@ mod tests {
     fn throttled_for(throttle: &Throttle, now: Instant, invalidations: Invalidations) -> u64 {
         let throttled = |millis: &u64| {
             let then = now + Duration::from_millis(*millis);
-            throttle.error(&key(1), &invalidations, then).is_some()
+            throttle.error(&key(1), &invalidations, || then).is_some()
         };
         let free = (0..).step_by(500).find(|millis| !throttled(millis));
         free.unwrap_or_default()
@@ -248,9 +248,15 @@ mod tests {
     fn a_failure_throttles_its_key_and_no_other() {
         let (throttle, now) = failed_once();
         assert_eq!(throttled_for(&throttle, now, Invalidations::NONE), 5_000);
-        let error = throttle.error(&key(1), &Invalidations::NONE, now).unwrap();
+        let error = throttle
+            .error(&key(1), &Invalidations::NONE, || now)
+            .unwrap();
         assert_eq!(error.key(), &key(0));
-        assert!(throttle.error(&key(2), &Invalidations::NONE, now).is_none());
+        assert!(
+            throttle
+                .error(&key(2), &Invalidations::NONE, || now)
+                .is_none()
+        );
     }
 
     #[test]
@@ -324,7 +330,7 @@ mod tests {
         let is_throttled = |id: &usize| {
             let now = start + SECOND;
             throttle
-                .error(&key(*id), &Invalidations::NONE, now)
+                .error(&key(*id), &Invalidations::NONE, || now)
                 .is_some()
         };
         let of_each_third = [0, 1, 2].map(|third| {

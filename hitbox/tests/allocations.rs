@@ -1,8 +1,9 @@
-//! What making a key and what a hit asks of the allocator. A program of its own, since the allocator counts for the whole process.
+//! What making a key, a hit, and those who wait for loads ask of the allocator. A program of its own, since the allocator counts
+//! for the whole process.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{alloc::System, hint::black_box, sync::Arc, time::Duration};
+use std::{alloc::System, future::pending, hint::black_box, sync::Arc, time::Duration};
 
 use futures::executor::block_on;
 use hitbox::{
@@ -10,6 +11,7 @@ use hitbox::{
     quick_cache::QuickCacheBackend,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tokio::runtime::{self, Runtime};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -31,9 +33,11 @@ fn allocations(make: impl Fn() -> Key<String>) -> usize {
 
 /// One test: what another one allocates would be counted too.
 #[test]
-fn keys_and_hits() {
+fn what_is_asked_of_the_allocator() {
     a_key_is_two_allocations_and_a_clone_none();
     a_hit_allocates_nothing();
+    who_waits_for_a_load_holds_little();
+    a_load_under_way_holds_little();
 }
 
 fn a_key_is_two_allocations_and_a_clone_none() {
@@ -73,4 +77,71 @@ fn a_hit_allocates_nothing() {
         }
         assert_eq!(region.change().allocations, 0);
     }
+}
+
+/// What is held for each of many tasks, each of which waits for a call and does nothing else. The task itself is among it.
+#[derive(Debug)]
+struct Each {
+    allocations: f64,
+    bytes: f64,
+}
+
+const MANY: u64 = 1_000;
+
+impl Each {
+    fn of(runtime: &Runtime, cache: &Cache, key: impl Fn(u64) -> Key<u64>) -> Self {
+        let keys: Vec<Key<u64>> = (0..MANY).map(key).collect();
+        let region = Region::new(ALLOCATOR);
+        runtime.block_on(async {
+            for key in keys {
+                let cache = cache.clone();
+                tokio::spawn(async move {
+                    drop(cache.get_or_load(key, pending::<u64>).await);
+                });
+                tokio::task::yield_now().await;
+            }
+            // So that each load has begun.
+            for _ in 0..MANY {
+                tokio::task::yield_now().await;
+            }
+        });
+        let change = region.change();
+        let allocations = change.allocations - change.deallocations;
+        let bytes = change.bytes_allocated - change.bytes_deallocated;
+        Self {
+            allocations: allocations as f64 / MANY as f64,
+            bytes: bytes as f64 / MANY as f64,
+        }
+    }
+}
+
+fn runtime_and_cache() -> (Runtime, Cache) {
+    let mut runtime = runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().unwrap();
+    let moka = MokaBackend::builder().max_entries(10_000).build().unwrap();
+    let builder = Cache::builder(moka).ttl(Duration::from_secs(300));
+    (runtime, builder.max_loads(10_000).build().unwrap())
+}
+
+/// Its task and one future, neither of which holds what may come after the wait.
+fn who_waits_for_a_load_holds_little() {
+    let (runtime, cache) = runtime_and_cache();
+    let key = |_| NUMBERS.key(1);
+    // The first one leads the load.
+    Each::of(&runtime, &cache, key);
+    let each = Each::of(&runtime, &cache, key);
+    assert_eq!(cache.loads()[0].waiters, 2 * MANY as usize);
+    assert!(each.bytes <= 600.0 && each.allocations <= 2.0, "{each:?}");
+}
+
+/// Who waits for it, the load's task and its future, the flight, the lease, and the room in tables.
+fn a_load_under_way_holds_little() {
+    let (runtime, cache) = runtime_and_cache();
+    Each::of(&runtime, &cache, |id| NUMBERS.key(id));
+    let each = Each::of(&runtime, &cache, |id| NUMBERS.key(MANY + id));
+    assert_eq!(cache.loads().len(), 2 * MANY as usize);
+    assert!(
+        each.bytes <= 3_500.0 && each.allocations <= 11.0,
+        "{each:?}"
+    );
 }

@@ -189,17 +189,20 @@ impl<H: Clone> KeyFlights<H> {
     /// `invalidated` is the stamp of the key's newest invalidation.
     #[must_use]
     pub fn in_the_way(&self, invalidated: Stamp) -> Vec<H> {
-        let is_joined = |current: &Flight<H>| match current.phase {
-            Phase::Waiting => true,
-            // Who comes now came later than it began.
-            Phase::Running { began } => accepts(began, began, began, || invalidated),
-            Phase::Filling => false,
-        };
         let running = self.running();
-        if running.len() < MOST_RUNNING || self.current.as_ref().is_some_and(is_joined) {
+        let current = self.current.as_ref();
+        if running.len() < MOST_RUNNING || current.is_some_and(|flight| flight.joins(invalidated)) {
             return Vec::new();
         }
         running
+    }
+
+    /// Whether who comes now would lead no flight: there is one to join, or its fill has not ended. `invalidated` is the stamp of
+    /// the key's newest invalidation.
+    #[must_use]
+    pub fn is_led(&self, invalidated: Stamp) -> bool {
+        let current = self.current.as_ref();
+        current.is_some_and(|flight| flight.phase == Phase::Filling || flight.joins(invalidated))
     }
 
     fn running(&self) -> Vec<H> {
@@ -297,6 +300,16 @@ impl<H> KeyFlights<H> {
 }
 
 impl<H> Flight<H> {
+    /// Whether who comes now joins it, once it is the current one.
+    fn joins(&self, invalidated: Stamp) -> bool {
+        match self.phase {
+            Phase::Waiting => true,
+            // He comes later than it began.
+            Phase::Running { began } => accepts(began, began, began, || invalidated),
+            Phase::Filling => false,
+        }
+    }
+
     const fn runs(&self) -> bool {
         match self.phase {
             Phase::Running { .. } => true,

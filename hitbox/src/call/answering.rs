@@ -1,7 +1,15 @@
 //! A call that was not answered in place: on with what was read, by a load, or by what there is to fall back on.
+//!
+//! What waits is to be small: there may be many. So what comes before the wait is in a future of its own, which is gone then,
+//! and what comes after it, or takes a timer, is put into one when its time has come. A function returns an `async` block, where
+//! an `async fn` would keep what it is given twice: as an argument and as a variable.
 
-use std::{pin::pin, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    time::Duration,
+};
 
+use futures::{FutureExt, future::BoxFuture};
 use hitbox_backend::{
     BoxContext, CacheValue, Cacheable, Invalidations, Known, KnownOutcome, ResponseSource,
     flights::Terms,
@@ -22,6 +30,13 @@ use crate::{
     load::{BoxLoader, Look},
     status::{Status, Why},
 };
+
+/// How far a call has come.
+pub(super) enum Step<'c, V> {
+    Answered(Result<Reply<V>, LoadError>),
+    /// It waits for this, and is as far as that says then.
+    Waits(BoxFuture<'c, Step<'c, V>>),
+}
 
 /// What the first poll of a call has read.
 pub(super) struct FirstRead<V> {
@@ -47,56 +62,107 @@ impl<V> Read<V> {
     }
 }
 
+/// A word of those who wait and may not fall back on anything.
+pub(super) type Fallback<V> = Option<Box<Read<V>>>;
+
 /// What a call does with what it has read.
 pub(super) enum Plan<V> {
     Answer(Reply<V>),
     /// And have it loaded for others.
     AnswerAndLoad(Reply<V>, Look),
-    /// Wait for a load. What was read may be what there is to fall back on.
-    Load(Look, Option<Read<V>>),
+    /// Wait for a load.
+    Load(Look, Fallback<V>),
 }
 
-impl Way {
-    pub(super) async fn go<V: Cacheable>(
+impl<'c> Way<'c> {
+    /// On with what the first poll has read. A loader is made of `loader` if it is to load.
+    pub(super) fn set_out<V: Cacheable>(
         self,
         first: FirstRead<V>,
-        loader: BoxLoader<V>,
-    ) -> Result<Reply<V>, LoadError> {
-        let began = Instant::now();
-        let plan = match self.terms {
-            Terms::Valid => {
-                if first.read.is_none() {
-                    let handed = self.in_time(began, self.join_for_a_miss()).await;
-                    if let Some(handed) = handed.ok_or_else(|| self.timed_out())? {
-                        return self.take(began, handed, None).await;
-                    }
-                }
-                let read = self.in_time(began, self.read(first.read)).await;
-                let read = read.ok_or_else(|| self.timed_out())?;
-                self.plan(read, first.ends, began)
+        loader: impl FnOnce() -> BoxLoader<V>,
+    ) -> Step<'c, V> {
+        match (self.terms, first.read) {
+            (Terms::BegunLater, _) => {
+                Step::Waits(self.load_or_fall_back(Instant::now(), Look::Never, None, loader()))
             }
-            Terms::BegunLater => Plan::Load(Look::Never, None),
-        };
-        match plan {
-            Plan::Answer(reply) => Ok(reply),
-            Plan::AnswerAndLoad(reply, look) => match self.load_in_background(look, loader) {
-                Refreshed::Soon => Ok(reply),
-                Refreshed::Not => Ok(reply.not_refreshed()),
-            },
-            Plan::Load(look, fallback) => {
-                let load = self.load(look, loader);
-                self.wait(began, load, fallback).await
+            (Terms::Valid, None) => Step::Waits(self.join_or_read(first.ends, loader())),
+            (Terms::Valid, Some((outcome, context))) => {
+                let read = self.shared.found(outcome).map(|value| Read {
+                    value,
+                    source: context.source().clone(),
+                });
+                self.go_on(read, first.ends, Instant::now, loader)
             }
         }
     }
 
-    /// What `read` reads, within the time that the caller has; `None`: it is over.
-    pub(super) async fn in_time<T>(
-        &self,
+    /// On with what was read. So many flights had `ended` before.
+    fn go_on<V: Cacheable>(
+        self,
+        read: Option<Read<V>>,
+        ended: u64,
+        began: impl FnOnce() -> Instant,
+        loader: impl FnOnce() -> BoxLoader<V>,
+    ) -> Step<'c, V> {
+        match self.plan(read, ended) {
+            Plan::Answer(reply) => Step::Answered(Ok(reply)),
+            Plan::AnswerAndLoad(reply, look) => {
+                Step::Answered(Ok(match self.load_in_background(look, loader) {
+                    Refreshed::Soon => reply,
+                    Refreshed::Not => reply.not_refreshed(),
+                }))
+            }
+            Plan::Load(look, fallback) => {
+                Step::Waits(self.load_or_fall_back(began(), look, fallback, loader()))
+            }
+        }
+    }
+
+    /// Waits for the load of another call that has found nothing, or for what the backend has.
+    fn join_or_read<V: Cacheable>(
+        self,
+        ended: u64,
+        loader: BoxLoader<V>,
+    ) -> BoxFuture<'c, Step<'c, V>> {
+        let began = Instant::now();
+        let step = async move {
+            match self.in_time(began, pin!(self.join_for_a_miss())).await {
+                Some(Some(handed)) => return Step::Answered(handed.into_reply()),
+                Some(None) => {}
+                None => return Step::Answered(Err(self.timed_out())),
+            }
+            let read = self.in_time(began, Box::pin(self.read()).as_mut()).await;
+            match read {
+                Some(read) => self.go_on(read, ended, || began, || loader),
+                None => Step::Answered(Err(self.timed_out())),
+            }
+        };
+        step.boxed()
+    }
+
+    /// Waits for a load.
+    fn load_or_fall_back<V: Cacheable>(
+        self,
         began: Instant,
-        read: impl Future<Output = T>,
-    ) -> Option<T> {
-        self.within(began, self.settings.hard_timeout, read).await
+        look: Look,
+        fallback: Fallback<V>,
+        loader: BoxLoader<V>,
+    ) -> BoxFuture<'c, Step<'c, V>> {
+        let mut order = Some((look, loader));
+        let step = async move {
+            let load = pin!(self.load(&mut order));
+            Step::Answered(self.wait(began, load, fallback).await)
+        };
+        step.boxed()
+    }
+
+    /// What `read` reads, within the time that the caller has; `None`: it is over.
+    pub(super) fn in_time<'f, T>(
+        &'f self,
+        began: Instant,
+        read: Pin<&'f mut (impl Future<Output = T> + Send)>,
+    ) -> impl Future<Output = Option<T>> + Send {
+        self.within(began, self.settings.hard_timeout, read)
     }
 
     /// The caller's time is over.
@@ -110,18 +176,13 @@ impl Way {
     }
 
     /// What to do with what was read. So many flights had `ended` before.
-    pub(super) fn plan<V: Cacheable>(
-        &self,
-        read: Option<Read<V>>,
-        ended: u64,
-        now: Instant,
-    ) -> Plan<V> {
+    pub(super) fn plan<V: Cacheable>(&self, read: Option<Read<V>>, ended: u64) -> Plan<V> {
         let Some(read) = read else {
             return Plan::Load(Look::IfStoredSince(ended), None);
         };
         let invalidations = self.shared.invalidations(&self.key);
-        let throttle = &self.shared.throttle;
-        let failure = throttle.error(&self.key, &invalidations, now.into_std());
+        let now = || Instant::now().into_std();
+        let failure = self.shared.throttle.error(&self.key, &invalidations, now);
         let throttled = match failure {
             Some(_) => Throttled::Yes,
             None => Throttled::No,
@@ -136,28 +197,17 @@ impl Way {
                 }
             }
             Decision::Absent => Plan::Answer(read.answered(Answer::Hit)),
-            Decision::LoadOrFallBack => Plan::Load(look, Some(read)),
+            Decision::LoadOrFallBack => Plan::Load(look, Some(Box::new(read))),
             Decision::Load => Plan::Load(look, None),
         }
     }
 
-    /// What the first poll has read, or what is read now.
-    async fn read<V: Cacheable>(
-        &self,
-        first: Option<(KnownOutcome<V>, BoxContext)>,
-    ) -> Option<Read<V>> {
-        let (found, context) = match first {
-            Some((outcome, context)) => (self.shared.found(outcome), context),
-            None => {
-                let mut context = BoxContext::default();
-                let found = self.shared.read(&self.key, &mut context).await;
-                (found, context)
-            }
-        };
-        found.map(|value| Read {
-            value,
-            source: context.source().clone(),
-        })
+    /// What is read now.
+    async fn read<V: Cacheable>(&self) -> Option<Read<V>> {
+        let mut context = BoxContext::default();
+        let value = self.shared.read(&self.key, &mut context).await?;
+        let source = context.source().clone();
+        Some(Read { value, source })
     }
 
     fn judge<V>(&self, value: &CacheValue<Known<V>>, invalidations: &Invalidations) -> Found {
@@ -171,58 +221,56 @@ impl Way {
 
     /// Waits for the outcome of a load, no longer than the caller wants to, and falls back on what he has read where he
     /// may.
-    pub(super) async fn wait<V: Cacheable>(
-        &self,
+    pub(super) fn wait<'f, V: Cacheable>(
+        &'f self,
         began: Instant,
-        load: impl Future<Output = Handed<V>>,
-        mut fallback: Option<Read<V>>,
-    ) -> Result<Reply<V>, LoadError> {
-        let (soft, hard) = (self.settings.soft_timeout, self.settings.hard_timeout);
-        let mut limit = match (&fallback, soft) {
-            (Some(_), Some(soft)) => Some(hard.map_or(soft, |hard| hard.min(soft))),
-            (Some(_), None) | (None, _) => hard,
-        };
-        let mut load = pin!(load);
-        loop {
-            if let Some(handed) = self.within(began, limit, load.as_mut()).await {
-                return self.take(began, handed, fallback).await;
+        load: Pin<&'f mut (impl Future<Output = Handed<V>> + Send)>,
+        fallback: Fallback<V>,
+    ) -> impl Future<Output = Result<Reply<V>, LoadError>> + Send {
+        match fallback {
+            Some(read) => Box::pin(self.wait_or_fall_back(began, load, *read)).left_future(),
+            None => {
+                let handed = self.in_time(began, load);
+                let reply =
+                    handed.map(|handed| handed.ok_or_else(|| self.timed_out())?.into_reply());
+                reply.right_future()
             }
-            if let Some(read) = fallback.take_if(|read| self.may_fall_back(read)) {
-                return Ok(read.answered(Answer::LoadSlow));
-            }
-            if limit == hard {
-                return Err(self.timed_out());
-            }
-            (limit, fallback) = (hard, None);
         }
     }
 
-    /// What a flight has handed over, as the call's answer.
-    async fn take<V: Cacheable>(
+    async fn wait_or_fall_back<V: Cacheable>(
         &self,
         began: Instant,
-        handed: Handed<V>,
-        fallback: Option<Read<V>>,
+        mut load: Pin<&mut (impl Future<Output = Handed<V>> + Send)>,
+        read: Read<V>,
     ) -> Result<Reply<V>, LoadError> {
-        let error = match handed {
-            Handed::Value(value, answer) => {
-                let source = ResponseSource::Upstream;
-                return Ok(Reply {
-                    value,
-                    source,
-                    answer,
-                });
-            }
-            Handed::Error(error) => error,
+        let (soft, hard) = (self.settings.soft_timeout, self.settings.hard_timeout);
+        let limit = match (soft, hard) {
+            (Some(soft), Some(hard)) => Some(hard.min(soft)),
+            (soft, hard) => soft.or(hard),
         };
-        let Some(read) = fallback else {
-            return Err(error);
-        };
+        match self.within(began, limit, load.as_mut()).await {
+            Some(Handed::Error(error)) => self.fall_back(began, error, read).await,
+            Some(handed) => handed.into_reply(),
+            None if self.may_fall_back(&read) => Ok(read.answered(Answer::LoadSlow)),
+            None if limit == hard => Err(self.timed_out()),
+            None => Box::pin(self.wait(began, load, None)).await,
+        }
+    }
+
+    /// The load has failed.
+    async fn fall_back<V: Cacheable>(
+        &self,
+        began: Instant,
+        error: LoadError,
+        read: Read<V>,
+    ) -> Result<Reply<V>, LoadError> {
         if self.may_fall_back(&read) {
             return Ok(read.answered(Answer::LoadFailed(error)));
         }
         // What took the place of the value may be a newer one.
-        let newer = self.in_time(began, self.shared.find_fresh(&self.key)).await;
+        let newer = pin!(self.shared.find_fresh(&self.key));
+        let newer = self.in_time(began, newer).await;
         newer
             .flatten()
             .map(|(value, source)| Read { value, source }.answered(Answer::Hit))
@@ -240,18 +288,18 @@ impl Way {
     }
 }
 
-impl Way {
+impl Way<'_> {
     /// The output of `future`, if it is there within `limit` from `began` on.
-    pub(super) async fn within<T>(
-        &self,
+    pub(super) fn within<'f, T>(
+        &'f self,
         began: Instant,
         limit: Option<Duration>,
-        future: impl Future<Output = T>,
-    ) -> Option<T> {
+        future: Pin<&'f mut (impl Future<Output = T> + Send)>,
+    ) -> impl Future<Output = Option<T>> + Send {
         // A limit beyond the clock is none.
         match limit.and_then(|limit| began.checked_add(limit)) {
-            Some(end) => self.shared.tasks.until(end, future).await,
-            None => Some(future.await),
+            Some(end) => Box::pin(self.shared.tasks.until(end, future)).left_future(),
+            None => future.map(Some).right_future(),
         }
     }
 }

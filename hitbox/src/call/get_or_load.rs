@@ -10,15 +10,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use futures::{
-    FutureExt,
-    future::{self, BoxFuture},
-};
+use futures::{FutureExt, future::BoxFuture};
 use hitbox_backend::{Attempt, BoxContext, CacheBackend, CacheStatus, Cacheable, flights::Terms};
 
 use super::{
     answer::{OfEntry, OfOptional, OfValue, Output, Reply, outcome},
-    answering::FirstRead,
+    answering::{FirstRead, Step},
     loads::Load,
     way::Way,
 };
@@ -49,14 +46,14 @@ pub struct GetOrLoad<'c, V, L, O = OfValue> {
     key: Key<V>,
     overrides: BoxOverrides,
     terms: Terms,
-    state: State<V, L>,
+    state: State<'c, V, L>,
     output: PhantomData<fn() -> O>,
 }
 
-enum State<V, L> {
+enum State<'c, V, L> {
     /// It has not been polled.
     New(L),
-    Waiting(BoxFuture<'static, Result<Reply<V>, LoadError>>),
+    Waiting(BoxFuture<'c, Step<'c, V>>),
     Done,
 }
 
@@ -126,7 +123,11 @@ impl<V: Cacheable, L: Load<V>, O: Output<V>> Future for GetOrLoad<'_, V, L, O> {
                     this.state = State::Done;
                     return Poll::Ready(output);
                 }
-                Look::Unanswered(first) => this.set_out(first),
+                Look::Unanswered(first) => {
+                    if let Some(output) = this.set_out(first) {
+                        return Poll::Ready(output);
+                    }
+                }
             }
         }
         this.poll_waiting(cx)
@@ -139,7 +140,7 @@ enum Look<V, T> {
     Unanswered(FirstRead<V>),
 }
 
-impl<V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'_, V, L, O> {
+impl<'c, V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'c, V, L, O> {
     /// Answers in place, if what is there is fresh and not due for a refresh.
     #[inline]
     fn look(&self) -> Look<V, O::Output> {
@@ -150,7 +151,7 @@ impl<V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'_, V, L, O> {
         };
         // On a hit as on a miss: a mistake is to be seen in a test.
         if self.overrides.is_any_set()
-            && let Err(cause) = self.shared.settings_of(&self.key, *self.overrides)
+            && let Err(cause) = self.shared.settings_of(&self.key, &self.overrides)
         {
             return self.refused(cause);
         }
@@ -184,41 +185,46 @@ impl<V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'_, V, L, O> {
         Look::Answered(self.given(Err(LoadError::new(key.clone(), cause))))
     }
 
+    /// Answers, or comes to what it has to wait for.
     #[inline(never)]
-    fn set_out(&mut self, first: FirstRead<V>) {
+    fn set_out(&mut self, first: FirstRead<V>) -> Option<O::Output> {
         let State::New(loader) = mem::replace(&mut self.state, State::Done) else {
-            return;
+            return None;
         };
         let key = self.key.as_cache_key().clone();
-        let settings = match self.shared.settings_of(&self.key, *self.overrides) {
+        let settings = match self.shared.settings_of(&self.key, &self.overrides) {
             Ok(settings) => settings,
-            Err(cause) => {
-                let error = LoadError::new(key, cause);
-                self.state = State::Waiting(future::ready(Err(error)).boxed());
-                return;
-            }
+            Err(cause) => return Some(self.given(Err(LoadError::new(key, cause)))),
         };
         let way = Way {
-            shared: Arc::clone(self.shared),
+            shared: self.shared,
             key,
             settings,
             nesting: Nesting::here(),
             terms: self.terms,
         };
-        self.state = State::Waiting(way.go(first, alone(loader)).boxed());
+        self.come_to(way.set_out(first, || BoxLoader::OfOne(Box::new(|| loader.load()))))
     }
 
     #[inline(never)]
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<O::Output> {
-        match &mut self.state {
-            State::Waiting(way) => {
-                let reply = ready!(way.poll_unpin(cx));
-                self.state = State::Done;
-                Poll::Ready(self.given(reply))
+        // It has been awaited to its end, as no `.await` does twice, if there is nothing that it waits for.
+        while let State::Waiting(step) = &mut self.state {
+            let step = ready!(step.poll_unpin(cx));
+            if let Some(output) = self.come_to(step) {
+                return Poll::Ready(output);
             }
-            // It has been awaited to its end, as no `.await` does twice.
-            State::New(_) | State::Done => Poll::Pending,
         }
+        Poll::Pending
+    }
+
+    fn come_to(&mut self, step: Step<'c, V>) -> Option<O::Output> {
+        let (state, reply) = match step {
+            Step::Answered(reply) => (State::Done, Some(reply)),
+            Step::Waits(future) => (State::Waiting(future), None),
+        };
+        self.state = state;
+        reply.map(|reply| self.given(reply))
     }
 
     /// The answer, counted.
@@ -226,11 +232,6 @@ impl<V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'_, V, L, O> {
         self.shared.counters.calls.add(outcome(&reply));
         O::of(self.key.as_cache_key(), reply)
     }
-}
-
-/// A loader of one key as a loader of many.
-fn alone<V: Cacheable>(loader: impl Load<V>) -> BoxLoader<V> {
-    Box::new(|_| loader.load().map(|outcome| Ok(vec![outcome])).boxed())
 }
 
 impl<V, L, O> fmt::Debug for GetOrLoad<'_, V, L, O> {

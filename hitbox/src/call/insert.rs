@@ -89,7 +89,7 @@ async fn store<V: Cacheable>(
     since: Option<Stamp>,
 ) -> BackendResult<()> {
     let settings = shared
-        .settings_of(&key, overrides)
+        .settings_of(&key, &overrides)
         .map_err(|cause| shared.invalid(&key, cause))?;
     let key = key.as_cache_key();
     let (value, kept) = value.into_value(since.unwrap_or_else(Stamp::now), &settings);

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use hitbox_backend::{
-    CacheValue, Cacheable, Known,
+    CacheKey, CacheValue, Cacheable, Known, ResponseSource,
     flights::{Coming, Terms},
 };
 use hitbox_core::clock::Moment;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
-use super::way::Way;
+use super::{answer::Reply, way::Way};
 use crate::{
     LoadError,
     entry::Answer,
@@ -51,52 +51,82 @@ pub(super) enum Refreshed {
     Not,
 }
 
-impl Way {
-    /// The outcome of a load: of the one that is under way, or of one that is begun with this loader.
-    pub(super) async fn load<V: Cacheable>(&self, look: Look, loader: BoxLoader<V>) -> Handed<V> {
-        match self.lead_or_join(look, loader).await {
-            Ok(handed) => handed,
-            Err(cause) => Handed::Error(self.error(cause)),
+impl<V> Handed<V> {
+    /// As the call's answer.
+    pub(super) fn into_reply(self) -> Result<Reply<V>, LoadError> {
+        match self {
+            Self::Value(value, answer) => Ok(Reply {
+                value,
+                source: ResponseSource::Upstream,
+                answer,
+            }),
+            Self::Error(error) => Err(error),
+        }
+    }
+}
+
+impl<'c> Way<'c> {
+    /// The outcome of a load: of the one that is under way, or of one that is begun by this order.
+    pub(super) fn load<'f, V: Cacheable>(
+        &'f self,
+        order: &'f mut Option<(Look, BoxLoader<V>)>,
+    ) -> impl Future<Output = Handed<V>> + Send {
+        let mut visit = Visit::new(&self.key, self.terms);
+        async move {
+            loop {
+                let (seat, part) = match self.take_a_seat(&mut visit, order) {
+                    Ok(seated) => seated,
+                    Err(handed) => return handed,
+                };
+                let accepting = match part {
+                    Part::Led => None,
+                    Part::Joined => Some(&visit),
+                };
+                if let Some(ended) = seat.end(accepting).await {
+                    return self.handed(&ended, part);
+                }
+                visit.refuse(&seat.flight);
+            }
+        }
+    }
+
+    /// Comes to the table, and has a load begin if there is none to join; or has what he came for.
+    fn take_a_seat<V: Cacheable>(
+        &self,
+        visit: &mut Visit<'_>,
+        order: &mut Option<(Look, BoxLoader<V>)>,
+    ) -> Result<(Seat<'c>, Part), Handed<V>> {
+        let arrived = self.nesting.ask_for(&self.key);
+        let arrived = arrived.and_then(|()| self.arrive::<V>(visit));
+        match arrived.map_err(|recursion| Handed::Error(self.error(recursion.into())))? {
+            Arrived::Leads(seat) => {
+                if let Some((look, loader)) = order.take() {
+                    let nesting = self.nesting.clone();
+                    let load = self.load_of(&seat.flight, look, nesting, None, loader);
+                    self.shared.launch(load);
+                }
+                Ok((seat, Part::Led))
+            }
+            Arrived::Joins(seat) => Ok((seat, Part::Joined)),
+            Arrived::Finds(ended) => Err(self.handed(&ended, Part::Joined)),
         }
     }
 
     /// The outcome of the load that another call has begun which has found nothing, if one is under way: who has read
     /// nothing yet would most likely find nothing either, and have waited for that. `None`: he has to read.
-    pub(super) async fn join_for_a_miss<V: Cacheable>(&self) -> Option<Handed<V>> {
-        let shared = &self.shared;
-        let mut visit = Visit::new(&self.key, self.terms);
-        let flight = shared
-            .flights
-            .join_for_a_miss(&mut visit, |key| shared.invalidated(key))?;
-        // A circle of loads is found where the call comes to the table, if it has to.
-        let seat = Seat::of(shared, flight, &self.nesting).ok()?;
-        let ended = seat.join(&visit).await?;
-        Some(handed(&ended, Part::Joined).unwrap_or_else(|cause| Handed::Error(self.error(cause))))
-    }
-
-    async fn lead_or_join<V: Cacheable>(
+    pub(super) fn join_for_a_miss<V: Cacheable>(
         &self,
-        look: Look,
-        loader: BoxLoader<V>,
-    ) -> Result<Handed<V>, Cause> {
-        let shared = &self.shared;
-        self.nesting.ask_for(&self.key)?;
+    ) -> impl Future<Output = Option<Handed<V>>> + Send {
+        let shared = self.shared;
         let mut visit = Visit::new(&self.key, self.terms);
-        loop {
-            match self.arrive::<V>(&mut visit)? {
-                Arrived::Leads(seat) => {
-                    let nesting = self.nesting.clone();
-                    shared.launch(self.load_of(&seat.flight, look, nesting, None, loader));
-                    return handed(&seat.lead().await, Part::Led);
-                }
-                Arrived::Joins(seat) => {
-                    if let Some(ended) = seat.join(&visit).await {
-                        return handed(&ended, Part::Joined);
-                    }
-                    visit.refuse(&seat.flight);
-                }
-                Arrived::Finds(ended) => return handed(&ended, Part::Joined),
-            }
+        async move {
+            let flight = shared
+                .flights
+                .join_for_a_miss(&mut visit, |key| shared.invalidated(key))?;
+            // A circle of loads is found where the call comes to the table, if it has to.
+            let seat = Seat::of(shared, flight, &self.nesting).ok()?;
+            let ended = seat.end(Some(&visit)).await?;
+            Some(self.handed(&ended, Part::Joined))
         }
     }
 
@@ -104,8 +134,8 @@ impl Way {
     pub(super) fn arrive<V: Cacheable>(
         &self,
         visit: &mut Visit<'_>,
-    ) -> Result<Arrived<'_>, Recursion> {
-        let shared = &self.shared;
+    ) -> Result<Arrived<'c>, Recursion> {
+        let shared = self.shared;
         loop {
             match shared.flights.come(visit, |key| shared.invalidated(key)) {
                 Coming::Lead(flight) => {
@@ -138,9 +168,14 @@ impl Way {
     pub(super) fn load_in_background<V: Cacheable>(
         &self,
         look: Look,
-        loader: BoxLoader<V>,
+        loader: impl FnOnce() -> BoxLoader<V>,
     ) -> Refreshed {
-        let shared = &self.shared;
+        let shared = self.shared;
+        // Most of those who come for a stale value do while it is refreshed: this costs them no more than a look.
+        let invalidated = |key: &CacheKey| shared.invalidated(key);
+        if shared.flights.is_led(&self.key, invalidated) {
+            return Refreshed::Soon;
+        }
         let Ok(admitted) = shared.tasks.admit() else {
             return Refreshed::Not;
         };
@@ -149,13 +184,11 @@ impl Way {
             return Refreshed::Not;
         };
         let mut visit = Visit::new(&self.key, Terms::Valid);
-        match shared
-            .flights
-            .come(&mut visit, |key| shared.invalidated(key))
-        {
+        match shared.flights.come(&mut visit, invalidated) {
             Coming::Lead(flight) => {
                 shared.flights.keep(&flight);
-                let load = self.load_of(&flight, look, Nesting::nowhere(), Some(place), loader);
+                let (nesting, place) = (Nesting::nowhere(), Some(place));
+                let load = self.load_of(&flight, look, nesting, place, loader());
                 admitted.spawn(load.run().in_current_span());
                 shared.flights.leave(&flight);
             }
@@ -164,6 +197,23 @@ impl Way {
             Coming::Judge(_) => {}
         }
         Refreshed::Soon
+    }
+
+    /// What a flight has come to, for a caller who asks for values of this type.
+    pub(super) fn handed<V: Cacheable>(&self, ended: &Ended, part: Part) -> Handed<V> {
+        let value = match &ended.outcome {
+            Ok(_) => ended.value::<V>(),
+            Err(error) => return Handed::Error(error.clone()),
+        };
+        let Some(value) = value else {
+            return Handed::Error(self.error(Cause::OfAnotherType));
+        };
+        let answer = match (ended.how, part) {
+            (How::Found, _) => Answer::Hit,
+            (How::Loaded(kept), Part::Led) => Answer::Loaded(kept),
+            (How::Loaded(kept), Part::Joined) => Answer::Joined(kept),
+        };
+        Handed::Value(value.clone(), answer)
     }
 
     /// The load that makes a flight fly.
@@ -177,10 +227,9 @@ impl Way {
     ) -> Load<V> {
         let flight = Arc::clone(flight);
         let members = vec![Member { flight, look }];
-        let shared = Arc::clone(&self.shared);
         Load::new(
-            shared,
-            self.settings,
+            Arc::clone(self.shared),
+            *self.settings,
             nesting,
             members,
             Order::InTurn,
@@ -205,20 +254,6 @@ pub(super) fn launch<V: Cacheable>(admission: Result<Admitted, Refused>, load: L
     }
 }
 
-/// What a flight has come to, for a caller who asks for values of this type.
-pub(super) fn handed<V: Cacheable>(ended: &Ended, part: Part) -> Result<Handed<V>, Cause> {
-    let value = match &ended.outcome {
-        Ok(_) => ended.value::<V>().ok_or(Cause::OfAnotherType)?,
-        Err(error) => return Ok(Handed::Error(error.clone())),
-    };
-    let answer = match (ended.how, part) {
-        (How::Found, _) => Answer::Hit,
-        (How::Loaded(kept), Part::Led) => Answer::Loaded(kept),
-        (How::Loaded(kept), Part::Joined) => Answer::Joined(kept),
-    };
-    Ok(Handed::Value(value.clone(), answer))
-}
-
 impl From<Recursion> for Cause {
     fn from(Recursion(path): Recursion) -> Self {
         Self::Recursive(path.into())
@@ -229,7 +264,8 @@ impl From<Recursion> for Cause {
 pub(super) struct Seat<'s> {
     shared: &'s Shared,
     pub(super) flight: Arc<Flight>,
-    _waits: Option<Waits>,
+    /// Of a call within a load, which few are.
+    _waits: Option<Box<Waits>>,
 }
 
 impl<'s> Seat<'s> {
@@ -245,32 +281,35 @@ impl<'s> Seat<'s> {
             flight,
             _waits: None,
         };
-        seat._waits = Some(nesting.wait_for(&seat.flight)?);
+        seat._waits = nesting.wait_for(&seat.flight)?;
         Ok(seat)
     }
 
-    /// The flight's leader gets what it has come to, whatever has happened meanwhile: he came before it began.
-    pub(super) async fn lead(&self) -> Ended {
-        self.flight.until(|flight| flight.ended().cloned()).await
+    /// What the flight has come to.
+    ///
+    /// Its leader gets that, whatever has happened meanwhile: he came before it began. But if something has invalidated it since,
+    /// and one has joined on this visit, after it began, he gets nothing, and does not wait for the end.
+    fn end<'f>(
+        &'f self,
+        joined: Option<&'f Visit<'_>>,
+    ) -> impl Future<Output = Option<Ended>> + Send {
+        self.flight.until(move |flight| {
+            let ended = flight.ended();
+            let accepts = joined.zip(flight.began()).is_none_or(|(visit, began)| {
+                let created = ended.map_or(began, |ended| ended.created);
+                visit.accepts(began, created, || self.shared.invalidated(flight.key()))
+            });
+            match ended {
+                _ if !accepts => Some(None),
+                Some(ended) => Some(Some(ended.clone())),
+                None => None,
+            }
+        })
     }
 
-    /// One who has joined gets what it has come to. But if something has invalidated that since, and he came after
-    /// it began, he gets nothing, and does not wait for the end.
-    async fn join(&self, visit: &Visit<'_>) -> Option<Ended> {
-        self.flight
-            .until(|flight| {
-                let ended = flight.ended();
-                let accepts = flight.began().is_none_or(|began| {
-                    let created = ended.map_or(began, |ended| ended.created);
-                    visit.accepts(began, created, || self.shared.invalidated(flight.key()))
-                });
-                match ended {
-                    _ if !accepts => Some(None),
-                    Some(ended) => Some(Some(ended.clone())),
-                    None => None,
-                }
-            })
-            .await
+    /// What the flight has come to, whatever has happened meanwhile.
+    pub(super) async fn end_of_it(&self) -> Ended {
+        self.flight.until(|flight| flight.ended().cloned()).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! A call for many keys on its way: one read, one load of all that are missing and that nobody else loads, and a wait
 //! for each.
 
-use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
+use std::{collections::HashMap, hash::Hash, pin::pin, sync::Arc, time::Duration};
 
 use futures::{
     FutureExt,
@@ -12,8 +12,8 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{
     answer::Reply,
-    answering::{Plan, Read},
-    loading::{Arrived, Handed, Part, Refreshed, Seat, handed, launch},
+    answering::{Fallback, Plan, Read},
+    loading::{Arrived, Handed, Part, Refreshed, Seat, launch},
     loads::LoadMany,
     way::Way,
 };
@@ -47,7 +47,7 @@ struct Distinct<I, V> {
 enum Reached<'s, V> {
     Reply(Reply<V>),
     /// What it waits for, and what it may fall back on.
-    Load(Awaited<'s>, Option<Read<V>>),
+    Load(Awaited<'s>, Fallback<V>),
 }
 
 /// What a key waits for.
@@ -93,14 +93,14 @@ impl Many {
         let Some(first) = ways.first() else {
             return Vec::new();
         };
-        let Some(reads) = first.in_time(began, self.read(&keys)).await else {
+        let Some(reads) = first.in_time(began, pin!(self.read(&keys))).await else {
             let timed_out = |index: &usize| Err(ways[*index].timed_out());
             return asked.iter().map(timed_out).collect();
         };
         let plans = ways
             .iter()
             .zip(reads)
-            .map(|(way, read)| way.plan(read, ended, began));
+            .map(|(way, read)| way.plan(read, ended));
         let plans: Vec<Plan<V>> = plans.collect();
         let place = self.place_for(&plans);
 
@@ -141,7 +141,8 @@ impl Many {
             .map(async |(way, reached)| match reached {
                 Reached::Reply(reply) => Ok(reply),
                 Reached::Load(awaited, fallback) => {
-                    way.wait(began, way.handed(awaited), fallback).await
+                    way.wait(began, pin!(way.handed_at_last(awaited)), fallback)
+                        .await
                 }
             });
         let replies = join_all(replies).await;
@@ -156,13 +157,13 @@ impl Many {
         &self,
         keys: &[Key<V>],
         overrides: Overrides,
-    ) -> Result<Vec<Way>, LoadError> {
+    ) -> Result<Vec<Way<'_>>, LoadError> {
         let way = |key: &Key<V>| {
-            let settings = self.shared.settings_of(key, overrides);
+            let settings = self.shared.settings_of(key, &overrides);
             let settings =
                 settings.map_err(|cause| LoadError::new(key.as_cache_key().clone(), cause))?;
             Ok(Way {
-                shared: Arc::clone(&self.shared),
+                shared: &self.shared,
                 key: key.as_cache_key().clone(),
                 settings,
                 nesting: self.nesting.clone(),
@@ -193,7 +194,7 @@ impl Many {
     ///
     /// It holds no key meanwhile. A flight that waited for its turn would, and all that are loaded with it. A call within a load
     /// does not wait: it holds that.
-    async fn turns<V>(&self, ways: &[Way], plans: &[Plan<V>], began: Instant) {
+    async fn turns<V>(&self, ways: &[Way<'_>], plans: &[Plan<V>], began: Instant) {
         if self.nesting.is_within_a_load() {
             return;
         }
@@ -212,7 +213,7 @@ impl Many {
             .unzip();
         if let (Some(way), limit @ Some(_)) = (ways.first(), limits.into_iter().min()) {
             // Past that, the loads are begun all the same.
-            let _in_time = way.within(began, limit, join_all(turns)).await;
+            let _in_time = way.within(began, limit, pin!(join_all(turns))).await;
         }
     }
 
@@ -235,9 +236,9 @@ impl Many {
     }
 }
 
-impl Way {
+impl<'c> Way<'c> {
     /// Comes to the table, and leads the key's flight if there is none to join.
-    fn come<V: Cacheable>(&self, look: Look, index: usize, led: &mut Vec<Led>) -> Awaited<'_> {
+    fn come<V: Cacheable>(&self, look: Look, index: usize, led: &mut Vec<Led>) -> Awaited<'c> {
         if let Err(recursion) = self.nesting.ask_for(&self.key) {
             return Awaited::Nothing(recursion.into());
         }
@@ -262,7 +263,7 @@ impl Way {
         look: Look,
         index: usize,
         led: &mut Vec<Led>,
-    ) -> (Refreshed, Option<Seat<'_>>) {
+    ) -> (Refreshed, Option<Seat<'c>>) {
         if matches!(place, Place::None) || !self.in_the_way().is_empty() {
             return (Refreshed::Not, None);
         }
@@ -282,7 +283,7 @@ impl Way {
 
     /// The flights one of which has to end before one of this key could begin.
     fn in_the_way(&self) -> Vec<Arc<Flight>> {
-        let shared = &self.shared;
+        let shared = self.shared;
         shared
             .flights
             .in_the_way(&self.key, |key| shared.invalidated(key))
@@ -320,23 +321,23 @@ impl Way {
         // None is cloned here: what panics outside of the task would leave flights behind that nobody flies.
         let mut ids: Vec<Option<I>> = ids.into_iter().map(Some).collect();
         let mut of_members: Vec<Option<I>> = led.iter().map(|led| ids[led.index].take()).collect();
-        let loader: BoxLoader<V> = Box::new(move |members| {
+        let loader = BoxLoader::OfMany(Box::new(move |members: Vec<usize>| {
             let missing = members.into_iter();
             let missing = missing.filter_map(|member| of_members[member].take());
             let id = BatchId::new();
             let loading = loader.load(Batch::of(missing.collect(), id.clone()));
             loading.map(move |batch| batch?.into_outcomes(&id)).boxed()
-        });
+        }));
         let (nesting, place) = match place {
             // Nobody waits for it.
             Place::InBackground(place) => (Nesting::nowhere(), Some(place)),
             Place::AsAny | Place::None => (self.nesting.clone(), None),
         };
-        let shared = Arc::clone(&self.shared);
+        let shared = Arc::clone(self.shared);
         let members = led.into_iter().map(|led| led.member).collect();
         let load = Load::new(
             shared,
-            self.settings,
+            *self.settings,
             nesting,
             members,
             Order::AtOnce,
@@ -348,14 +349,14 @@ impl Way {
 
     /// What the key waits for. Who has joined a flight gets its outcome also if something has invalidated it since: he
     /// came before, so both orders are right; and the loader, which is called once, may have been.
-    async fn handed<V: Cacheable>(&self, awaited: Awaited<'_>) -> Handed<V> {
-        let outcome = match awaited {
-            Awaited::Flight(Arrived::Leads(seat)) => handed(&seat.lead().await, Part::Led),
-            Awaited::Flight(Arrived::Joins(seat)) => handed(&seat.lead().await, Part::Joined),
-            Awaited::Flight(Arrived::Finds(ended)) => handed(&ended, Part::Joined),
-            Awaited::Nothing(cause) => Err(cause),
+    async fn handed_at_last<V: Cacheable>(&self, awaited: Awaited<'_>) -> Handed<V> {
+        let (seat, part) = match awaited {
+            Awaited::Flight(Arrived::Leads(seat)) => (seat, Part::Led),
+            Awaited::Flight(Arrived::Joins(seat)) => (seat, Part::Joined),
+            Awaited::Flight(Arrived::Finds(ended)) => return self.handed(&ended, Part::Joined),
+            Awaited::Nothing(cause) => return Handed::Error(self.error(cause)),
         };
-        outcome.unwrap_or_else(|cause| Handed::Error(self.error(cause)))
+        self.handed(&seat.end_of_it().await, part)
     }
 }
 

@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use hitbox_backend::{CacheKey, flights::Terms};
 
-use crate::{LoadError, error::Cause, flights::Nesting, settings::Settings, shared::Shared};
+use crate::{LoadError, error::Cause, flights::Nesting, settings::InForce, shared::Shared};
 
 /// A call on its way to an answer.
-pub(super) struct Way {
-    pub(super) shared: Arc<Shared>,
+pub(super) struct Way<'c> {
+    pub(super) shared: &'c Arc<Shared>,
     pub(super) key: CacheKey,
-    pub(super) settings: Settings,
+    pub(super) settings: InForce<'c>,
     /// Where it was made.
     pub(super) nesting: Nesting,
     pub(super) terms: Terms,
 }
 
-impl Way {
+impl Way<'_> {
     pub(super) fn error(&self, cause: Cause) -> LoadError {
         LoadError::new(self.key.clone(), cause)
     }

@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     fmt,
+    pin::pin,
     sync::{Arc, PoisonError},
 };
 
@@ -215,16 +216,24 @@ impl Flight {
     }
 
     /// Looks by `look` until that finds something: now, and whenever there is news.
-    pub(crate) async fn until<T>(&self, look: impl Fn(&Self) -> Option<T>) -> T {
-        loop {
-            let news = self.news.notified();
-            tokio::pin!(news);
-            // Before the look: what comes between the two is not missed.
-            news.as_mut().enable();
-            if let Some(found) = look(self) {
-                return found;
+    #[allow(
+        clippy::manual_async_fn,
+        reason = "it would keep what it is given twice, for each of many who wait"
+    )]
+    pub(crate) fn until<T>(
+        &self,
+        look: impl Fn(&Self) -> Option<T> + Send,
+    ) -> impl Future<Output = T> + Send {
+        async move {
+            loop {
+                let mut news = pin!(self.news.notified());
+                // Before the look: what comes between the two is not missed.
+                news.as_mut().enable();
+                if let Some(found) = look(self) {
+                    return found;
+                }
+                news.await;
             }
-            news.await;
         }
     }
 }

@@ -48,11 +48,13 @@ impl Nesting {
     }
 
     /// Runs a loader: what it asks for is within these flights.
-    pub(crate) async fn load<F: Future>(self, flights: Arc<[Arc<Flight>]>, loader: F) -> F::Output {
+    pub(crate) fn load<F: Future>(
+        self,
+        flights: Arc<[Arc<Flight>]>,
+        loader: F,
+    ) -> impl Future<Output = F::Output> {
         let outer = self.0;
-        LOADING
-            .scope(Arc::new(Nested { flights, outer }), loader)
-            .await
+        LOADING.scope(Arc::new(Nested { flights, outer }), loader)
     }
 
     /// A key is asked for here.
@@ -61,18 +63,24 @@ impl Nesting {
     ///
     /// It is being loaded around here. A second flight of it would wait for the first one to end.
     pub(crate) fn ask_for(&self, key: &CacheKey) -> Result<(), Recursion> {
-        let around = std::iter::successors(self.0.as_ref(), |nested| nested.outer.as_ref());
+        let loads_it =
+            |nested: &Arc<Nested>| nested.flights.iter().any(|flight| flight.key() == key);
+        let Some(outermost) = self.around().position(loads_it) else {
+            return Ok(());
+        };
+        // Of many keys that are loaded at once, one stands for all.
+        let between = self.around().take(outermost);
+        let between = between.filter_map(|nested| Some(nested.flights.first()?.key().clone()));
         let mut circle = vec![key.clone()];
-        for nested in around {
-            if nested.flights.iter().any(|flight| flight.key() == key) {
-                circle.push(key.clone());
-                circle.reverse();
-                return Err(Recursion(circle));
-            }
-            // Of many keys that are loaded at once, one stands for all.
-            circle.extend(nested.flights.first().map(|flight| flight.key().clone()));
-        }
-        Ok(())
+        circle.extend(between);
+        circle.push(key.clone());
+        circle.reverse();
+        Err(Recursion(circle))
+    }
+
+    /// The loads that this is within, the innermost first.
+    fn around(&self) -> impl Iterator<Item = &Arc<Nested>> {
+        std::iter::successors(self.0.as_ref(), |nested| nested.outer.as_ref())
     }
 
     /// The caller is about to wait for `flight`; he does until what this returns is dropped.
@@ -80,23 +88,23 @@ impl Nesting {
     /// # Errors
     ///
     /// The flight waits for a load that this call is made in.
-    pub(crate) fn wait_for(&self, flight: &Arc<Flight>) -> Result<Waits, Recursion> {
+    pub(crate) fn wait_for(&self, flight: &Arc<Flight>) -> Result<Option<Box<Waits>>, Recursion> {
         let Some(nested) = &self.0 else {
-            return Ok(Waits(None));
+            return Ok(None);
         };
         // The load around has a place, and keeps it while it waits.
         flight.note_waiting_load();
         for waiting in nested.flights.iter() {
             waiting.waits_for.lock().push(Arc::clone(flight));
         }
-        let waits = Waits(Some(Wait {
+        let waits = Box::new(Waits {
             flights: Arc::clone(&nested.flights),
             waits_for: Arc::clone(flight),
-        }));
+        });
         match path(flight, &nested.flights) {
             None => {
                 begin_what_is_stuck(flight);
-                Ok(waits)
+                Ok(Some(waits))
             }
             Some(mut circle) => {
                 circle.extend(circle.last().cloned());
@@ -108,9 +116,7 @@ impl Nesting {
 }
 
 /// That a loader waits for a flight.
-pub(crate) struct Waits(Option<Wait>);
-
-struct Wait {
+pub(crate) struct Waits {
     /// Of the load that waits.
     flights: Arc<[Arc<Flight>]>,
     waits_for: Arc<Flight>,
@@ -118,9 +124,7 @@ struct Wait {
 
 impl Drop for Waits {
     fn drop(&mut self) {
-        let Some(Wait { flights, waits_for }) = &self.0 else {
-            return;
-        };
+        let Self { flights, waits_for } = self;
         for flight in flights.iter() {
             let mut all = flight.waits_for.lock();
             if let Some(index) = all.iter().position(|one| Arc::ptr_eq(one, waits_for)) {

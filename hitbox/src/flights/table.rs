@@ -165,6 +165,18 @@ impl FlightTable {
         flights.map_or_else(Vec::new, |flights| flights.in_the_way(invalidated(key)))
     }
 
+    /// Whether a caller who comes now would lead no flight of the key. `invalidated` tells the stamp of the key's newest
+    /// invalidation.
+    pub(crate) fn is_led(
+        &self,
+        key: &CacheKey,
+        invalidated: impl FnOnce(&CacheKey) -> Stamp,
+    ) -> bool {
+        let shard = self.shard(key);
+        let flights = shard.keys.get(key);
+        flights.is_some_and(|flights| flights.is_led(invalidated(key)))
+    }
+
     /// The flight's work is to be done also if nobody waits for it.
     pub(crate) fn keep(&self, flight: &Flight) {
         let mut shard = self.shard(flight.key());

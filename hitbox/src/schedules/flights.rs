@@ -16,7 +16,7 @@ use super::scene::{Course, NUMBERS, Scene};
 use crate::{
     LoadErrorKind, Loaded,
     flights::{Nesting, Visit},
-    load::{Load, Look, Member, Order},
+    load::{BoxLoader, Load, Look, Member, Order},
 };
 
 /// Who comes while the other one's load begins, ends or is being stored gets what that has loaded.
@@ -117,7 +117,7 @@ fn a_load_that_is_dropped_while_another_joins_strands_nobody() {
             vec![member],
             Order::InTurn,
             None,
-            Box::new(|_| async { Ok(vec![Ok(Loaded::new(7))]) }.boxed()),
+            BoxLoader::OfOne(Box::new(|| async { Ok(Loaded::new(7)) }.boxed())),
         );
         let beside = scene.clone();
         let other = thread(move || beside.ask(Course::EndsAtOnce));

@@ -31,7 +31,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G11",
         mistake: "a load is as old as its end",
-        file: "hitbox/src/load.rs",
+        file: "hitbox/src/load/outcome.rs",
         right: "loaded.into_value(began, &self.settings);",
         wrong: "loaded.into_value(Stamp::now(), &self.settings);",
         check: MODEL_OF_CACHE,
@@ -96,19 +96,18 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G13",
         mistake: "who waits begins to listen after he has looked",
         file: "hitbox/src/flights/flight.rs",
-        right: "            let news = self.news.notified();
-            tokio::pin!(news);
-            // Before the look: what comes between the two is not missed.
-            news.as_mut().enable();
-            if let Some(found) = look(self) {
-                return found;
-            }
-            news.await;
+        right: "                let mut news = pin!(self.news.notified());
+                // Before the look: what comes between the two is not missed.
+                news.as_mut().enable();
+                if let Some(found) = look(self) {
+                    return found;
+                }
+                news.await;
 ",
-        wrong: "            if let Some(found) = look(self) {
-                return found;
-            }
-            self.news.notified().await;
+        wrong: "                if let Some(found) = look(self) {
+                    return found;
+                }
+                self.news.notified().await;
 ",
         check: SCHEDULED_FLIGHTS,
     },
@@ -136,7 +135,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G13",
         mistake: "a load whose task is dropped leaves its callers waiting",
-        file: "hitbox/src/load.rs",
+        file: "hitbox/src/load/outcome.rs",
         right: "        self.fail_all(&Failed::Dropped);\n",
         wrong: "        let _ = &Failed::Dropped;\n",
         check: SCHEDULED_FLIGHTS,
@@ -152,7 +151,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G14",
         mistake: "a failure is handed to callers who come after it",
-        file: "hitbox/src/load.rs",
+        file: "hitbox/src/load/outcome.rs",
         right: "            Ended::failed(flight.began(), error),
             Standing::ForWaitersOnly,",
         wrong: "            Ended::failed(flight.began(), error),

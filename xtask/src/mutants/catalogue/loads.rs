@@ -40,8 +40,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G11",
         mistake: "the failure of a load that was overtaken throttles",
         file: "hitbox/src/throttle.rs",
-        right: "let waits = now < record.until && !invalidations.have_overtaken(record.began);",
-        wrong: "let waits = now < record.until;",
+        right: "let waits = now() < record.until && !invalidations.have_overtaken(record.began);",
+        wrong: "let waits = now() < record.until;",
         check: LOADS,
     },
     Mutant {
