@@ -74,37 +74,43 @@ pub(super) enum Plan<V> {
     Load(Look, Fallback<V>),
 }
 
+/// What a call does first that was not answered in place.
+pub(super) enum Start<V> {
+    /// It joins a load or reads: so many flights had ended before.
+    JoinOrRead(u64),
+    Go(Plan<V>),
+}
+
 impl<'c> Way<'c> {
-    /// On with what the first poll has read. A loader is made of `loader` if it is to load.
-    pub(super) fn set_out<V: Cacheable>(
-        self,
-        first: FirstRead<V>,
-        loader: impl FnOnce() -> BoxLoader<V>,
-    ) -> Step<'c, V> {
+    /// On with what the first poll has read.
+    pub(super) fn start<V: Cacheable>(&self, first: FirstRead<V>) -> Start<V> {
         match (self.terms, first.read) {
-            (Terms::BegunLater, _) => {
-                Step::Waits(self.load_or_fall_back(Instant::now(), Look::Never, None, loader()))
-            }
-            (Terms::Valid, None) => Step::Waits(self.join_or_read(first.ends, loader())),
+            (Terms::BegunLater, _) => Start::Go(Plan::Load(Look::Never, None)),
+            (Terms::Valid, None) => Start::JoinOrRead(first.ends),
             (Terms::Valid, Some((outcome, context))) => {
                 let read = self.shared.found(outcome).map(|value| Read {
                     value,
                     source: context.source().clone(),
                 });
-                self.go_on(read, first.ends, Instant::now, loader)
+                Start::Go(self.plan(read, first.ends))
             }
         }
     }
 
-    /// On with what was read. So many flights had `ended` before.
-    fn go_on<V: Cacheable>(
+    pub(super) fn set_out<V: Cacheable>(
         self,
-        read: Option<Read<V>>,
-        ended: u64,
-        began: impl FnOnce() -> Instant,
-        loader: impl FnOnce() -> BoxLoader<V>,
+        start: Start<V>,
+        loader: BoxLoader<V>,
     ) -> Step<'c, V> {
-        match self.plan(read, ended) {
+        let began = Instant::now();
+        match start {
+            Start::JoinOrRead(ended) => Step::Waits(self.join_or_read(began, ended, loader)),
+            Start::Go(plan) => self.go(began, plan, loader),
+        }
+    }
+
+    fn go<V: Cacheable>(self, began: Instant, plan: Plan<V>, loader: BoxLoader<V>) -> Step<'c, V> {
+        match plan {
             Plan::Answer(reply) => Step::Answered(Ok(reply)),
             Plan::AnswerAndLoad(reply, look) => {
                 Step::Answered(Ok(match self.load_in_background(look, loader) {
@@ -113,7 +119,7 @@ impl<'c> Way<'c> {
                 }))
             }
             Plan::Load(look, fallback) => {
-                Step::Waits(self.load_or_fall_back(began(), look, fallback, loader()))
+                Step::Waits(self.load_or_fall_back(began, look, fallback, loader))
             }
         }
     }
@@ -121,10 +127,10 @@ impl<'c> Way<'c> {
     /// Waits for the load of another call that has found nothing, or for what the backend has.
     fn join_or_read<V: Cacheable>(
         self,
+        began: Instant,
         ended: u64,
         loader: BoxLoader<V>,
     ) -> BoxFuture<'c, Step<'c, V>> {
-        let began = Instant::now();
         let step = async move {
             match self.in_time(began, pin!(self.join_for_a_miss())).await {
                 Some(Some(handed)) => return Step::Answered(handed.into_reply()),
@@ -133,7 +139,10 @@ impl<'c> Way<'c> {
             }
             let read = self.in_time(began, Box::pin(self.read()).as_mut()).await;
             match read {
-                Some(read) => self.go_on(read, ended, || began, || loader),
+                Some(read) => {
+                    let plan = self.plan(read, ended);
+                    self.go(began, plan, loader)
+                }
                 None => Step::Answered(Err(self.timed_out())),
             }
         };
@@ -192,8 +201,9 @@ impl<'c> Way<'c> {
             Decision::Answer(status, background) => {
                 let reply = read.answered(answer_of(status, failure));
                 match background {
-                    Background::Load => Plan::AnswerAndLoad(reply, look),
-                    Background::Nothing => Plan::Answer(reply),
+                    // Most of those who come for a stale value do while it is refreshed.
+                    Background::Load if !self.is_led() => Plan::AnswerAndLoad(reply, look),
+                    Background::Load | Background::Nothing => Plan::Answer(reply),
                 }
             }
             Decision::Absent => Plan::Answer(read.answered(Answer::Hit)),

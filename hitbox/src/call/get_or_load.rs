@@ -15,7 +15,7 @@ use hitbox_backend::{Attempt, BoxContext, CacheBackend, CacheStatus, Cacheable, 
 
 use super::{
     answer::{OfEntry, OfOptional, OfValue, Output, Reply, outcome},
-    answering::{FirstRead, Step},
+    answering::{FirstRead, Plan, Start, Step},
     loads::Load,
     way::Way,
 };
@@ -118,17 +118,13 @@ impl<V: Cacheable, L: Load<V>, O: Output<V>> Future for GetOrLoad<'_, V, L, O> {
         if let State::New(_) = this.state {
             // As every operation that is done in place: now and then a loop of them lets others run.
             ready!(pin!(consume_budget()).poll(cx));
-            match this.look() {
+            return match this.look() {
                 Look::Answered(output) => {
                     this.state = State::Done;
-                    return Poll::Ready(output);
+                    Poll::Ready(output)
                 }
-                Look::Unanswered(first) => {
-                    if let Some(output) = this.set_out(first) {
-                        return Poll::Ready(output);
-                    }
-                }
-            }
+                Look::Unanswered(first) => this.set_out(first, cx),
+            };
         }
         this.poll_waiting(cx)
     }
@@ -186,15 +182,17 @@ impl<'c, V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'c, V, L, O> {
     }
 
     /// Answers, or comes to what it has to wait for.
+    // Cold beside a hit, which else would make room for what this returns.
+    #[cold]
     #[inline(never)]
-    fn set_out(&mut self, first: FirstRead<V>) -> Option<O::Output> {
+    fn set_out(&mut self, first: FirstRead<V>, cx: &mut Context<'_>) -> Poll<O::Output> {
         let State::New(loader) = mem::replace(&mut self.state, State::Done) else {
-            return None;
+            return Poll::Pending;
         };
         let key = self.key.as_cache_key().clone();
         let settings = match self.shared.settings_of(&self.key, &self.overrides) {
             Ok(settings) => settings,
-            Err(cause) => return Some(self.given(Err(LoadError::new(key, cause)))),
+            Err(cause) => return Poll::Ready(self.given(Err(LoadError::new(key, cause)))),
         };
         let way = Way {
             shared: self.shared,
@@ -203,7 +201,16 @@ impl<'c, V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'c, V, L, O> {
             nesting: Nesting::here(),
             terms: self.terms,
         };
-        self.come_to(way.set_out(first, || BoxLoader::OfOne(Box::new(|| loader.load()))))
+        let step = match way.start(first) {
+            Start::Go(Plan::Answer(reply)) => Step::Answered(Ok(reply)),
+            start @ (Start::JoinOrRead(_) | Start::Go(_)) => {
+                way.set_out(start, BoxLoader::OfOne(Box::new(|| loader.load())))
+            }
+        };
+        match self.come_to(step) {
+            Some(output) => Poll::Ready(output),
+            None => self.poll_waiting(cx),
+        }
     }
 
     #[inline(never)]

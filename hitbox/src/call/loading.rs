@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hitbox_backend::{
-    CacheKey, CacheValue, Cacheable, Known, ResponseSource,
+    CacheValue, Cacheable, Known, ResponseSource,
     flights::{Coming, Terms},
 };
 use hitbox_core::clock::Moment;
@@ -164,18 +164,21 @@ impl<'c> Way<'c> {
             })
     }
 
+    /// Whether who comes now leads no flight: a load is under way, or its outcome is being stored.
+    pub(super) fn is_led(&self) -> bool {
+        let shared = self.shared;
+        shared
+            .flights
+            .is_led(&self.key, |key| shared.invalidated(key))
+    }
+
     /// Begins a load that nobody waits for, unless one is under way, or there is no place for it.
     pub(super) fn load_in_background<V: Cacheable>(
         &self,
         look: Look,
-        loader: impl FnOnce() -> BoxLoader<V>,
+        loader: BoxLoader<V>,
     ) -> Refreshed {
         let shared = self.shared;
-        // Most of those who come for a stale value do while it is refreshed: this costs them no more than a look.
-        let invalidated = |key: &CacheKey| shared.invalidated(key);
-        if shared.flights.is_led(&self.key, invalidated) {
-            return Refreshed::Soon;
-        }
         let Ok(admitted) = shared.tasks.admit() else {
             return Refreshed::Not;
         };
@@ -184,11 +187,14 @@ impl<'c> Way<'c> {
             return Refreshed::Not;
         };
         let mut visit = Visit::new(&self.key, Terms::Valid);
-        match shared.flights.come(&mut visit, invalidated) {
+        match shared
+            .flights
+            .come(&mut visit, |key| shared.invalidated(key))
+        {
             Coming::Lead(flight) => {
                 shared.flights.keep(&flight);
                 let (nesting, place) = (Nesting::nowhere(), Some(place));
-                let load = self.load_of(&flight, look, nesting, place, loader());
+                let load = self.load_of(&flight, look, nesting, place, loader);
                 admitted.spawn(load.run().in_current_span());
                 shared.flights.leave(&flight);
             }
