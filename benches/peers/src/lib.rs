@@ -17,6 +17,7 @@ use test_servers::redis::SharedRedis;
 #[must_use]
 pub fn in_process() -> Vec<Case> {
     let mut cases = operations::hit::cases();
+    cases.extend(operations::get_or_load::cases());
     cases.extend(operations::parallel::cases());
     cases.extend(operations::set::cases());
     cases.extend(operations::sled::cases());

@@ -1,4 +1,4 @@
-//! What an entry takes of memory, beside one of `moka::sync::Cache<String, Arc<T>>`.
+//! What an entry takes of memory, beside one of `moka::sync::Cache<String, Arc<T>>`; and who waits for a load.
 
 use std::{alloc::System, any::Any};
 
@@ -8,7 +8,7 @@ use hitbox_benches::{
 use stats_alloc::StatsAlloc;
 use tokio::runtime::Runtime;
 
-use super::{name, quick};
+use super::{get_or_load, name, quick};
 use crate::subjects::{cached, foyer, hitbox_0_2, multi_tier, ours, raw};
 
 /// A cache with so many entries.
@@ -43,5 +43,6 @@ fn case(allocator: &'static StatsAlloc<System>, size: Size, subject: &str, fill:
 
 pub(crate) fn cases(allocator: &'static StatsAlloc<System>) -> Vec<Case> {
     let of_size = |size| SUBJECTS.map(|(subject, fill)| case(allocator, size, subject, fill));
-    Size::USUAL.into_iter().flat_map(of_size).collect()
+    let entries = Size::USUAL.into_iter().flat_map(of_size);
+    entries.chain(get_or_load::waiters(allocator)).collect()
 }

@@ -1,5 +1,6 @@
 //! What is done, by whom, and the floor beside it.
 
+pub(crate) mod get_or_load;
 pub(crate) mod hit;
 pub(crate) mod memory;
 pub(crate) mod parallel;

@@ -3,7 +3,10 @@
 
 use std::{any::Any, rc::Rc, sync::Arc, time::Duration};
 
-use cached::{AsyncRedisCache, ConcurrentCachedAsync, ShardedLruTtlCache};
+use cached::{
+    AsyncRedisCache, ConcurrentCached, ConcurrentCachedAsync, ShardedLruTtlCache, macros::cached,
+};
+use futures::{FutureExt, future::BoxFuture};
 use hitbox_benches::{
     Failure, Runner,
     bodies::{Size, Text},
@@ -12,7 +15,11 @@ use hitbox_benches::{
 };
 use tokio::runtime::Runtime;
 
-use super::{ENTRIES, body, over_hot};
+use super::{
+    ENTRIES, body,
+    loading::{Emptied, Loading},
+    over_hot,
+};
 
 const LIFE: Duration = Duration::from_secs(3_600);
 
@@ -61,4 +68,74 @@ pub(crate) fn redis_reads(
             Ok(())
         }
     }))
+}
+
+/// `async_cache_get_or_set_with` of the store in process, by which each who misses loads.
+#[derive(Clone)]
+pub(crate) struct GetOrSet(Arc<ShardedLruTtlCache<Arc<str>, Arc<Text>>>);
+
+impl Loading for GetOrSet {
+    type Key = Arc<str>;
+
+    fn open(_: &Runtime) -> Result<Self, Failure> {
+        let cache = ShardedLruTtlCache::new(usize::try_from(ENTRIES)?, LIFE);
+        Ok(Self(Arc::new(cache)))
+    }
+
+    fn key(index: usize) -> Arc<str> {
+        keys::text(index)
+    }
+
+    async fn get(
+        &self,
+        key: &Arc<str>,
+        load: impl Future<Output = Text> + Send + 'static,
+    ) -> Result<(), Failure> {
+        let load = || async { Arc::new(load.await) };
+        let value = self.0.async_cache_get_or_set_with(Arc::clone(key), load);
+        std::hint::black_box(&value.await?);
+        Ok(())
+    }
+}
+
+impl Emptied for GetOrSet {
+    async fn empty(&self) -> Result<(), Failure> {
+        ConcurrentCached::cache_clear(&*self.0)?;
+        Ok(())
+    }
+}
+
+/// A function with the attribute by which one loads for all: its store is a static, and is not emptied.
+#[derive(Clone)]
+pub(crate) struct ByKey;
+
+#[cached(
+    max_size = 10_000,
+    key = "Arc<str>",
+    convert = "{ Arc::clone(&_key) }",
+    sync_writes = "by_key"
+)]
+async fn loaded(_key: Arc<str>, load: BoxFuture<'static, Text>) -> Arc<Text> {
+    Arc::new(load.await)
+}
+
+impl Loading for ByKey {
+    type Key = Arc<str>;
+
+    fn open(_: &Runtime) -> Result<Self, Failure> {
+        Ok(Self)
+    }
+
+    fn key(index: usize) -> Arc<str> {
+        keys::text(index)
+    }
+
+    async fn get(
+        &self,
+        key: &Arc<str>,
+        load: impl Future<Output = Text> + Send + 'static,
+    ) -> Result<(), Failure> {
+        std::hint::black_box(&loaded(Arc::clone(key), load.boxed()).await);
+        Ok(())
+    }
 }

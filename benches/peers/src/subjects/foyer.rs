@@ -1,6 +1,6 @@
 //! foyer's cache in memory, and the one with a disk beneath. A hit returns a handle to the entry, which holds the object.
 
-use std::{any::Any, rc::Rc, sync::Arc};
+use std::{any::Any, convert::Infallible, rc::Rc, sync::Arc};
 
 use foyer::{
     BlockEngineConfig, Cache, CacheBuilder, DeviceBuilder, FsDeviceBuilder, HybridCache,
@@ -13,7 +13,11 @@ use hitbox_benches::{
 };
 use tokio::runtime::Runtime;
 
-use super::{ENTRIES, body, over_hot};
+use super::{
+    ENTRIES, body,
+    loading::{Emptied, Loading},
+    over_hot,
+};
 
 pub(crate) fn hits(runtime: &Rc<Runtime>, size: Size) -> Result<Runner, Failure> {
     let cache: Cache<Arc<str>, Text> = CacheBuilder::new(usize::try_from(ENTRIES)?).build();
@@ -72,4 +76,38 @@ pub(crate) fn filled(_: &Runtime, entries: usize, size: Size) -> Result<Box<dyn 
         cache.insert(keys::text(index), body(index, size).clone());
     }
     Ok(Box::new(cache))
+}
+
+/// `get_or_fetch` of the cache in memory.
+#[derive(Clone)]
+pub(crate) struct GetOrFetch(Cache<Arc<str>, Text>);
+
+impl Loading for GetOrFetch {
+    type Key = Arc<str>;
+
+    fn open(_: &Runtime) -> Result<Self, Failure> {
+        Ok(Self(CacheBuilder::new(usize::try_from(ENTRIES)?).build()))
+    }
+
+    fn key(index: usize) -> Arc<str> {
+        keys::text(index)
+    }
+
+    async fn get(
+        &self,
+        key: &Arc<str>,
+        load: impl Future<Output = Text> + Send + 'static,
+    ) -> Result<(), Failure> {
+        let fetch = || async { Ok::<_, Infallible>(load.await) };
+        let entry = self.0.get_or_fetch(key, fetch).await?;
+        std::hint::black_box(entry.value());
+        Ok(())
+    }
+}
+
+impl Emptied for GetOrFetch {
+    async fn empty(&self) -> Result<(), Failure> {
+        self.0.clear();
+        Ok(())
+    }
 }

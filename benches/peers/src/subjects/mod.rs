@@ -3,6 +3,7 @@
 pub(crate) mod cached;
 pub(crate) mod foyer;
 pub(crate) mod hitbox_0_2;
+pub(crate) mod loading;
 pub(crate) mod multi_tier;
 pub(crate) mod ours;
 pub(crate) mod raw;

@@ -14,7 +14,11 @@ use multi_tier_cache::{
 };
 use tokio::runtime::Runtime;
 
-use super::{ENTRIES, body, over_hot};
+use super::{
+    ENTRIES, body,
+    loading::{Emptied, Loading},
+    over_hot,
+};
 
 const LIFE: Duration = Duration::from_secs(3_600);
 
@@ -148,4 +152,43 @@ pub(crate) fn redis_sets(
             Ok(())
         }
     }))
+}
+
+/// `get_or_compute_typed` of a manager with moka alone.
+#[derive(Clone)]
+pub(crate) struct GetOrCompute(Arc<CacheManager>);
+
+impl Loading for GetOrCompute {
+    type Key = Arc<str>;
+
+    fn open(runtime: &Runtime) -> Result<Self, Failure> {
+        let builder = CacheSystemBuilder::new().with_tier(moka()?, TierConfig::as_l1());
+        let system = runtime.block_on(builder.build())?;
+        Ok(Self(Arc::clone(system.cache_manager())))
+    }
+
+    fn key(index: usize) -> Arc<str> {
+        keys::text(index)
+    }
+
+    async fn get(
+        &self,
+        key: &Arc<str>,
+        load: impl Future<Output = Text> + Send + 'static,
+    ) -> Result<(), Failure> {
+        let life = CacheStrategy::Custom(LIFE);
+        let compute = || async { Ok(load.await) };
+        let value = self.0.get_or_compute_typed(key, life, compute).await?;
+        std::hint::black_box(&value);
+        Ok(())
+    }
+}
+
+impl Emptied for GetOrCompute {
+    async fn empty(&self) -> Result<(), Failure> {
+        for key in keys::texts(keys::HOT) {
+            self.0.invalidate(&key).await?;
+        }
+        Ok(())
+    }
 }

@@ -1,7 +1,8 @@
 //! The hitbox of this checkout. A hit in process returns the object that was stored, shared.
 
-use std::{any::Any, rc::Rc, sync::Arc};
+use std::{any::Any, rc::Rc, sync::Arc, time::Duration};
 
+use hitbox::{Cache, Key};
 use hitbox_backend::{
     Backend, CacheBackend, Compose, CompositionPolicy, OffloadManager, ParallelReadPolicy,
     RefillPolicy,
@@ -18,7 +19,11 @@ use hitbox_quick_cache::QuickCacheBackend;
 use hitbox_redis::RedisBackend;
 use tokio::runtime::Runtime;
 
-use super::{ENTRIES, body, over_hot};
+use super::{
+    ENTRIES, body,
+    loading::{Emptied, Loading},
+    over_hot,
+};
 
 fn moka() -> Result<MokaBackend, Failure> {
     Ok(MokaBackend::builder().max_entries(ENTRIES).build()?)
@@ -200,4 +205,50 @@ pub(crate) fn redis_sets(
             Ok(())
         }
     }))
+}
+
+/// `get_or_load` over moka.
+#[derive(Clone)]
+pub(crate) struct OverMoka {
+    cache: Cache,
+    moka: MokaBackend,
+}
+
+impl Loading for OverMoka {
+    type Key = Key<Text>;
+
+    fn open(_: &Runtime) -> Result<Self, Failure> {
+        let moka = moka()?;
+        let builder = Cache::builder(moka.clone()).ttl(Duration::from_secs(3_600));
+        Ok(Self {
+            cache: builder.build()?,
+            moka,
+        })
+    }
+
+    fn key(index: usize) -> Key<Text> {
+        Key::untyped(keys::key(index))
+    }
+
+    async fn get(
+        &self,
+        key: &Key<Text>,
+        load: impl Future<Output = Text> + Send + 'static,
+    ) -> Result<(), Failure> {
+        let value = self.cache.get_or_load(key, move || load).await?;
+        std::hint::black_box(&value);
+        Ok(())
+    }
+
+    async fn settle(&self) {
+        self.cache.drain().await;
+    }
+}
+
+impl Emptied for OverMoka {
+    async fn empty(&self) -> Result<(), Failure> {
+        self.moka.clear();
+        self.moka.run_pending_tasks();
+        Ok(())
+    }
 }

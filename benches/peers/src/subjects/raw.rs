@@ -15,7 +15,11 @@ use redis::{
 };
 use tokio::runtime::Runtime;
 
-use super::{ENTRIES, body, over_hot};
+use super::{
+    ENTRIES, body,
+    loading::{Emptied, Loading},
+    over_hot,
+};
 
 /// What the adapter of hitbox waits for a connection and for a reply.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -187,4 +191,77 @@ pub(crate) fn redis_sets(
             set(&mut connection, &names[index % names.len()], &encoded).await
         }
     }))
+}
+
+/// `moka::future::Cache::get_with`, of objects.
+#[derive(Clone)]
+pub(crate) struct GetWith(moka::future::Cache<Arc<str>, Arc<Text>>);
+
+impl Loading for GetWith {
+    type Key = Arc<str>;
+
+    fn open(_: &Runtime) -> Result<Self, Failure> {
+        Ok(Self(moka::future::Cache::new(ENTRIES)))
+    }
+
+    fn key(index: usize) -> Arc<str> {
+        keys::text(index)
+    }
+
+    async fn get(
+        &self,
+        key: &Arc<str>,
+        load: impl Future<Output = Text> + Send + 'static,
+    ) -> Result<(), Failure> {
+        let load = async { Arc::new(load.await) };
+        std::hint::black_box(&self.0.get_with_by_ref(key, load).await);
+        Ok(())
+    }
+}
+
+impl Emptied for GetWith {
+    async fn empty(&self) -> Result<(), Failure> {
+        self.0.invalidate_all();
+        self.0.run_pending_tasks().await;
+        Ok(())
+    }
+}
+
+/// The same by hand, without a thought for others: get, load, insert.
+#[derive(Clone)]
+pub(crate) struct ByHand(moka::future::Cache<Arc<str>, Arc<Text>>);
+
+impl Loading for ByHand {
+    type Key = Arc<str>;
+
+    fn open(_: &Runtime) -> Result<Self, Failure> {
+        Ok(Self(moka::future::Cache::new(ENTRIES)))
+    }
+
+    fn key(index: usize) -> Arc<str> {
+        keys::text(index)
+    }
+
+    async fn get(
+        &self,
+        key: &Arc<str>,
+        load: impl Future<Output = Text> + Send + 'static,
+    ) -> Result<(), Failure> {
+        if let Some(found) = self.0.get(key).await {
+            std::hint::black_box(&found);
+            return Ok(());
+        }
+        let loaded = Arc::new(load.await);
+        self.0.insert(Arc::clone(key), Arc::clone(&loaded)).await;
+        std::hint::black_box(&loaded);
+        Ok(())
+    }
+}
+
+impl Emptied for ByHand {
+    async fn empty(&self) -> Result<(), Failure> {
+        self.0.invalidate_all();
+        self.0.run_pending_tasks().await;
+        Ok(())
+    }
 }

@@ -282,23 +282,34 @@ fn waiters(allocator: &'static StatsAlloc<System>) -> Case {
         })?;
         first.abort();
         let_go(&runtime, WAITERS);
-        let (sender, _) = watch::channel(None::<Arc<Text>>);
-        let floor = bytes(allocator, || {
-            Ok(runtime.block_on(Herd::waiting(|| {
-                let mut receiver = sender.subscribe();
-                async move {
-                    drop(receiver.wait_for(Option::is_some).await?.clone());
-                    Ok(())
-                }
-            })))
-        })?;
-        let each = |bytes: f64| bytes / WAITERS as f64;
         Ok(vec![Sample {
-            ours: each(ours),
-            floor: Some(each(floor)),
+            ours: ours / WAITERS as f64,
+            floor: Some(of_watchers(allocator, &runtime)?),
         }])
     });
     case.quick()
+}
+
+/// What each of as many receivers of a watch channel takes.
+///
+/// # Errors
+///
+/// None.
+pub fn of_watchers(
+    allocator: &'static StatsAlloc<System>,
+    runtime: &Runtime,
+) -> Result<f64, Failure> {
+    let (sender, _) = watch::channel(None::<Arc<Text>>);
+    let all = bytes(allocator, || {
+        Ok(runtime.block_on(Herd::waiting(|| {
+            let mut receiver = sender.subscribe();
+            async move {
+                drop(receiver.wait_for(Option::is_some).await?.clone());
+                Ok(())
+            }
+        })))
+    })?;
+    Ok(all / WAITERS as f64)
 }
 
 /// What sled's files take for an entry, beside what its bound counts it as.
