@@ -12,7 +12,7 @@ use super::{
 };
 use crate::composition::{
     CompositionLayer, RaceLoserPolicy,
-    flight::{Flight, Flights},
+    layer_call::{LayerCall, LayerCalls},
     read::{Answer, Hit, Next, ReadOp, Standing},
 };
 
@@ -73,11 +73,11 @@ impl<P: ReadDecision> CompositionReadPolicy for P {
         O: Offload<'static>,
     {
         let (mut read_l1, mut read_l2) = (Some(read_l1), Some(read_l2));
-        let (mut op, mut flights) = (ReadOp::new(), Flights::none());
+        let (mut op, mut calls) = (ReadOp::new(), LayerCalls::none());
         let decision = loop {
             match op.next(|l1, l2| self.next(l1, l2)) {
                 Next::Ask(layer) => {
-                    let flight = match layer {
+                    let call = match layer {
                         CompositionLayer::L1 => {
                             read_l1.take().map(|read| read(key.clone()).boxed())
                         }
@@ -85,13 +85,13 @@ impl<P: ReadDecision> CompositionReadPolicy for P {
                             read_l2.take().map(|read| read(key.clone()).boxed())
                         }
                     };
-                    if let Some(flight) = flight {
-                        flights.begin(layer, Flight::Owned(flight));
+                    if let Some(call) = call {
+                        calls.begin(layer, LayerCall::Owned(call));
                     }
                     op.wait_for(layer);
                 }
                 Next::Wait => {
-                    let (layer, (outcome, context)) = flights.next().await;
+                    let (layer, (outcome, context)) = calls.next().await;
                     op.note(layer, Answer::noted_in(context, outcome, Standing::Full));
                 }
                 Next::Decided(decision) => break decision,
@@ -99,7 +99,7 @@ impl<P: ReadDecision> CompositionReadPolicy for P {
         };
         match self.if_left_behind() {
             RaceLoserPolicy::Offload => {
-                for (_, loser) in flights.into_owned() {
+                for (_, loser) in calls.into_owned() {
                     offload.register((key.clone(), "race read"), loser.map(drop));
                 }
             }

@@ -12,7 +12,7 @@ use crate::{
     BackendError,
     composition::{
         CompositionLayer, RaceLoserPolicy,
-        flight::{Flight, Flights},
+        layer_call::{LayerCall, LayerCalls},
         write::WriteOp,
     },
 };
@@ -72,28 +72,28 @@ impl<P: WriteDecision> CompositionWritePolicy for P {
         O: Offload<'static>,
     {
         let (mut write_l1, mut write_l2) = (Some(write_l1), Some(write_l2));
-        let (mut op, mut flights) = (WriteOp::new(), Flights::none());
+        let (mut op, mut calls) = (WriteOp::new(), LayerCalls::none());
         let decision = loop {
             let decided = op.advance(
                 |l1, l2| self.next(l1, l2),
                 |layer| {
-                    let flight = match layer {
+                    let call = match layer {
                         CompositionLayer::L1 => write_l1.take()?(key.clone()).boxed(),
                         CompositionLayer::L2 => write_l2.take()?(key.clone()).boxed(),
                     };
-                    flights.begin(layer, Flight::Owned(flight));
+                    calls.begin(layer, LayerCall::Owned(call));
                     None
                 },
             );
             if let Some(decision) = decided {
                 break decision;
             }
-            let (layer, outcome) = flights.next().await;
+            let (layer, outcome) = calls.next().await;
             op.note(layer, outcome);
         };
         match self.if_left_behind() {
             RaceLoserPolicy::Offload => {
-                for (_, loser) in flights.into_owned() {
+                for (_, loser) in calls.into_owned() {
                     // Not keyed by the cache key: a write must not be dropped as a duplicate of another write of
                     // the same key.
                     offload.register("race write", loser.map(drop));

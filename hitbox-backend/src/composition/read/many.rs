@@ -24,7 +24,7 @@ use crate::{
         CompositionBackend, CompositionLayer, CompositionReadPolicy, RaceLoserPolicy, RefillPolicy,
         admission::{admit, guard},
         fences::FenceSnapshot,
-        flight::Flight,
+        layer_call::LayerCall,
         layers::Handle,
         refill::{self, Lacking, Seen},
     },
@@ -93,7 +93,7 @@ where
                 decision: None,
             })
             .collect();
-        let mut flights: Vec<Flight<'_, Round>> = Vec::new();
+        let mut calls: Vec<LayerCall<'_, Round>> = Vec::new();
         loop {
             let mut asked: [Vec<usize>; 2] = Default::default();
             for (place, one) in reads.iter_mut().enumerate() {
@@ -107,15 +107,15 @@ where
             }
             for (layer, places) in CompositionLayer::BOTH.into_iter().zip(asked) {
                 if !places.is_empty() {
-                    flights.push(self.ask_many(layer, keys, places, contexts));
+                    calls.push(self.ask_many(layer, keys, places, contexts));
                 }
             }
             if reads.iter().all(|one| one.decision.is_some()) {
                 break;
             }
-            note_round(&mut reads, first_to_end(&mut flights).await);
+            note_round(&mut reads, first_to_end(&mut calls).await);
         }
-        self.leave_rounds_behind(keys, flights, &reads);
+        self.leave_rounds_behind(keys, calls, &reads);
         let repairs = self.layers.rules.refill == RefillPolicy::Repair;
         let ended = reads.into_iter().map(|mut one| Ended {
             in_l1: self.seen_in_l1(&one.op),
@@ -134,7 +134,7 @@ where
         keys: &'a [CacheKey],
         places: Vec<usize>,
         contexts: &[BoxContext],
-    ) -> Flight<'a, Round> {
+    ) -> LayerCall<'a, Round> {
         let noted = places.iter().map_while(|&place| contexts.get(place));
         let noted: Vec<_> = noted.cloned().collect();
         let of_places = || places.iter().map(|&place| keys[place].clone()).collect();
@@ -145,14 +145,14 @@ where
                 } else {
                     Cow::Owned(of_places())
                 };
-                Flight::Borrowed(match layer {
+                LayerCall::Borrowed(match layer {
                     CompositionLayer::L1 => ask(self.first(), asked, places, noted).boxed(),
                     CompositionLayer::L2 => ask(self.second(), asked, places, noted).boxed(),
                 })
             }
             RaceLoserPolicy::Offload => {
                 let asked = Cow::Owned(of_places());
-                Flight::Owned(match layer {
+                LayerCall::Owned(match layer {
                     CompositionLayer::L1 => ask(self.first(), asked, places, noted).boxed(),
                     CompositionLayer::L2 => ask(self.second(), asked, places, noted).boxed(),
                 })
@@ -165,10 +165,13 @@ where
     fn leave_rounds_behind(
         &self,
         keys: &[CacheKey],
-        flights: Vec<Flight<'_, Round>>,
+        calls: Vec<LayerCall<'_, Round>>,
         reads: &[One],
     ) {
-        let losers: Vec<_> = flights.into_iter().filter_map(Flight::into_owned).collect();
+        let losers: Vec<_> = calls
+            .into_iter()
+            .filter_map(LayerCall::into_owned)
+            .collect();
         if losers.is_empty() {
             return;
         }
@@ -295,12 +298,12 @@ async fn ask<H: Handle>(
     }
 }
 
-/// Waits for the first flight to end. At least one is under way.
-async fn first_to_end(flights: &mut Vec<Flight<'_, Round>>) -> Round {
+/// Waits for the first call to end. At least one is under way.
+async fn first_to_end(calls: &mut Vec<LayerCall<'_, Round>>) -> Round {
     poll_fn(|context| {
-        for place in 0..flights.len() {
-            if let Poll::Ready(round) = flights[place].poll_unpin(context) {
-                drop(flights.remove(place));
+        for place in 0..calls.len() {
+            if let Poll::Ready(round) = calls[place].poll_unpin(context) {
+                drop(calls.remove(place));
                 return Poll::Ready(round);
             }
         }

@@ -20,7 +20,7 @@ use crate::{
         ReadStep, RefillPolicy,
         admission::guard,
         fences::FenceSnapshot,
-        flight::{Flight, Flights},
+        layer_call::{LayerCall, LayerCalls},
         layers::{Handle, Layers},
         refill::Seen,
     },
@@ -28,7 +28,7 @@ use crate::{
 
 /// What the layers have been asked for.
 struct Asked<'a> {
-    flights: Flights<'a, Noted>,
+    calls: LayerCalls<'a, Noted>,
     failures: Failures,
     /// Taken before a layer was asked.
     snapshot: FenceSnapshot,
@@ -99,7 +99,7 @@ where
         }
         let mut op = ReadOp::new();
         let mut asked = Asked {
-            flights: Flights::none(),
+            calls: LayerCalls::none(),
             failures: Failures::none(),
             snapshot,
             read_of_l2: None,
@@ -156,7 +156,7 @@ where
     ) -> Noted {
         let mut claimed = None;
         loop {
-            let (layer, (mut outcome, mut noted)) = asked.flights.next().await;
+            let (layer, (mut outcome, mut noted)) = asked.calls.next().await;
             let moment = Moment::default();
             guard(layer, &mut outcome, &mut noted, &asked.snapshot, &moment);
             collect(&mut asked.failures, layer, &outcome, &mut noted);
@@ -221,8 +221,8 @@ where
             }
             begun @ (Attempt::Pending(_) | Attempt::WouldBlock(())) => {
                 op.wait_for(layer);
-                let flight = self.flight(begun, || self.first(), key, context);
-                asked.flights.begin(layer, flight);
+                let call = self.layer_call(begun, || self.first(), key, context);
+                asked.calls.begin(layer, call);
             }
         }
     }
@@ -256,14 +256,14 @@ where
             }
             Attempt::WouldBlock(()) if self.joins(noted) => {
                 let (context, in_l1) = (noted.clone(), op.observed(CompositionLayer::L1));
-                let (flight, read) = self.join(key, context, asked.snapshot, in_l1);
-                asked.flights.begin(layer, flight);
+                let (call, read) = self.join(key, context, asked.snapshot, in_l1);
+                asked.calls.begin(layer, call);
                 asked.read_of_l2 = Some(read);
                 op.wait_for(layer);
             }
             begun @ (Attempt::Pending(_) | Attempt::WouldBlock(())) => {
-                let flight = self.flight(begun, || self.second(), key, noted);
-                asked.flights.begin(layer, flight);
+                let call = self.layer_call(begun, || self.second(), key, noted);
+                asked.calls.begin(layer, call);
                 op.wait_for(layer);
             }
         }
@@ -283,7 +283,7 @@ where
         context: BoxContext,
         snapshot: FenceSnapshot,
         in_l1: Observed,
-    ) -> (Flight<'a, Noted>, Arc<SharedRead>) {
+    ) -> (LayerCall<'a, Noted>, Arc<SharedRead>) {
         let Layers { reads, fences, .. } = &*self.layers;
         let terms = || Terms {
             wants: context.wants(),
@@ -309,31 +309,31 @@ where
             (Part::Leads(read), RaceLoserPolicy::Offload) => {
                 let (key, own) = (key.clone(), Arc::clone(&read));
                 let answer = async move { answer_of(own, second, &key, context).await };
-                (Flight::Owned(answer.boxed()), read)
+                (LayerCall::Owned(answer.boxed()), read)
             }
             // Of those who take part, the leader sees to what a race leaves behind.
             (Part::Leads(read), RaceLoserPolicy::Drop) | (Part::Joins(read), _) => {
                 let answer = answer_of(Arc::clone(&read), second, key, context);
-                (Flight::Borrowed(answer.boxed()), read)
+                (LayerCall::Borrowed(answer.boxed()), read)
             }
         }
     }
 
     /// The rest of a read of a layer that has to be waited for.
     #[inline(never)]
-    fn flight<'a, H: Handle>(
+    fn layer_call<'a, H: Handle>(
         &self,
         begun: ReadAttempt<'a>,
         handle: impl FnOnce() -> H,
         key: &CacheKey,
         context: &BoxContext,
-    ) -> Flight<'a, Noted> {
+    ) -> LayerCall<'a, Noted> {
         match (begun, self.read.if_left_behind()) {
-            (Attempt::Pending(rest), RaceLoserPolicy::Drop) => Flight::Borrowed(rest),
+            (Attempt::Pending(rest), RaceLoserPolicy::Drop) => LayerCall::Borrowed(rest),
             // What has begun borrows from this call, which a loser outlives: it is begun anew.
             (Attempt::Pending(_), RaceLoserPolicy::Offload)
             | (Attempt::WouldBlock(()) | Attempt::Ready(_), _) => {
-                Flight::Owned(read_owned(handle(), key.clone(), context.clone()))
+                LayerCall::Owned(read_owned(handle(), key.clone(), context.clone()))
             }
         }
     }
@@ -375,7 +375,7 @@ where
         moment: &Moment,
     ) -> Settled<'a> {
         let Asked {
-            flights,
+            calls,
             failures,
             snapshot,
             read_of_l2: _,
@@ -383,7 +383,7 @@ where
         let repairs = self.layers.rules.refill == RefillPolicy::Repair && !op.has_joined();
         let seen = if repairs { op.seen() } else { [None, None] };
         if self.read.if_left_behind() == RaceLoserPolicy::Offload {
-            for (layer, loser) in flights.into_owned() {
+            for (layer, loser) in calls.into_owned() {
                 self.leave_behind(key, snapshot, (layer, loser), &seen);
             }
             if self.asks_losers() {

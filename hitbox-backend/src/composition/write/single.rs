@@ -12,7 +12,7 @@ use crate::{
         WriteObserved, WriteStep,
         admission::for_layer,
         fences::{Effect, Origin, Permits, Refusal, Share, TryPermit},
-        flight::{Flight, Flights},
+        layer_call::{LayerCall, LayerCalls},
         layers::Handle,
         member::Member,
     },
@@ -24,7 +24,7 @@ struct Writing<'a> {
     value: CacheValue<Raw>,
     op: WriteOp<BackendError>,
     // Dropped before the permits are given back.
-    flights: Flights<'a, BackendResult<()>>,
+    calls: LayerCalls<'a, BackendResult<()>>,
     share: Share,
 }
 
@@ -95,7 +95,7 @@ where
             key,
             value,
             op: WriteOp::new(),
-            flights: Flights::none(),
+            calls: LayerCalls::none(),
             share,
         })
     }
@@ -108,8 +108,8 @@ where
             return self.end_write(key, ended);
         }
         // Others need not wait for what this does not need at the moment.
-        let Writing { share, flights, .. } = &mut writing;
-        share.give_back_but(|layer| flights.is_under_way(layer));
+        let Writing { share, calls, .. } = &mut writing;
+        share.give_back_but(|layer| calls.is_under_way(layer));
         Attempt::Pending(Box::pin(self.finish_write(writing)))
     }
 
@@ -128,7 +128,7 @@ where
     async fn finish_write<'a>(&'a self, mut writing: Writing<'a>) -> BackendResult<()> {
         let key = writing.key;
         let decision = loop {
-            let (layer, outcome) = writing.flights.next().await;
+            let (layer, outcome) = writing.calls.next().await;
             self.land(&mut writing, layer, outcome);
             if let Some(decision) = self.advance_write(&mut writing) {
                 break decision;
@@ -147,7 +147,7 @@ where
             key,
             value,
             op,
-            flights,
+            calls,
             share,
         } = writing;
         let (layers, rules) = (&*self.layers, self.layers.rules);
@@ -157,40 +157,40 @@ where
                 let value = for_layer(layer, value.clone(), rules);
                 match layer {
                     CompositionLayer::L1 => {
-                        self.begin_in(&layers.l1, || self.first(), (key, value), share, flights)
+                        self.begin_in(&layers.l1, || self.first(), (key, value), share, calls)
                     }
                     CompositionLayer::L2 => {
-                        self.begin_in(&layers.l2, || self.second(), (key, value), share, flights)
+                        self.begin_in(&layers.l2, || self.second(), (key, value), share, calls)
                     }
                 }
             },
         );
         match self.write.if_left_behind() {
-            RaceLoserPolicy::Offload => decision.filter(|_| !flights.has_borrowed()),
+            RaceLoserPolicy::Offload => decision.filter(|_| !calls.has_borrowed()),
             RaceLoserPolicy::Drop => decision,
         }
     }
 
-    /// Writes a layer. The answer if it is there; else the flight of the write has begun.
+    /// Writes a layer. The answer if it is there; else the call of the write has begun.
     fn begin_in<'a, H: Handle>(
         &self,
         member: &'a Member<H::Backend>,
         handle: impl FnOnce() -> H,
         (key, value): (&'a CacheKey, CacheValue<Raw>),
         share: &mut Share,
-        flights: &mut Flights<'a, BackendResult<()>>,
+        calls: &mut LayerCalls<'a, BackendResult<()>>,
     ) -> Option<BackendResult<()>> {
         let layer = <H as Handle>::LAYER;
         let owned = |value, share: &mut Share| {
             let share = share.split(layer);
-            Flight::Owned(write_with_permit(handle(), key.clone(), value, share).boxed())
+            LayerCall::Owned(write_with_permit(handle(), key.clone(), value, share).boxed())
         };
         let may_be_left = self.write.if_left_behind() == RaceLoserPolicy::Offload;
         if may_be_left && !member.is_non_blocking() {
-            flights.begin(layer, owned(value, share));
+            calls.begin(layer, owned(value, share));
             return None;
         }
-        let flight = match share.try_permit(layer) {
+        let call = match share.try_permit(layer) {
             // As if it had been written and replaced immediately.
             TryPermit::Overtaken => return Some(Ok(())),
             TryPermit::Busy => owned(value, share),
@@ -202,18 +202,18 @@ where
                         share.note(layer, effect);
                         return Some(outcome.map_err(|error| error.in_layer(layer)));
                     }
-                    Attempt::Pending(rest) => Flight::Borrowed(rest),
+                    Attempt::Pending(rest) => LayerCall::Borrowed(rest),
                     Attempt::WouldBlock(value) if may_be_left => {
                         share.note(layer, Effect::None);
                         owned(value, share)
                     }
                     Attempt::WouldBlock(value) => {
-                        Flight::Borrowed(member.write_without_note(key, value))
+                        LayerCall::Borrowed(member.write_without_note(key, value))
                     }
                 }
             }
         };
-        flights.begin(layer, flight);
+        calls.begin(layer, call);
         None
     }
 
@@ -238,14 +238,14 @@ where
         let Writing {
             key,
             op,
-            flights,
+            calls,
             share,
             ..
         } = writing;
         match self.write.if_left_behind() {
-            RaceLoserPolicy::Drop => drop(flights),
+            RaceLoserPolicy::Drop => drop(calls),
             RaceLoserPolicy::Offload => {
-                for (_, loser) in flights.into_owned() {
+                for (_, loser) in calls.into_owned() {
                     let (keys, loser) = (vec![key.clone()], loser.map(drop).boxed());
                     self.leave_writes_behind("race write", keys, loser);
                 }

@@ -1,4 +1,4 @@
-//! Operations on layers that are waited for.
+//! Calls of layers that are waited for.
 
 use std::{
     pin::Pin,
@@ -12,16 +12,16 @@ use futures::{
 
 use crate::composition::CompositionLayer;
 
-/// An operation on a layer under way.
-pub(in crate::composition) enum Flight<'a, T> {
-    /// It cannot outlive the call that began it.
+/// A call of a layer that is under way.
+pub(in crate::composition) enum LayerCall<'a, T> {
+    /// It cannot outlive the operation that began it.
     Borrowed(BoxFuture<'a, T>),
     /// It can be left to the background.
     Owned(BoxFuture<'static, T>),
 }
 
-impl<T> Flight<'_, T> {
-    /// The flight, if it can go on without the call that began it.
+impl<T> LayerCall<'_, T> {
+    /// The call, if it can go on without the operation that began it.
     pub(in crate::composition) fn into_owned(self) -> Option<BoxFuture<'static, T>> {
         match self {
             Self::Owned(rest) => Some(rest),
@@ -30,7 +30,7 @@ impl<T> Flight<'_, T> {
     }
 }
 
-impl<T> Future for Flight<'_, T> {
+impl<T> Future for LayerCall<'_, T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
@@ -41,28 +41,32 @@ impl<T> Future for Flight<'_, T> {
     }
 }
 
-/// The flights of one operation: at most one to a layer.
-pub(in crate::composition) struct Flights<'a, T>([Option<Flight<'a, T>>; 2]);
+/// The calls of one operation: at most one to a layer.
+pub(in crate::composition) struct LayerCalls<'a, T>([Option<LayerCall<'a, T>>; 2]);
 
-impl<'a, T> Flights<'a, T> {
+impl<'a, T> LayerCalls<'a, T> {
     #[inline]
     pub(in crate::composition) const fn none() -> Self {
         Self([None, None])
     }
 
-    pub(in crate::composition) fn begin(&mut self, layer: CompositionLayer, flight: Flight<'a, T>) {
-        self.0[layer as usize] = Some(flight);
+    pub(in crate::composition) fn begin(
+        &mut self,
+        layer: CompositionLayer,
+        call: LayerCall<'a, T>,
+    ) {
+        self.0[layer as usize] = Some(call);
     }
 
     pub(in crate::composition) const fn is_under_way(&self, layer: CompositionLayer) -> bool {
         self.0[layer as usize].is_some()
     }
 
-    /// Whether one of them cannot outlive the call that began it.
+    /// Whether one of them cannot outlive the operation that began it.
     pub(in crate::composition) fn has_borrowed(&self) -> bool {
         self.0
             .iter()
-            .any(|flight| matches!(flight, Some(Flight::Borrowed(_))))
+            .any(|call| matches!(call, Some(LayerCall::Borrowed(_))))
     }
 
     /// Waits for the first one to end. Of two that have ended it is L1's. At least one is under way.
@@ -70,8 +74,8 @@ impl<'a, T> Flights<'a, T> {
         poll_fn(|context| {
             for layer in CompositionLayer::BOTH {
                 let place = &mut self.0[layer as usize];
-                if let Some(flight) = place
-                    && let Poll::Ready(answer) = flight.poll_unpin(context)
+                if let Some(call) = place
+                    && let Poll::Ready(answer) = call.poll_unpin(context)
                 {
                     *place = None;
                     return Poll::Ready((layer, answer));
@@ -82,11 +86,11 @@ impl<'a, T> Flights<'a, T> {
         .await
     }
 
-    /// Those that can go on without the call that began them.
+    /// Those that can go on without the operation that began them.
     pub(in crate::composition) fn into_owned(
         self,
     ) -> impl Iterator<Item = (CompositionLayer, BoxFuture<'static, T>)> {
-        let flights = CompositionLayer::BOTH.into_iter().zip(self.0);
-        flights.filter_map(|(layer, flight)| Some((layer, flight?.into_owned()?)))
+        let calls = CompositionLayer::BOTH.into_iter().zip(self.0);
+        calls.filter_map(|(layer, call)| Some((layer, call?.into_owned()?)))
     }
 }
