@@ -10,6 +10,7 @@ use hitbox_core::{
 use crate::{
     BackendError, BackendErrorKind, BackendResult, Begun, CacheKeyFormat, Capabilities, Condition,
     Conditional, DeleteStatus, Fencing, Invalidations, Lease, Leftovers, Operation, Rejection,
+    coherence::Announces,
     compression::{self, Compressor, NoCompression},
     format::{self, BincodeFormat, Format},
     rejection,
@@ -379,6 +380,12 @@ pub trait Backend: Send + Sync {
     async fn close(&self, within: Duration) -> Leftovers {
         let _ = within;
         Leftovers::default()
+    }
+
+    /// Where and as whom it announces what it changes, if it does: before a change is acknowledged, and whatever becomes of
+    /// the caller. Default: it does not. A composition does if it is [coherent](crate::CompositionBackend::coherent).
+    fn announces(&self) -> Option<Announces> {
+        None
     }
 
     /// The name of this backend in source paths, errors and traces.

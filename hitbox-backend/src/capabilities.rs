@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use crate::coherence::Announces;
-
 /// What a backend can do, as data: read by compositions, by the conformance suite, and by anyone
 /// who chooses a backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,9 +40,6 @@ pub struct Capabilities {
     pub persistent: bool,
     /// Whether other processes see the same values.
     pub shared: bool,
-    /// Where and as whom it announces what it changes. Default: it does not. A composition does if it is
-    /// [coherent](crate::CompositionBackend::coherent).
-    pub announces: Option<Announces>,
 }
 
 impl Capabilities {
@@ -67,8 +62,6 @@ impl Capabilities {
             keeps_metadata: self.keeps_metadata && other.keeps_metadata,
             persistent: self.persistent || other.persistent,
             shared: self.shared || other.shared,
-            // What a layer answers with may be a copy, and nobody would know as of when.
-            announces: None,
         }
     }
 }
@@ -85,7 +78,6 @@ impl Default for Capabilities {
             keeps_metadata: false,
             persistent: false,
             shared: false,
-            announces: None,
         }
     }
 }

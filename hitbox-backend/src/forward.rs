@@ -8,7 +8,7 @@ use hitbox_core::{
 
 use crate::{
     Backend, CacheKeyFormat, Capabilities, Fencing, Invalidations, ReadAttempt, Rejection,
-    WriteAttempt, compression::Compressor, format::Format,
+    WriteAttempt, coherence::Announces, compression::Compressor, format::Format,
 };
 
 /// Asynchronous methods of `Backend`, each forwarded to `$inner`: they return its future, which an `async fn` would put into one
@@ -146,6 +146,9 @@ macro_rules! forward_backend {
             }
             fn invalidations(&self, key: &CacheKey) -> Invalidations {
                 (**self).invalidations(key)
+            }
+            fn announces(&self) -> Option<Announces> {
+                (**self).announces()
             }
             fn label(&self) -> BackendLabel {
                 (**self).label()

@@ -2,7 +2,7 @@ use std::{any::Any, fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{Encoded, Encoding, FormatId, Meta, ObjectType, TypeOf};
+use crate::{Encoded, Encoding, FormatId, Meta, ObjectType, TypeOf, clock::Tick};
 
 /// A value on its way between typed access and a store: an object, or bytes, or for a moment both.
 ///
@@ -26,7 +26,15 @@ pub struct Raw {
 #[derive(Clone)]
 enum Form {
     Object(Object),
-    Encoded(Arc<Shared>),
+    /// Bytes, or an object of which more is known.
+    More(Arc<dyn More>),
+}
+
+/// A value that is more than an object.
+trait More: Send + Sync {
+    fn encoded(&self) -> Option<&Encoded>;
+    fn object(&self) -> Option<&Object>;
+    fn seen(&self) -> Tick;
 }
 
 #[derive(Clone)]
@@ -35,9 +43,45 @@ struct Object {
     object_type: &'static ObjectType,
 }
 
+/// Bytes, and an object beside them.
 struct Shared {
     encoded: Encoded,
     object: Option<Object>,
+    seen: Tick,
+}
+
+impl More for Shared {
+    fn encoded(&self) -> Option<&Encoded> {
+        Some(&self.encoded)
+    }
+
+    fn object(&self) -> Option<&Object> {
+        self.object.as_ref()
+    }
+
+    fn seen(&self) -> Tick {
+        self.seen
+    }
+}
+
+/// An object alone, of which is known as of when it was current.
+struct Seen {
+    object: Object,
+    seen: Tick,
+}
+
+impl More for Seen {
+    fn encoded(&self) -> Option<&Encoded> {
+        None
+    }
+
+    fn object(&self) -> Option<&Object> {
+        Some(&self.object)
+    }
+
+    fn seen(&self) -> Tick {
+        self.seen
+    }
 }
 
 impl Object {
@@ -89,10 +133,11 @@ impl Raw {
         object_type: &'static TypeOf<T>,
     ) -> Self {
         let object = Object::new(object, object_type);
+        let seen = self.seen();
         Self {
-            form: match self.form {
-                Form::Object(_) => Form::Object(object),
-                Form::Encoded(shared) => Form::both(Shared::encoded_of(shared), Some(object)),
+            form: match self.encoded() {
+                Some(encoded) => Form::of_bytes(encoded.clone(), Some(object), seen),
+                None => Form::of_object(object, seen),
             },
         }
     }
@@ -100,12 +145,13 @@ impl Raw {
     /// The object of this value and the bytes, in place of those that there may have been.
     #[must_use]
     pub fn with_bytes(self, encoded: Encoded) -> Self {
+        let seen = self.seen();
         let object = match self.form {
             Form::Object(object) => Some(object),
-            Form::Encoded(shared) => shared.object.clone(),
+            Form::More(more) => more.object().cloned(),
         };
         Self {
-            form: Form::both(encoded, object),
+            form: Form::of_bytes(encoded, object, seen),
         }
     }
 
@@ -115,13 +161,34 @@ impl Raw {
     pub fn without_bytes(self) -> Self {
         match &self.form {
             Form::Object(_) => self,
-            Form::Encoded(shared) => match (&shared.object, shared.encoded.meta()) {
+            Form::More(more) => match (more.object(), self.meta()) {
                 (Some(object), None) => Self {
-                    form: Form::Object(object.clone()),
+                    form: Form::of_object(object.clone(), more.seen()),
                 },
                 (Some(_) | None, _) => self,
             },
         }
+    }
+
+    /// As of when it is known to be what the store holds that processes share.
+    #[inline]
+    pub(crate) fn seen(&self) -> Tick {
+        match &self.form {
+            Form::Object(_) => Tick::UNKNOWN,
+            Form::More(more) => more.seen(),
+        }
+    }
+
+    pub(crate) fn seen_at(self, seen: Tick) -> Self {
+        if self.seen() == seen {
+            return self;
+        }
+        let form = match (self.encoded(), self.object()) {
+            (Some(encoded), object) => Form::of_bytes(encoded.clone(), object.cloned(), seen),
+            (None, Some(object)) => Form::of_object(object.clone(), seen),
+            (None, None) => return self,
+        };
+        Self { form }
     }
 
     /// The bytes, if it has any.
@@ -129,7 +196,7 @@ impl Raw {
     pub fn encoded(&self) -> Option<&Encoded> {
         match &self.form {
             Form::Object(_) => None,
-            Form::Encoded(shared) => Some(&shared.encoded),
+            Form::More(more) => more.encoded(),
         }
     }
 
@@ -188,7 +255,7 @@ impl Raw {
                     object_type,
                 }),
             }),
-            Form::Encoded(_) => self.object_of().ok_or(self),
+            Form::More(_) => self.object_of().ok_or(self),
         }
     }
 
@@ -196,30 +263,33 @@ impl Raw {
     fn object(&self) -> Option<&Object> {
         match &self.form {
             Form::Object(object) => Some(object),
-            Form::Encoded(shared) => shared.object.as_ref(),
+            Form::More(more) => more.object(),
         }
     }
 }
 
 impl Form {
-    fn both(encoded: Encoded, object: Option<Object>) -> Self {
-        Self::Encoded(Arc::new(Shared { encoded, object }))
-    }
-}
-
-impl Shared {
-    fn encoded_of(shared: Arc<Self>) -> Encoded {
-        match Arc::try_unwrap(shared) {
-            Ok(shared) => shared.encoded,
-            Err(shared) => shared.encoded.clone(),
+    fn of_object(object: Object, seen: Tick) -> Self {
+        if seen == Tick::UNKNOWN {
+            Self::Object(object)
+        } else {
+            Self::More(Arc::new(Seen { object, seen }))
         }
+    }
+
+    fn of_bytes(encoded: Encoded, object: Option<Object>, seen: Tick) -> Self {
+        Self::More(Arc::new(Shared {
+            encoded,
+            object,
+            seen,
+        }))
     }
 }
 
 impl From<Encoded> for Raw {
     fn from(encoded: Encoded) -> Self {
         Self {
-            form: Form::both(encoded, None),
+            form: Form::of_bytes(encoded, None, Tick::UNKNOWN),
         }
     }
 }
@@ -240,10 +310,13 @@ impl From<Vec<u8>> for Raw {
 /// one, without bytes.
 impl PartialEq for Raw {
     fn eq(&self, other: &Self) -> bool {
-        match (&self.form, &other.form) {
-            (Form::Object(one), Form::Object(two)) => Arc::ptr_eq(&one.object, &two.object),
-            (Form::Encoded(one), Form::Encoded(two)) => one.encoded == two.encoded,
-            (Form::Object(_), Form::Encoded(_)) | (Form::Encoded(_), Form::Object(_)) => false,
+        match (self.encoded(), other.encoded()) {
+            (Some(one), Some(two)) => one == two,
+            (None, None) => match (self.object(), other.object()) {
+                (Some(one), Some(two)) => Arc::ptr_eq(&one.object, &two.object),
+                (_, _) => false,
+            },
+            (Some(_), None) | (None, Some(_)) => false,
         }
     }
 }
@@ -309,6 +382,29 @@ mod tests {
         let text = raw.clone().with_object(Arc::new("seven"), &TEXT);
         assert_eq!(text.into_object::<&str>().as_deref(), Ok(&"seven"));
         assert_eq!(raw.into_object::<u32>().as_deref(), Ok(&7));
+    }
+
+    #[test]
+    fn when_it_was_seen_stays_with_it_whatever_it_becomes() {
+        let seen = Tick::now();
+        let object = Raw::of_object(Arc::new(7), &NUMBER).seen_at(seen);
+        let both = object.clone().with_bytes(json());
+        let bytes = Raw::from(json()).seen_at(seen);
+        let decoded = bytes.clone().with_object(Arc::new(7), &NUMBER);
+        for raw in [
+            &object,
+            &both,
+            &bytes,
+            &decoded,
+            &decoded.clone().without_bytes(),
+        ] {
+            assert_eq!(raw.seen(), seen);
+        }
+        assert_eq!(object.encoded(), None);
+        assert_eq!(bytes, Raw::from(json()));
+        let again = object.clone().seen_at(Tick::UNKNOWN);
+        assert_eq!((again.seen(), &again), (Tick::UNKNOWN, &object));
+        assert_eq!(object.into_object::<u32>().as_deref(), Ok(&7));
     }
 
     #[test]

@@ -80,27 +80,13 @@ impl fmt::Debug for Expiry {
 /// assert!(value.remaining() > Some(Duration::from_secs(299)));
 /// assert_eq!(CacheValue::loaded(data, began).remaining(), None);
 /// ```
-///
-/// Two values are equal if their data, life times and stamps are, whenever they were [seen](Self::seen).
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CacheValue<T> {
     data: T,
     expire: LifeTime,
     stale: LifeTime,
     created: Stamp,
-    seen: Tick,
 }
-
-impl<T: PartialEq> PartialEq for CacheValue<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.data == other.data
-            && self.expire == other.expire
-            && self.stale == other.stale
-            && self.created == other.created
-    }
-}
-
-impl<T: Eq> Eq for CacheValue<T> {}
 
 impl<T> CacheValue<T> {
     /// A value whose load began at `began`. It never expires and is never stale, until
@@ -115,7 +101,6 @@ impl<T> CacheValue<T> {
             expire: LifeTime::NEVER_ENDS,
             stale: LifeTime::NEVER_ENDS,
             created: began,
-            seen: Tick::UNKNOWN,
         }
     }
 
@@ -132,7 +117,6 @@ impl<T> CacheValue<T> {
             expire: LifeTime::until(expire),
             stale: LifeTime::until(stale),
             created,
-            seen: Tick::UNKNOWN,
         }
     }
 
@@ -163,7 +147,6 @@ impl<T> CacheValue<T> {
             expire: until(expire)?,
             stale: until(stale)?,
             created,
-            seen: Tick::UNKNOWN,
         })
     }
 
@@ -284,22 +267,6 @@ impl<T> CacheValue<T> {
         self.created
     }
 
-    /// The latest moment as of which this is known to be what the store holds that processes share;
-    /// [`UNKNOWN`](Tick::UNKNOWN) if nobody knows. It is of this process, and is not stored.
-    ///
-    /// A coherent composition notes it, and judges by it whether a copy may be served.
-    #[inline]
-    #[must_use]
-    pub const fn seen(&self) -> Tick {
-        self.seen
-    }
-
-    /// Notes the moment as of which this is known to be what the store holds.
-    #[inline]
-    pub const fn set_seen(&mut self, seen: Tick) {
-        self.seen = seen;
-    }
-
     /// The remaining life. `None` means that the value never expires, and nothing else: an expired
     /// value has `Some(Duration::ZERO)`.
     #[must_use]
@@ -314,6 +281,7 @@ impl<T> CacheValue<T> {
     }
 
     /// Whether the expiry has been reached at this moment.
+    #[inline]
     #[must_use]
     pub fn is_expired_at(&self, moment: &Moment) -> bool {
         self.expire.has_ended(moment)
@@ -326,6 +294,7 @@ impl<T> CacheValue<T> {
     }
 
     /// Whether the stale time has been reached at this moment, expired or not.
+    #[inline]
     #[must_use]
     pub fn is_stale_at(&self, moment: &Moment) -> bool {
         self.stale.has_ended(moment)
@@ -359,7 +328,6 @@ impl<T> CacheValue<T> {
             expire: self.expire,
             stale: self.stale,
             created: self.created,
-            seen: self.seen,
         }
     }
 
@@ -374,7 +342,6 @@ impl<T> CacheValue<T> {
             expire: self.expire,
             stale: self.stale,
             created: self.created,
-            seen: self.seen,
         })
     }
 
@@ -400,6 +367,22 @@ impl CacheValue<Raw> {
     #[must_use]
     pub fn absent(began: Stamp) -> Self {
         Self::loaded(Raw::absent(), began)
+    }
+
+    /// The latest moment as of which this is known to be what the store holds that processes share;
+    /// [`UNKNOWN`](Tick::UNKNOWN) if nobody knows. It is of this process, and is not stored.
+    ///
+    /// A coherent composition notes it, and judges by it whether a copy may be served.
+    #[inline]
+    #[must_use]
+    pub fn seen(&self) -> Tick {
+        self.data.seen()
+    }
+
+    /// The same value, with the moment as of which it is known to be what the store holds.
+    #[must_use]
+    pub fn seen_at(self, seen: Tick) -> Self {
+        self.map(|raw| raw.seen_at(seen))
     }
 }
 

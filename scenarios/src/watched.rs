@@ -9,6 +9,7 @@ use hitbox_backend::{
     Attempt, Backend, BackendError, BackendResult, Begun, CacheKeyFormat, Capabilities,
     CompositionLayer, Condition, Conditional, DeleteStatus, Fencing, Format, Invalidations,
     Leftovers, Operation, ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
+    coherence::Announces,
     compression::Compressor,
     conformance::{Faults, FaultyBackend},
 };
@@ -253,6 +254,10 @@ impl<B: Backend> Backend for WatchedLayer<B> {
 
     async fn close(&self, within: Duration) -> Leftovers {
         self.faulty.close(within).await
+    }
+
+    fn announces(&self) -> Option<Announces> {
+        self.faulty.announces()
     }
 
     fn label(&self) -> BackendLabel {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use hitbox_backend::{
     Attempt, Backend, BackendResult, Begun, CacheKeyFormat, Capabilities, CompositionLayer,
     Compressor, Condition, Conditional, DeleteStatus, Fencing, Format, Invalidations, Leftovers,
-    ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
+    ReadAttempt, ReadOutcome, Rejection, WriteAttempt, coherence::Announces,
 };
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheValue, CompressorId, FormatId, Raw, clock::Moment,
@@ -219,6 +219,10 @@ impl Backend for NestedLayer {
 
     async fn close(&self, within: Duration) -> Leftovers {
         self.composed.close(within).await
+    }
+
+    fn announces(&self) -> Option<Announces> {
+        self.composed.announces()
     }
 
     fn label(&self) -> BackendLabel {

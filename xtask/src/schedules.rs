@@ -16,15 +16,15 @@ use xtask::{Failure, Verdict, program, workspace::Workspace};
 pub(crate) use report::Report;
 
 const HELP: &str = "\
-Runs the fences, the record of pending repairs, the permits, the circuit breaker, the offload manager and the
-table of flights under every order in which threads can get to their locks and atomics, with loom, and prints
+Runs the fences, the record of pending repairs, the permits, the circuit breaker, the offload manager, the
+copies of coherent compositions and the table of flights under every order in which threads can get to their locks and atomics, with loom, and prints
 how many orders (schedules) that were for each scenario.
 
 Usage: cargo xtask schedules [OPTIONS]
 
 Options:
       --part PART        Only scenarios of this part: fences, repairs, permits, breaker, offload,
-                         flights
+                         coherence, flights
       --interruptions N  Only schedules in which at most N times a thread is interrupted that could
                          have gone on; quicker, and most mistakes show with 2
   -h, --help             Print this
@@ -40,6 +40,7 @@ const PARTS: &[(&str, &str)] = &[
     ("permits", "hitbox-backend"),
     ("breaker", "hitbox-backend"),
     ("offload", "hitbox-backend"),
+    ("coherence", "hitbox-backend"),
     ("flights", "hitbox"),
 ];
 

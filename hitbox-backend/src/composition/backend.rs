@@ -20,6 +20,7 @@ use crate::{
     Condition, Conditional, DeleteStatus, Fencing, Invalidations, Leftovers, ReadAttempt,
     ReadOutcome, Rejection, WriteAttempt,
     backend::{BegunWrite, without_condition},
+    coherence::Announces,
     compression::{Compressor, NoCompression},
     format::Format,
     object::{with_bytes, with_bytes_each},
@@ -229,6 +230,14 @@ where
         leftovers
     }
 
+    /// L2 does. Whether what is answered is a copy, and as of when, is known of one that is coherent.
+    fn announces(&self) -> Option<Announces> {
+        self.layers.shared()?;
+        let mut announces = self.l2().announces()?;
+        announces.by_copies = true;
+        Some(announces)
+    }
+
     fn label(&self) -> BackendLabel {
         self.paths.label().clone()
     }
@@ -249,15 +258,7 @@ where
 
     fn capabilities(&self) -> Capabilities {
         let l1 = self.layers.l1.backend.capabilities();
-        let l2 = self.layers.l2.backend.capabilities();
-        let mut both = l1.combine(&l2);
-        if self.layers.shared().is_some() {
-            both.announces = l2.announces;
-            if let Some(announces) = &mut both.announces {
-                announces.by_copies = true;
-            }
-        }
-        both
+        l1.combine(&self.layers.l2.backend.capabilities())
     }
 
     fn find_format(&self, id: FormatId) -> Option<&dyn Format> {

@@ -39,7 +39,7 @@ where
     /// # Errors
     ///
     /// [`InvalidConfiguration`](crate::BackendErrorKind::InvalidConfiguration) if L2 does not
-    /// [announce](crate::Capabilities::announces) on this plane (a composition does if it is coherent there itself), if L1 is
+    /// [announce](crate::Backend::announces) on this plane (a composition does if it is coherent there itself), if L1 is
     /// not in process, if the composition [repairs on reads](RefillPolicy::Repair), is coherent already, or is not made in a
     /// tokio runtime, and for settings that cannot work.
     ///
@@ -58,7 +58,7 @@ where
             return refuse(complaint);
         }
         let (l1, l2) = (&self.layers.l1.backend, &self.layers.l2.backend);
-        let announces = match l2.capabilities().announces {
+        let announces = match l2.announces() {
             Some(announces) if announces.plane == plane.id() => announces,
             Some(announces) => {
                 let (theirs, ours) = (announces.plane, plane.id());
@@ -145,9 +145,11 @@ impl<L1, L2> Layers<L1, L2> {
 
     /// What is about to be written. Until it has been, L2 may be given something newer by others.
     pub(super) fn admitted(&self, value: CacheValue<Raw>) -> CacheValue<Raw> {
-        let mut value = restamp_if_skewed(value);
-        value.set_seen(self.now_if_coherent());
-        value
+        let value = restamp_if_skewed(value);
+        match self.shared() {
+            Some(_) => value.seen_at(Tick::now()),
+            None => value,
+        }
     }
 
     /// Not known where nobody wants to know.

@@ -1,4 +1,5 @@
-//! The fences, the record of pending repairs, the circuit breaker and the offload manager under every
+//! The fences, the record of pending repairs, the circuit breaker, the offload manager and coherent
+//! copies under every
 //! order in which threads can get to their locks and atomics.
 //!
 //! Run by `cargo xtask schedules`, which compiles the unit tests with loom's types in the place of
@@ -11,6 +12,7 @@
 mod background;
 mod breaker;
 mod cache;
+mod coherence;
 mod fences;
 mod layer;
 mod offload;

@@ -36,15 +36,15 @@ macro_rules! always_wait {
 /// Two parts: one of them is another for a wrapper that can do more.
 macro_rules! forward_properties {
     ($inner:ident) => {
-        $crate::wrapper::forward_all_but_capabilities!($inner);
-        fn capabilities(&self) -> $crate::Capabilities {
-            self.$inner.capabilities()
+        $crate::wrapper::forward_all_but_announces!($inner);
+        fn announces(&self) -> Option<$crate::coherence::Announces> {
+            self.$inner.announces()
         }
     };
 }
 
-/// [`forward_properties`] without `capabilities`.
-macro_rules! forward_all_but_capabilities {
+/// [`forward_properties`] without `announces`.
+macro_rules! forward_all_but_announces {
     ($inner:ident) => {
         fn fencing(&self) -> $crate::Fencing {
             self.$inner.fencing()
@@ -65,6 +65,9 @@ macro_rules! forward_all_but_capabilities {
         fn compressor(&self) -> &dyn $crate::Compressor {
             self.$inner.compressor()
         }
+        fn capabilities(&self) -> $crate::Capabilities {
+            self.$inner.capabilities()
+        }
         fn find_format(&self, id: hitbox_core::FormatId) -> Option<&dyn $crate::Format> {
             self.$inner.find_format(id)
         }
@@ -81,5 +84,5 @@ macro_rules! forward_all_but_capabilities {
 }
 
 pub(crate) use always_wait;
-pub(crate) use forward_all_but_capabilities;
+pub(crate) use forward_all_but_announces;
 pub(crate) use forward_properties;

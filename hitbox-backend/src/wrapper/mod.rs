@@ -78,7 +78,7 @@ use std::time::Duration;
 
 use crate::{Backend, BackendResult, Fenced};
 
-pub(crate) use forward::{always_wait, forward_all_but_capabilities, forward_properties};
+pub(crate) use forward::{always_wait, forward_all_but_announces, forward_properties};
 
 pub use circuit_breaker::{
     Calls, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerStatistics, CircuitOpen,

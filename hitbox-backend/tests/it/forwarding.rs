@@ -12,6 +12,7 @@ use hitbox_backend::{
     CacheKeyFormat, Capabilities, CircuitBreakerConfig, Compressor, Condition, Conditional,
     DeleteStatus, Fencing, Format, Invalidations, Lease, Leftovers, Operation, ReadAttempt,
     ReadOutcome, Rejection, RetryConfig, WriteAttempt,
+    coherence::{Announces, Origin, PlaneId},
     compression::{CompressionError, NoCompression},
     format::{BincodeFormat, FormatError, Visit},
 };
@@ -211,6 +212,14 @@ impl Backend for Recorder {
         self.note("close");
         Leftovers::failure(error("close"))
     }
+    fn announces(&self) -> Option<Announces> {
+        self.note("announces");
+        Some(Announces::new(
+            PlaneId::new("plane"),
+            Origin::from_bits(216),
+        ))
+    }
+
     fn label(&self) -> BackendLabel {
         self.note("label");
         BackendLabel::new_static("recorder")
@@ -323,6 +332,9 @@ async fn assert_loads_are_forwarded<B: Backend>(backend: &B, recorder: &Recorder
 
 fn assert_properties_are_forwarded<B: Backend>(backend: &B, recorder: &Recorder) {
     let reached = |method| assert_eq!(recorder.take_calls(), [method]);
+    let announces = B::announces(backend).unwrap();
+    assert_eq!(announces.origin, Origin::from_bits(216));
+    reached("announces");
     assert_eq!(B::label(backend).as_str(), "recorder");
     reached("label");
     assert_eq!(B::value_format(backend).id(), OwnFormat.id());

@@ -141,7 +141,7 @@ impl Process {
                     credit.covers(copy.seen, now) || mistake == Some(Mistake::AgeNotLookedAt);
                 let seen = match mistake {
                     Some(Mistake::CopyOfCopySeenNow) => now,
-                    _ => credit.vouched(copy.seen),
+                    _ => copy.seen,
                 };
                 covered.then_some((number, Copied { seen, ..copy }))
             })

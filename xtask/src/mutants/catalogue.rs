@@ -1,6 +1,7 @@
 //! The breaks, by what they break.
 
 mod around;
+mod coherence;
 mod fences;
 mod flights;
 mod joined_reads;
@@ -39,6 +40,8 @@ const LAYER_FENCES: Check = Check::Test("hitbox-backend", "it", "composition::la
 const FENCED: Check = Check::Test("hitbox-backend", "it", "composition::fenced::");
 const LEASES: Check = Check::Test("hitbox-backend", "it", "composition::loads::");
 const JOINED_READS: Check = Check::Test("hitbox-backend", "it", "composition::joined_reads::");
+const COHERENCE: Check = Check::Test("hitbox-backend", "it", "coherence::");
+const SCHEDULED_COHERENCE: Check = Check::Schedules("coherence");
 const SOFT_EXPIRY: Check = Check::Test("hitbox-backend", "it", "composition::soft_expiry::");
 const WRAPPERS: Check = Check::Test("hitbox-backend", "it", "wrapper::");
 const STORED_FORM: Check = Check::Test("hitbox-backend", "it", "stored_form::");
@@ -66,6 +69,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutant> {
         fences::MUTANTS,
         repairs::MUTANTS,
         joined_reads::MUTANTS,
+        coherence::MUTANTS,
         leases::MUTANTS,
         around::MUTANTS,
         loads::MUTANTS,

@@ -5,9 +5,9 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, Stamp};
 
 use super::plane::LocalBackplane;
 use crate::{
-    Backend, BackendResult, Capabilities, Condition, Conditional, DeleteStatus, ReadOutcome,
+    Backend, BackendResult, Condition, Conditional, DeleteStatus, ReadOutcome,
     coherence::{Announces, Backplane, Origin},
-    wrapper::{always_wait, forward_all_but_capabilities},
+    wrapper::{always_wait, forward_all_but_announces},
 };
 
 /// A backend whose changes are announced to a [`LocalBackplane`] before they are acknowledged. Made by
@@ -157,13 +157,10 @@ impl<B: Backend> Backend for Announcing<B> {
         self.inner.write_many_if(entries).await
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            announces: Some(Announces::new(self.plane.id(), self.origin)),
-            ..self.inner.capabilities()
-        }
+    fn announces(&self) -> Option<Announces> {
+        Some(Announces::new(self.plane.id(), self.origin))
     }
 
     always_wait!();
-    forward_all_but_capabilities!(inner);
+    forward_all_but_announces!(inner);
 }

@@ -69,7 +69,7 @@ impl LocalBackplane {
         }
     }
 
-    /// Announces that a key has been changed in a way that no [`Announcing`] knows of.
+    /// Announces that a key has been changed in a way that no [`Announcing`](super::Announcing) knows of.
     pub fn announce(&self, key: CacheKey, origin: Origin, stamp: Stamp) {
         let mut log = self.log();
         log.news.push_back(News::Changed { key, origin, stamp });

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, clock::Tick};
+use hitbox_core::{BoxContext, CacheKey, clock::Tick};
 
 use super::shared::{Shared, hash};
 use crate::{ReadOutcome, coherence::Credit, composition::miss::mark_miss};
@@ -53,28 +53,21 @@ impl Look<'_> {
         };
         let now = Tick::now();
         match self {
-            Self::ForCopy(_, credit) if credit.covers(value.seen(), now) => {
-                value.set_seen(credit.vouched(value.seen()));
-            }
+            // Who copies it elsewhere takes it for what it was when it was seen: it costs no hit to find out more.
+            Self::ForCopy(_, credit) if credit.covers(value.seen(), now) => {}
             Self::ForCopy(shared, _) => {
                 shared.counts.unvouched.add(1);
                 context.into_iter().for_each(mark_miss);
                 *outcome = Ok(None);
             }
             Self::InStore(shared, began) => {
-                value.set_seen(value_seen(value, *began));
+                if *began > Tick::UNKNOWN {
+                    // It was current then, whatever the value says of itself.
+                    *value = value.clone().seen_at(*began);
+                }
                 let mut slot = shared.hearing.slot(hash(key));
                 slot.note_answer(value.created(), value.seen(), now);
             }
         }
-    }
-}
-
-/// A store's answer was current when it was asked, whatever the value says of itself.
-fn value_seen(value: &CacheValue<Raw>, began: Tick) -> Tick {
-    if began == Tick::UNKNOWN {
-        value.seen()
-    } else {
-        began
     }
 }

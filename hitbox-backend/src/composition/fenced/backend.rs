@@ -9,7 +9,8 @@ use hitbox_core::{
 use super::Fenced;
 use crate::{
     Attempt, Backend, CacheKeyFormat, Capabilities, Compressor, Fencing, Format, Invalidations,
-    ReadAttempt, ReadOutcome, Rejection, WriteAttempt, forward::forward_changes,
+    ReadAttempt, ReadOutcome, Rejection, WriteAttempt, coherence::Announces,
+    forward::forward_changes,
 };
 
 impl<B: Backend + 'static> Fenced<B> {
@@ -112,6 +113,10 @@ impl<B: Backend + 'static> Backend for Fenced<B> {
 
     fn invalidations(&self, key: &CacheKey) -> Invalidations {
         self.cache.invalidations(key)
+    }
+
+    fn announces(&self) -> Option<Announces> {
+        self.get_ref().announces()
     }
 
     fn label(&self) -> BackendLabel {
