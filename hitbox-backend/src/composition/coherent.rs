@@ -12,7 +12,7 @@ use super::{
     layers::Layers,
 };
 use crate::{
-    Backend, BackendError, BackendResult,
+    Backend, BackendError, BackendResult, Fencing,
     coherence::{Backplane, Coherence, Counts, Ear, Heard, Hearing, HearingStatus, News, listen},
     skew::restamp_if_skewed,
 };
@@ -40,7 +40,7 @@ where
     ///
     /// [`InvalidConfiguration`](crate::BackendErrorKind::InvalidConfiguration) if L2 does not
     /// [announce](crate::Backend::announces) on this plane (a composition does if it is coherent there itself), if L1 is
-    /// not in process, if the composition [repairs on reads](RefillPolicy::Repair), is coherent already, or is not made in a
+    /// not in process or keeps fences of its own (as a composition does), if the composition [repairs on reads](RefillPolicy::Repair), is coherent already, or is not made in a
     /// tokio runtime, and for settings that cannot work.
     ///
     /// The module [`coherence`](crate::coherence) has an example.
@@ -74,6 +74,12 @@ where
         if !l1.is_non_blocking() || l1.remove(&nobodys).now_or_never().is_none() {
             return refuse(format!(
                 "L1 ({}) is not in process: news could not be applied to it at once",
+                l1.label()
+            ));
+        }
+        if l1.fencing() == Fencing::Fenced {
+            return refuse(format!(
+                "L1 ({}) keeps fences: it would refuse what is older than the news that it has been told of",
                 l1.label()
             ));
         }

@@ -37,6 +37,9 @@ async fn what_cannot_be_coherent_is_refused() {
     let slow = waits.compose(store(), DisabledOffload);
     assert!(why(slow.coherent(plane.clone(), WITHIN)).contains("not in process"));
 
+    let fenced = memory().fenced().compose(store(), DisabledOffload);
+    assert!(why(fenced.coherent(plane.clone(), WITHIN)).contains("keeps fences"));
+
     let policy = CompositionPolicy::new().refill(RefillPolicy::Repair);
     let repairing = memory().compose_with(store(), DisabledOffload, policy);
     assert!(why(repairing.coherent(plane.clone(), WITHIN)).contains("RefillPolicy::Repair"));
