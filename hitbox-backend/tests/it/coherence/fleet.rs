@@ -92,7 +92,7 @@ impl Truth {
     }
 }
 
-/// One writer a key, so that versions are in the order of the store.
+/// One writer a key, so that versions are in the order of the store. Nor is a process given an older version than before.
 #[test]
 fn no_copy_is_staler_than_the_bound_on_real_threads() {
     let seed = fastrand::u64(..);
@@ -153,6 +153,8 @@ async fn drive(seed: u64) -> Duration {
         let (truths, mut random, reads) = (truths.clone(), random.fork(), reads.clone());
         tasks.push(tokio::spawn(async move {
             let mut stalest = Duration::ZERO;
+            // The newest version of each key that this process has been given.
+            let mut given = [0; KEYS];
             while Tick::now().since(end) < LASTS {
                 let key = random.usize(..KEYS);
                 let name = CacheKey::from_pair("id", key.to_string());
@@ -161,11 +163,19 @@ async fn drive(seed: u64) -> Duration {
                     let value = CacheValue::loaded(Arc::new(version), Stamp::now());
                     process.set(&name, value).await.unwrap();
                     truths[key].confirm(version);
+                    given[key] = version;
                 } else {
                     let began = Tick::now();
                     if let Some(found) = process.get::<u64>(&name).await.unwrap() {
                         reads.fetch_add(1, Ordering::Relaxed);
-                        stalest = stalest.max(truths[key].staleness(**found.data(), began));
+                        let version = **found.data();
+                        assert!(
+                            version >= given[key],
+                            "seed {seed}: process {number} has been given {} of key {key}, and then {version}",
+                            given[key]
+                        );
+                        given[key] = version;
+                        stalest = stalest.max(truths[key].staleness(version, began));
                     }
                 }
                 if random.u8(..8) == 0 {
