@@ -47,6 +47,7 @@ const SLOTS: usize = 2;
 #[derive(Debug)]
 pub struct Hearing {
     bound: Duration,
+    in_silence: Duration,
     /// When the newest question was asked that has been answered completely.
     as_of: AtomicI64,
     /// When the present hearing without a gap began.
@@ -81,10 +82,19 @@ impl Hearing {
     pub fn new(bound: Duration, now: Tick) -> Self {
         Self {
             bound,
+            in_silence: bound,
             as_of: AtomicI64::new(Tick::UNKNOWN.as_nanos()),
             since: AtomicI64::new(now.as_nanos()),
             slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
         }
+    }
+
+    /// The same, which in silence offers copies for as long as this after they were vouched for last: see
+    /// [`Credit::offers`].
+    #[must_use]
+    pub const fn in_silence(mut self, keep: Duration) -> Self {
+        self.in_silence = keep;
+        self
     }
 
     /// How stale a copy may be.
@@ -104,6 +114,7 @@ impl Hearing {
             as_of: Tick::from_nanos(as_of),
             since: Tick::from_nanos(self.since.load(Ordering::Acquire)),
             bound: self.bound,
+            in_silence: self.in_silence,
         }
     }
 
@@ -142,6 +153,7 @@ pub struct Credit {
     as_of: Tick,
     since: Tick,
     bound: Duration,
+    in_silence: Duration,
 }
 
 impl Credit {
@@ -161,6 +173,13 @@ impl Credit {
     #[must_use]
     pub fn covers(&self, seen: Tick, now: Tick) -> bool {
         now.since(self.vouched(seen)) <= self.bound
+    }
+
+    /// Whether a copy that may not be served as current may be offered as stale: nothing has been heard for longer than the
+    /// bound.
+    #[must_use]
+    pub fn offers(&self, seen: Tick, now: Tick) -> bool {
+        now.since(self.as_of) > self.bound && now.since(self.vouched(seen)) <= self.in_silence
     }
 }
 
@@ -252,6 +271,21 @@ mod tests {
         );
         assert_eq!(hearing.credit().vouched(at(50)), at(200));
         assert_eq!(hearing.credit().vouched(at(250)), at(250));
+    }
+
+    #[test]
+    fn in_silence_a_copy_is_offered_for_longer() {
+        let hearing = Hearing::new(BOUND, at(0)).in_silence(Duration::from_millis(500));
+        hearing.vouch_as_of(at(50));
+        let credit = hearing.credit();
+        // Not while something is heard: then it is known to be old.
+        assert!(!credit.covers(at(10), at(151)) && credit.offers(at(10), at(151)));
+        assert!(credit.offers(at(10), at(550)) && !credit.offers(at(10), at(551)));
+        hearing.note_gap(at(200));
+        hearing.vouch_as_of(at(210));
+        assert!(!hearing.credit().offers(at(10), at(250)));
+        let usual = Hearing::new(BOUND, at(0)).credit();
+        assert!(!usual.offers(at(10), at(151)));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! each asks the [`Backplane`] every few milliseconds what has been announced since, and drops its copies of that. Whatever had
 //! been acknowledged before a question is in its answer. So a complete answer vouches for all copies as of the moment when it
 //! was asked, by the clock of this process alone. A copy that nothing has vouched for within the bound is not served: the store
-//! is asked. While nothing is heard, a first layer is a cache whose values live for the bound.
+//! is asked. While nothing is heard, a first layer is a cache whose values live for the bound, or as [`InSilence`] says.
 //!
 //! [`CompositionBackend::coherent`](crate::CompositionBackend::coherent) makes a composition so. Its second layer has to announce
 //! what it changes. [`LocalBackplane`] is for compositions of one process, as in tests:
@@ -49,6 +49,6 @@ pub use backplane::{Announces, Backplane, Heard, Mark, News, Origin, PlaneId};
 pub use hearing::{Credit, Hearing, Slot};
 pub(crate) use listening::{Ear, listen};
 pub use local::{Announcing, LocalBackplane};
-pub use settings::Coherence;
+pub use settings::{Coherence, InSilence};
 pub(crate) use status::Counts;
 pub use status::HearingStatus;

@@ -12,6 +12,20 @@ use std::time::Duration;
 pub struct Coherence {
     pub(crate) bound: Duration,
     pub(crate) pace: Option<Duration>,
+    pub(crate) in_silence: InSilence,
+}
+
+/// What becomes of copies while nothing is heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InSilence {
+    /// The bound holds: a copy is served for the bound after it was seen, and then the second layer is asked, by each process
+    /// for each key once in each bound.
+    #[default]
+    Bound,
+    /// A copy is served for this long after it was vouched for last, as a [stale](hitbox_core::CacheStatus::Stale) value.
+    /// So the second layer is spared, and what is served may be as old as this.
+    Stale(Duration),
 }
 
 impl Coherence {
@@ -26,7 +40,36 @@ impl Coherence {
     /// The shorter it is, the more questions are asked: at least four for each bound.
     #[must_use]
     pub const fn within(bound: Duration) -> Self {
-        Self { bound, pace: None }
+        Self {
+            bound,
+            pace: None,
+            in_silence: InSilence::Bound,
+        }
+    }
+
+    /// What becomes of copies while nothing is heard: of a log that is lost, or of one that this process may not read, too.
+    /// Default: the bound holds.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use hitbox_backend::coherence::{Coherence, InSilence};
+    ///
+    /// // An hour without the log is not to cost the store every read.
+    /// let keep = InSilence::Stale(Duration::from_secs(60));
+    /// let coherence = Coherence::within(Duration::from_millis(250)).in_silence(keep);
+    /// ```
+    #[must_use]
+    pub const fn in_silence(mut self, in_silence: InSilence) -> Self {
+        self.in_silence = in_silence;
+        self
+    }
+
+    /// For how long a copy is offered in silence.
+    pub(crate) fn kept_in_silence(self) -> Duration {
+        match self.in_silence {
+            InSilence::Bound => self.bound,
+            InSilence::Stale(keep) => keep,
+        }
     }
 
     /// How long to wait after an answer before the next question. Default: a sixteenth of the bound, and 25 milliseconds at the
@@ -58,6 +101,12 @@ impl Coherence {
                 Self::LEAST
             ));
         }
+        let keep = self.kept_in_silence();
+        if keep < bound {
+            return Some(format!(
+                "copies are kept for {keep:?} in silence, and for {bound:?} otherwise: use {bound:?} or more"
+            ));
+        }
         let pace = self.pace_or_default();
         let most = bound / 4;
         (pace > most).then(|| format!("the pace of coherence is {pace:?}, and the bound is {bound:?}: use {most:?} or less"))
@@ -82,6 +131,13 @@ mod tests {
         assert!(
             Coherence::within(millis(100))
                 .pace(millis(26))
+                .complaint()
+                .is_some()
+        );
+        let briefly = InSilence::Stale(millis(99));
+        assert!(
+            Coherence::within(millis(100))
+                .in_silence(briefly)
                 .complaint()
                 .is_some()
         );

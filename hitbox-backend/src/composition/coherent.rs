@@ -95,7 +95,8 @@ where
             );
         };
         let shared = Arc::new(Shared {
-            hearing: Hearing::new(coherence.bound, Tick::now()),
+            hearing: Hearing::new(coherence.bound, Tick::now())
+                .in_silence(coherence.kept_in_silence()),
             origin: announces.origin,
             counts: Counts::default(),
         });

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use hitbox_core::{BoxContext, CacheKey, clock::Tick};
+use hitbox_core::{
+    BoxContext, CacheKey, CacheStatus,
+    clock::{Moment, Tick},
+};
 
 use super::shared::{Shared, hash};
 use crate::{ReadOutcome, coherence::Credit, composition::miss::mark_miss};
@@ -55,6 +58,12 @@ impl Look<'_> {
         match self {
             // Who copies it elsewhere takes it for what it was when it was seen: it costs no hit to find out more.
             Self::ForCopy(_, credit) if credit.covers(value.seen(), now) => {}
+            Self::ForCopy(_, credit) if credit.offers(value.seen(), now) => {
+                *value = value.clone().stale_by(&Moment::default());
+                if let Some(context) = context {
+                    context.set_status(CacheStatus::Stale);
+                }
+            }
             Self::ForCopy(shared, _) => {
                 shared.counts.unvouched.add(1);
                 context.into_iter().for_each(mark_miss);

@@ -7,10 +7,10 @@ use std::{
 
 use hitbox_backend::{
     CacheBackend, Compose,
-    coherence::Coherence,
+    coherence::{Coherence, InSilence},
     conformance::{FaultyBackend, MemoryBackend},
 };
-use hitbox_core::{CacheKey, CacheValue, DisabledOffload, Stamp};
+use hitbox_core::{CacheContext, CacheKey, CacheStatus, CacheValue, DisabledOffload, Stamp};
 
 use super::{BOUND, HEARD, Link, Stage, get};
 
@@ -47,6 +47,44 @@ async fn in_silence_a_copy_lives_for_the_bound() {
     assert!(cache.hearing().unwrap().age < Some(BOUND));
     // Nothing was missed.
     assert_eq!(cache.hearing().unwrap().gaps, 1);
+}
+
+/// The store is spared where somebody says so, and whoever reads is told.
+#[tokio::test(start_paused = true)]
+async fn in_silence_a_copy_may_be_kept_as_a_stale_one() {
+    let stage = Stage::new();
+    let (link, is_cut) = Link::to(&stage.plane);
+    let (l2, faults) = FaultyBackend::new(stage.processes[0].l2().get_ref().clone());
+    let keep = InSilence::Stale(BOUND * 5);
+    let cache = MemoryBackend::new()
+        .compose(l2, DisabledOffload)
+        .coherent(link, Coherence::within(BOUND).in_silence(keep))
+        .unwrap();
+    stage.pass(HEARD).await;
+    stage.set(0, 1).await;
+    stage.pass(HEARD).await;
+    assert_eq!(get(&cache, &stage.key).await, Some(1));
+    is_cut.store(true, Ordering::Relaxed);
+    stage.pass(BOUND * 3).await;
+    let asked = faults.reads().calls();
+    let mut context = CacheContext::default().boxed();
+    let found = cache
+        .get_with::<u32>(&stage.key, &mut context)
+        .await
+        .unwrap();
+    assert!(found.unwrap().is_stale());
+    assert_eq!(context.status(), CacheStatus::Stale);
+    // Who wants a fresh value gets that.
+    let mut context = CacheContext::default().boxed().fresh_only();
+    let found = cache
+        .get_with::<u32>(&stage.key, &mut context)
+        .await
+        .unwrap();
+    assert!(!found.unwrap().is_stale());
+    assert_eq!(faults.reads().calls(), asked + 1);
+    stage.pass(BOUND * 6).await;
+    assert_eq!(get(&cache, &stage.key).await, Some(1));
+    assert_eq!(faults.reads().calls(), asked + 2);
 }
 
 #[tokio::test(start_paused = true)]
