@@ -42,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     targets::zstd::TARGET,
     targets::lz4::TARGET,
     targets::key::TARGET,
+    targets::news_form::TARGET,
 ];
 
 impl Target {

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use hitbox_backend::{
     Backend, BackendResult, CacheKeyFormat, Capabilities, Compressor, DeleteStatus, Format,
-    Operation, ReadOutcome, Rejection,
+    Operation, ReadOutcome, Rejection, coherence::Announces,
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
 
@@ -136,6 +136,10 @@ impl Backend for RedisBackend {
 
     fn capabilities(&self) -> Capabilities {
         self.inner.codec.capabilities().clone()
+    }
+
+    fn announces(&self) -> Option<Announces> {
+        self.inner.exchange.announces()
     }
 
     fn reject(&self, key: &CacheKey, rejection: Rejection) {

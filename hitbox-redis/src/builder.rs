@@ -9,9 +9,17 @@ use hitbox_backend::{
 use hitbox_core::BackendLabel;
 
 use crate::{
-    RedisBackend,
-    commands::exchange::Exchange,
-    connection::{Limits, address::Address, clock::Clocks, incoming::Bounds, link::LinkSettings},
+    RedisBackend, RedisBackplane,
+    announcer::{Announcer, known_by},
+    commands::exchange::{AnnouncedServer, Exchange, Target},
+    connection::{
+        Limits,
+        address::Address,
+        clock::Clocks,
+        incoming::Bounds,
+        link::{Link, LinkSettings},
+        place::Place,
+    },
     inner::Inner,
 };
 
@@ -47,6 +55,7 @@ pub struct RedisBackendBuilder {
     connect_timeout: Option<Duration>,
     attempt_timeout: Option<Duration>,
     deadline: Duration,
+    announce: Option<RedisBackplane>,
 }
 
 impl RedisBackend {
@@ -69,6 +78,7 @@ impl RedisBackendBuilder {
             connect_timeout: None,
             attempt_timeout: None,
             deadline: Self::DEFAULT_DEADLINE,
+            announce: None,
         }
     }
 
@@ -156,13 +166,39 @@ impl RedisBackendBuilder {
         self
     }
 
+    /// Announces whatever is written and removed, so that [coherent](hitbox_backend::coherence) compositions over this server
+    /// hear of it.
+    ///
+    /// Each change goes to the server in one transaction with its news, in the same write: `MULTI`, the change, `XADD`,
+    /// `EXEC`. Changes that go together, of a bulk call or of many tasks, are one transaction with one `XADD`; if the server
+    /// refuses one of them, each goes in a transaction of its own. Where the server has no memory left for news, a remove
+    /// is made all the same, and the log is emptied, which tells everybody that there may have been changes.
+    ///
+    /// The backplane has to be in the same server and database, given in the same words, and its namespace should be that of
+    /// the backend. Not with a cluster. What else writes to the namespace has to announce, too: a backend that does not
+    /// logs an error when it connects.
+    ///
+    /// Default: nothing is announced.
+    pub fn announce(mut self, plane: &RedisBackplane) -> Self {
+        self.announce = Some(plane.clone());
+        self
+    }
+
     /// The backend. Does no I/O: the connection is opened when it is first used.
     ///
     /// # Errors
     ///
     /// [`InvalidConfiguration`](hitbox_backend::BackendErrorKind::InvalidConfiguration) for settings
     /// that cannot work; the message names the setting.
-    pub fn build(self) -> BackendResult<RedisBackend> {
+    pub fn build(mut self) -> BackendResult<RedisBackend> {
+        let announcer = self.announce.as_ref().map(|plane| {
+            let log = plane.shared().log.clone();
+            Arc::new(Announcer::new(log, &self.settings.key_format))
+        });
+        if announcer.is_none() {
+            let others = known_by(&self.settings.key_format);
+            self.address.access.others = Some(others.into());
+        }
         let codec = self.codec()?;
         let refuse = |detail: &str| {
             let label = codec.label().clone();
@@ -178,7 +214,17 @@ impl RedisBackendBuilder {
             learned: Arc::default(),
             clocks: Arc::new(Clocks::new()),
         };
-        let target = self.address.target(settings.clone());
+        let target = match (&self.announce, announcer) {
+            (Some(plane), Some(announcer)) => {
+                let place = self.place_beside(plane, settings.limits);
+                let place = place.map_err(refuse)?;
+                let address = place.shown();
+                let link = Link::new(place, settings.clone());
+                let server = AnnouncedServer::new(link, announcer);
+                Ok((Target::Announced(server), address))
+            }
+            _ => self.address.target(settings.clone()),
+        };
         let (target, address) = target.map_err(refuse)?;
         Ok(RedisBackend::from(Inner {
             exchange: Exchange {
@@ -203,6 +249,17 @@ impl RedisBackendBuilder {
         let backend = self.build()?;
         backend.open().await?;
         Ok(backend)
+    }
+
+    /// Where the server is, which is to have the log, too.
+    fn place_beside(&self, plane: &RedisBackplane, limits: Limits) -> Result<Place, &'static str> {
+        let place = self.address.place_of_log(limits)?;
+        if (place.shown(), place.database()) != plane.shared().place {
+            return Err(
+                "`announce`: the backplane is elsewhere: give it the same server and database, in the same words",
+            );
+        }
+        Ok(place)
     }
 
     fn codec(&self) -> BackendResult<Codec> {

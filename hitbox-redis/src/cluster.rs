@@ -174,6 +174,7 @@ impl Cluster {
             | Cause::UnexpectedReply
             | Cause::TooLong { .. }
             | Cause::Repeated { .. }
+            | Cause::Unannounced(_)
             | Cause::NoNode => return Err(failure),
         };
         match Redirect::of(error) {

@@ -1,12 +1,14 @@
 //! The commands that the backend sends.
 
 pub(crate) mod alone;
+pub(crate) mod announced;
 pub(crate) mod auto_pipeline;
 pub(crate) mod batched;
 pub(crate) mod exchange;
 pub(crate) mod learned;
 pub(crate) mod request;
 pub(crate) mod send;
+pub(crate) mod transaction;
 
 use bytes::Bytes;
 use hitbox_backend::DeleteStatus;
@@ -29,6 +31,12 @@ pub(crate) struct Keyed<C> {
 
 pub(crate) fn ping() -> Cmd {
     redis::cmd("PING")
+}
+
+pub(crate) fn exists(key: &str) -> Cmd {
+    let mut command = redis::cmd("EXISTS");
+    command.arg(key);
+    command
 }
 
 /// The server's clock.

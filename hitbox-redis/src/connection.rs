@@ -36,7 +36,7 @@ use crate::{
     connection::{
         asking::Asking,
         incoming::Bounds,
-        login::{Time, log_in},
+        login::{Told, log_in},
         peer::Peer,
         session::Companion,
         way::Way,
@@ -67,7 +67,7 @@ pub(crate) struct Opened {
     pub(crate) connection: MultiplexedConnection,
     /// Moves its bytes.
     pub(crate) driver: Pin<Box<dyn Future<Output = ()> + Send>>,
-    pub(crate) time: Option<Time>,
+    pub(crate) told: Told,
     /// When the credentials end that it was opened with.
     pub(crate) end: Option<SystemTime>,
     /// Ends when the server is the right one no longer, where others than itself can tell.
@@ -125,11 +125,11 @@ pub(crate) async fn open(
     let (connection, driver) =
         MultiplexedConnection::new_with_config(&settings, way, config).await?;
     let mut driver: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(driver);
-    let time = {
+    let told = {
         let mut login = Box::pin(log_in(&connection, peer, credentials.as_ref()));
         tokio::select! {
             biased;
-            time = &mut login => time?,
+            told = &mut login => told?,
             () = &mut driver => {
                 // What the server had to say is there.
                 drop(driver);
@@ -141,7 +141,7 @@ pub(crate) async fn open(
     Ok(Opened {
         connection,
         driver,
-        time,
+        told,
         end: credentials.and_then(|credentials| credentials.end),
         moved: None,
     })

@@ -52,6 +52,8 @@ pub(crate) enum Cause {
         first: Box<Failure>,
         last: Box<Reply>,
     },
+    /// A change that may have been made, and was not announced.
+    Unannounced(RedisError),
     /// No node of the cluster has the key's slot.
     #[cfg(feature = "cluster")]
     NoNode,
@@ -165,6 +167,13 @@ impl Failure {
             ),
             // Also where the last attempt was refused: the first may have been carried out.
             Cause::Repeated { first, last: _ } => first.into_error(operation, label),
+            Cause::Unannounced(error) => new(
+                Kind::Unavailable,
+                &format!(
+                    "the change may have been made, and its news were refused ({}): whoever listens has a gap",
+                    error.code().unwrap_or("no code")
+                ),
+            ),
             #[cfg(feature = "cluster")]
             Cause::NoNode => {
                 new(Kind::Unavailable, "no node of the cluster serves this key").without_effect()

@@ -5,7 +5,11 @@ use hitbox_backend::{
 use hitbox_core::{CacheKey, CacheValue, Raw};
 
 use crate::{
-    commands::{self, Keyed, exchange::Exchange, request::Change},
+    commands::{
+        self, Keyed,
+        exchange::{Exchange, Subject},
+        request::Change,
+    },
     error::{Cause, Failure, Reply},
 };
 
@@ -31,16 +35,21 @@ impl Inner {
 
     pub(crate) async fn write(&self, key: &CacheKey, value: CacheValue<Raw>) -> BackendResult<()> {
         let stored_key = self.codec.stored_key(key);
+        let subject = Subject {
+            key,
+            stamp: Some(value.created()),
+        };
         let PreparedWrite { change, outcome } = self.prepare(&stored_key, value).await;
-        let reply = self.exchange.change(&stored_key, change).await;
-        let reply = self.without_what_was(reply, &stored_key).await;
+        let reply = self.exchange.change(&stored_key, subject, change).await;
+        let reply = self.without_what_was(reply, &stored_key, key).await;
         self.written(reply, outcome)
     }
 
     pub(crate) async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
         let stored_key = self.codec.stored_key(key);
         let change = commands::unlink(&stored_key);
-        self.removed(self.exchange.change(&stored_key, change).await)
+        let subject = Subject { key, stamp: None };
+        self.removed(self.exchange.change(&stored_key, subject, change).await)
     }
 
     pub(crate) async fn read_many(&self, keys: &[CacheKey]) -> Vec<ReadOutcome> {
@@ -63,21 +72,27 @@ impl Inner {
     ) -> Vec<BackendResult<()>> {
         let mut outcomes = Vec::with_capacity(entries.len());
         let mut commands = Vec::with_capacity(entries.len());
-        let mut stored_keys = Vec::with_capacity(entries.len());
+        let mut written_keys = Vec::with_capacity(entries.len());
         for (key, value) in entries {
-            let key = self.codec.stored_key(&key).into_owned();
-            let PreparedWrite { change, outcome } = self.prepare(&key, value).await;
+            let stored_key = self.codec.stored_key(&key).into_owned();
+            let stamp = value.created();
+            let PreparedWrite { change, outcome } = self.prepare(&stored_key, value).await;
             commands.push(Keyed {
-                key: key.clone(),
+                key: stored_key.clone(),
                 command: change,
             });
-            stored_keys.push(key);
+            written_keys.push((stored_key, key, stamp));
             outcomes.push(outcome);
         }
-        let replies = self.exchange.changes(commands).await;
+        let subjects = written_keys.iter().map(|(_, key, stamp)| Subject {
+            key,
+            stamp: Some(*stamp),
+        });
+        let replies = self.exchange.changes(subjects, commands).await;
         let mut written = Vec::with_capacity(replies.len());
-        for ((reply, key), outcome) in replies.into_iter().zip(stored_keys).zip(outcomes) {
-            let reply = self.without_what_was(reply, &key).await;
+        let replies = replies.into_iter().zip(&written_keys);
+        for ((reply, (stored_key, key, _)), outcome) in replies.zip(outcomes) {
+            let reply = self.without_what_was(reply, stored_key, key).await;
             written.push(self.written(reply, outcome));
         }
         written
@@ -89,7 +104,8 @@ impl Inner {
             let command = commands::unlink(&key);
             Keyed { key, command }
         });
-        let replies = self.exchange.changes(commands.collect()).await;
+        let subjects = keys.iter().map(|key| Subject { key, stamp: None });
+        let replies = self.exchange.changes(subjects, commands.collect()).await;
         replies
             .into_iter()
             .map(|reply| self.removed(reply))
@@ -123,7 +139,7 @@ impl Inner {
     }
 
     /// A value that the server has just found too long must not leave an older one posing as it.
-    async fn without_what_was(&self, reply: Reply, key: &str) -> Reply {
+    async fn without_what_was(&self, reply: Reply, stored_key: &str, key: &CacheKey) -> Reply {
         let is_too_long = matches!(
             &reply,
             Err(Failure {
@@ -134,7 +150,9 @@ impl Inner {
         if !is_too_long {
             return reply;
         }
-        match self.exchange.change(key, commands::unlink(key)).await {
+        let subject = Subject { key, stamp: None };
+        let unlink = commands::unlink(stored_key);
+        match self.exchange.change(stored_key, subject, unlink).await {
             Err(Failure {
                 cause: Cause::Repeated { last, .. },
                 ..

@@ -30,8 +30,8 @@
 //!
 //! A read is one `GET`, a write one `SET` (with `PXAT` for a value that expires), a removal one
 //! `UNLINK`; bulk calls are one `MGET` or one pipeline. A new connection sends `AUTH` and `SELECT` where they
-//! are asked for, `CLIENT SETNAME` and `CLIENT SETINFO` (it does not matter if the server refuses them), and
-//! `TIME`; a cluster is asked for its `CLUSTER SLOTS`.
+//! are asked for, `CLIENT SETNAME` and `CLIENT SETINFO` (it does not matter if the server refuses them), `EXISTS` of
+//! [a key](#coherent-copies-in-process), and `TIME`; a cluster is asked for its `CLUSTER SLOTS`.
 //!
 //! The server must be Redis 6.2, Valkey, or later. The tests run on Redis 7.0.15, which Debian 12 packages,
 //! and on Valkey 9. There is no package of Redis 6.2 to run them on: that it has these commands and options is
@@ -123,6 +123,33 @@
 //! A failover loses what the old master had not passed on yet, or was sent by clients that did not know. A cache
 //! that must not serve what was overwritten in these seconds has to let values expire.
 //!
+//! # Coherent copies in process
+//!
+//! A backend that [announces](RedisBackendBuilder::announce) adds to a log of news whatever it changes, a stream in the same
+//! server and database, and compositions that are coherent on a [`RedisBackplane`] ask what is in it: see
+//! [`hitbox_backend::coherence`]. A change and its news are one transaction (`MULTI`, the change, `XADD`, `EXEC`) in one
+//! write; changes that go together are one transaction, with one `XADD` for as many keys as 64 KiB hold, 1,000 changes at
+//! the most. If the server refuses one of them, each is sent in a transaction of its own. A change that was made, and whose
+//! news were refused, is an error that is not definite, and the log is emptied, which is a gap for all. A full server queues
+//! nothing: a remove then goes without a transaction, and the log is emptied in the same write.
+//!
+//! | Key | What |
+//! |---|---|
+//! | `hitbox:{NAMESPACE}:news` | the log: a stream, trimmed to about [`max_entries`](RedisBackplaneBuilder::max_entries) |
+//! | `hitbox:{NAMESPACE}:coherent` | says for a minute that somebody announces; renewed by changes, every 20 seconds |
+//!
+//! Each new connection of a backend that does not announce looks for the second (`EXISTS`), and logs an error, once, if it
+//! is there. A user who may not look is not told.
+//!
+//! A listener has to be allowed `XREAD`, `XRANGE`, `XREVRANGE` and `XADD` on the log; who announces, `MULTI`, `EXEC` and
+//! `XADD`, too, and `XTRIM` for the sake of full servers (without, `UNLINK` takes its place). A listener asks on a connection of
+//! its own, with `XREAD .. BLOCK` and `XRANGE` in one write, at least four times for each bound. With sentinels both follow
+//! the master; what a failover loses is not announced, but a log that is shorter than it was is a gap. A demoted master that
+//! is still asked by its address answers what it has: give sentinels, or a name that leads to the master.
+//!
+//! A change of 1 MiB or more that the server finds too long is in doubt where it is announced, and not at once
+//! [`TooLarge`](hitbox_backend::BackendErrorKind::TooLarge): it takes two broken connections to know it.
+//!
 //! # Runtimes
 //!
 //! A call needs a tokio runtime with timer and I/O; without, it is
@@ -143,6 +170,7 @@
 //!   rustls, building a backend with such a URL installs ring, for the whole process. With a
 //!   `client_certificate`, the server sees who the client is.
 
+mod announcer;
 mod backend;
 mod builder;
 #[cfg(feature = "cluster")]
@@ -152,6 +180,7 @@ mod connection;
 mod credentials;
 mod error;
 mod inner;
+mod plane;
 #[cfg(feature = "sentinel")]
 mod sentinel;
 mod statistics;
@@ -159,4 +188,5 @@ mod statistics;
 pub use backend::RedisBackend;
 pub use builder::RedisBackendBuilder;
 pub use credentials::{Credentials, CredentialsProvider};
+pub use plane::{RedisBackplane, RedisBackplaneBuilder};
 pub use statistics::Statistics;

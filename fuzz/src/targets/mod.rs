@@ -8,6 +8,7 @@ pub mod gzip;
 pub mod json;
 pub mod key;
 pub mod lz4;
+pub mod news_form;
 pub mod postcard;
 pub mod stored_form;
 pub mod typed_read;

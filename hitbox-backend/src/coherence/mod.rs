@@ -42,6 +42,7 @@ mod backplane;
 mod hearing;
 mod listening;
 mod local;
+pub mod news_form;
 mod settings;
 mod status;
 

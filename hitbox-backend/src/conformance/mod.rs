@@ -127,6 +127,7 @@
 
 mod absent;
 mod at_once;
+mod backplane;
 mod bulk;
 mod cancellation;
 mod check;
@@ -150,6 +151,7 @@ mod trial;
 mod typed;
 mod verdict;
 
+pub use backplane::BackplaneSubject;
 pub use faulty::{Fault, Faults, FaultyBackend, Switch};
 pub use history::{Event, History};
 pub use memory::MemoryBackend;

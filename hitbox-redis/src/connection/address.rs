@@ -19,6 +19,7 @@ use crate::{cluster::Cluster, connection::node::NodeAddress};
 use crate::{
     commands::exchange::Target,
     connection::{
+        Limits,
         address::{
             access::Access,
             url::{UNUSABLE_HOST, check_address},
@@ -44,14 +45,40 @@ impl Address {
     /// What is at this address, and the address in words, without credentials. An error says what is
     /// wrong with which setting, without showing it.
     pub(crate) fn target(&self, settings: LinkSettings) -> Result<(Target, String), &'static str> {
+        #[cfg(feature = "cluster")]
+        if self.has_nodes() && !self.has_sentinels() {
+            self.access.check()?;
+            return self.cluster(settings);
+        }
+        let place = self.place(settings.limits)?;
+        let shown = place.shown();
+        Ok((Target::Server(Link::new(place, settings).into()), shown))
+    }
+
+    /// The one server that has both a store and the log of its news.
+    pub(crate) fn place_of_log(&self, limits: Limits) -> Result<Place, &'static str> {
+        if self.has_nodes() {
+            return Err(
+                "`cluster_nodes`: a cluster does not take a change and its news as one transaction, so nothing is \
+                 announced there, nor heard: give one server by `url`, or a master by `sentinel`",
+            );
+        }
+        self.place(limits)
+    }
+
+    /// Where the one server is.
+    fn place(&self, limits: Limits) -> Result<Place, &'static str> {
         self.access.check()?;
+        #[cfg(not(feature = "sentinel"))]
+        let _for_sentinels = limits;
         #[cfg(feature = "sentinel")]
         if let Some(watched) = &self.watched {
-            return self.master(watched, settings);
-        }
-        #[cfg(feature = "cluster")]
-        if !self.nodes.is_empty() {
-            return self.cluster(settings);
+            if self.url.is_some() || self.host.is_some() || self.has_nodes() {
+                return Err(
+                    "`sentinel` is given besides `url`, `host` or `cluster_nodes`: give one of them",
+                );
+            }
+            return watched.place(&self.access, limits);
         }
         let info = match (&self.url, &self.host) {
             (Some(url), None) => self.access.connection_info(url)?,
@@ -63,29 +90,22 @@ impl Address {
             (None, None) => return Err("`url` is missing: say where the server is"),
         };
         check_address(info.addr())?;
-        let shown = info.addr().to_string();
-        let link = Link::new(Place::Address(self.access.peer(&info)?), settings);
-        Ok((Target::Server(link.into()), shown))
+        Ok(Place::Address(self.access.peer(&info)?))
     }
 
-    #[cfg(feature = "sentinel")]
-    fn master(
-        &self,
-        watched: &Watched,
-        settings: LinkSettings,
-    ) -> Result<(Target, String), &'static str> {
+    fn has_nodes(&self) -> bool {
         #[cfg(feature = "cluster")]
-        let has_nodes = !self.nodes.is_empty();
+        return !self.nodes.is_empty();
         #[cfg(not(feature = "cluster"))]
-        let has_nodes = false;
-        if self.url.is_some() || self.host.is_some() || has_nodes {
-            return Err(
-                "`sentinel` is given besides `url`, `host` or `cluster_nodes`: give one of them",
-            );
-        }
-        let place = watched.place(&self.access, settings.limits)?;
-        let shown = place.shown();
-        Ok((Target::Server(Link::new(place, settings).into()), shown))
+        false
+    }
+
+    #[cfg(feature = "cluster")]
+    fn has_sentinels(&self) -> bool {
+        #[cfg(feature = "sentinel")]
+        return self.watched.is_some();
+        #[cfg(not(feature = "sentinel"))]
+        false
     }
 
     #[cfg(feature = "cluster")]

@@ -174,6 +174,13 @@ impl Link {
         }
     }
 
+    /// Notes that nobody waits any more for the answer to what was sent last.
+    pub(crate) fn note_given_up(&self) {
+        if let Some(Ok(session)) = self.session_at_once() {
+            self.note_silence(&session);
+        }
+    }
+
     /// Notes that a request was left unanswered.
     pub(crate) fn note_silence(&self, session: &Session) {
         if session.silence.so_far() >= LONGEST_SILENCE {
@@ -296,12 +303,15 @@ impl Shared {
         let Opened {
             connection,
             driver,
-            time,
+            told,
             end,
             moved,
         } = opened;
         let number = self.settings.opened.fetch_add(1, Ordering::Relaxed);
-        if let Some((millis, took)) = time {
+        if told.others {
+            self.tidings.unannounced();
+        }
+        if let Some((millis, took)) = told.time {
             let found = self.settings.clocks.note(&self.address, millis, took);
             found
                 .into_iter()

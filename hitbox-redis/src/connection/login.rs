@@ -23,12 +23,20 @@ const CLIENT_NAME: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSI
 /// The server's clock, in milliseconds since 1970, and how long it took to be told.
 pub(crate) type Time = (i64, Duration);
 
+/// What a server has told.
+#[derive(Default)]
+pub(crate) struct Told {
+    pub(crate) time: Option<Time>,
+    /// That [others](Peer::others) announce what they change.
+    pub(crate) others: bool,
+}
+
 /// Logs in, and asks for the time.
 pub(crate) async fn log_in(
     connection: &MultiplexedConnection,
     peer: &Peer,
     credentials: Option<&Credentials>,
-) -> Result<Option<Time>, Failure> {
+) -> Result<Told, Failure> {
     let (commands, steps): (Vec<_>, Vec<_>) = login(peer, credentials).into_iter().unzip();
     let asked = Instant::now();
     // Each by itself: a server that lets nobody in answers the first, and hangs up.
@@ -38,12 +46,16 @@ pub(crate) async fn log_in(
     });
     let replies = join_all(replies).await;
     let took = asked.elapsed();
+    let mut others = false;
     for (step, reply) in steps.into_iter().zip(&replies) {
         let error = match reply {
             Ok(role) if step == Step::Role && !is_masters(role) => {
                 return Err(Cause::NotConnected(no_master()).into());
             }
-            Ok(_) => continue,
+            Ok(reply) => {
+                others |= step == Step::Others && *reply == Value::Int(1);
+                continue;
+            }
             Err(error) => error,
         };
         if error.code().is_none() {
@@ -56,12 +68,13 @@ pub(crate) async fn log_in(
     }
     // Whoever may not ask for the time is let in all the same.
     let time = replies.last().and_then(|reply| reply.as_ref().ok());
-    Ok(time.and_then(millis).map(|millis| (millis, took)))
+    let time = time.and_then(millis).map(|millis| (millis, took));
+    Ok(Told { time, others })
 }
 
 /// The commands, and what each is for. The last asks for the time, where there are data that expire.
 fn login(peer: &Peer, credentials: Option<&Credentials>) -> Vec<(Cmd, Step)> {
-    let mut login = Vec::with_capacity(7);
+    let mut login = Vec::with_capacity(8);
     if let Some(credentials) = credentials {
         login.push((auth(credentials), Step::Auth));
     }
@@ -85,6 +98,9 @@ fn login(peer: &Peer, credentials: Option<&Credentials>) -> Vec<(Cmd, Step)> {
     }
     login.push(client(&["SETINFO", "LIB-NAME", name]));
     login.push(client(&["SETINFO", "LIB-VER", version]));
+    if let Some(others) = &peer.others {
+        login.push((commands::exists(others), Step::Others));
+    }
     login.push((commands::time(), Step::Courtesy));
     login
 }

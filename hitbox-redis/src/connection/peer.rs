@@ -11,6 +11,8 @@ pub(crate) struct Peer {
     pub(crate) credentials: Option<Arc<dyn CredentialsProvider>>,
     pub(crate) database: i64,
     pub(crate) role: Role,
+    /// The key by which others say that they announce what they change, for one that does not.
+    pub(crate) others: Option<Arc<str>>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<tokio_rustls::TlsConnector>,
 }

@@ -37,6 +37,17 @@ impl Place {
         }
     }
 
+    /// Which of the server's databases it is.
+    pub(crate) fn database(&self) -> i64 {
+        match self {
+            Self::Address(peer) => peer.database,
+            #[cfg(feature = "cluster")]
+            Self::Node(peer) => peer.database,
+            #[cfg(feature = "sentinel")]
+            Self::Master(sentinels) => sentinels.master().database,
+        }
+    }
+
     /// Opens a connection of the caller's own. Who wants one that is opened anew when it breaks takes a
     /// [`Link`](crate::connection::link::Link) to the place instead.
     pub(crate) async fn connect(

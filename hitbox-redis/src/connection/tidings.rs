@@ -50,6 +50,7 @@ struct Told {
     /// Since when there has been no connection, if that was said to everybody.
     down_since: Option<Instant>,
     clock: Option<Clock>,
+    unannounced: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -129,6 +130,18 @@ impl Tidings {
                 %backend, %error, "the credentials are about to end and cannot be renewed; trying again"
             ),
         }
+    }
+
+    /// Others announce what they change in this namespace, and this backend does not.
+    pub(crate) fn unannounced(&self) {
+        if std::mem::replace(&mut self.told().unannounced, true) {
+            return;
+        }
+        tracing::error!(
+            backend = %self.label, address = %self.address,
+            "others keep coherent copies of this namespace and do not hear of what is changed here: build this \
+             backend with `announce`"
+        );
     }
 
     pub(crate) fn clock(&self, found: Finding) {

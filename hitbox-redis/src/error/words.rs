@@ -91,6 +91,8 @@ pub(crate) enum Step {
     Select,
     /// To say whether it is a master. Who may not ask takes the sentinels' word for it.
     Role,
+    /// Whether others announce what they change.
+    Others,
     /// What the server may refuse without harm: to note a name, to tell the time.
     Courtesy,
 }
@@ -113,7 +115,7 @@ pub(crate) fn not_let_in(step: Step, error: &RedisError) -> Option<Meaning> {
             "the server does not have this database: lower `database`, or leave it out",
         ),
         (Step::Select, _) => meaning_of_code(code, text),
-        (Step::Role | Step::Courtesy, _) => return None,
+        (Step::Role | Step::Others | Step::Courtesy, _) => return None,
     };
     Some(means(kind, format!("{detail}: {}", shown(code, text))))
 }
@@ -204,7 +206,8 @@ fn meaning_of_code(code: &str, text: &str) -> Meaning {
         "WRONGPASS" => (Kind::Denied, "the server refused the user name or password"),
         "NOPERM" => (
             Kind::Denied,
-            "the user may not do this: allow it GET, MGET, SET, UNLINK and PING on this namespace",
+            "the user may not do this: allow it GET, MGET, SET, UNLINK and PING on this namespace (and \
+             where it announces, MULTI, EXEC, and XADD on the log of news)",
         ),
         "DENIED" => (
             Kind::Denied,

@@ -23,6 +23,7 @@ mod gate;
 mod herds;
 mod large_replies;
 mod namespaces;
+mod news;
 mod policies;
 mod repeats;
 mod runtimes;

@@ -10,3 +10,4 @@ mod recorder;
 mod secrets;
 #[path = "../server/mod.rs"]
 mod server;
+mod unannounced;

@@ -1,5 +1,6 @@
 //! Compositions whose L1 is never staler than a bound.
 
+mod conformance;
 mod copies;
 mod fleet;
 mod news;

@@ -34,6 +34,8 @@ const TWO_CREDENTIALS: &str = "`credentials` is given besides a user name or pas
 pub(crate) struct Access {
     pub(crate) login: Login,
     pub(crate) credentials: Option<Arc<dyn CredentialsProvider>>,
+    /// See [`Peer::others`].
+    pub(crate) others: Option<Arc<str>>,
     #[cfg(feature = "tls")]
     pub(crate) certificates: Certificates,
 }
@@ -71,6 +73,7 @@ impl Access {
             credentials,
             database: settings.db(),
             role: Role::Any,
+            others: self.others.clone(),
             #[cfg(feature = "tls")]
             tls: self.tls(info.addr())?,
         })

@@ -104,5 +104,6 @@ fn sentinel(access: &Access, url: &str) -> Result<Peer, &'static str> {
         credentials,
         database: 0,
         role: Role::Sentinel,
+        others: None,
     })
 }
