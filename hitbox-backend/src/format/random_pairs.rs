@@ -12,7 +12,7 @@
 mod schema;
 mod value;
 
-use std::{collections::BTreeMap, marker::PhantomData};
+use std::{collections::BTreeMap, marker::PhantomData, thread};
 
 use fastrand::Rng;
 
@@ -107,10 +107,20 @@ fn try_pair(
     }
 }
 
+/// In a build that is not optimised, a schema takes tens of KiB of the stack for each level that it is nested, and other data
+/// may be nested as deep as is allowed: 128 levels.
+const STACK: usize = 64 << 20;
+
 #[test]
 fn what_is_written_as_one_type_is_never_other_data_as_another() {
     let seed = seed();
     println!("HITBOX_SEED={seed}");
+    let pairs = thread::Builder::new().stack_size(STACK);
+    let pairs = pairs.spawn(move || try_pairs(seed)).unwrap();
+    pairs.join().unwrap();
+}
+
+fn try_pairs(seed: u64) {
     let mut rng = Rng::with_seed(seed);
     let mut counts = BTreeMap::new();
     for pair in 0..PAIRS {
