@@ -425,6 +425,8 @@ mod tests {
     #[test]
     fn it_is_no_larger_than_an_object_and_its_type() {
         assert_eq!(size_of::<Raw>(), 3 * size_of::<usize>());
+        // And with two counts of references, as docs/coherence.md says, an object that was seen.
+        assert_eq!(size_of::<Seen>() + 2 * size_of::<usize>(), 48);
     }
 
     #[test]

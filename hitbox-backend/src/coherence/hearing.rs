@@ -350,4 +350,11 @@ mod tests {
             assert!(hearing.slot(key).keeps(at(5)), "{key}");
         }
     }
+
+    /// As docs/bounds.md says. A lock is larger elsewhere.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+    #[test]
+    fn a_slot_has_64_bytes() {
+        assert_eq!((size_of::<Mutex<Moments>>(), SLOTS), (64, 1_024));
+    }
 }

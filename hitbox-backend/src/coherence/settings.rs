@@ -37,7 +37,8 @@ impl Coherence {
 
     /// No copy is served that was replaced longer ago than `bound`. [`LEAST`](Self::LEAST) or more; 250 milliseconds suit most.
     ///
-    /// The shorter it is, the more questions are asked: at least four for each bound.
+    /// The shorter it is, the more questions are asked: about three for each bound while there are no changes, and one after each
+    /// [`pace`](Self::pace) while there are.
     #[must_use]
     pub const fn within(bound: Duration) -> Self {
         Self {

@@ -8,7 +8,7 @@ use tokio::runtime;
 
 use super::{
     CompositionBackend, RefillPolicy,
-    copies::{Part, Shared, hash},
+    copies::{Role, Shared, hash},
     layers::Layers,
 };
 use crate::{
@@ -102,13 +102,13 @@ where
         });
         // L2 first: what it brings has to be marked before L1 judges by that.
         let of_l2 = match announces.by_copies {
-            true => Part::CopiesOfStore(Arc::clone(&shared)),
-            false => Part::Store(Arc::clone(&shared)),
+            true => Role::CopiesOfStore(Arc::clone(&shared)),
+            false => Role::Store(Arc::clone(&shared)),
         };
         if self.layers.l2.make_coherent(of_l2).is_err() {
             return refuse("the composition is coherent already".into());
         }
-        let _the_same_for_l1 = self.layers.l1.make_coherent(Part::Copies(shared));
+        let _the_same_for_l1 = self.layers.l1.make_coherent(Role::Copies(shared));
         listen(
             &runtime,
             Arc::new(plane),
@@ -143,8 +143,8 @@ where
 impl<L1, L2> Layers<L1, L2> {
     /// What L1 does in coherence, if it does.
     pub(super) fn shared(&self) -> Option<&Shared> {
-        match self.l1.part()? {
-            Part::Copies(shared) | Part::Store(shared) | Part::CopiesOfStore(shared) => {
+        match self.l1.role()? {
+            Role::Copies(shared) | Role::Store(shared) | Role::CopiesOfStore(shared) => {
                 Some(shared)
             }
         }

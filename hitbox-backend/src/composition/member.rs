@@ -9,7 +9,7 @@ use hitbox_core::{
 
 use super::{
     CompositionLayer,
-    copies::{Copies, OnceCoherent, Part, Shared},
+    copies::{Copies, OnceCoherent, Role, Shared},
 };
 use crate::{
     Attempt, Backend, BackendResult, Begun, DeleteStatus, Fencing, Lease, Operation, ReadAttempt,
@@ -27,7 +27,7 @@ pub(super) struct Member<B> {
     namespace: Namespace,
     health: Health,
     /// What it does in a coherent composition.
-    part: OnceCoherent,
+    role: OnceCoherent,
 }
 
 /// What a reader can do with a value of a layer.
@@ -41,13 +41,13 @@ pub(super) enum Provided {
 }
 
 impl<B> Member<B> {
-    /// Gives it its part in coherence, and gives that back if it has one.
-    pub(super) fn make_coherent(&self, part: Part) -> Result<(), Part> {
-        self.part.set(part)
+    /// Gives it its role in coherence, and gives that back if it has one.
+    pub(super) fn make_coherent(&self, role: Role) -> Result<(), Role> {
+        self.role.set(role)
     }
 
-    pub(super) fn part(&self) -> Option<&Part> {
-        self.part.get()
+    pub(super) fn role(&self) -> Option<&Role> {
+        self.role.get()
     }
 }
 
@@ -62,7 +62,7 @@ impl<B: Backend> Member<B> {
             health: Health::new(Arc::clone(composition), layer, backend.label()),
             namespace,
             backend,
-            part: OnceCoherent::new(),
+            role: OnceCoherent::new(),
         }
     }
 
@@ -92,9 +92,9 @@ impl<B: Backend> Member<B> {
     /// What it holds in a coherent composition, if it holds copies.
     #[inline]
     fn keeps_copies(&self) -> Option<&Shared> {
-        match self.part.get()? {
-            Part::Copies(shared) => Some(shared),
-            Part::Store(_) | Part::CopiesOfStore(_) => None,
+        match self.role.get()? {
+            Role::Copies(shared) => Some(shared),
+            Role::Store(_) | Role::CopiesOfStore(_) => None,
         }
     }
 
@@ -142,7 +142,7 @@ impl<B: Backend> Member<B> {
         if !self.namespace.is_none() {
             return self.try_own_read(key, context, moment);
         }
-        let look = self.part.get().map(Part::look);
+        let look = self.role.get().map(Role::look);
         let attempt = self.backend.try_read(key, context, moment);
         match attempt {
             Attempt::Ready(mut outcome) => {
@@ -175,7 +175,7 @@ impl<B: Backend> Member<B> {
         moment: &Moment,
     ) -> ReadAttempt<'a> {
         let own = key.in_namespace(&self.namespace);
-        let look = self.part.get().map(Part::look);
+        let look = self.role.get().map(Role::look);
         match self.backend.try_read(&own, context, moment) {
             Attempt::Ready(mut outcome) => {
                 if let Some(look) = look {
@@ -191,7 +191,7 @@ impl<B: Backend> Member<B> {
     /// Reads without waiting as far as that goes.
     pub(super) async fn read(&self, key: &CacheKey, context: &mut BoxContext) -> ReadOutcome {
         let own = self.own(key);
-        let look = self.part.get().map(Part::look);
+        let look = self.role.get().map(Role::look);
         let mut outcome = read_through(&self.backend, &own, context).await;
         if let Some(look) = look {
             look.judge(key, &mut outcome, Some(context));
@@ -390,7 +390,7 @@ impl<B: Backend> Member<B> {
         contexts: &mut [BoxContext],
     ) -> Vec<ReadOutcome> {
         let own = self.own_all(keys);
-        let look = self.part.get().map(Part::look);
+        let look = self.role.get().map(Role::look);
         let mut outcomes = self.backend.read_many_with(&own, contexts).await;
         if let Some(look) = look {
             let mut contexts = contexts.iter_mut();

@@ -3,6 +3,7 @@
 use hitbox_core::clock::Tick;
 
 use super::{
+    process::Answer,
     scene::Micros,
     truth::{Place, Version},
 };
@@ -20,6 +21,17 @@ pub(super) struct Call {
     /// How often the link had been cut when its command was sent.
     pub(super) cuts: u32,
     pub(super) doing: Doing,
+}
+
+impl Call {
+    /// What L1s are to make of this value, which the call has brought.
+    pub(super) const fn answer(&self, version: Version) -> Answer {
+        Answer {
+            version,
+            seen: self.seen,
+            news: self.news,
+        }
+    }
 }
 
 #[derive(Debug)]

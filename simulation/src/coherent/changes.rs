@@ -40,44 +40,23 @@ impl History {
         self.send(call, command);
     }
 
-    pub(super) fn change_replied(&mut self, call: Call, reply: Option<Reply>) {
-        let Call {
-            process,
-            key,
-            seen,
-            news,
-            doing,
-            ..
-        } = call;
-        let state = &mut self.processes[process].keys[key];
+    pub(super) fn change_replied(&mut self, call: &Call, reply: Option<Reply>) {
+        let &Call { process, key, .. } = call;
+        let one = &mut self.processes[process];
+        let (writes, state) = (one.kind.writes, &mut one.keys[key]);
         state.end_change();
         match reply {
             Some(Reply::Changed(place)) => {
                 state.dirty = false;
-                // A repair is nobody's answer.
-                if let Doing::Change { .. } = doing {
-                    state.given = place.max(state.given);
-                }
                 self.server.truth.confirm(key, place, self.now);
-                let in_l1_already = self.processes[process].kind.writes == Writes::L1First;
-                if let (
-                    Doing::Change {
-                        version: Some(version),
-                    },
-                    false,
-                ) = (doing, in_l1_already)
-                {
-                    self.hand_over_written(
-                        process,
-                        key,
-                        0,
-                        Answer {
-                            version,
-                            seen,
-                            news,
-                        },
-                        Keep::IfCurrent,
-                    );
+                // A repair is nobody's answer.
+                let Doing::Change { version } = call.doing else {
+                    return;
+                };
+                state.given = place.max(state.given);
+                if let (Some(version), Writes::L2First) = (version, writes) {
+                    let answer = call.answer(version);
+                    self.hand_over_written(process, key, 0, answer, Keep::IfCurrent);
                 }
             }
             // A copy that was put back.
@@ -114,24 +93,17 @@ impl History {
         self.send(call, command);
     }
 
-    pub(super) fn load_replied(&mut self, call: Call, reply: Option<Reply>) {
-        let Call {
-            process,
-            key,
-            seen,
-            news,
-            doing,
-            ..
-        } = call;
-        match (doing, reply) {
-            (Doing::Lease { token }, Some(Reply::Leased)) => {
+    pub(super) fn load_replied(&mut self, call: &Call, reply: Option<Reply>) {
+        let &Call { process, key, .. } = call;
+        match (&call.doing, reply) {
+            (&Doing::Lease { token }, Some(Reply::Leased)) => {
                 let version = self.server.truth.loaded(key);
                 let load = self.begin(process, key, Doing::Fill { token, version });
                 let takes = self.random.u64(..100 * MILLI);
                 self.events
                     .at(self.now + takes, Event::Loaded { call: load });
             }
-            (Doing::Fill { version, .. }, reply) => {
+            (&Doing::Fill { version, .. }, reply) => {
                 self.processes[process].keys[key].end_change();
                 let keep = match reply {
                     Some(Reply::Filled) => true,
@@ -142,17 +114,8 @@ impl History {
                     }
                 };
                 if keep {
-                    self.hand_over_written(
-                        process,
-                        key,
-                        0,
-                        Answer {
-                            version,
-                            seen,
-                            news,
-                        },
-                        Keep::IfCurrent,
-                    );
+                    let answer = call.answer(version);
+                    self.hand_over_written(process, key, 0, answer, Keep::IfCurrent);
                 }
             }
             (_, _) => {}

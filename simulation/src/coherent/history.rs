@@ -253,8 +253,8 @@ impl History {
         let reply = reply.filter(|_| self.processes[call.process].cuts == call.cuts);
         match call.doing {
             Doing::Read { .. } => self.read_replied(id, call, reply),
-            Doing::Change { .. } | Doing::Repair => self.change_replied(call, reply),
-            Doing::Lease { .. } | Doing::Fill { .. } => self.load_replied(call, reply),
+            Doing::Change { .. } | Doing::Repair => self.change_replied(&call, reply),
+            Doing::Lease { .. } | Doing::Fill { .. } => self.load_replied(&call, reply),
         }
     }
 

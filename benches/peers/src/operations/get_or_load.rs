@@ -1,4 +1,4 @@
-//! Get, or load: a hit, a miss whose load is ready at once, and many who wait for one load.
+//! Get-or-load: a hit, a miss whose load is ready at once, and many who wait for one load.
 
 use std::{
     alloc::System,

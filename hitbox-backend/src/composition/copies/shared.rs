@@ -13,7 +13,7 @@ pub(in crate::composition) struct Shared {
     pub(in crate::composition) counts: Counts,
 }
 
+/// That which the key carries.
 pub(in crate::composition) fn hash(key: &CacheKey) -> u64 {
-    // Its lowest bits are those that differ most.
     CacheKeyHash.hash_one(key)
 }

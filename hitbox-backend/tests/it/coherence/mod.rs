@@ -2,6 +2,7 @@
 
 mod conformance;
 mod copies;
+mod credit;
 mod fleet;
 mod news;
 mod refusals;

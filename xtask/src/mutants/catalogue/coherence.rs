@@ -15,7 +15,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G16",
         mistake: "a copy is served that nothing vouches for",
-        file: "hitbox-backend/src/composition/copies/part.rs",
+        file: "hitbox-backend/src/composition/copies/role.rs",
         right: "Self::ForCopy(_, credit) if credit.covers(value.seen(), now) => {}",
         wrong: "Self::ForCopy(_, _) if value.seen() <= now => {}",
         check: COHERENCE,
@@ -83,5 +83,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
             as_of: Tick::from_nanos(self.as_of.load(Ordering::Acquire)),
             since: Tick::from_nanos(since),",
         check: SCHEDULED_COHERENCE,
+    },
+    Mutant {
+        guarantee: "G16",
+        mistake: "what vouches for a copy is taken after the look for it",
+        file: "hitbox-backend/src/composition/member.rs",
+        right: "        let look = self.role.get().map(Role::look);
+        let attempt = self.backend.try_read(key, context, moment);",
+        wrong: "        let attempt = self.backend.try_read(key, context, moment);
+        let look = self.role.get().map(Role::look);",
+        check: COHERENCE,
     },
 ];

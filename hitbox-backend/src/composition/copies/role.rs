@@ -10,8 +10,8 @@ use hitbox_core::{
 use super::shared::{Shared, hash};
 use crate::{ReadOutcome, coherence::Credit, composition::miss::mark_miss};
 
-/// The part of a layer in coherence.
-pub(in crate::composition) enum Part {
+/// What a layer is in coherence.
+pub(in crate::composition) enum Role {
     /// L1: it holds copies of what L2 holds.
     Copies(Arc<Shared>),
     /// L2: all that it answers was current when it was asked.
@@ -21,7 +21,7 @@ pub(in crate::composition) enum Part {
 }
 
 /// Set when the composition is made coherent.
-pub(in crate::composition) type OnceCoherent = OnceLock<Part>;
+pub(in crate::composition) type OnceCoherent = OnceLock<Role>;
 
 /// A read that is about to begin.
 pub(in crate::composition) enum Look<'a> {
@@ -30,7 +30,7 @@ pub(in crate::composition) enum Look<'a> {
     InStore(&'a Shared, Tick),
 }
 
-impl Part {
+impl Role {
     /// To be called before the layer is read.
     #[inline]
     pub(in crate::composition) fn look(&self) -> Look<'_> {
