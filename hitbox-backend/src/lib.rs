@@ -79,6 +79,7 @@ mod schedules;
 mod skew;
 pub mod stored_form;
 mod sync;
+pub mod tags;
 mod typed;
 pub mod wrapper;
 
@@ -112,7 +113,7 @@ pub use offload::{CloseReport, OffloadManager, OffloadManagerBuilder, OffloadSta
 pub use rejection::{Rejection, Rejections, trace_rejection};
 pub use repeated::Repeated;
 pub use report::Report;
-pub use typed::{CacheBackend, GetOutcome, Known, KnownAttempt, KnownOutcome};
+pub use typed::{CacheBackend, Described, GetOutcome, Known, KnownAttempt, KnownOutcome, Storable};
 pub use wrapper::{
     BackendExt, CircuitBreaker, CircuitBreakerConfig, Deadline, FailureRate, Retry, RetryConfig,
 };
@@ -121,6 +122,7 @@ pub use wrapper::{
 #[doc(no_inline)]
 pub use hitbox_core::{
     BackendErrorKind, BackendLabel, BoxContext, CacheContext, CacheKey, CacheState, CacheStatus,
-    CacheValue, Context, DisabledOffload, Encoded, Expiry, Failures, Freshness, KeyPart,
-    LayerFailure, Meta, Namespace, Offload, OffloadKey, Raw, ResponseSource, Stamp,
+    CacheValue, Context, DisabledOffload, Encoded, Expiry, Failures, Freshness, InvalidTags,
+    KeyPart, LayerFailure, LogMark, Meta, Namespace, Offload, OffloadKey, Raw, ResponseSource,
+    Stamp, TagSet,
 };

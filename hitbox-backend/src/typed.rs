@@ -15,7 +15,7 @@ use crate::{
 use known::{known_outcome, present_outcome, to_raw};
 use wanting::Wanting;
 
-pub use known::{GetOutcome, Known, KnownAttempt, KnownOutcome};
+pub use known::{Described, GetOutcome, Known, KnownAttempt, KnownOutcome, Storable};
 
 /// Typed access to any [`Backend`], composed or not, static or `dyn`.
 ///
@@ -208,19 +208,20 @@ pub trait CacheBackend: Backend {
         async move { self.set_known(key, value.map(Known::Present)).await }
     }
 
-    /// [`set`](Self::set) of an object, or of the answer that there is none. The one takes the other's place.
+    /// [`set`](Self::set) of an object, or of the answer that there is none. The one takes the other's place. With
+    /// metadata, such as tags, it is a [`Described`] one.
     ///
     /// What is absent has life times and a stamp like an object, and the same becomes of odd ones.
     ///
     /// # Errors
     ///
-    /// Those of [`set`](Self::set). [`BackendErrorKind::InvalidConfiguration`] for what is absent, where the backend
+    /// Those of [`set`](Self::set). [`BackendErrorKind::InvalidConfiguration`] for what is absent, or has metadata, where the backend
     /// does not [keep metadata](crate::Capabilities::keeps_metadata), as one layer that does not is enough for. Nothing
     /// has been touched then.
-    fn set_known<T: Cacheable>(
+    fn set_known<S: Storable>(
         &self,
         key: &CacheKey,
-        value: CacheValue<Known<T>>,
+        value: CacheValue<S>,
     ) -> impl Future<Output = BackendResult<()>> + Send {
         async move {
             tokio::task::consume_budget().await;
@@ -237,10 +238,10 @@ pub trait CacheBackend: Backend {
     /// # Errors
     ///
     /// What [`set_known`](Self::set_known) returns.
-    fn set_if<T: Cacheable>(
+    fn set_if<S: Storable>(
         &self,
         key: &CacheKey,
-        value: CacheValue<Known<T>>,
+        value: CacheValue<S>,
         condition: Condition,
     ) -> impl Future<Output = BackendResult<Conditional>> + Send {
         async move {
@@ -311,9 +312,9 @@ pub trait CacheBackend: Backend {
     }
 
     /// [`set_known`](Self::set_known) for many entries: one outcome per entry, in the order given.
-    fn set_many_known<T: Cacheable>(
+    fn set_many_known<S: Storable>(
         &self,
-        entries: Vec<(CacheKey, CacheValue<Known<T>>)>,
+        entries: Vec<(CacheKey, CacheValue<S>)>,
     ) -> impl Future<Output = Vec<BackendResult<()>>> + Send {
         async move {
             let_others_run(entries.len()).await;
@@ -327,9 +328,9 @@ pub trait CacheBackend: Backend {
     }
 
     /// [`set_if`](Self::set_if) for many entries: one outcome per entry, in the order given.
-    fn set_many_if<T: Cacheable>(
+    fn set_many_if<S: Storable>(
         &self,
-        entries: Vec<(CacheKey, CacheValue<Known<T>>, Condition)>,
+        entries: Vec<(CacheKey, CacheValue<S>, Condition)>,
     ) -> impl Future<Output = Vec<BackendResult<Conditional>>> + Send {
         async move {
             let_others_run(entries.len()).await;

@@ -35,6 +35,7 @@ trait More: Send + Sync {
     fn encoded(&self) -> Option<&Encoded>;
     fn object(&self) -> Option<&Object>;
     fn seen(&self) -> Tick;
+    fn meta(&self) -> Option<&Arc<Meta>>;
 }
 
 #[derive(Clone)]
@@ -62,6 +63,10 @@ impl More for Shared {
     fn seen(&self) -> Tick {
         self.seen
     }
+
+    fn meta(&self) -> Option<&Arc<Meta>> {
+        self.encoded.meta()
+    }
 }
 
 /// An object alone, of which is known as of when it was current.
@@ -81,6 +86,35 @@ impl More for Seen {
 
     fn seen(&self) -> Tick {
         self.seen
+    }
+
+    fn meta(&self) -> Option<&Arc<Meta>> {
+        None
+    }
+}
+
+/// An object alone that has metadata.
+struct Described {
+    object: Object,
+    meta: Arc<Meta>,
+    seen: Tick,
+}
+
+impl More for Described {
+    fn encoded(&self) -> Option<&Encoded> {
+        None
+    }
+
+    fn object(&self) -> Option<&Object> {
+        Some(&self.object)
+    }
+
+    fn seen(&self) -> Tick {
+        self.seen
+    }
+
+    fn meta(&self) -> Option<&Arc<Meta>> {
+        Some(&self.meta)
     }
 }
 
@@ -137,15 +171,20 @@ impl Raw {
         Self {
             form: match self.encoded() {
                 Some(encoded) => Form::of_bytes(encoded.clone(), Some(object), seen),
-                None => Form::of_object(object, seen),
+                None => Form::of_object(object, self.meta().cloned(), seen),
             },
         }
     }
 
-    /// The object of this value and the bytes, in place of those that there may have been.
+    /// The object of this value and the bytes, in place of those that there may have been. Bytes without metadata
+    /// take over those of the value.
     #[must_use]
     pub fn with_bytes(self, encoded: Encoded) -> Self {
         let seen = self.seen();
+        let encoded = match (encoded.meta(), self.meta()) {
+            (None, meta @ Some(_)) => encoded.with_meta(meta.cloned()),
+            (Some(_), _) | (None, None) => encoded,
+        };
         let object = match self.form {
             Form::Object(object) => Some(object),
             Form::More(more) => more.object().cloned(),
@@ -155,15 +194,30 @@ impl Raw {
         }
     }
 
-    /// The object alone, if there is one and no [metadata](Self::meta): what a store in process keeps. Else the bytes.
+    /// The same value with this metadata, in place of what it had.
+    #[must_use]
+    pub fn with_meta(self, meta: Option<Arc<Meta>>) -> Self {
+        let seen = self.seen();
+        let form = match (self.encoded(), self.object()) {
+            (Some(encoded), object) => {
+                Form::of_bytes(encoded.clone().with_meta(meta), object.cloned(), seen)
+            }
+            (None, Some(object)) => Form::of_object(object.clone(), meta, seen),
+            (None, None) => return self,
+        };
+        Self { form }
+    }
+
+    /// The object alone, if there is one, with its [metadata](Self::meta): what a store in process keeps. Else, and of
+    /// what is [absent](Self::is_absent), the bytes.
     #[inline]
     #[must_use]
     pub fn without_bytes(self) -> Self {
         match &self.form {
             Form::Object(_) => self,
-            Form::More(more) => match (more.object(), self.meta()) {
-                (Some(object), None) => Self {
-                    form: Form::of_object(object.clone(), more.seen()),
+            Form::More(more) => match (more.object(), more.encoded()) {
+                (Some(object), Some(_)) if !self.is_absent() => Self {
+                    form: Form::of_object(object.clone(), more.meta().cloned(), more.seen()),
                 },
                 (Some(_) | None, _) => self,
             },
@@ -185,7 +239,7 @@ impl Raw {
         }
         let form = match (self.encoded(), self.object()) {
             (Some(encoded), object) => Form::of_bytes(encoded.clone(), object.cloned(), seen),
-            (None, Some(object)) => Form::of_object(object.clone(), seen),
+            (None, Some(object)) => Form::of_object(object.clone(), self.meta().cloned(), seen),
             (None, None) => return self,
         };
         Self { form }
@@ -207,9 +261,13 @@ impl Raw {
     }
 
     /// What else is known of the value; `None`: nothing.
+    #[inline]
     #[must_use]
     pub fn meta(&self) -> Option<&Arc<Meta>> {
-        self.encoded().and_then(Encoded::meta)
+        match &self.form {
+            Form::Object(_) => None,
+            Form::More(more) => more.meta(),
+        }
     }
 
     /// Whether it says that there is no such thing.
@@ -269,11 +327,11 @@ impl Raw {
 }
 
 impl Form {
-    fn of_object(object: Object, seen: Tick) -> Self {
-        if seen == Tick::UNKNOWN {
-            Self::Object(object)
-        } else {
-            Self::More(Arc::new(Seen { object, seen }))
+    fn of_object(object: Object, meta: Option<Arc<Meta>>, seen: Tick) -> Self {
+        match meta {
+            Some(meta) => Self::More(Arc::new(Described { object, meta, seen })),
+            None if seen == Tick::UNKNOWN => Self::Object(object),
+            None => Self::More(Arc::new(Seen { object, seen })),
         }
     }
 
@@ -307,13 +365,15 @@ impl From<Vec<u8>> for Raw {
 }
 
 /// The same bytes in the same encoding, whether there is an object beside them or not; or the same object, the very
-/// one, without bytes.
+/// one, without bytes. In either case with the same metadata.
 impl PartialEq for Raw {
     fn eq(&self, other: &Self) -> bool {
         match (self.encoded(), other.encoded()) {
             (Some(one), Some(two)) => one == two,
             (None, None) => match (self.object(), other.object()) {
-                (Some(one), Some(two)) => Arc::ptr_eq(&one.object, &two.object),
+                (Some(one), Some(two)) => {
+                    Arc::ptr_eq(&one.object, &two.object) && self.meta() == other.meta()
+                }
                 (_, _) => false,
             },
             (Some(_), None) | (None, Some(_)) => false,
@@ -336,6 +396,7 @@ impl fmt::Debug for Raw {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TagSet;
 
     static NUMBER: TypeOf<u32> = TypeOf::with_codec(&());
     static TEXT: TypeOf<&str> = TypeOf::with_codec(&());
@@ -420,6 +481,30 @@ mod tests {
         let both = absent.with_object(Arc::new(7), &NUMBER).without_bytes();
         assert_eq!(both.encoded(), Some(&encoded));
         assert!(!Raw::of_object(Arc::new(7), &NUMBER).is_absent());
+    }
+
+    #[test]
+    fn tags_stay_with_a_value_whatever_it_becomes() {
+        let meta = Some(Arc::new(Meta::tagged(TagSet::of(["t"]).unwrap())));
+        let object = Raw::of_object(Arc::new(7), &NUMBER);
+        let tagged = object.clone().with_meta(meta.clone());
+        assert_ne!(tagged, object);
+        let both = tagged.clone().with_bytes(json());
+        let read = Raw::from(json().with_meta(meta.clone()));
+        let decoded = read.clone().with_object(Arc::new(7), &NUMBER);
+        let seen = tagged.clone().seen_at(Tick::now());
+        let other = tagged.clone().with_object(Arc::new("seven"), &TEXT);
+        let alone = both.clone().without_bytes();
+        let anew = decoded.clone().without_bytes();
+        for raw in [
+            &tagged, &both, &read, &decoded, &seen, &other, &alone, &anew,
+        ] {
+            assert_eq!(raw.meta(), meta.as_ref());
+        }
+        assert_eq!(both.encoded().unwrap().meta(), meta.as_ref());
+        assert_eq!((alone.encoded(), anew.encoded()), (None, None));
+        assert_eq!(alone.clone().with_meta(None), alone.clone().with_meta(None));
+        assert_eq!(alone.with_meta(None).meta(), None);
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub(crate) const TARGET: Target = Target {
         b"\xff\x02\0\0\0",
         b"\x7f\x02\0\0\0",
         &ABSENT,
+        // Tags: of a value as old as its stamp, and of one as old as a place in a log.
+        b"\x02\x03\0\0\x01t",
+        b"\x02\x0b\0\x01\x01\x02\x03\x04\x05\x06\x07\x08\x01t",
         // The first millisecond after the last that a calendar has, and the last before the first.
         b"\x80\x8e\xda\x1d\x30\xd1\x1d\0",
         b"\xff\x73\xa6\x7c\x7c\xe2\xe2\xff",
@@ -50,18 +53,15 @@ pub fn run(stored: &[u8]) -> Observed {
         let again = stored_form::encode(&value, &NoCompression);
         let again = again.unwrap_or_else(|error| panic!("decoded, but not encoded: {error}"));
         // What may be ignored is: it is not there any more.
-        let kept = if value.data().meta().is_some() {
-            ABSENT.len()
-        } else {
-            0
-        };
-        let metadata = metadata(&stored).map_or(0, <[u8]>::len);
+        let before = metadata(&stored).unwrap_or_default();
+        let kept = kept(before);
+        assert_eq!(metadata(&again), Some(&*kept), "stored otherwise");
         assert_eq!(
-            again.len() + metadata,
-            stored.len() + kept,
+            again.len() + before.len(),
+            stored.len() + kept.len(),
             "stored otherwise"
         );
-        assert!(metadata > kept || again == stored, "stored otherwise");
+        assert!(before != kept || again == stored, "stored otherwise");
     }
     observed
 }
@@ -103,30 +103,76 @@ fn metadata(stored: &[u8]) -> Option<&[u8]> {
         .get(..usize::try_from(length).ok()?)
 }
 
+/// The sections that a writer writes, in its order.
+fn kept(mut sections: &[u8]) -> Vec<u8> {
+    let (mut absent, mut tags) = (Vec::new(), Vec::new());
+    while let [id, low, high, ..] = sections {
+        let end = (3 + usize::from(*low) + 256 * usize::from(*high)).min(sections.len());
+        let (section, rest) = sections.split_at(end);
+        match *id {
+            1 => absent.extend_from_slice(section),
+            2 => tags.extend_from_slice(section),
+            _ => {}
+        }
+        sections = rest;
+    }
+    [absent, tags].concat()
+}
+
 /// `may_be_absent`: whether there is no payload, and a format that says so.
 fn due_to_metadata(mut sections: &[u8], mut may_be_absent: bool) -> Option<Rejection> {
     if sections.len() > 65_536 {
         return Some(Rejection::Malformed);
     }
-    let mut due = None;
+    let (mut due, mut may_be_tagged) = (None, true);
     while let [id, rest @ ..] = sections {
         let [low, high, rest @ ..] = rest else {
             return Some(Rejection::Malformed);
         };
         let length = usize::from(*low) + 256 * usize::from(*high);
-        let Some(rest) = rest.get(length..) else {
+        let Some((content, rest)) = rest.split_at_checked(length) else {
             return Some(Rejection::Malformed);
         };
         match *id {
             // Once, and with no content.
             1 if may_be_absent && length == 0 => may_be_absent = false,
             1 => return Some(Rejection::Malformed),
+            2 if may_be_tagged => {
+                may_be_tagged = false;
+                match due_to_tags(content) {
+                    malformed @ Some(Rejection::Malformed) => return malformed,
+                    later => due = due.or(later),
+                }
+            }
+            2 => return Some(Rejection::Malformed),
             0..128 => due = Some(Rejection::Version),
             128.. => {}
         }
         sections = rest;
     }
     due
+}
+
+fn due_to_tags(content: &[u8]) -> Option<Rejection> {
+    let (mut rest, is_marked) = match content {
+        [0, rest @ ..] => (rest, false),
+        [1, _, _, _, _, _, _, _, _, rest @ ..] => (rest, true),
+        [] | [1, ..] => return Some(Rejection::Malformed),
+        [_, ..] => return Some(Rejection::Version),
+    };
+    let mut tags = Vec::new();
+    while let [length, after @ ..] = rest {
+        let Some((tag, after)) = after.split_at_checked(usize::from(*length)) else {
+            return Some(Rejection::Malformed);
+        };
+        if tag.is_empty() || std::str::from_utf8(tag).is_err() || tags.contains(&tag) {
+            return Some(Rejection::Malformed);
+        }
+        tags.push(tag);
+        rest = after;
+    }
+    let says_nothing = tags.is_empty() && !is_marked;
+    (tags.len() > 16 || says_nothing).then_some(Rejection::Malformed)
 }
 
 fn due_to_times(stored: &[u8]) -> Option<Rejection> {

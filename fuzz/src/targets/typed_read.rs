@@ -52,7 +52,7 @@ fn check<T: Cacheable>(stored: &Bytes, observed: &mut Observed) {
     let expired = value.as_ref().is_some_and(CacheValue::is_expired);
     let absent = value
         .as_ref()
-        .is_some_and(|value| value.data().meta().is_some());
+        .is_some_and(|value| value.data().meta().is_some_and(|meta| meta.is_absent()));
     assert!(found.is_none() || !absent, "an object of what is absent");
     let rejected = u64::from(found.is_none() && !expired && !is_lease && !absent);
     assert_eq!(shelf.rejected(), rejected);

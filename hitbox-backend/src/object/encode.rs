@@ -38,7 +38,8 @@ pub fn encoded(
 ) -> BackendResult<CacheValue<Encoded>> {
     let encoded = match value.data().encoded() {
         Some(encoded) => encoded.clone(),
-        None => encode(value.data(), format, largest_decoded, || label.clone())?,
+        None => encode(value.data(), format, largest_decoded, || label.clone())?
+            .with_meta(value.data().meta().cloned()),
     };
     Ok(value.clone().map(|_| encoded))
 }
@@ -56,10 +57,14 @@ pub(crate) fn with_bytes(
     if !can_keep(backend, &value) {
         let kind = BackendErrorKind::InvalidConfiguration;
         let error = BackendError::new(kind, Operation::Write, backend.label());
-        return Err(error.with_detail(
-            "it does not keep metadata (`Capabilities::keeps_metadata`), so it cannot be told that there is no such \
-             thing",
-        ));
+        let it_cannot = if value.data().is_absent() {
+            "be told that there is no such thing"
+        } else {
+            "keep tags"
+        };
+        return Err(error.with_detail(format!(
+            "it does not keep metadata (`Capabilities::keeps_metadata`), so it cannot {it_cannot}"
+        )));
     }
     if value.data().encoded().is_some() {
         return Ok(value);

@@ -12,9 +12,9 @@ pub fn weight(raw: &Raw) -> usize {
     // The payload, its owner, its encoding.
     let bytes = raw.payload().map_or(0, |payload| payload.len() + 96);
     // With the two counts of its owners.
-    let meta = raw
-        .meta()
-        .map_or(0, |_| size_of::<Meta>() + 2 * size_of::<usize>());
+    let meta = raw.meta().map_or(0, |meta| {
+        size_of::<Meta>() + 2 * size_of::<usize>() + meta.tags().weight()
+    });
     let bytes = bytes.saturating_add(meta);
     BOOKKEEPING.saturating_add(object).saturating_add(bytes)
 }

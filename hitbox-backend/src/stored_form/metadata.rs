@@ -3,7 +3,7 @@
 //! What this build does with those of a later build is settled here, so that a later build can add some without a new
 //! version.
 
-use hitbox_core::{FormatId, Meta};
+use hitbox_core::{FormatId, LogMark, Meta, TagSet};
 
 use crate::Rejection;
 
@@ -16,12 +16,43 @@ const IGNORABLE: u8 = 128;
 /// The value says that there is no such thing. The section has no content.
 const ABSENT: u8 = 1;
 
+/// The tags of the value, and how old it is as far as they go.
+const TAGS: u8 = 2;
+
+/// The value is as old as its stamp says.
+const BY_STAMP: u8 = 0;
+/// It is as old as a place in a log of news, which follows.
+const BY_LOG: u8 = 1;
+
 /// The sections that say what `meta` does.
-pub(super) fn encode(meta: Option<&Meta>) -> &'static [u8] {
-    match meta {
-        Some(meta) if meta.is_absent() => &[ABSENT, 0, 0],
-        Some(_) | None => &[],
+pub(super) fn encode(meta: Option<&Meta>) -> Vec<u8> {
+    let mut sections = Vec::new();
+    let Some(meta) = meta else {
+        return sections;
+    };
+    if meta.is_absent() {
+        put(&mut sections, ABSENT, &[]);
     }
+    let mut content = match meta.mark() {
+        Some(mark) => [&[BY_LOG][..], &mark.to_bits().to_le_bytes()].concat(),
+        None if meta.tags().is_empty() => return sections,
+        None => vec![BY_STAMP],
+    };
+    for tag in meta.tags().iter() {
+        // A set of tags has none that is longer.
+        content.push(u8::try_from(tag.len()).unwrap_or(u8::MAX));
+        content.extend_from_slice(tag.as_bytes());
+    }
+    put(&mut sections, TAGS, &content);
+    sections
+}
+
+fn put(sections: &mut Vec<u8>, id: u8, content: &[u8]) {
+    sections.push(id);
+    // No more than 16 tags of 255 bytes.
+    let length = u16::try_from(content.len()).unwrap_or(u16::MAX);
+    sections.extend_from_slice(&length.to_le_bytes());
+    sections.extend_from_slice(content);
 }
 
 /// What `sections` say, of a value with this payload.
@@ -42,7 +73,7 @@ pub(super) fn parse(
     if sections.len() > LARGEST {
         return Err(Rejection::Malformed);
     }
-    let mut meta = None;
+    let (mut is_absent, mut has_tags, mut tagged) = (false, false, None);
     let mut unknown = Ok(());
     let mut rest = sections;
     while let Some((id, after)) = rest.split_first() {
@@ -53,17 +84,62 @@ pub(super) fn parse(
         rest = after;
         match *id {
             ABSENT => {
-                let is_absent = content.is_empty() && payload.is_empty();
-                if !is_absent || format != FormatId::ABSENT || meta.is_some() {
+                let is_empty = content.is_empty() && payload.is_empty();
+                if !is_empty || format != FormatId::ABSENT || is_absent {
                     return Err(Rejection::Malformed);
                 }
-                meta = Some(Meta::absent());
+                is_absent = true;
+            }
+            TAGS if has_tags => return Err(Rejection::Malformed),
+            TAGS => {
+                has_tags = true;
+                match parse_tags(content) {
+                    Err(Rejection::Version) => unknown = Err(Rejection::Version),
+                    parsed => tagged = Some(parsed?),
+                }
             }
             IGNORABLE.. => {}
             _ => unknown = Err(Rejection::Version),
         }
     }
+    let meta = match (is_absent, tagged) {
+        (false, tagged) => tagged,
+        (true, tagged) => Some(tagged.map_or_else(Meta::absent, Meta::of_absence)),
+    };
     unknown.map(|()| meta)
+}
+
+fn parse_tags(content: &[u8]) -> Result<Meta, Rejection> {
+    let malformed = || Rejection::Malformed;
+    let (kind, mut rest) = content.split_first().ok_or_else(malformed)?;
+    let mark = match *kind {
+        BY_STAMP => None,
+        BY_LOG => {
+            let (mark, tags) = rest.split_first_chunk().ok_or_else(malformed)?;
+            rest = tags;
+            Some(LogMark::from_bits(u64::from_le_bytes(*mark)))
+        }
+        // Of a later build, which judges by it.
+        _ => return Err(Rejection::Version),
+    };
+    let mut tags = Vec::new();
+    while let Some((length, after)) = rest.split_first() {
+        let (tag, after) = after
+            .split_at_checked(usize::from(*length))
+            .ok_or_else(malformed)?;
+        rest = after;
+        tags.push(str::from_utf8(tag).map_err(|_| Rejection::Malformed)?);
+    }
+    let set = TagSet::of(&tags).map_err(|_| Rejection::Malformed)?;
+    // Each once; and a section says something.
+    if set.iter().len() != tags.len() || set.is_empty() && mark.is_none() {
+        return Err(Rejection::Malformed);
+    }
+    let meta = Meta::tagged(set);
+    Ok(match mark {
+        Some(mark) => meta.marked(mark),
+        None => meta,
+    })
 }
 
 #[cfg(test)]
@@ -107,16 +183,76 @@ mod tests {
     fn what_says_absent_has_neither_content_nor_payload_and_says_it_once() {
         let absent = Meta::absent();
         let sections = encode(Some(&absent));
-        assert_eq!(of_nothing(sections), Ok(Some(absent.clone())));
+        assert_eq!(of_nothing(&sections), Ok(Some(absent.clone())));
         assert_eq!(of_nothing(&[200, 0, 0, 1, 0, 0]), Ok(Some(absent)));
         assert!(encode(None).is_empty());
 
         let rejected = Err(Rejection::Malformed);
-        assert_eq!(of_a_value(sections), rejected);
-        assert_eq!(parse(sections, FormatId::ABSENT, b"7"), rejected);
-        assert_eq!(parse(sections, FormatId::OPAQUE, &[]), rejected);
+        assert_eq!(of_a_value(&sections), rejected);
+        assert_eq!(parse(&sections, FormatId::ABSENT, b"7"), rejected);
+        assert_eq!(parse(&sections, FormatId::OPAQUE, &[]), rejected);
         assert_eq!(of_nothing(&[1, 1, 0, 7]), rejected);
         assert_eq!(of_nothing(&[1, 0, 0, 1, 0, 0]), rejected);
+    }
+
+    fn tags(tags: &[&str]) -> Meta {
+        Meta::tagged(TagSet::of(tags).unwrap())
+    }
+
+    #[test]
+    fn tags_are_read_as_they_were_written() {
+        let mark = LogMark::from_bits(0x0807_0605_0403_0201);
+        let cases = [
+            (
+                tags(&["ab", "c"]),
+                &[2, 6, 0, 0, 2, b'a', b'b', 1, b'c'][..],
+            ),
+            (
+                tags(&[]).marked(mark),
+                &[2, 9, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8],
+            ),
+            (
+                tags(&["a"]).marked(mark),
+                &[2, 11, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 1, b'a'],
+            ),
+        ];
+        for (meta, sections) in cases {
+            assert_eq!(encode(Some(&meta)), sections);
+            assert_eq!(of_a_value(sections), Ok(Some(meta.clone())));
+            let absent = meta.of_absence();
+            let sections = encode(Some(&absent));
+            assert_eq!(of_nothing(&sections), Ok(Some(absent)));
+        }
+        let most: Vec<String> = (0..16).map(|tag| format!("{tag:0>255}")).collect();
+        let most = Meta::tagged(TagSet::of(most).unwrap());
+        assert_eq!(of_a_value(&encode(Some(&most))), Ok(Some(most)));
+    }
+
+    #[test]
+    fn tags_that_nobody_writes_are_none() {
+        let rejected = Err(Rejection::Malformed);
+        for malformed in [
+            // Nothing is said, twice.
+            &[2, 0, 0][..],
+            &[2, 1, 0, 0],
+            // A mark, and a tag, that end early.
+            &[2, 3, 0, 1, 1, 2],
+            &[2, 3, 0, 0, 2, b'a'],
+            // Empty, no text, twice the same.
+            &[2, 2, 0, 0, 0],
+            &[2, 3, 0, 0, 1, 0xff],
+            &[2, 5, 0, 0, 1, b'a', 1, b'a'],
+            // Two sections.
+            &[2, 3, 0, 0, 1, b'a', 2, 3, 0, 0, 1, b'b'],
+        ] {
+            assert_eq!(of_a_value(malformed), rejected, "{malformed:?}");
+        }
+        let mut many = vec![2, 35, 0, 0];
+        (b'a'..=b'q').for_each(|tag| many.extend([1, tag]));
+        assert_eq!(of_a_value(&many), rejected);
+        // It is judged by something that this build does not know.
+        let later = [2, 3, 0, 2, 1, b'a'];
+        assert_eq!(of_a_value(&later), Err(Rejection::Version));
     }
 
     #[test]

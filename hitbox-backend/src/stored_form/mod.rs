@@ -42,8 +42,8 @@ pub fn encode(
     let metadata = metadata::encode(value.data().meta().map(AsRef::as_ref));
     let payload = value.data().payload();
     let mut stored = BytesMut::with_capacity(HEADER_LENGTH + metadata.len() + payload.len());
-    stored.put_slice(&header.to_bytes(metadata));
-    stored.put_slice(metadata);
+    stored.put_slice(&header.to_bytes(&metadata));
+    stored.put_slice(&metadata);
     stored.put_slice(payload);
     header::seal(&mut stored);
     Ok(stored.freeze())

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Raw, ResponseSource};
+use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Meta, Raw, ResponseSource};
 
 use crate::{
     Attempt, Backend, BackendResult, Cacheable, ReadOutcome,
@@ -90,12 +90,63 @@ pub type KnownOutcome<T> = BackendResult<Option<CacheValue<Known<T>>>>;
 /// context back with the outcome.
 pub type KnownAttempt<'a, T> = Attempt<'a, KnownOutcome<T>, (KnownOutcome<T>, BoxContext)>;
 
+/// What is known of the thing that a key stands for, and metadata of that.
+pub struct Described<T> {
+    /// What is known.
+    pub known: Known<T>,
+    /// What else; `None`: nothing.
+    pub meta: Option<Arc<Meta>>,
+}
+
+/// Shows no object.
+impl<T> fmt::Debug for Described<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Described")
+            .field("known", &self.known)
+            .field("meta", &self.meta)
+            .finish()
+    }
+}
+
+/// What typed access stores: [`Known`], or [`Described`] with metadata.
+pub trait Storable: sealed::Sealed + Send + 'static {
+    /// As backends are given it, without bytes of an object.
+    #[doc(hidden)]
+    fn into_raw(self) -> Raw;
+}
+
+impl<T: Cacheable> Storable for Known<T> {
+    fn into_raw(self) -> Raw {
+        match self {
+            Self::Present(object) => Raw::of_object(object, type_of::<T>()),
+            Self::Absent => Raw::absent(),
+        }
+    }
+}
+
+impl<T: Cacheable> Storable for Described<T> {
+    fn into_raw(self) -> Raw {
+        let is_absent = self.known.present().is_none();
+        let raw = self.known.into_raw();
+        match self.meta {
+            Some(meta) if is_absent => {
+                raw.with_meta(Some(Arc::new(Meta::clone(&meta).of_absence())))
+            }
+            meta @ Some(_) => raw.with_meta(meta),
+            None => raw,
+        }
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<T> Sealed for super::Known<T> {}
+    impl<T> Sealed for super::Described<T> {}
+}
+
 /// The value as backends are given it, without bytes of an object.
-pub(super) fn to_raw<T: Cacheable>(value: CacheValue<Known<T>>) -> CacheValue<Raw> {
-    restamp_if_skewed(value).map(|known| match known {
-        Known::Present(object) => Raw::of_object(object, type_of::<T>()),
-        Known::Absent => Raw::absent(),
-    })
+pub(super) fn to_raw<S: Storable>(value: CacheValue<S>) -> CacheValue<Raw> {
+    restamp_if_skewed(value).map(S::into_raw)
 }
 
 /// What a backend has answered, to who tells what is absent from what is not known.

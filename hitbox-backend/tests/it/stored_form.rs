@@ -9,14 +9,14 @@ use crate::byte_store::ByteStore;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use hitbox_backend::{
-    BincodeFormat, CacheBackend, Cacheable, Compressor, Format, JsonFormat, Known, PostcardFormat,
-    Rejection, StoreSettings,
+    BincodeFormat, CacheBackend, Cacheable, Compressor, Described, Format, JsonFormat, Known,
+    PostcardFormat, Rejection, StoreSettings,
     compression::{GzipCompressor, Lz4Compressor, NoCompression, ZstdCompressor},
     stored_form::{self, HEADER_LENGTH},
 };
 use hitbox_core::{
     CacheContext, CacheKey, CacheStatus, CacheValue, CompressorId, Encoded, Encoding, FormatId,
-    Stamp,
+    LogMark, Meta, Stamp, TagSet,
 };
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -72,7 +72,7 @@ fn get<T: Cacheable>(store: &ByteStore) -> Option<CacheValue<Arc<T>>> {
 static GZIP: GzipCompressor = GzipCompressor::new();
 static ZSTD: ZstdCompressor = ZstdCompressor::new();
 
-const GOLDEN: [&str; 8] = [
+const GOLDEN: [&str; 9] = [
     "bincode.bin",
     "json-expire-stale.bin",
     "postcard-expire.bin",
@@ -81,6 +81,7 @@ const GOLDEN: [&str; 8] = [
     "lz4.bin",
     "opaque-empty.bin",
     "absent-expire-stale.bin",
+    "tagged-marked-expire.bin",
 ];
 
 fn golden_path(name: &str) -> PathBuf {
@@ -181,6 +182,27 @@ fn golden_file_of_an_opaque_empty_payload() {
     let store = ByteStore::new(&BincodeFormat);
     store.put(stored);
     assert!(get::<()>(&store).is_some());
+}
+
+#[test]
+fn golden_file_of_what_has_tags() {
+    let mark = LogMark::from_bits(0x0102_0304_0506_0708);
+    let meta = Meta::tagged(TagSet::of(["users", "team:7"]).unwrap()).marked(mark);
+    let known = Described {
+        known: Known::Present(Arc::new(user())),
+        meta: Some(Arc::new(meta.clone())),
+    };
+    let value = CacheValue::loaded(known, CREATED).expires_at(expire());
+    let store = ByteStore::new(&JsonFormat);
+    block_on(store.set_known(&key(), value)).unwrap();
+    let written_now = store.stored().unwrap();
+    let stored = golden("tagged-marked-expire.bin", || written_now.clone());
+    assert_eq!(stored, written_now);
+    let sections = b"\x02\x16\x00\x01\x08\x07\x06\x05\x04\x03\x02\x01\x05users\x06team:7";
+    assert_eq!(stored[HEADER_LENGTH..].first_chunk(), Some(sections));
+    let decoded = stored_form::decode(&stored).unwrap();
+    assert_eq!(decoded.data().meta().map(AsRef::as_ref), Some(&meta));
+    assert_eq!(*get::<User>(&store).unwrap().into_inner(), user());
 }
 
 #[test]
