@@ -1,6 +1,6 @@
 use std::{borrow::Borrow, collections::HashMap, error::Error, fmt, hash::Hash, sync::Arc};
 
-use crate::{Loaded, error::SharedError, load::Outcomes};
+use crate::{Loaded, call_tags::CallTags, error::SharedError, load::Outcomes};
 
 /// The ids that a loader of many keys is to load, and what it has found of each.
 ///
@@ -24,6 +24,8 @@ pub struct Batch<I, V> {
     /// The load that it was made for.
     load: BatchId,
     found: HashMap<I, Result<Loaded<V>, SharedError>>,
+    /// Those of the call, for each id.
+    tags: CallTags,
 }
 
 impl<I: Hash + Eq + Clone, V> Batch<I, V> {
@@ -32,6 +34,7 @@ impl<I: Hash + Eq + Clone, V> Batch<I, V> {
             found: HashMap::with_capacity(ids.len()),
             ids,
             load,
+            tags: CallTags::default(),
         }
     }
 
@@ -56,6 +59,12 @@ impl<I: Hash + Eq + Clone, V> Batch<I, V> {
         self.found.insert(id.borrow().clone(), Err(error));
     }
 
+    /// With the tags of the call.
+    pub(crate) fn with_tags(mut self, tags: CallTags) -> Self {
+        self.tags = tags;
+        self
+    }
+
     /// What has come of each id, in their order, if it was made for this load.
     ///
     /// # Errors
@@ -66,9 +75,9 @@ impl<I: Hash + Eq + Clone, V> Batch<I, V> {
             return Err(Arc::new(ForeignBatch));
         }
         let outcome = |id| {
-            self.found
-                .remove(&id)
-                .unwrap_or_else(|| Ok(Loaded::absent()))
+            let found = self.found.remove(&id);
+            let loaded = found.unwrap_or_else(|| Ok(Loaded::absent()))?;
+            Ok(self.tags.on(loaded))
         };
         Ok(self.ids.into_iter().map(outcome).collect())
     }

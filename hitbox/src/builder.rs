@@ -1,6 +1,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use hitbox_backend::{Backend, BackendError, BackendExt, BackendResult, load::Fencing};
+use hitbox_backend::{
+    Backend, BackendError, BackendExt, BackendResult, load::Fencing, tags::Judged,
+};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -8,7 +10,10 @@ use crate::{
     key::KnownSpaces,
     settings::{Limits, Overrides, setters},
     shared::Shared,
+    tags::Tags,
 };
+
+const TAG_MEMORY: usize = 16 << 20;
 
 /// Builds a [`Cache`].
 ///
@@ -20,6 +25,8 @@ pub struct CacheBuilder {
     overrides: Overrides,
     limits: Limits,
     runtime: Option<Handle>,
+    name: String,
+    tag_memory: usize,
 }
 
 impl Cache {
@@ -41,6 +48,8 @@ impl CacheBuilder {
             overrides: Overrides::NONE,
             limits: Limits::default(),
             runtime: None,
+            name: String::new(),
+            tag_memory: TAG_MEMORY,
         }
     }
 
@@ -74,6 +83,21 @@ impl CacheBuilder {
         self
     }
 
+    /// What the cache is called, for [`clear`](Cache::clear) and tags: in a backend whose values outlive the process, what
+    /// has been invalidated is kept by this name, and caches of other names over that backend do not look at it. Default: empty.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// How many bytes of memory may go into knowing which tags have been invalidated: about 160 for each, and its text. When that
+    /// is not enough, the tags go whose invalidation is the longest ago; values with these that are older than that cost a
+    /// look at the backend, if it outlives the process, and are misses if it does not. Default: 16 MB.
+    pub const fn tag_memory(mut self, bytes: usize) -> Self {
+        self.tag_memory = bytes;
+        self
+    }
+
     /// The cache.
     ///
     /// # Errors
@@ -84,8 +108,9 @@ impl CacheBuilder {
         let checked = self.limits.check().and_then(|()| self.overrides.of_cache());
         let settings = checked
             .map_err(|detail| BackendError::invalid_configuration(self.backend.label(), detail))?;
+        let tags = Tags::new(&*self.backend, self.name, self.tag_memory);
         let shared = Shared::new(
-            self.backend,
+            Judged::new(self.backend, tags),
             KnownSpaces::new(settings),
             self.limits,
             self.runtime,
@@ -100,6 +125,8 @@ impl fmt::Debug for CacheBuilder {
             .field("backend", &self.backend.label())
             .field("overrides", &self.overrides)
             .field("limits", &self.limits)
+            .field("name", &self.name)
+            .field("tag_memory", &self.tag_memory)
             .finish_non_exhaustive()
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     error::SharedError,
     shared::Shared,
     statistics::Outcome,
+    tags::{Scope, Severity},
 };
 
 /// What a service calls: values that are loaded once, however many ask for them, kept in a backend, fresh for as long
@@ -61,7 +62,7 @@ impl Cache {
             return self.fresh(Err(error), &BoxContext::default());
         }
         let mut context = BoxContext::default().fresh_only();
-        let backend = &*self.shared.backend;
+        let backend = &self.shared.backend;
         let found = backend
             .get_known::<V>(key.as_cache_key(), &mut context)
             .await;
@@ -76,7 +77,7 @@ impl Cache {
         if let Err(error) = self.shared.serves(&key) {
             return self.fresh(Err(error), &context).unwrap_or_default();
         }
-        let backend = &*self.shared.backend;
+        let backend = &self.shared.backend;
         let found = match backend.try_get_known::<V>(key.as_cache_key(), &mut context) {
             Attempt::Ready(found) => found,
             Attempt::Pending(_) | Attempt::WouldBlock(()) => Ok(None),
@@ -288,6 +289,56 @@ impl Cache {
         self.shared.invalidate(slice::from_ref(&key), expiry).await
     }
 
+    /// Removes all that has the tag, wherever it is: once this has returned, nobody who asks gets a value with it that
+    /// began to load before. The values are left where they are, until they expire or are replaced.
+    ///
+    /// A load learns its tags when it ends. One that is under way goes on, and who asks meanwhile waits for it; if its
+    /// outcome has the tag then, who asked after this has returned gets that of another load.
+    ///
+    /// Over a backend whose values outlive this process, it is kept there, and holds after a restart. Other processes over
+    /// it do not hear of it while they run.
+    ///
+    /// # Errors
+    ///
+    /// What the backend returns; in this process it holds all the same.
+    /// [`InvalidConfiguration`](hitbox_backend::BackendErrorKind::InvalidConfiguration), if it can be no tag (it is empty, or longer
+    /// than 255 bytes), or the backend does not [keep metadata](hitbox_backend::Capabilities::keeps_metadata).
+    pub async fn remove_tagged(&self, tag: impl AsRef<str>) -> BackendResult<()> {
+        let scope = Scope::Tag(tag.as_ref());
+        self.shared.invalidate_all(scope, Severity::Hard).await
+    }
+
+    /// Makes all stale that has the tag: [`expire`](Self::expire) for each such value, in the way of
+    /// [`remove_tagged`](Self::remove_tagged).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`remove_tagged`](Self::remove_tagged).
+    pub async fn expire_tagged(&self, tag: impl AsRef<str>) -> BackendResult<()> {
+        let scope = Scope::Tag(tag.as_ref());
+        self.shared.invalidate_all(scope, Severity::Soft).await
+    }
+
+    /// Removes everything: once this has returned, nobody who asks gets a value that began to load before. Caches of
+    /// another [name](crate::CacheBuilder::name) over the same backend are not concerned. It frees no memory: what is
+    /// there is hidden at once, and goes when it expires, is evicted or replaced.
+    ///
+    /// # Errors
+    ///
+    /// What the backend returns; in this process it holds all the same.
+    pub async fn clear(&self) -> BackendResult<()> {
+        self.shared.invalidate_all(Scope::All, Severity::Hard).await
+    }
+
+    /// Makes everything stale: [`expire`](Self::expire) for each value, in the way of [`clear`](Self::clear).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`clear`](Self::clear).
+    pub async fn expire_all(&self) -> BackendResult<()> {
+        self.shared.invalidate_all(Scope::All, Severity::Soft).await
+    }
+
     /// The loads that are under way: what hangs, and since when?
     #[must_use]
     pub fn loads(&self) -> Vec<LoadUnderWay> {
@@ -319,7 +370,7 @@ impl Cache {
     /// What values are kept in.
     #[must_use]
     pub fn backend(&self) -> &dyn Backend {
-        &*self.shared.backend
+        self.shared.backend.get_ref()
     }
 
     /// What a call gives that does not load, and counts as.

@@ -1,7 +1,7 @@
 //! Caching for services: the one crate to depend on.
 //!
 //! - [`Cache`]: [`get_or_load`](Cache::get_or_load) and its kin, [`insert`](Cache::insert), [`remove`](Cache::remove),
-//!   [`expire`](Cache::expire).
+//!   [`expire`](Cache::expire), [`remove_tagged`](Cache::remove_tagged), [`clear`](Cache::clear).
 //! - [`Keyspace`] and [`Key`]: what values are kept under, with their type.
 //! - [`Loaded`] is what a loader says, [`Entry`] what a caller gets, [`LoadError`] why he does not.
 //! - [`Loader`] and [`LoadingCache`]: how the values of a keyspace are loaded, whoever asks.
@@ -73,6 +73,7 @@ mod batch;
 mod builder;
 mod cache;
 pub mod call;
+mod call_tags;
 mod close;
 mod entry;
 mod error;
@@ -92,6 +93,7 @@ mod shared;
 mod statistics;
 mod status;
 mod sync;
+mod tags;
 mod tasks;
 mod throttle;
 
@@ -132,8 +134,8 @@ pub use hitbox_sled as sled;
 #[doc(no_inline)]
 pub use hitbox_backend::{
     Backend, BackendError, BackendErrorKind, BackendExt, BackendLabel, BackendResult, CacheKey,
-    Cacheable, Compose, CompositionPolicy, DeleteStatus, KeyPart, Namespace, OffloadKey,
-    OffloadManager, ResponseSource, Stamp, StoreSettings,
+    Cacheable, Compose, CompositionPolicy, DeleteStatus, InvalidTags, KeyPart, Namespace,
+    OffloadKey, OffloadManager, ResponseSource, Stamp, StoreSettings,
 };
 #[cfg(feature = "virtual-time")]
 #[doc(no_inline)]

@@ -355,10 +355,10 @@ impl Job {
             .find_fresh_many::<V>(&keys.collect::<Vec<_>>())
             .await;
         for ((index, older), found) in wanted.into_iter().zip(found) {
-            if let Some(value) = found.filter(|value| value.created() > older) {
+            if let Some((value, context)) = found.filter(|(value, _)| value.created() > older) {
                 self.end(
                     index,
-                    Ended::with(value, How::Found),
+                    Ended::with(value, context.meta().cloned(), How::Found),
                     Standing::ForWaitersOnly,
                 );
                 loading.retain(|loading| loading.index != index);

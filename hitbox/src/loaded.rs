@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use hitbox_backend::{CacheValue, Known, Stamp};
+use hitbox_backend::{CacheValue, Described, InvalidTags, Known, Meta, Stamp, TagSet};
 use hitbox_core::clock;
 
 use crate::{
@@ -34,6 +34,7 @@ use crate::{
 pub struct Loaded<V> {
     pub(crate) content: Content<V>,
     pub(crate) life: LoadedLife,
+    pub(crate) tags: Result<TagSet, InvalidTags>,
 }
 
 /// What a load has found.
@@ -49,6 +50,7 @@ impl<V> Loaded<V> {
         Self {
             content,
             life: LoadedLife::AsSet,
+            tags: Ok(TagSet::NONE),
         }
     }
 
@@ -87,6 +89,32 @@ impl<V> Loaded<V> {
         self.life = LoadedLife::Until(expire);
         self
     }
+
+    /// With this tag: [`remove_tagged`](crate::Cache::remove_tagged) of it removes the value, and all others that have it.
+    ///
+    /// A value has up to 16 tags of up to 255 bytes each; a load that returns more has failed. What is
+    /// [absent](Self::absent) and has no tags counts as having each that there is.
+    pub fn tag(self, tag: impl AsRef<str>) -> Self {
+        self.tags([tag])
+    }
+
+    /// With these tags: [`tag`](Self::tag) for each.
+    ///
+    /// ```
+    /// use hitbox::Loaded;
+    ///
+    /// struct User { team: u64 }
+    ///
+    /// fn loaded(user: User) -> Loaded<User> {
+    ///     let team = format!("team:{}", user.team);
+    ///     Loaded::new(user).tags(["users", &team])
+    /// }
+    /// # let _ = loaded(User { team: 7 });
+    /// ```
+    pub fn tags(mut self, tags: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.tags = self.tags.and_then(|known| known.and(tags));
+        self
+    }
 }
 
 impl<V> Loaded<V> {
@@ -95,18 +123,21 @@ impl<V> Loaded<V> {
         self,
         began: Stamp,
         settings: &Settings,
-    ) -> (CacheValue<Known<V>>, Kept) {
+    ) -> Result<(CacheValue<Described<V>>, Kept), InvalidTags> {
         let (known, of, kept) = match self.content {
             Content::Value(value) => (Known::Present(value), Of::Value, Kept::BeingStored),
             Content::Uncached(value) => (Known::Present(value), Of::Value, Kept::Uncached),
             Content::Absent => (Known::Absent, Of::Absence, Kept::BeingStored),
         };
         let ended = clock::now();
-        let value = CacheValue::loaded(known, began);
-        match Times::at_end(of, self.life, settings, ended, fastrand::f64()) {
+        let meta = Meta::tagged(self.tags?);
+        let meta = (!meta.is_empty()).then(|| Arc::new(meta));
+        let value = CacheValue::loaded(Described { known, meta }, began);
+        let times = Times::at_end(of, self.life, settings, ended, fastrand::f64());
+        Ok(match times {
             Some(times) => (times.of(value), kept),
             None => (value.expires_at(ended), Kept::Uncached),
-        }
+        })
     }
 }
 
@@ -137,10 +168,13 @@ impl<V> fmt::Debug for Loaded<V> {
             Content::Uncached(_) => "a value, uncached",
             Content::Absent => "absent",
         };
-        f.debug_struct("Loaded")
-            .field("content", &format_args!("{content}"))
-            .field("life", &self.life)
-            .finish()
+        let mut shown = f.debug_struct("Loaded");
+        shown.field("content", &format_args!("{content}"));
+        shown.field("life", &self.life);
+        if self.tags != Ok(TagSet::NONE) {
+            shown.field("tags", &self.tags);
+        }
+        shown.finish()
     }
 }
 

@@ -13,8 +13,8 @@ use std::{
 use futures::poll;
 use hitbox_backend::{
     Backend, BackendError, BackendErrorKind, BackendResult, Begun, BoxContext, CacheBackend,
-    CacheKey, CacheStatus, CacheValue, Cacheable, Condition, Conditional, Invalidations, Known,
-    KnownOutcome, Lease, ResponseSource, Stamp,
+    CacheKey, CacheStatus, CacheValue, Cacheable, Condition, Conditional, Described, Invalidations,
+    Known, KnownOutcome, Lease, Meta, Stamp, TagSet, tags::Judged,
 };
 use tokio::{runtime::Handle, sync::Semaphore};
 
@@ -22,17 +22,18 @@ use crate::{
     LoadError,
     error::Cause,
     fills::Fills,
-    flights::FlightTable,
+    flights::{Ended, FlightTable},
     key::{Key, KnownSpaces, Unserved},
     settings::{InForce, Limits, Overrides},
     statistics::Counters,
+    tags::{Scope, Severity, Tags},
     tasks::Tasks,
     throttle::Throttle,
 };
 
 pub(crate) struct Shared {
     /// It keeps fences.
-    pub(crate) backend: Box<dyn Backend>,
+    pub(crate) backend: Judged<Tags>,
     pub(crate) spaces: KnownSpaces,
     pub(crate) limits: Limits,
     pub(crate) flights: FlightTable,
@@ -47,11 +48,11 @@ pub(crate) struct Shared {
 }
 
 /// What is to be stored.
-pub(crate) type Fill<V> = (CacheKey, CacheValue<Known<V>>, Condition);
+pub(crate) type Fill<V> = (CacheKey, CacheValue<Described<V>>, Condition);
 
 impl Shared {
     pub(crate) fn new(
-        backend: Box<dyn Backend>,
+        backend: Judged<Tags>,
         spaces: KnownSpaces,
         limits: Limits,
         runtime: Option<Handle>,
@@ -70,7 +71,7 @@ impl Shared {
         }
     }
 
-    /// What has invalidated the key.
+    /// What has invalidated the key, whatever its value.
     pub(crate) fn invalidations(&self, key: &CacheKey) -> Invalidations {
         self.backend.invalidations(key)
     }
@@ -78,6 +79,27 @@ impl Shared {
     /// The newest stamp that has, in whatever way.
     pub(crate) fn invalidated(&self, key: &CacheKey) -> Stamp {
         let Invalidations { hard, soft, .. } = self.invalidations(key);
+        hard.max(soft)
+    }
+
+    /// What has invalidated a value of the key.
+    pub(crate) fn invalidations_of(
+        &self,
+        key: &CacheKey,
+        created: Stamp,
+        meta: Option<&Meta>,
+    ) -> Invalidations {
+        let by_tags = self.backend.judge().invalidations_of(created, meta);
+        self.invalidations(key).combine(by_tags)
+    }
+
+    /// The newest stamp that has invalidated what a flight of the key has come to. An error has no tags.
+    pub(crate) fn invalidated_outcome(&self, key: &CacheKey, ended: &Ended) -> Stamp {
+        if ended.outcome.is_err() {
+            return self.invalidated(key);
+        }
+        let meta = ended.meta.as_deref();
+        let Invalidations { hard, soft, .. } = self.invalidations_of(key, ended.created, meta);
         hard.max(soft)
     }
 
@@ -109,24 +131,25 @@ impl Shared {
     pub(crate) async fn find_fresh<V: Cacheable>(
         &self,
         key: &CacheKey,
-    ) -> Option<(CacheValue<Known<V>>, ResponseSource)> {
+    ) -> Option<(CacheValue<Known<V>>, BoxContext)> {
         let mut context = BoxContext::default().fresh_only();
         let found = self.read(key, &mut context).await;
         let fresh = found.filter(|_| context.status() == CacheStatus::Hit)?;
-        Some((fresh, context.source().clone()))
+        Some((fresh, context))
     }
 
     /// [`find_fresh`](Self::find_fresh) for many keys.
     pub(crate) async fn find_fresh_many<V: Cacheable>(
         &self,
         keys: &[CacheKey],
-    ) -> Vec<Option<CacheValue<Known<V>>>> {
+    ) -> Vec<Option<(CacheValue<Known<V>>, BoxContext)>> {
         let context = BoxContext::default().fresh_only();
         let mut contexts = vec![context; keys.len()];
         let found = self.backend.get_many_known(keys, &mut contexts).await;
         let fresh = found.into_iter().zip(contexts).map(|(outcome, context)| {
-            self.found(outcome)
-                .filter(|_| context.status() == CacheStatus::Hit)
+            let found = self.found(outcome);
+            let fresh = found.filter(|_| context.status() == CacheStatus::Hit)?;
+            Some((fresh, context))
         });
         fresh.collect()
     }
@@ -146,6 +169,10 @@ impl Shared {
 
     /// Stores what a load has returned, each key if nothing has invalidated it since.
     pub(crate) async fn fill<V: Cacheable>(&self, mut fills: Vec<Fill<V>>) {
+        let metas = fills
+            .iter()
+            .map(|(_, value, _)| value.data().meta.as_deref());
+        self.prepare_tags(metas).await;
         match (fills.pop(), fills.is_empty()) {
             (Some((key, value, condition)), true) => {
                 self.note_fill(self.backend.set_if(&key, value, condition).await);
@@ -157,6 +184,15 @@ impl Shared {
                     .into_iter()
                     .for_each(|outcome| self.note_fill(outcome));
             }
+        }
+    }
+
+    /// Sees to it that tags are known in the backend, before something is stored that has them.
+    pub(crate) async fn prepare_tags<'m>(&self, metas: impl Iterator<Item = Option<&'m Meta>>) {
+        let tags: Vec<&TagSet> = metas.flatten().map(Meta::tags).collect();
+        if !tags.is_empty() {
+            let backend = self.backend.get_ref();
+            self.backend.judge().prepare(backend, &tags).await;
         }
     }
 
@@ -199,6 +235,22 @@ impl Shared {
                 outcome
             }
         }
+    }
+
+    /// Invalidates all that has a tag, or everything, and tells those who wait for loads.
+    pub(crate) async fn invalidate_all(
+        &self,
+        scope: Scope<'_>,
+        severity: Severity,
+    ) -> BackendResult<()> {
+        let (backend, tags) = (self.backend.get_ref(), self.backend.judge());
+        let mark = tags.raise(backend, scope, severity)?;
+        match scope {
+            // Which tags a load has, nobody knows before it has ended.
+            Scope::Tag(_) => {}
+            Scope::All => self.flights.tell_all(),
+        }
+        tags.keep(backend, scope, severity, mark).await
     }
 
     fn tell(&self, keys: &[CacheKey]) {

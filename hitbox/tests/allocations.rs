@@ -66,7 +66,13 @@ fn a_hit_allocates_nothing() {
             .build()
             .unwrap();
         let key = NUMBERS.key(1);
-        block_on(async { cache.insert(key.clone(), 7).await }).unwrap();
+        let tagged = NUMBERS.key(2);
+        block_on(async {
+            cache.insert(key.clone(), 7).await?;
+            let insert = cache.insert(tagged.clone(), 7).tags(["users", "team:7"]);
+            insert.await
+        })
+        .unwrap();
         let get = || block_on(cache.get_or_load(key.clone(), || async { 0 })).unwrap();
         // Statics that the first use of a type makes.
         assert_eq!(*get(), 7);
@@ -76,6 +82,18 @@ fn a_hit_allocates_nothing() {
             get();
         }
         assert_eq!(region.change().allocations, 0);
+
+        // With tags: created after the newest invalidation of all, and before it.
+        for invalidated in ["orders", "carts"] {
+            let get = || block_on(cache.get_or_load(tagged.clone(), || async { 0 })).unwrap();
+            assert_eq!(*get(), 7);
+            let region = Region::new(ALLOCATOR);
+            for _ in 0..10 {
+                get();
+            }
+            assert_eq!(region.change().allocations, 0);
+            block_on(cache.remove_tagged(invalidated)).unwrap();
+        }
     }
 }
 

@@ -35,7 +35,7 @@ The copy and what is built of it are under target/mutants.
 
 /// A deliberate mistake, and the check that must find it.
 struct Mutant {
-    /// `G1` to `G15`.
+    /// `G1` to `G17`.
     guarantee: &'static str,
     /// The mistake, in words.
     mistake: &'static str,

@@ -6,12 +6,13 @@
 
 use std::{
     pin::{Pin, pin},
+    sync::Arc,
     time::Duration,
 };
 
 use futures::{FutureExt, future::BoxFuture};
 use hitbox_backend::{
-    BoxContext, CacheValue, Cacheable, Invalidations, Known, KnownOutcome, ResponseSource,
+    BoxContext, CacheValue, Cacheable, Invalidations, Known, KnownOutcome, Meta, ResponseSource,
     flights::Terms,
 };
 use hitbox_core::clock::Moment;
@@ -50,9 +51,19 @@ pub(super) struct FirstRead<V> {
 pub(super) struct Read<V> {
     pub(super) value: CacheValue<Known<V>>,
     pub(super) source: ResponseSource,
+    pub(super) meta: Option<Arc<Meta>>,
 }
 
 impl<V> Read<V> {
+    /// What a read has found, with what it has noted.
+    pub(super) fn of(value: CacheValue<Known<V>>, context: &BoxContext) -> Self {
+        Self {
+            value,
+            source: context.source().clone(),
+            meta: context.meta().cloned(),
+        }
+    }
+
     fn answered(self, answer: Answer) -> Reply<V> {
         Reply {
             value: self.value,
@@ -88,10 +99,8 @@ impl<'c> Way<'c> {
             (Terms::BegunLater, _) => Start::Go(Plan::Load(Look::Never, None)),
             (Terms::Valid, None) => Start::JoinOrRead(first.ends),
             (Terms::Valid, Some((outcome, context))) => {
-                let read = self.shared.found(outcome).map(|value| Read {
-                    value,
-                    source: context.source().clone(),
-                });
+                let read = self.shared.found(outcome);
+                let read = read.map(|value| Read::of(value, &context));
                 Start::Go(self.plan(read, first.ends))
             }
         }
@@ -189,7 +198,7 @@ impl<'c> Way<'c> {
         let Some(read) = read else {
             return Plan::Load(Look::IfStoredSince(ended), None);
         };
-        let invalidations = self.shared.invalidations(&self.key);
+        let invalidations = self.invalidations_of(&read);
         let now = || Instant::now().into_std();
         let failure = self.shared.throttle.error(&self.key, &invalidations, now);
         let throttled = match failure {
@@ -216,8 +225,12 @@ impl<'c> Way<'c> {
     async fn read<V: Cacheable>(&self) -> Option<Read<V>> {
         let mut context = BoxContext::default();
         let value = self.shared.read(&self.key, &mut context).await?;
-        let source = context.source().clone();
-        Some(Read { value, source })
+        Some(Read::of(value, &context))
+    }
+
+    fn invalidations_of<V>(&self, read: &Read<V>) -> Invalidations {
+        let (created, meta) = (read.value.created(), read.meta.as_deref());
+        self.shared.invalidations_of(&self.key, created, meta)
     }
 
     fn judge<V>(&self, value: &CacheValue<Known<V>>, invalidations: &Invalidations) -> Found {
@@ -283,7 +296,7 @@ impl<'c> Way<'c> {
         let newer = self.in_time(began, newer).await;
         newer
             .flatten()
-            .map(|(value, source)| Read { value, source }.answered(Answer::Hit))
+            .map(|(value, context)| Read::of(value, &context).answered(Answer::Hit))
             .ok_or(error)
     }
 
@@ -291,7 +304,7 @@ impl<'c> Way<'c> {
         let window = self.settings.stale_if_error;
         may_fall_back(
             &read.value,
-            &self.shared.invalidations(&self.key),
+            &self.invalidations_of(read),
             window,
             &Moment::default(),
         )

@@ -16,11 +16,12 @@ use hitbox_backend::Cacheable;
 
 use super::{
     answer::{OfEntry, OfOptional, OfValue, Output, Reply, outcome},
-    loads::LoadMany,
+    loads::{self, LoadMany},
     many::Many,
 };
 use crate::{
     Key, KeyParts, Keyspace, LoadError,
+    call_tags::CallTags,
     flights::Nesting,
     settings::{Overrides, setters},
     shared::Shared,
@@ -38,6 +39,7 @@ pub struct GetManyOrLoad<'c, I: 'static, V: 'static, L, O = OfValue> {
     shared: &'c Arc<Shared>,
     keys: Vec<Key<V>>,
     overrides: Overrides,
+    tags: CallTags,
     state: State<I, V, L>,
     output: PhantomData<fn() -> O>,
 }
@@ -59,6 +61,7 @@ impl<'c, I: KeyParts, V, L> GetManyOrLoad<'c, I, V, L> {
             shared,
             keys: ids.iter().map(|id| space.key(id)).collect(),
             overrides: Overrides::NONE,
+            tags: CallTags::NONE,
             state: State::New(ids, loader),
             output: PhantomData,
         }
@@ -68,6 +71,18 @@ impl<'c, I: KeyParts, V, L> GetManyOrLoad<'c, I, V, L> {
 /// For this call alone.
 impl<I, V, L, O> GetManyOrLoad<'_, I, V, L, O> {
     setters!(const overrides);
+
+    /// With this tag, beside those that the loader names: see [`Loaded::tag`](crate::Loaded::tag). It is for each that is loaded;
+    /// what is there is found whatever its tags.
+    pub fn tag(self, tag: impl AsRef<str>) -> Self {
+        self.tags([tag])
+    }
+
+    /// With these tags: [`tag`](Self::tag) for each.
+    pub fn tags(mut self, tags: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.tags = self.tags.and(tags);
+        self
+    }
 }
 
 impl<'c, I, V, L> GetManyOrLoad<'c, I, V, L, OfValue> {
@@ -88,6 +103,7 @@ impl<'c, I, V, L, O> GetManyOrLoad<'c, I, V, L, O> {
             shared: self.shared,
             keys: self.keys,
             overrides: self.overrides,
+            tags: self.tags,
             state: self.state,
             output: PhantomData,
         }
@@ -116,6 +132,8 @@ where
                 nesting: Nesting::here(),
             };
             let (keys, overrides) = (this.keys.clone(), this.overrides);
+            let tags = mem::take(&mut this.tags);
+            let loader = move |missing| loads::load_many(tags, loader, missing);
             this.state = State::Waiting(many.go(keys, ids, overrides, loader).boxed());
         }
         match &mut this.state {

@@ -16,16 +16,16 @@ use hitbox_backend::{Attempt, BoxContext, CacheBackend, CacheStatus, Cacheable, 
 use super::{
     answer::{OfEntry, OfOptional, OfValue, Output, Reply, outcome},
     answering::{FirstRead, Plan, Start, Step},
-    loads::Load,
+    loads::{self, Load},
     way::Way,
 };
 use tokio::task::consume_budget;
 
 use crate::{
     Key, LoadError, Refresh,
+    call_tags::CallTags,
     error::Cause,
     flights::Nesting,
-    load::BoxLoader,
     settings::{BoxOverrides, setters},
     shared::Shared,
     statistics::Outcome,
@@ -45,6 +45,7 @@ pub struct GetOrLoad<'c, V, L, O = OfValue> {
     shared: &'c Arc<Shared>,
     key: Key<V>,
     overrides: BoxOverrides,
+    tags: CallTags,
     terms: Terms,
     state: State<'c, V, L>,
     output: PhantomData<fn() -> O>,
@@ -63,6 +64,7 @@ impl<'c, V, L> GetOrLoad<'c, V, L> {
             shared,
             key,
             overrides: BoxOverrides::NONE,
+            tags: CallTags::NONE,
             terms: Terms::Valid,
             state: State::New(loader),
             output: PhantomData,
@@ -73,6 +75,18 @@ impl<'c, V, L> GetOrLoad<'c, V, L> {
 /// For this call alone.
 impl<V, L, O> GetOrLoad<'_, V, L, O> {
     setters!(overrides);
+
+    /// With this tag, beside those that the loader names: see [`Loaded::tag`](crate::Loaded::tag). It is for what is loaded; what is
+    /// there is found whatever its tags.
+    pub fn tag(self, tag: impl AsRef<str>) -> Self {
+        self.tags([tag])
+    }
+
+    /// With these tags: [`tag`](Self::tag) for each.
+    pub fn tags(mut self, tags: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.tags = self.tags.and(tags);
+        self
+    }
 }
 
 impl<'c, V, L> GetOrLoad<'c, V, L, OfValue> {
@@ -99,6 +113,7 @@ impl<'c, V, L, O> GetOrLoad<'c, V, L, O> {
             shared: self.shared,
             key: self.key,
             overrides: self.overrides,
+            tags: self.tags,
             terms: self.terms,
             state: self.state,
             output: PhantomData,
@@ -157,7 +172,7 @@ impl<'c, V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'c, V, L, O> {
             return Look::Unanswered(FirstRead { ends, read: None });
         }
         let mut context = BoxContext::default();
-        let backend = &*self.shared.backend;
+        let backend = &self.shared.backend;
         let read = match backend.try_get_known::<V>(key, &mut context) {
             Attempt::Ready(Ok(Some(value))) => {
                 let refresh = self.overrides.refresh().unwrap_or(settings.refresh);
@@ -204,7 +219,8 @@ impl<'c, V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'c, V, L, O> {
         let step = match way.start(first) {
             Start::Go(Plan::Answer(reply)) => Step::Answered(Ok(reply)),
             start @ (Start::JoinOrRead(_) | Start::Go(_)) => {
-                way.set_out(start, BoxLoader::OfOne(Box::new(|| loader.load())))
+                let tags = mem::take(&mut self.tags);
+                way.set_out(start, loads::boxed(tags, loader))
             }
         };
         match self.come_to(step) {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use hitbox_backend::{BackendResult, CacheBackend, Cacheable, Stamp};
+use hitbox_backend::{Backend, BackendError, BackendResult, CacheBackend, Cacheable, Stamp};
 
 use crate::{
     Kept, Key, Loaded,
@@ -55,6 +55,20 @@ impl<'c, V> Insert<'c, V> {
         self
     }
 
+    /// With this tag, beside those that the value has: see [`Loaded::tag`].
+    pub fn tag(self, tag: impl AsRef<str>) -> Self {
+        self.tags([tag])
+    }
+
+    /// With these tags, beside those that the value has: see [`Loaded::tag`].
+    pub fn tags(mut self, tags: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.state = match self.state {
+            State::New(value, since) => State::New(value.tags(tags), since),
+            begun @ (State::Storing(_) | State::Done) => begun,
+        };
+        self
+    }
+
     setters!(const overrides);
 }
 
@@ -92,8 +106,13 @@ async fn store<V: Cacheable>(
         .settings_of(&key, &overrides)
         .map_err(|cause| shared.invalid(&key, cause))?;
     let key = key.as_cache_key();
-    let (value, kept) = value.into_value(since.unwrap_or_else(Stamp::now), &settings);
-    if kept == Kept::Uncached && value.data().present().is_some() && !value.is_expired() {
+    let (value, kept) = value
+        .into_value(since.unwrap_or_else(Stamp::now), &settings)
+        .map_err(|invalid| {
+            BackendError::invalid_configuration(shared.backend.label(), invalid.to_string())
+        })?;
+    let is_present = value.data().known.present().is_some();
+    if kept == Kept::Uncached && is_present && !value.is_expired() {
         // It is for nobody: what was there is over, and what is being loaded.
         let removal = shared.backend.delete(key);
         return shared
@@ -101,6 +120,8 @@ async fn store<V: Cacheable>(
             .await
             .map(drop);
     }
+    let metas = [value.data().meta.as_deref()];
+    shared.prepare_tags(metas.into_iter()).await;
     let storing = shared.backend.set_known(key, value);
     let outcome = shared.invalidate(slice::from_ref(key), storing).await;
     shared.flights.note_insert(key);

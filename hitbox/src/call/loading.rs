@@ -156,7 +156,7 @@ impl<'c> Way<'c> {
 
     /// Whether a read of what is being stored would be a hit.
     fn would_hit<V: Cacheable>(&self, ended: &Ended) -> bool {
-        let invalidated = self.shared.invalidated(&self.key);
+        let invalidated = self.shared.invalidated_outcome(&self.key, ended);
         ended.created > invalidated
             && ended.value::<V>().is_some_and(|value| {
                 let moment = Moment::default();
@@ -303,7 +303,11 @@ impl<'s> Seat<'s> {
             let ended = flight.ended();
             let accepts = joined.zip(flight.began()).is_none_or(|(visit, began)| {
                 let created = ended.map_or(began, |ended| ended.created);
-                visit.accepts(began, created, || self.shared.invalidated(flight.key()))
+                visit.accepts(began, created, || match ended {
+                    // Of one that runs, nobody knows the tags.
+                    None => self.shared.invalidated(flight.key()),
+                    Some(ended) => self.shared.invalidated_outcome(flight.key(), ended),
+                })
             });
             match ended {
                 _ if !accepts => Some(None),

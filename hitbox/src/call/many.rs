@@ -183,8 +183,7 @@ impl Many {
             .await;
         let reads = found.into_iter().zip(contexts).map(|(outcome, context)| {
             let value = self.shared.found(outcome)?;
-            let source = context.source().clone();
-            Some(Read { value, source })
+            Some(Read::of(value, &context))
         });
         reads.collect()
     }

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use hitbox_backend::{CacheKey, CacheValue, Cacheable, Known, Stamp, flights::FlightId};
+use hitbox_backend::{CacheKey, CacheValue, Cacheable, Known, Meta, Stamp, flights::FlightId};
 use tokio::time::Instant;
 
 use crate::{
@@ -53,6 +53,8 @@ pub(crate) struct Ended {
     pub(crate) created: Stamp,
     /// A value with its life times, of the type that the flight's leader asked for.
     pub(crate) outcome: Result<Arc<dyn Any + Send + Sync>, LoadError>,
+    /// Of the value: its tags.
+    pub(crate) meta: Option<Arc<Meta>>,
     pub(crate) how: How,
 }
 
@@ -66,10 +68,15 @@ pub(crate) enum How {
 }
 
 impl Ended {
-    pub(crate) fn with<V: Cacheable>(value: CacheValue<Known<V>>, how: How) -> Self {
+    pub(crate) fn with<V: Cacheable>(
+        value: CacheValue<Known<V>>,
+        meta: Option<Arc<Meta>>,
+        how: How,
+    ) -> Self {
         Self {
             created: value.created(),
             outcome: Ok(Arc::new(value)),
+            meta,
             how,
         }
     }
@@ -79,6 +86,7 @@ impl Ended {
         Self {
             created: began.unwrap_or(Stamp::ZERO),
             outcome: Err(error),
+            meta: None,
             how: How::Loaded(Kept::Uncached),
         }
     }

@@ -257,6 +257,18 @@ impl FlightTable {
         flights.iter().for_each(|flight| flight.tell());
     }
 
+    /// Something has invalidated every key.
+    pub(crate) fn tell_all(&self) {
+        for shard in &self.shards {
+            let flights: Vec<Arc<Flight>> = {
+                let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+                let all = shard.keys.values().flat_map(KeyFlights::handles);
+                all.cloned().collect()
+            };
+            flights.iter().for_each(|flight| flight.tell());
+        }
+    }
+
     /// Whether a flight of the key waits for its turn, or a place.
     pub(crate) fn is_about_to_begin(&self, key: &CacheKey) -> bool {
         let shard = self.shard(key);

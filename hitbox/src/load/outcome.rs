@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc};
 
-use hitbox_backend::{Cacheable, Condition, flights::Standing};
+use hitbox_backend::{Cacheable, Condition, Described, flights::Standing};
 use tokio::time::{self, Instant};
 
 use super::{Failed, Job, Loading, Outcomes};
@@ -42,8 +42,17 @@ impl Job {
         } = loading;
         let key = self.flights[index].key();
         self.shared.throttle.succeeded(key);
-        let (value, kept) = loaded.into_value(began, &self.settings);
-        let is_overtaken = lease.invalidations().have_removed(began);
+        let (value, kept) = match loaded.into_value(began, &self.settings) {
+            Ok(loaded) => loaded,
+            Err(invalid) => {
+                self.fail(index, Cause::Loader(Arc::new(invalid)));
+                return None;
+            }
+        };
+        let (meta, value) = (value.data().meta.clone(), value.map(|value| value.known));
+        let invalidations = self.shared.invalidations_of(key, began, meta.as_deref());
+        let is_overtaken =
+            lease.invalidations().have_removed(began) || invalidations.have_removed(began);
         let (kept, standing) = match kept {
             Kept::BeingStored if is_overtaken => (Kept::Overtaken, Standing::ForWaitersOnly),
             Kept::BeingStored => (kept, Standing::UntilFilled),
@@ -51,7 +60,7 @@ impl Job {
         };
         self.end(
             index,
-            Ended::with(value.clone(), How::Loaded(kept)),
+            Ended::with(value.clone(), meta.clone(), How::Loaded(kept)),
             standing,
         );
         let is_absent = value.data().present().is_none();
@@ -62,7 +71,10 @@ impl Job {
             Kept::Uncached => is_absent,
             Kept::Stored | Kept::Overtaken => false,
         };
-        is_stored.then(|| (key.clone(), value, Condition::Lease(lease)))
+        is_stored.then(|| {
+            let value = value.map(|known| Described { known, meta });
+            (key.clone(), value, Condition::Lease(lease))
+        })
     }
 
     /// Stores what was loaded. Those who come meanwhile find the outcomes at the table, for as long as the cache has the

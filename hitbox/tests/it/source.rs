@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use hitbox::{Cache, Entry, Keyspace, LoadError};
+use hitbox::{Cache, Entry, Keyspace, LoadError, Loaded};
 use tokio::{sync::Semaphore, task::JoinHandle};
 
 pub(crate) const NUMBERS: Keyspace<u64, u64> = Keyspace::new("numbers", 1);
@@ -104,6 +104,17 @@ impl Asking {
     pub(crate) fn of(
         cache: &Cache,
         load: impl FnOnce() -> BoxFuture<'static, u64> + Send + 'static,
+    ) -> Self {
+        let cache = cache.clone();
+        Self(tokio::spawn(async move {
+            cache.get_or_load(NUMBERS.key(1), load).entry().await
+        }))
+    }
+
+    /// The same, with what the loader says besides.
+    pub(crate) fn of_loaded(
+        cache: &Cache,
+        load: impl FnOnce() -> BoxFuture<'static, Loaded<u64>> + Send + 'static,
     ) -> Self {
         let cache = cache.clone();
         Self(tokio::spawn(async move {

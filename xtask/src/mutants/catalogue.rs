@@ -9,6 +9,7 @@ mod leases;
 mod life;
 mod loads;
 mod repairs;
+mod tags;
 
 use super::{Check, Mutant};
 
@@ -58,6 +59,8 @@ const SCHEDULED_BREAKER: Check = Check::Schedules("breaker");
 const SCHEDULED_OFFLOAD: Check = Check::Schedules("offload");
 const CORE: Check = Check::UnitTests("hitbox-core");
 const LOADS: Check = Check::UnitTests("hitbox");
+const TAGS: Check = Check::Test("hitbox", "it", "tags::");
+const RESTART: Check = Check::Test("hitbox", "it", "restart::");
 /// Also random orders of all that can happen to the flights of a key.
 const FLIGHT_MODEL: Check = Check::UnitTests("hitbox-backend");
 const SCHEDULED_FLIGHTS: Check = Check::Schedules("flights");
@@ -74,6 +77,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutant> {
         around::MUTANTS,
         loads::MUTANTS,
         flights::MUTANTS,
+        tags::MUTANTS,
     ];
     all.into_iter().flatten()
 }
