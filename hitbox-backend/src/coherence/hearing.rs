@@ -29,20 +29,22 @@ const SLOTS: usize = 2;
 /// ```
 /// use std::time::Duration;
 /// use hitbox_backend::coherence::Hearing;
-/// use hitbox_core::clock::Tick;
+/// use hitbox_core::{Stamp, clock::Tick};
 ///
 /// let at = |millis: i64| Tick::from_nanos(millis * 1_000_000);
 /// let hearing = Hearing::new(Duration::from_millis(100), at(0));
+/// let version = Stamp::now();
 /// // A copy is inserted, of what a read has brought that began at 10 ms.
-/// assert!(hearing.slot(7).keeps(at(10)));
+/// hearing.slot(7).note_answer(version, at(10), at(20));
+/// assert!(hearing.slot(7).keeps(version, at(10)));
 /// assert!(hearing.credit().covers(at(10), at(110)) && !hearing.credit().covers(at(10), at(111)));
 /// // An answer to what was asked at 90 ms has come: there are no news of this key.
 /// hearing.vouch_as_of(at(90));
 /// assert!(hearing.credit().covers(at(10), at(190)));
 /// // Another one has: the key has been changed elsewhere. The copy is dropped, and what was seen before is not kept.
 /// hearing.slot(7).note_news(at(120));
-/// assert!(!hearing.slot(7).keeps(at(119)));
-/// assert!(hearing.slot(7).keeps(at(121)));
+/// assert!(!hearing.slot(7).keeps(version, at(119)));
+/// assert!(hearing.slot(7).keeps(version, at(121)));
 /// ```
 #[derive(Debug)]
 pub struct Hearing {
@@ -62,8 +64,10 @@ struct Moments {
     news: Tick,
     /// What L2 has answered with last.
     last: Answer,
-    /// When it has last answered for another key, and when that read began.
-    others: (Tick, Tick),
+    /// When it has last answered for another key.
+    others: Tick,
+    /// When the read began that has brought all answers since; not known if there were several.
+    alone: Tick,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,7 +75,6 @@ struct Answer {
     /// The hash of its key.
     key: u64,
     version: Stamp,
-    seen: Tick,
     at: Tick,
 }
 
@@ -192,11 +195,20 @@ pub struct Slot<'a> {
 }
 
 impl Slot<'_> {
-    /// Whether a copy that was seen then may be inserted: if no news have been applied since. One that is older than the bound
-    /// may, too: if there was no gap, it is current.
+    /// Whether a copy of this version that was seen then may be inserted: if no news have been applied since, and L2 has not
+    /// answered with another version since it has answered with this one, which is to have been [noted](Self::note_answer). Some
+    /// reader may have that already. One that is older than the bound may be inserted, too: if there was no gap, it is current.
     #[must_use]
-    pub fn keeps(&self, seen: Tick) -> bool {
-        seen > self.moments.news
+    pub fn keeps(&self, version: Stamp, seen: Tick) -> bool {
+        let Moments {
+            news, last, alone, ..
+        } = *self.moments;
+        let is_last = if last.key == self.key {
+            last.version == version
+        } else {
+            alone == seen
+        };
+        seen > news && is_last
     }
 
     /// When L2 has last answered for the key; or for another one of the slot, if nobody knows. Nobody is to join a read that
@@ -207,7 +219,7 @@ impl Slot<'_> {
         if last.key == self.key {
             last.at
         } else {
-            others.0
+            others
         }
     }
 
@@ -223,22 +235,31 @@ impl Slot<'_> {
     /// last: it counts as news, and neither is kept.
     pub fn note_answer(&mut self, version: Stamp, seen: Tick, now: Tick) {
         let answered = self.answered();
-        let Moments { last, others, .. } = &mut *self.moments;
+        let Moments {
+            last,
+            others,
+            alone,
+            ..
+        } = &mut *self.moments;
         let is_same = last.key == self.key && last.version == version;
-        // A bulk read is answered for all of its keys at one moment.
-        let is_of_one_bulk = last.key != self.key && *others == (now, seen);
+        // A bulk read is answered for all of its keys at a time.
+        let is_of_one_bulk = last.key != self.key && *alone == seen && seen > Tick::UNKNOWN;
         let follows = seen > answered || is_same || is_of_one_bulk;
-        if last.key != self.key {
-            *others = (last.at, last.seen).max(*others);
+        if *alone != seen {
+            *alone = if seen > last.at { seen } else { Tick::UNKNOWN };
         }
+        if last.key != self.key {
+            *others = last.at.max(*others);
+        }
+        // This task may have been held up since.
+        let at = now.max(last.at);
         *last = Answer {
             key: self.key,
             version,
-            seen,
-            at: now.max(last.at),
+            at,
         };
         if !follows {
-            self.note_news(now);
+            self.note_news(at);
         }
     }
 }
@@ -301,13 +322,18 @@ mod tests {
     #[test]
     fn what_was_seen_before_news_is_not_kept() {
         let hearing = Hearing::new(BOUND, at(0));
+        let version = Stamp::now();
+        for slot in [1, 2] {
+            hearing.slot(slot).note_answer(version, at(1), at(2));
+        }
+        let keeps = |slot, seen| hearing.slot(slot).keeps(version, seen);
         hearing.slot(1).note_news(at(10));
-        assert!(!hearing.slot(1).keeps(at(10)) && hearing.slot(1).keeps(at(11)));
+        assert!(!keeps(1, at(10)) && keeps(1, at(11)));
         // Another slot.
-        assert!(hearing.slot(2).keeps(at(10)));
+        assert!(keeps(2, at(10)));
         // The clock that news are applied by does not run back.
         hearing.slot(1).note_news(at(9));
-        assert!(!hearing.slot(1).keeps(at(10)));
+        assert!(!keeps(1, at(10)));
     }
 
     /// Two reads at once have brought two versions.
@@ -315,15 +341,37 @@ mod tests {
     fn of_reads_that_overlap_nothing_is_kept_if_they_differ() {
         let hearing = Hearing::new(BOUND, at(0));
         let [one, two] = [Stamp::now(), Stamp::now()];
+        let keeps = |version, seen| hearing.slot(1).keeps(version, seen);
         hearing.slot(1).note_answer(one, at(5), at(10));
-        assert!(hearing.slot(1).keeps(at(5)));
+        assert!(keeps(one, at(5)));
         // The same version again, by a read that began earlier.
         hearing.slot(1).note_answer(one, at(4), at(11));
-        assert!(hearing.slot(1).keeps(at(4)));
+        assert!(keeps(one, at(4)));
         hearing.slot(1).note_answer(two, at(6), at(12));
-        assert!(!hearing.slot(1).keeps(at(6)) && !hearing.slot(1).keeps(at(12)));
+        assert!(!keeps(two, at(6)) && !keeps(two, at(12)) && !keeps(one, at(4)));
         hearing.slot(1).note_answer(two, at(13), at(14));
-        assert!(hearing.slot(1).keeps(at(13)));
+        assert!(keeps(two, at(13)));
+        // A task that was held up when it had its answer, and one whose read began meanwhile.
+        hearing.slot(1).note_answer(one, at(5), at(6));
+        hearing.slot(1).note_answer(one, at(8), at(15));
+        assert!(!keeps(one, at(8)));
+    }
+
+    /// Who has it may have been held up since, and a reader been handed what another has brought that began later.
+    #[test]
+    fn an_answer_that_another_one_has_followed_is_not_kept() {
+        let hearing = Hearing::new(BOUND, at(0));
+        let [one, two] = [Stamp::now(), Stamp::now()];
+        let keeps = |version, seen| hearing.slot(1).keeps(version, seen);
+        hearing.slot(1).note_answer(one, at(5), at(10));
+        hearing.slot(1).note_answer(two, at(11), at(13));
+        assert!(keeps(two, at(11)) && !keeps(one, at(5)));
+        // What was said of it is forgotten when there is an answer of another key: nobody knows.
+        let other = 1 + SLOTS as u64;
+        hearing.slot(other).note_answer(one, at(5), at(14));
+        assert!(!keeps(one, at(5)) && !keeps(two, at(11)));
+        hearing.slot(1).note_answer(two, at(15), at(16));
+        assert!(keeps(two, at(15)));
     }
 
     #[test]
@@ -345,16 +393,24 @@ mod tests {
     #[test]
     fn keys_that_a_bulk_read_answers_together_are_kept() {
         let hearing = Hearing::new(BOUND, at(0));
-        for key in (0..3).map(|number| 1 + number * SLOTS as u64) {
-            hearing.slot(key).note_answer(Stamp::now(), at(5), at(10));
-            assert!(hearing.slot(key).keeps(at(5)), "{key}");
+        let version = Stamp::now();
+        let keys = || (0..3).map(|number| 1 + number * SLOTS as u64);
+        for key in keys() {
+            hearing.slot(key).note_answer(version, at(5), at(10));
+            assert!(hearing.slot(key).keeps(version, at(5)), "{key}");
         }
+        for key in keys() {
+            assert!(hearing.slot(key).keeps(version, at(5)), "{key}");
+        }
+        // Not if one of them was asked for by itself meanwhile.
+        hearing.slot(1).note_answer(Stamp::now(), at(11), at(12));
+        assert!(keys().all(|key| !hearing.slot(key).keeps(version, at(5))));
     }
 
     /// As docs/bounds.md says. A lock is larger elsewhere.
     #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
     #[test]
-    fn a_slot_has_64_bytes() {
-        assert_eq!((size_of::<Mutex<Moments>>(), SLOTS), (64, 1_024));
+    fn a_slot_has_56_bytes() {
+        assert_eq!((size_of::<Mutex<Moments>>(), SLOTS), (56, 1_024));
     }
 }

@@ -158,7 +158,15 @@ where
         &self,
         entries: Vec<(CacheKey, CacheValue<Raw>)>,
     ) -> Vec<BackendResult<()>> {
-        without_condition(self.write_all(Origin::Load, entries).await)
+        let keys = self.layers.shared().map(|_| {
+            let keys = entries.iter().map(|(key, _)| key.clone());
+            keys.collect::<Vec<_>>()
+        });
+        let outcomes = self.write_all(Origin::Load, entries).await;
+        match keys {
+            Some(keys) => self.confirmed_many(&keys, outcomes).await,
+            None => without_condition(outcomes),
+        }
     }
 
     async fn refill_many(

@@ -47,9 +47,21 @@ impl First {
     fn insert(&self, seen: Tick) {
         let mut slot = self.hearing.slot(KEY);
         slot.note_answer(Stamp::ZERO, seen, at(99));
-        if slot.keeps(seen) {
+        if slot.keeps(Stamp::ZERO, seen) {
             *self.copy.lock().unwrap() = Some(seen);
         }
+    }
+
+    /// L2 has answered a read that began at `seen`.
+    fn note(&self, version: Stamp, seen: Tick, now: Tick) {
+        self.hearing.slot(KEY).note_answer(version, seen, now);
+    }
+
+    /// Copies an answer that was noted.
+    fn insert_noted(&self, version: Stamp, seen: Tick) {
+        let slot = self.hearing.slot(KEY);
+        let kept = slot.keeps(version, seen).then_some(seen);
+        *self.copy.lock().unwrap() = kept;
     }
 
     /// The answer to what was asked at 90 ms: the key has been changed.
@@ -105,5 +117,28 @@ fn what_was_seen_before_a_gap_is_not_vouched_for_after_it() {
         assert_eq!(first.get(), None);
         listening.join().unwrap();
         assert_eq!(first.get(), None);
+    });
+}
+
+/// One task has an older version, the other a newer one, whose read may have begun after the first one was answered.
+#[test]
+fn what_a_reader_was_handed_is_not_replaced_by_an_answer_from_before() {
+    explore("two answers", Extent::All, |_| {
+        let [one, two] = [Stamp::now(), Stamp::now()];
+        let first = First::new(None);
+        let held_up = Arc::clone(&first);
+        let reading = thread(move || {
+            held_up.note(one, at(1), at(10));
+            held_up.insert_noted(one, at(1));
+        });
+        let began = match first.hearing.slot(KEY).answered() {
+            Tick::UNKNOWN => at(2),
+            _ => at(11),
+        };
+        first.note(two, began, at(12));
+        first.insert_noted(two, began);
+        assert_ne!(first.copy(), Some(at(1)));
+        reading.join().unwrap();
+        assert_ne!(first.copy(), Some(at(1)));
     });
 }

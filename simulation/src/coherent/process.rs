@@ -184,7 +184,7 @@ impl Level {
         let kept = match mistake {
             Some(Mistake::NewsNotLookedFor | Mistake::InsertsThenLooks) => true,
             Some(Mistake::CountsNews) => self.news[key] == answer.news[number],
-            _ => slot.keeps(seen),
+            _ => slot.keeps(version.stamp(), seen),
         };
         let other = self.copies[key].is_some_and(|copy| copy.version != version);
         if keep == Keep::IfCurrent && kept {
@@ -208,7 +208,10 @@ impl Level {
     /// What [`Mistake::InsertsThenLooks`] does late.
     pub(super) fn look_for_news(&mut self, key: usize) {
         if let Some(copy) = self.copies[key]
-            && !self.hearing.slot(hash_of(key)).keeps(copy.seen)
+            && !self
+                .hearing
+                .slot(hash_of(key))
+                .keeps(copy.version.stamp(), copy.seen)
         {
             self.copies[key] = None;
         }

@@ -24,14 +24,14 @@ impl<B: Backend> Copies<'_, B> {
         let mut slot = self.shared.hearing.slot(hash(self.key));
         // Readers may have it from now on, as if L2 had answered with it.
         slot.note_answer(value.created(), value.seen(), Tick::now());
-        self.insert(slot.keeps(value.seen()), value)
+        self.insert(slot.keeps(value.created(), value.seen()), value)
     }
 
-    /// Keeps a copy of what L2 has answered, if no news have come of the key since it was asked.
+    /// Keeps a copy of what L2 has answered, if no news have come of the key since it was asked, and no other answer since.
     pub(in crate::composition) fn refill(&self, value: CacheValue<Raw>) -> BackendResult<()> {
         let value = with_bytes(self.l1, value)?;
         let slot = self.shared.hearing.slot(hash(self.key));
-        self.insert(slot.keeps(value.seen()), value)
+        self.insert(slot.keeps(value.created(), value.seen()), value)
     }
 
     /// Under the slot of the key.

@@ -398,6 +398,11 @@ impl<T: Copy + Ord> KeyState<T> {
         }
     }
 
+    /// Whether the layer has confirmed the newest write or remove.
+    pub(super) fn has_confirmed(&self, layer: CompositionLayer) -> bool {
+        self.layer(layer).sync != LayerSync::Dirty
+    }
+
     /// The stamp of the layer's own fence, whether or not it stands.
     pub(super) fn fence_stamp(&self, layer: CompositionLayer) -> Stamp {
         self.layer(layer).fence

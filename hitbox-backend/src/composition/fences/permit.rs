@@ -139,6 +139,19 @@ impl Permit {
     }
 }
 
+impl Fences {
+    /// Whether a layer has confirmed the newest change of a key, once nothing is under way there.
+    pub(in crate::composition) async fn has_confirmed(
+        self: &Arc<Self>,
+        key: &CacheKey,
+        layer: CompositionLayer,
+    ) -> bool {
+        // Given back untouched: that nobody else has it is what was waited for.
+        drop(Permit::wait(self, key, layer, 0).await);
+        self.shard(key).has_confirmed(key, layer)
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         let Some(effect) = self.if_dropped else {

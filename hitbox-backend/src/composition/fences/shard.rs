@@ -202,6 +202,12 @@ impl Shard {
         }
     }
 
+    /// Whether the layer has confirmed the newest change of the key, as far as is remembered.
+    pub(super) fn has_confirmed(&self, key: &CacheKey, layer: CompositionLayer) -> bool {
+        self.state(key)
+            .is_none_or(|state| state.has_confirmed(layer))
+    }
+
     /// Takes the permit if it is free, or a place in the queue for it.
     pub(super) fn take_permit_or_wait(
         &mut self,

@@ -167,11 +167,12 @@ where
         }
     }
 
-    /// A reader is handed a value that is not copied to L1. Whoever has joined his read leaves the rest to the leader.
+    /// A reader is handed a value that is not copied to L1, which is to hold no other one then. Whoever has joined his read
+    /// does not leave that to the leader, who may not have come to it yet, or have found a value of his own.
     pub(super) fn hand_out(&self, key: &CacheKey, hit: &Hit<Raw>) {
-        match (hit.layer, hit.standing) {
-            (CompositionLayer::L1, _) | (_, Standing::Joined) => {}
-            (CompositionLayer::L2, _) => self.layers.l1.drop_other(key, hit.value.created()),
+        match hit.layer {
+            CompositionLayer::L1 => {}
+            CompositionLayer::L2 => self.layers.l1.drop_other(key, hit.value.created()),
         }
     }
 

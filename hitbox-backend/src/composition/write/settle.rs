@@ -4,8 +4,8 @@ use futures::future::BoxFuture;
 use hitbox_core::{CacheKey, Offload};
 
 use crate::{
-    Backend, BackendError, BackendErrorKind, BackendResult, Conditional,
-    composition::{CompositionBackend, background, fences::Refusal},
+    Backend, BackendError, BackendErrorKind, BackendResult, Conditional, Operation,
+    composition::{CompositionBackend, CompositionLayer, background, fences::Refusal},
 };
 
 /// What a write has come to, once its permits have been given back.
@@ -97,6 +97,37 @@ where
             }
         }
         outcomes
+    }
+
+    /// What a write answers in a coherent composition that something newer here has kept out. Others may count on it from
+    /// then on, so the shared layer has to have confirmed that. It may be no change of the caller's: a composition around this one
+    /// repairs by a remove.
+    pub(in crate::composition) async fn superseded(&self, key: &CacheKey) -> BackendResult<()> {
+        let layer = CompositionLayer::L2;
+        if self.layers.fences.has_confirmed(key, layer).await {
+            return Ok(());
+        }
+        let label = self.layers.l2.backend.label();
+        let error = BackendError::new(BackendErrorKind::Unavailable, Operation::Write, label)
+            .with_detail("something newer was done to the key, and has not been confirmed");
+        Err(self.seen_from_outside(error.in_layer(layer)))
+    }
+
+    /// The same for many: each of these that was kept out.
+    pub(in crate::composition) async fn confirmed_many(
+        &self,
+        keys: &[CacheKey],
+        outcomes: Vec<BackendResult<Conditional>>,
+    ) -> Vec<BackendResult<()>> {
+        let mut confirmed = Vec::with_capacity(outcomes.len());
+        for (key, outcome) in keys.iter().zip(outcomes) {
+            confirmed.push(match outcome {
+                Ok(Conditional::Written) => Ok(()),
+                Ok(Conditional::Refused) => self.superseded(key).await,
+                Err(error) => Err(error),
+            });
+        }
+        confirmed
     }
 
     /// What a write answers that has left the key absent.

@@ -116,6 +116,9 @@ where
     /// Ends a write, without waiting if nothing has to be removed.
     fn end_write<'a>(&'a self, key: &'a CacheKey, ended: Ended) -> BegunWrite<'a> {
         match ended {
+            Ended::Refused if self.layers.shared().is_some() => {
+                Attempt::Pending(Box::pin(self.superseded(key)))
+            }
             Ended::Done | Ended::Refused => Attempt::Ready(Ok(())),
             Ended::Failed(error) => Attempt::Ready(Err(self.seen_from_outside(error))),
             Ended::Removes(_) => {

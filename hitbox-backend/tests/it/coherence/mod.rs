@@ -4,6 +4,8 @@ mod conformance;
 mod copies;
 mod credit;
 mod fleet;
+mod joined;
+mod kept_out;
 mod news;
 mod refusals;
 mod silence;

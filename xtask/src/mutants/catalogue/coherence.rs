@@ -58,8 +58,25 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G16",
         mistake: "a copy of another version stays when a reader is handed L2's",
         file: "hitbox-backend/src/composition/read/settle.rs",
-        right: "(CompositionLayer::L2, _) => self.layers.l1.drop_other(key, hit.value.created()),",
-        wrong: "(CompositionLayer::L2, _) => {}",
+        right: "CompositionLayer::L2 => self.layers.l1.drop_other(key, hit.value.created()),",
+        wrong: "CompositionLayer::L2 => {}",
+        check: COHERENCE,
+    },
+    Mutant {
+        guarantee: "G16",
+        mistake: "who has joined a read leaves it to the leader to drop a copy of another version",
+        file: "hitbox-backend/src/composition/read/settle.rs",
+        right: "CompositionLayer::L2 => self.layers.l1.drop_other(key, hit.value.created()),",
+        wrong: "CompositionLayer::L2 if hit.standing == Standing::Joined => {}
+            CompositionLayer::L2 => self.layers.l1.drop_other(key, hit.value.created()),",
+        check: COHERENCE,
+    },
+    Mutant {
+        guarantee: "G16",
+        mistake: "a write that something newer has kept out is confirmed though that is not",
+        file: "hitbox-backend/src/composition/write/settle.rs",
+        right: "if self.layers.fences.has_confirmed(key, layer).await {",
+        wrong: "if self.layers.fences.has_confirmed(key, layer).await || true {",
         check: COHERENCE,
     },
     Mutant {
@@ -69,6 +86,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         right: "match announces.by_copies {",
         wrong: "match announces.by_copies && false {",
         check: COHERENCE,
+    },
+    Mutant {
+        guarantee: "G16",
+        mistake: "an answer is kept that another one has followed",
+        file: "hitbox-backend/src/coherence/hearing.rs",
+        right: "        seen > news && is_last",
+        wrong: "        seen > news && (is_last || seen <= last.at)",
+        check: SCHEDULED_COHERENCE,
     },
     Mutant {
         guarantee: "G16",
