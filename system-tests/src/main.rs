@@ -1,5 +1,7 @@
-//! Tests with real servers, disks, clocks and signals: `cargo xtask integration` and `cargo xtask faults`.
+//! Tests with real servers, disks, clocks and signals: `cargo xtask integration`, `cargo xtask
+//! faults` and `cargo xtask coherence`.
 
+mod coherence;
 mod faults;
 mod integration;
 
@@ -14,9 +16,10 @@ fn main() -> ExitCode {
 
 fn run(mut arguments: Parser) -> Result<Verdict, Failure> {
     match arguments.next()? {
+        Some(Arg::Value(task)) if task == "coherence" => coherence::run(arguments),
         Some(Arg::Value(task)) if task == "faults" => faults::run(arguments),
         Some(Arg::Value(task)) if task == "integration" => integration::run(arguments),
         Some(other) => Err(other.unexpected().into()),
-        None => Err(lexopt::Error::from("faults or integration?").into()),
+        None => Err(lexopt::Error::from("coherence, faults or integration?").into()),
     }
 }

@@ -19,7 +19,7 @@ pub(crate) const SIMULATION: HandedOn = HandedOn {
     test: "simulation",
 };
 
-/// `cargo xtask integration` and `cargo xtask faults`.
+/// `cargo xtask integration`, `cargo xtask faults` and `cargo xtask coherence`.
 pub(crate) const SYSTEM_TESTS: HandedOn = HandedOn {
     program: "system-tests",
     test: "system_tests",

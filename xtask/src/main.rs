@@ -28,6 +28,7 @@ Tasks:
   bench        Measure what operations cost beside what they are made of
   cache-lines  Count the lines that a service writes for its cache
   ci           Check everything that must hold before a change is merged
+  coherence    Check that L1s are never staler than their bound: processes, a server, faults
   drop-in      Put policies written elsewhere in the place of the built-in ones
   example      Run an example together with the server that it needs
   faults       Put real faults to servers, disks, clocks and runtimes
@@ -58,6 +59,7 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<Verdict, Failure> {
             Some("bench") => bench::run(arguments),
             Some("cache-lines") => cache_lines::run(arguments),
             Some("ci") => ci::run(arguments),
+            Some("coherence") => handed_on::SYSTEM_TESTS.take_over(&["coherence"], arguments),
             Some("drop-in") => drop_in::run(arguments),
             Some("example") => example::run(arguments),
             Some("faults") => handed_on::SYSTEM_TESTS.take_over(&["faults"], arguments),

@@ -111,8 +111,12 @@ impl RedisServer {
         Ok(server)
     }
 
-    /// What it says to a command, in a line or in one string.
-    pub(super) async fn say(&self, command: &str) -> io::Result<String> {
+    /// What it says to a command whose arguments contain no spaces: the first line, or a string.
+    ///
+    /// # Errors
+    ///
+    /// If it does not run, or says nothing within two seconds.
+    pub async fn say(&self, command: &str) -> io::Result<String> {
         wire::send(self.port, command).await
     }
 

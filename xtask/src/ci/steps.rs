@@ -1,4 +1,5 @@
 mod circles;
+mod coherence;
 mod deny;
 mod faults;
 mod features;
@@ -93,6 +94,11 @@ pub(super) const STEPS: &[Step] = &[
         name: "faults",
         about: "what `cargo xtask faults` does",
         run: faults::run,
+    },
+    Step {
+        name: "coherence",
+        about: "what `cargo xtask coherence` holds against eight processes, for a minute",
+        run: coherence::run,
     },
     Step {
         name: "deny",
