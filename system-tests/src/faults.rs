@@ -3,6 +3,7 @@
 mod caller;
 mod cancellation;
 mod clock_steps;
+mod coherent;
 mod cuts;
 mod disk;
 mod disturbed;
@@ -125,6 +126,7 @@ fn scenarios(depth: Depth) -> Vec<Scenario> {
     all.extend(signals::scenarios(depth));
     all.extend(get_or_load::scenarios(depth));
     all.extend(hit_latency::scenarios(depth));
+    all.extend(coherent::scenarios());
     all.extend(disk::scenarios());
     all.extend(clock_steps::scenarios());
     all.extend(shutdown::scenarios(depth));
