@@ -40,6 +40,12 @@ pub struct Capabilities {
     pub persistent: bool,
     /// Whether other processes see the same values.
     pub shared: bool,
+    /// Whether [leases](crate::load) of loads are in the store, where other processes see them. A composition then fills
+    /// that layer first, and only under the lease; and it copies nothing there that a write has failed to store, since it does
+    /// not know what another process has done meanwhile: it removes the key.
+    ///
+    /// Default: false.
+    pub gives_leases: bool,
 }
 
 impl Capabilities {
@@ -62,6 +68,7 @@ impl Capabilities {
             keeps_metadata: self.keeps_metadata && other.keeps_metadata,
             persistent: self.persistent || other.persistent,
             shared: self.shared || other.shared,
+            gives_leases: self.gives_leases || other.gives_leases,
         }
     }
 }
@@ -78,6 +85,7 @@ impl Default for Capabilities {
             keeps_metadata: false,
             persistent: false,
             shared: false,
+            gives_leases: false,
         }
     }
 }

@@ -74,6 +74,9 @@ macro_rules! forward_changes {
             remove_many<'keys>(
                 keys: &'keys [hitbox_core::CacheKey]
             ) -> Vec<$crate::BackendResult<$crate::DeleteStatus>>;
+            begin_load<'key>(
+                key: &'key hitbox_core::CacheKey
+            ) -> $crate::BackendResult<$crate::Begun>;
             write_if<'key>(
                 key: &'key hitbox_core::CacheKey,
                 value: hitbox_core::CacheValue<hitbox_core::Raw>,
@@ -96,9 +99,6 @@ macro_rules! forward_loads_and_ends {
     ($this:ident => $inner:expr) => {
         $crate::forward::forward_futures! {
             $this => $inner;
-            begin_load<'key>(
-                key: &'key hitbox_core::CacheKey
-            ) -> $crate::BackendResult<$crate::Begun>;
             expire<'key>(key: &'key hitbox_core::CacheKey) -> $crate::BackendResult<()>;
             close<>(within: std::time::Duration) -> $crate::Leftovers;
         }

@@ -107,7 +107,7 @@ pub use format::PostcardFormat;
 pub use format::{BincodeFormat, Format};
 pub use key_format::CacheKeyFormat;
 pub use leftovers::Leftovers;
-pub use load::{Begun, Condition, Conditional, Fencing, Invalidations, Lease};
+pub use load::{Begun, Condition, Conditional, Fencing, Held, Invalidations, Lease};
 pub use object::{encoded, weight};
 pub use offload::{CloseReport, OffloadManager, OffloadManagerBuilder, OffloadStatistics};
 pub use rejection::{Rejection, Rejections, trace_rejection};

@@ -22,6 +22,11 @@ pub(crate) fn change_in_doubt(failed: &BackendError, answer: &impl Answer) -> Op
     answer.change().filter(|_| !failed.is_definite())
 }
 
+/// Whether nobody knows what an attempt means that was answered so, since the one that `failed` before it may have taken effect.
+pub(crate) fn is_doubtful(failed: &BackendError, answer: &impl Answer) -> bool {
+    !failed.is_definite() && answer.may_be_due_to_an_earlier_attempt()
+}
+
 /// Whether the change is made, be it by a repeated attempt.
 #[cfg(feature = "chaos")]
 pub(crate) fn is_made<T>(outcome: &BackendResult<T>) -> bool {

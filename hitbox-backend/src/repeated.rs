@@ -2,7 +2,7 @@
 
 use hitbox_core::{CacheValue, Raw};
 
-use crate::{Conditional, DeleteStatus};
+use crate::{Begun, Conditional, DeleteStatus};
 
 /// A change that was sent more than once, and that a later attempt has made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,11 @@ pub(crate) trait Answer: Sized {
 
     /// The answer to a change that a repeated attempt has made; `None` if it is no such change.
     fn to_change(change: Repeated) -> Option<Self>;
+
+    /// Whether an attempt may be answered so because an earlier one has made the change.
+    fn may_be_due_to_an_earlier_attempt(&self) -> bool {
+        false
+    }
 }
 
 /// To a write, and to a remove of which nobody wants to know the status.
@@ -45,6 +50,13 @@ impl Answer for Conditional {
         }
     }
 
+    fn may_be_due_to_an_earlier_attempt(&self) -> bool {
+        match self {
+            Self::Written => false,
+            Self::Refused => true,
+        }
+    }
+
     fn to_change(change: Repeated) -> Option<Self> {
         match change {
             Repeated::Write => Some(Self::Written),
@@ -63,6 +75,17 @@ impl Answer for DeleteStatus {
             Repeated::Remove(status) => Some(status),
             Repeated::Write => None,
         }
+    }
+}
+
+/// To who asks for a lease: one that nobody holds ends by itself.
+impl Answer for Begun {
+    fn change(&self) -> Option<Repeated> {
+        None
+    }
+
+    fn to_change(_: Repeated) -> Option<Self> {
+        None
     }
 }
 

@@ -5,7 +5,7 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 
 use super::{ChaosHandle, entries::Entries, late::Put, state::Shared, target::Target};
 use crate::{
-    Backend, BackendResult, Condition, Conditional, DeleteStatus, ReadOutcome,
+    Backend, BackendResult, Begun, Condition, Conditional, DeleteStatus, ReadOutcome,
     backend::without_condition,
     wrapper::{always_wait, forward_properties},
 };
@@ -113,6 +113,10 @@ impl<B: Backend> Backend for ChaosBackend<B> {
 
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
         self.remove_bulk(keys).await
+    }
+
+    async fn begin_load(&self, key: &CacheKey) -> BackendResult<Begun> {
+        self.inner.begin_load(key).await
     }
 
     async fn write_if(

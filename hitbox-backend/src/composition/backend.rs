@@ -185,7 +185,7 @@ where
     }
 
     async fn begin_load(&self, key: &CacheKey) -> BackendResult<Begun> {
-        self.lease(key).await.map(Begun::Lead)
+        self.begin(key).await
     }
 
     async fn write_if(
@@ -194,11 +194,11 @@ where
         value: CacheValue<Raw>,
         condition: Condition,
     ) -> BackendResult<Conditional> {
-        // Held until the write has ended.
-        let _condition = condition;
-        match with_bytes(self, value) {
-            Ok(value) => self.fill(key, value).await,
-            Err(error) => {
+        // It is held until the write has ended.
+        match (with_bytes(self, value), self.shared_lease(&condition)) {
+            (Ok(value), Some(leased)) => self.fill_by_lease(key, value, leased).await,
+            (Ok(value), None) => self.fill(key, value).await,
+            (Err(error), _) => {
                 if error.kind() == BackendErrorKind::TooLarge {
                     self.remove_one(key).await?;
                 }
@@ -211,11 +211,19 @@ where
         &self,
         entries: Vec<(CacheKey, CacheValue<Raw>, Condition)>,
     ) -> Vec<BackendResult<Conditional>> {
-        let (entries, _conditions): (Vec<_>, Vec<_>) = entries
+        let (entries, conditions): (Vec<_>, Vec<_>) = entries
             .into_iter()
             .map(|(key, value, condition)| ((key, value), condition))
             .unzip();
-        self.write_all(Origin::Fill, entries).await
+        let leases = conditions
+            .iter()
+            .map(|condition| self.shared_lease(condition));
+        if leases.clone().all(|lease| lease.is_none()) {
+            return self.write_all(Origin::Fill, entries).await;
+        }
+        let entries = entries.into_iter().zip(leases);
+        let entries = entries.map(|((key, value), lease)| (key, with_bytes(self, value), lease));
+        self.fill_many_by_lease(entries.collect()).await
     }
 
     fn invalidations(&self, key: &CacheKey) -> Invalidations {

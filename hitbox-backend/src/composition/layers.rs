@@ -11,7 +11,7 @@ use super::{
     policy::Rules,
     read::ReadsUnderWay,
 };
-use crate::{Backend, BackendResult, DeleteStatus, ReadOutcome};
+use crate::{Backend, BackendResult, Condition, Conditional, DeleteStatus, ReadOutcome};
 
 pub(super) struct Layers<L1, L2> {
     pub(super) l1: Member<L1>,
@@ -27,9 +27,12 @@ impl<L1: Backend, L2: Backend> Layers<L1, L2> {
         let for_l1 = l2.key_format().for_layer(l1.key_format());
         let fences = Fences::new(rules.record_capacity);
         let name = fences.name();
+        let l1 = Member::new(name, CompositionLayer::L1, l1, for_l1);
+        let l2 = Member::new(name, CompositionLayer::L2, l2, Namespace::NONE);
+        let (by_l1, by_l2) = (l1.gives_leases(), l2.gives_leases());
         Self {
-            l1: Member::new(name, CompositionLayer::L1, l1, for_l1),
-            l2: Member::new(name, CompositionLayer::L2, l2, Namespace::NONE),
+            l1: l1.beside(by_l2),
+            l2: l2.beside(by_l1),
             fences,
             reads: ReadsUnderWay::new(),
             rules,
@@ -125,6 +128,13 @@ pub(super) trait LayerAccess: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = BackendResult<()>> + Send;
 
     fn remove(&self, key: &CacheKey) -> impl Future<Output = BackendResult<DeleteStatus>> + Send;
+
+    fn write_if(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+        condition: Condition,
+    ) -> impl Future<Output = BackendResult<Conditional>> + Send;
 }
 
 /// A handle asks its layer directly.
@@ -150,5 +160,14 @@ impl<H: Handle> LayerAccess for H {
 
     async fn remove(&self, key: &CacheKey) -> BackendResult<DeleteStatus> {
         self.member().remove(key).await
+    }
+
+    async fn write_if(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+        condition: Condition,
+    ) -> BackendResult<Conditional> {
+        self.member().write_if(key, value, condition).await
     }
 }

@@ -12,8 +12,8 @@ use super::{
     copies::{Copies, OnceCoherent, Role, Shared},
 };
 use crate::{
-    Attempt, Backend, BackendResult, Begun, DeleteStatus, Fencing, Lease, Operation, ReadAttempt,
-    ReadOutcome, Rejection, WriteAttempt,
+    Attempt, Backend, BackendResult, Begun, Condition, Conditional, DeleteStatus, Fencing, Lease,
+    Operation, ReadAttempt, ReadOutcome, Rejection, WriteAttempt,
     backend::{read_through, write_through},
     log::{Health, Name},
     object::{can_keep, decode_as, with_bytes, with_bytes_each},
@@ -25,6 +25,10 @@ pub(super) struct Member<B> {
     pub(super) backend: B,
     /// What the backend is to be handed keys in, so that it keeps them apart from those of others.
     namespace: Namespace,
+    /// Whether its leases are in a store that processes share.
+    gives_leases: bool,
+    /// Whether those of the other layer are.
+    other_gives_leases: bool,
     health: Health,
     /// What it does in a coherent composition.
     role: OnceCoherent,
@@ -61,6 +65,8 @@ impl<B: Backend> Member<B> {
         Self {
             health: Health::new(Arc::clone(composition), layer, backend.label()),
             namespace,
+            gives_leases: backend.capabilities().gives_leases,
+            other_gives_leases: false,
             backend,
             role: OnceCoherent::new(),
         }
@@ -98,10 +104,16 @@ impl<B: Backend> Member<B> {
         }
     }
 
-    /// Whether what it holds may be copied to the other layer. A copy may not go back to the store: nobody knows here what
-    /// others have done to the key meanwhile.
+    /// The other layer gives leases or does not.
+    pub(super) const fn beside(mut self, other_gives_leases: bool) -> Self {
+        self.other_gives_leases = other_gives_leases;
+        self
+    }
+
+    /// Whether what it holds may be copied to the other layer. A copy may not go back to a store that processes share: nobody
+    /// knows here what others have done to the key meanwhile.
     pub(super) fn may_be_copied(&self) -> bool {
-        self.keeps_copies().is_none()
+        self.keeps_copies().is_none() && !self.other_gives_leases
     }
 
     fn copies_of<T>(
@@ -365,15 +377,48 @@ impl<B: Backend> Member<B> {
         outcome
     }
 
-    /// The lease of a backend that keeps fences of its own.
-    pub(super) async fn begin_load(&self, key: &CacheKey) -> BackendResult<Lease> {
-        match self.backend.fencing() {
-            Fencing::Unfenced => Ok(Lease::default()),
-            Fencing::Fenced => {
-                let Begun::Lead(lease) = self.backend.begin_load(&self.own(key)).await?;
-                Ok(lease)
-            }
+    pub(super) const fn gives_leases(&self) -> bool {
+        self.gives_leases
+    }
+
+    /// The lease of a backend that gives leases, or keeps fences of its own.
+    pub(super) async fn begin_load(&self, key: &CacheKey) -> BackendResult<Begun> {
+        if !self.gives_leases && self.backend.fencing() == Fencing::Unfenced {
+            return Ok(Begun::Lead(Lease::default()));
         }
+        let begun = self.backend.begin_load(&self.own(key)).await;
+        if self.gives_leases {
+            self.health.note(Operation::Write, key, &begun);
+        }
+        begun
+    }
+
+    /// [`Backend::write_if`].
+    pub(super) async fn write_if(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+        condition: Condition,
+    ) -> BackendResult<Conditional> {
+        let own = self.own(key);
+        let outcome = self.backend.write_if(&own, value, condition).await;
+        self.health.note(Operation::Write, key, &outcome);
+        outcome
+    }
+
+    pub(super) async fn write_many_if(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>, Condition)>,
+    ) -> Vec<BackendResult<Conditional>> {
+        let keys: Vec<_> = entries.iter().map(|(key, ..)| key.clone()).collect();
+        let entries = entries
+            .into_iter()
+            .map(|(key, value, condition)| (self.own(&key).into_owned(), value, condition));
+        let outcomes = self.backend.write_many_if(entries.collect()).await;
+        for (key, outcome) in keys.iter().zip(&outcomes) {
+            self.health.note(Operation::Write, key, outcome);
+        }
+        outcomes
     }
 
     /// Expires the key in a backend that keeps fences of its own.

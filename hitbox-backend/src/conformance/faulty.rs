@@ -5,7 +5,7 @@ use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Raw, clock::Mom
 use tokio::sync::watch;
 
 use crate::{
-    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Condition, Conditional,
+    Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Begun, Condition, Conditional,
     DeleteStatus, Operation, ReadAttempt, ReadOutcome, WriteAttempt,
     chaos::{Course, Gate},
     repeated::Answer,
@@ -460,6 +460,10 @@ impl<B: Backend> Backend for FaultyBackend<B> {
             outcomes.push(self.remove(key).await);
         }
         outcomes
+    }
+
+    async fn begin_load(&self, key: &CacheKey) -> BackendResult<Begun> {
+        self.inner.begin_load(key).await
     }
 
     async fn write_if(

@@ -4,6 +4,10 @@
 //! stamp, loads, and stores what it has with [`Backend::write_if`](crate::Backend::write_if). So it is told if
 //! something newer has been done to the key meanwhile, however much has been done to other keys.
 //!
+//! A backend may keep leases in a store that processes share ([`Capabilities::gives_leases`](crate::Capabilities)). Then
+//! one process at a time loads a key, the others are told so ([`Begun::Elsewhere`]), and what another process does to the key
+//! meanwhile ends the lease. No clocks are compared.
+//!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! use std::sync::Arc;
@@ -41,5 +45,4 @@ mod lease;
 pub use condition::{Condition, Conditional};
 pub use fencing::Fencing;
 pub use invalidations::Invalidations;
-pub(crate) use lease::Pinned;
-pub use lease::{Begun, Lease};
+pub use lease::{Begun, Held, Lease};

@@ -6,8 +6,8 @@ use tokio::time::timeout;
 
 use super::{always_wait, forward_properties};
 use crate::{
-    Backend, BackendError, BackendErrorKind, BackendResult, Condition, Conditional, DeleteStatus,
-    Operation, ReadOutcome, note_outcome,
+    Backend, BackendError, BackendErrorKind, BackendResult, Begun, Condition, Conditional,
+    DeleteStatus, Operation, ReadOutcome, note_outcome,
 };
 
 /// A backend whose calls end in time. Made by [`BackendExt::deadline`](super::BackendExt::deadline).
@@ -215,6 +215,14 @@ impl<B: Backend> Backend for Deadline<B> {
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
         self.many(Operation::Remove, keys.len(), self.inner.remove_many(keys))
             .await
+    }
+
+    async fn begin_load(&self, key: &CacheKey) -> BackendResult<Begun> {
+        if !self.inner.capabilities().gives_leases {
+            // Nothing is asked of a store.
+            return self.inner.begin_load(key).await;
+        }
+        self.one(Operation::Write, self.inner.begin_load(key)).await
     }
 
     async fn write_if(

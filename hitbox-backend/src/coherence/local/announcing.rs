@@ -5,7 +5,7 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, Stamp};
 
 use super::plane::LocalBackplane;
 use crate::{
-    Backend, BackendResult, Condition, Conditional, DeleteStatus, ReadOutcome,
+    Backend, BackendResult, Begun, Condition, Conditional, DeleteStatus, ReadOutcome,
     coherence::{Announces, Backplane, Origin},
     wrapper::{always_wait, forward_all_but_announces},
 };
@@ -135,6 +135,10 @@ impl<B: Backend> Backend for Announcing<B> {
         let removed = keys.iter().map(|key| (key.clone(), Stamp::now()));
         let _at_the_end = self.announcement(removed.collect());
         self.inner.remove_many(keys).await
+    }
+
+    async fn begin_load(&self, key: &CacheKey) -> BackendResult<Begun> {
+        self.inner.begin_load(key).await
     }
 
     async fn write_if(

@@ -10,7 +10,7 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 use tokio::sync::oneshot;
 
 use crate::{
-    BackendResult, DeleteStatus, ReadOutcome,
+    BackendResult, Condition, Conditional, DeleteStatus, ReadOutcome,
     composition::{
         CompositionLayer,
         layers::{Handle, LayerAccess},
@@ -82,7 +82,11 @@ struct Gathering {
     writes: Gathered<(CacheKey, CacheValue<Raw>), BackendResult<()>>,
     refills: Gathered<(CacheKey, CacheValue<Raw>), BackendResult<()>>,
     removes: Gathered<CacheKey, BackendResult<DeleteStatus>>,
+    fills: Gathered<Fill, BackendResult<Conditional>>,
 }
+
+/// A write under a lease.
+type Fill = (CacheKey, CacheValue<Raw>, Condition);
 
 impl<H: Handle> InBulk<H> {
     pub(in crate::composition) fn new(handle: H) -> Self {
@@ -100,6 +104,7 @@ impl<H: Handle> InBulk<H> {
             gathering.writes.take(),
             gathering.refills.take(),
             gathering.removes.take(),
+            gathering.fills.take(),
         )
     }
 
@@ -112,6 +117,7 @@ impl<H: Handle> InBulk<H> {
             gathering.writes.take_last(),
             gathering.refills.take_last(),
             gathering.removes.take_last(),
+            gathering.fills.take_last(),
         )
     }
 
@@ -121,6 +127,7 @@ impl<H: Handle> InBulk<H> {
         writes: Option<Writes>,
         refills: Option<Writes>,
         removes: Option<Removes>,
+        fills: Option<Fills>,
     ) -> impl Iterator<Item = BoxFuture<'static, ()>> + use<H> {
         let reads = reads.map(|(questions, waiting)| {
             let handle = self.handle.clone();
@@ -142,8 +149,12 @@ impl<H: Handle> InBulk<H> {
             let handle = self.handle.clone();
             boxed(async move { answer(waiting, handle.member().remove_many(&keys).await) })
         });
+        let fills = fills.map(|(entries, waiting)| {
+            let handle = self.handle.clone();
+            boxed(async move { answer(waiting, handle.member().write_many_if(entries).await) })
+        });
         let changes = writes.into_iter().chain(refills).chain(removes);
-        reads.into_iter().chain(changes)
+        reads.into_iter().chain(changes).chain(fills)
     }
 }
 
@@ -160,6 +171,8 @@ type Removes = (
     Vec<CacheKey>,
     Vec<oneshot::Sender<BackendResult<DeleteStatus>>>,
 );
+
+type Fills = (Vec<Fill>, Vec<oneshot::Sender<BackendResult<Conditional>>>);
 
 fn boxed(future: impl Future<Output = ()> + Send + 'static) -> BoxFuture<'static, ()> {
     Box::pin(future)
@@ -211,6 +224,19 @@ impl<H: Handle> LayerAccess for InBulk<H> {
         match self.gathering.removes.ask(key.clone()).await {
             Some(answer) => answer,
             None => LayerAccess::remove(&self.handle, key).await,
+        }
+    }
+
+    async fn write_if(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+        condition: Condition,
+    ) -> BackendResult<Conditional> {
+        let question = (key.clone(), value.clone(), condition.clone());
+        match self.gathering.fills.ask(question).await {
+            Some(answer) => answer,
+            None => LayerAccess::write_if(&self.handle, key, value, condition).await,
         }
     }
 }

@@ -70,6 +70,9 @@ impl<B: Backend> Backend for Nothing<B> {
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.backend.capabilities()
+        let mut capabilities = self.backend.capabilities();
+        // Or it would be asked for leases in the place of the backend.
+        capabilities.gives_leases = false;
+        capabilities
     }
 }

@@ -28,6 +28,10 @@ impl Pin {
     pub(in crate::composition) fn invalidations(&self) -> Invalidations {
         self.fences.invalidations(&self.key)
     }
+
+    pub(in crate::composition) fn is_of(&self, fences: &Arc<Fences>) -> bool {
+        Arc::ptr_eq(&self.fences, fences)
+    }
 }
 
 impl Drop for Pin {

@@ -4,6 +4,7 @@
 //! many keys at a time. A write that fails, or that removes the key after all, ends in `settle`, as does the adapter
 //! for policies that are one future.
 
+mod fill;
 mod in_layer;
 mod many;
 mod op;

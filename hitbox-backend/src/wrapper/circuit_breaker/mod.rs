@@ -13,8 +13,8 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 
 use super::{always_wait, forward_properties};
 use crate::{
-    Backend, BackendError, BackendErrorKind, BackendResult, Condition, Conditional, DeleteStatus,
-    Operation, ReadOutcome, note_outcome,
+    Backend, BackendError, BackendErrorKind, BackendResult, Begun, Condition, Conditional,
+    DeleteStatus, Operation, ReadOutcome, note_outcome,
 };
 use circuit::Circuit;
 use verdict::Verdict;
@@ -265,6 +265,14 @@ impl<B: Backend> Backend for CircuitBreaker<B> {
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
         self.many(Operation::Remove, keys.len(), self.inner.remove_many(keys))
             .await
+    }
+
+    async fn begin_load(&self, key: &CacheKey) -> BackendResult<Begun> {
+        if !self.inner.capabilities().gives_leases {
+            // Nothing is asked of a store.
+            return self.inner.begin_load(key).await;
+        }
+        self.one(Operation::Write, self.inner.begin_load(key)).await
     }
 
     async fn write_if(

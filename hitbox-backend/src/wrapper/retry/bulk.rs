@@ -1,7 +1,11 @@
 use std::mem;
 
 use super::series::Series;
-use crate::{Backend, BackendResult, outcome::change_in_doubt, repeated::Answer};
+use crate::{
+    Backend, BackendResult,
+    outcome::{change_in_doubt, is_doubtful},
+    repeated::Answer,
+};
 
 /// The attempts of a call for many keys: only those that failed are asked again.
 pub(super) struct Bulk<'r, B, T> {
@@ -60,6 +64,7 @@ impl<'r, B: Backend, T: Answer> Bulk<'r, B, T> {
                 continue;
             };
             match outcome {
+                Ok(answer) if is_doubtful(&earlier, answer) => *outcome = Err(earlier),
                 Ok(answer) => {
                     if let Some(change) = change_in_doubt(&earlier, answer) {
                         *outcome = Err(earlier.made_by_repeat(change));

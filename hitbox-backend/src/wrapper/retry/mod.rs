@@ -10,7 +10,7 @@ use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw};
 
 use super::{always_wait, forward_properties};
 use crate::{
-    Backend, BackendError, BackendResult, Condition, Conditional, DeleteStatus, Operation,
+    Backend, BackendError, BackendResult, Begun, Condition, Conditional, DeleteStatus, Operation,
     ReadOutcome, note_outcome, repeated::Answer,
 };
 use bulk::Bulk;
@@ -306,6 +306,15 @@ impl<B: Backend> Backend for Retry<B> {
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
         let again = |keys: Vec<CacheKey>| async move { self.inner.remove_many(&keys).await };
         self.many(Operation::Remove, keys, self.inner.remove_many(keys), again)
+            .await
+    }
+
+    async fn begin_load(&self, key: &CacheKey) -> BackendResult<Begun> {
+        if !self.inner.capabilities().gives_leases {
+            // Nothing is asked of a store.
+            return self.inner.begin_load(key).await;
+        }
+        self.one(Operation::Write, || self.inner.begin_load(key))
             .await
     }
 

@@ -1,5 +1,9 @@
 use super::series::Series;
-use crate::{Backend, BackendError, BackendResult, outcome::change_in_doubt, repeated::Answer};
+use crate::{
+    Backend, BackendError, BackendResult,
+    outcome::{change_in_doubt, is_doubtful},
+    repeated::Answer,
+};
 
 /// The attempts of a call for one key.
 pub(super) struct Single<'r, B> {
@@ -25,6 +29,12 @@ impl<'r, B: Backend> Single<'r, B> {
         let error = match outcome {
             Ok(answer) => {
                 let failure = self.failure.take();
+                if failure
+                    .as_ref()
+                    .is_some_and(|failure| is_doubtful(failure, &answer))
+                {
+                    return failure.map(Err);
+                }
                 let in_doubt = failure.and_then(|failure| {
                     let change = change_in_doubt(&failure, &answer)?;
                     Some(failure.made_by_repeat(change))
