@@ -1,9 +1,10 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use hitbox_backend::{
-    Backend, BackendResult, CacheKeyFormat, Capabilities, Compressor, DeleteStatus, Format,
-    Operation, ReadOutcome, Rejection, coherence::Announces,
+    Backend, BackendResult, Begun, CacheKeyFormat, Capabilities, Compressor, Condition,
+    Conditional, DeleteStatus, Format, Operation, ReadOutcome, Rejection, coherence::Announces,
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
 
@@ -116,6 +117,30 @@ impl Backend for RedisBackend {
 
     async fn remove_many(&self, keys: &[CacheKey]) -> Vec<BackendResult<DeleteStatus>> {
         self.inner.remove_many(keys).await
+    }
+
+    async fn begin_load(&self, key: &CacheKey) -> BackendResult<Begun> {
+        self.inner.begin_load(key).await
+    }
+
+    async fn write_if(
+        &self,
+        key: &CacheKey,
+        value: CacheValue<Raw>,
+        condition: Condition,
+    ) -> BackendResult<Conditional> {
+        self.inner.write_if(key, value, &condition).await
+    }
+
+    async fn write_many_if(
+        &self,
+        entries: Vec<(CacheKey, CacheValue<Raw>, Condition)>,
+    ) -> Vec<BackendResult<Conditional>> {
+        // They go together on the way to the server.
+        let fills = entries
+            .iter()
+            .map(|(key, value, condition)| self.inner.write_if(key, value.clone(), condition));
+        join_all(fills).await
     }
 
     fn label(&self) -> BackendLabel {

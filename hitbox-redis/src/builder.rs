@@ -56,6 +56,15 @@ pub struct RedisBackendBuilder {
     attempt_timeout: Option<Duration>,
     deadline: Duration,
     announce: Option<RedisBackplane>,
+    leases: Leases,
+}
+
+/// Whether loads take leases.
+#[derive(Clone, Copy)]
+enum Leases {
+    /// If changes are announced.
+    IfAnnounced,
+    Always,
 }
 
 impl RedisBackend {
@@ -79,6 +88,7 @@ impl RedisBackendBuilder {
             attempt_timeout: None,
             deadline: Self::DEFAULT_DEADLINE,
             announce: None,
+            leases: Leases::IfAnnounced,
         }
     }
 
@@ -184,6 +194,23 @@ impl RedisBackendBuilder {
         self
     }
 
+    /// Has the loads of all processes over this server know of each other: one of them at a time loads a key, and what it has
+    /// loaded is not stored if another one has changed the key meanwhile. One that [announces](Self::announce) does so in any
+    /// case.
+    ///
+    /// It is for who loads under [leases](hitbox_backend::load), as `hitbox::Cache` does. A load of a key that is not there then
+    /// stores a marker under it, for 60 seconds at most, which readers take for nothing, and which it renews each 100
+    /// milliseconds: `SET` with `NX` and `GET`. Whatever another process does to the key takes the marker away, and the value is
+    /// stored only in its place: by `SET` with `IFEQ`, or where the server does not know that (before Valkey 8.1 and Redis
+    /// 8.4), by a script. So no clocks are compared. A process that has not renewed its marker for 300 milliseconds is taken for
+    /// dead: another one that waits loads. A user needs `+set +eval +pttl`.
+    ///
+    /// A load costs a round trip more. Default: only if changes are announced.
+    pub const fn fleet_lease(mut self) -> Self {
+        self.leases = Leases::Always;
+        self
+    }
+
     /// The backend. Does no I/O: the connection is opened when it is first used.
     ///
     /// # Errors
@@ -268,6 +295,10 @@ impl RedisBackendBuilder {
         // Beyond a restart of this process; beyond one of the server if that is set up to.
         capabilities.persistent = true;
         capabilities.shared = true;
+        capabilities.gives_leases = match self.leases {
+            Leases::IfAnnounced => self.announce.is_some(),
+            Leases::Always => true,
+        };
         Codec::new(self.settings.clone(), DEFAULT_LABEL, capabilities)
     }
 

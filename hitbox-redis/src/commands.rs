@@ -4,6 +4,7 @@ pub(crate) mod alone;
 pub(crate) mod announced;
 pub(crate) mod auto_pipeline;
 pub(crate) mod batched;
+pub(crate) mod conditional;
 pub(crate) mod exchange;
 pub(crate) mod learned;
 pub(crate) mod request;

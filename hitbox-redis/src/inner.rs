@@ -39,7 +39,7 @@ impl Inner {
             key,
             stamp: Some(value.created()),
         };
-        let PreparedWrite { change, outcome } = self.prepare(&stored_key, value).await;
+        let PreparedWrite { change, outcome } = self.prepare_write(&stored_key, value).await;
         let reply = self.exchange.change(&stored_key, subject, change).await;
         let reply = self.without_what_was(reply, &stored_key, key).await;
         self.written(reply, outcome)
@@ -76,7 +76,7 @@ impl Inner {
         for (key, value) in entries {
             let stored_key = self.codec.stored_key(&key).into_owned();
             let stamp = value.created();
-            let PreparedWrite { change, outcome } = self.prepare(&stored_key, value).await;
+            let PreparedWrite { change, outcome } = self.prepare_write(&stored_key, value).await;
             commands.push(Keyed {
                 key: stored_key.clone(),
                 command: change,
@@ -112,17 +112,26 @@ impl Inner {
             .collect()
     }
 
-    async fn prepare(&self, key: &str, value: CacheValue<Raw>) -> PreparedWrite {
+    /// What a value comes down to in this server.
+    pub(crate) async fn prepare(&self, value: CacheValue<Raw>) -> Prepared {
         let prepared = self.codec.prepare_off_thread(value).await;
-        match prepared.checked(|stored| self.check_length(stored.len())) {
-            Prepared::Put { stored, expire } => {
-                let clocks = &self.exchange.settings.clocks;
-                let expire = expire.map(|expire| clocks.at_server(expire.timestamp_millis()));
-                PreparedWrite {
-                    change: commands::set(key, &stored, expire),
-                    outcome: Ok(()),
-                }
-            }
+        prepared.checked(|stored| self.check_length(stored.len()))
+    }
+
+    /// In milliseconds since 1970, by the server's clock.
+    pub(crate) fn at_server(&self, millis: i64) -> i64 {
+        self.exchange.settings.clocks.at_server(millis)
+    }
+
+    async fn prepare_write(&self, key: &str, value: CacheValue<Raw>) -> PreparedWrite {
+        match self.prepare(value).await {
+            Prepared::Put { stored, expire } => PreparedWrite {
+                change: {
+                    let expire = expire.map(|expire| self.at_server(expire.timestamp_millis()));
+                    commands::set(key, &stored, expire)
+                },
+                outcome: Ok(()),
+            },
             Prepared::Clear { outcome } => PreparedWrite {
                 change: commands::unlink(key),
                 outcome,
@@ -139,7 +148,12 @@ impl Inner {
     }
 
     /// A value that the server has just found too long must not leave an older one posing as it.
-    async fn without_what_was(&self, reply: Reply, stored_key: &str, key: &CacheKey) -> Reply {
+    pub(crate) async fn without_what_was(
+        &self,
+        reply: Reply,
+        stored_key: &str,
+        key: &CacheKey,
+    ) -> Reply {
         let is_too_long = matches!(
             &reply,
             Err(Failure {

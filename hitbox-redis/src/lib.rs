@@ -180,6 +180,7 @@ mod connection;
 mod credentials;
 mod error;
 mod inner;
+mod lease;
 mod plane;
 #[cfg(feature = "sentinel")]
 mod sentinel;

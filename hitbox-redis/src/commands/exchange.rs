@@ -8,6 +8,7 @@ use std::{
 
 use hitbox_backend::coherence::Announces;
 use hitbox_core::{CacheKey, Stamp};
+use redis::Cmd;
 use tokio::time::Instant;
 
 #[cfg(feature = "cluster")]
@@ -54,6 +55,8 @@ pub(crate) struct AnnouncedServer {
     link: Link,
     gets: AutoPipeline<Get>,
     changes: AutoPipeline<Announced>,
+    /// What is done under leases, which others need not hear of.
+    unannounced: AutoPipeline<Change>,
     announcer: Arc<Announcer>,
 }
 
@@ -70,6 +73,7 @@ impl AnnouncedServer {
         Self {
             gets: AutoPipeline::new(link.clone()),
             changes: AutoPipeline::new(link.clone()),
+            unannounced: AutoPipeline::new(link.clone()),
             link,
             announcer,
         }
@@ -194,6 +198,36 @@ impl Exchange {
             Target::Announced(server) => server.change(subject, change, until).await,
             #[cfg(feature = "cluster")]
             Target::Cluster(cluster) => cluster.reply(key, &change, until).await,
+        }
+    }
+
+    /// The reply to a command that changes what is under `key`, and that nobody is told of.
+    pub(crate) async fn change_unannounced(&self, key: &str, change: Change) -> Reply {
+        let until = self.until()?;
+        #[cfg(not(feature = "cluster"))]
+        let _one_server_has_all_keys = key;
+        let (link, changes) = match &self.target {
+            Target::Server(Server { link, changes, .. }) => (link, changes),
+            Target::Announced(server) => (&server.link, &server.unannounced),
+            #[cfg(feature = "cluster")]
+            Target::Cluster(cluster) => return cluster.reply(key, &change, until).await,
+        };
+        match changes.send_now() {
+            Some(_in_flight) => link.one(&change, until).await,
+            None => changes.enqueue(change, until).await,
+        }
+    }
+
+    /// The reply to a command that asks something about `key`.
+    pub(crate) async fn ask(&self, key: &str, command: Cmd) -> Reply {
+        let until = self.until()?;
+        #[cfg(not(feature = "cluster"))]
+        let _one_server_has_all_keys = key;
+        match &self.target {
+            Target::Server(Server { link, .. })
+            | Target::Announced(AnnouncedServer { link, .. }) => link.one(&command, until).await,
+            #[cfg(feature = "cluster")]
+            Target::Cluster(cluster) => cluster.reply(key, &command, until).await,
         }
     }
 

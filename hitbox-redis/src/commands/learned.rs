@@ -26,6 +26,10 @@ const MOST_ALONE: usize = 4_096;
 #[derive(Default)]
 pub(crate) struct Learned {
     mget_is_refused: AtomicBool,
+    /// `SET` with `IFEQ`.
+    ifeq_is_refused: AtomicBool,
+    /// `SET` with both `NX` and `GET`, before Redis 7.0.
+    nx_get_is_refused: AtomicBool,
     lengths: Mutex<Lengths>,
     /// Whether `lengths` has anything to say.
     some_are_refused: AtomicBool,
@@ -71,6 +75,22 @@ impl Learned {
 
     pub(crate) fn note_mget_refused(&self) {
         self.mget_is_refused.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn takes_ifeq(&self) -> bool {
+        !self.ifeq_is_refused.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_ifeq_refused(&self) {
+        self.ifeq_is_refused.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn takes_nx_get(&self) -> bool {
+        !self.nx_get_is_refused.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_nx_get_refused(&self) {
+        self.nx_get_is_refused.store(true, Ordering::Relaxed);
     }
 
     /// The server has said that this is too long.

@@ -51,6 +51,8 @@ pub(crate) enum Expected {
     Value,
     Done,
     Count,
+    /// Whether a condition held.
+    Conditional,
     /// What it is worth is seen later.
     Anything,
 }
@@ -61,6 +63,7 @@ impl Expected {
             Self::Value => matches!(reply, Value::BulkString(_) | Value::Nil),
             Self::Done => matches!(reply, Value::Okay),
             Self::Count => matches!(reply, Value::Int(_)),
+            Self::Conditional => matches!(reply, Value::Okay | Value::Nil | Value::Int(_)),
             Self::Anything => true,
         };
         if fits {

@@ -188,6 +188,12 @@ fn does_not_know(code: &str, error: &RedisError) -> bool {
     code == "ERR" && text.starts_with("unknown command")
 }
 
+/// Whether a server does not know an option of a command.
+pub(crate) fn is_syntax_error(error: &RedisError) -> bool {
+    let text = error.detail().unwrap_or_default();
+    error.code() == Some("ERR") && text.contains("syntax error")
+}
+
 /// Whether a server says that a string was longer than it takes. It ends the connection then.
 pub(crate) fn says_too_long(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError)

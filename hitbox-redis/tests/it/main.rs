@@ -22,6 +22,7 @@ mod faults;
 mod gate;
 mod herds;
 mod large_replies;
+mod leases;
 mod namespaces;
 mod news;
 mod policies;
