@@ -77,6 +77,14 @@ impl CacheBuilder {
         self
     }
 
+    /// For how long a load waits while another process loads the key, where the backend
+    /// [gives leases](hitbox_backend::Capabilities::gives_leases) that processes share. After that it loads all the same, and what it loads
+    /// is kept in this process alone. Default: one second.
+    pub const fn fleet_patience(mut self, patience: Duration) -> Self {
+        self.limits.fleet_patience = patience;
+        self
+    }
+
     /// Where loads run. Default: on the runtime that a call is made on.
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.runtime = Some(runtime);

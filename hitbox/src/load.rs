@@ -3,6 +3,7 @@
 //! Many of them may wait for their loaders. So what comes before that and after it is in futures of their own, and an `async`
 //! block stands where an `async fn` would keep what it is given twice: as an argument and as a variable.
 
+mod lease;
 mod outcome;
 
 use std::{
@@ -20,6 +21,8 @@ use hitbox_backend::{
     flights::{Standing, Turn},
 };
 use tokio::{sync::OwnedSemaphorePermit, time};
+
+use lease::InFleet;
 
 use crate::{
     Loaded,
@@ -106,6 +109,19 @@ struct Loading {
     index: usize,
     began: Stamp,
     lease: Lease,
+    /// Beside other processes.
+    in_fleet: InFleet,
+}
+
+impl Loading {
+    fn not_asked(index: usize) -> Self {
+        Self {
+            index,
+            began: Stamp::ZERO,
+            lease: Lease::default(),
+            in_fleet: InFleet::NotAsked,
+        }
+    }
 }
 
 impl<V: Cacheable> Load<V> {
@@ -265,7 +281,7 @@ impl Job {
             place = in_line => place,
             () = self.shared.tasks.closed() => return Err(Failed::Refused(Refused::Closed)),
         };
-        let mut loading = self.begin().await;
+        let mut loading = self.begin(&looks).await;
         self.look::<V>(&looks, &mut loading).await;
         Ok((place, loading))
     }
@@ -304,18 +320,9 @@ impl Job {
     }
 
     /// Makes the stamp of each flight, of all one after the other.
-    async fn begin(&self) -> Vec<Loading> {
-        let mut all = Vec::with_capacity(self.flights.len());
-        for (index, flight) in self.flights.iter().enumerate() {
-            // Before the stamp: what invalidates the key from now on is remembered.
-            let lease = self.shared.begin_load(flight.key()).await;
-            let began = Stamp::ZERO;
-            all.push(Loading {
-                index,
-                began,
-                lease,
-            });
-        }
+    async fn begin(&self, looks: &[Look]) -> Vec<Loading> {
+        // Before the stamp: what invalidates the key from now on is remembered.
+        let mut all = self.take_leases(looks).await;
         all.retain_mut(|loading| {
             let began = self.shared.flights.begin(&self.flights[loading.index]);
             match began {
@@ -330,11 +337,12 @@ impl Job {
 
     /// Reads what may be there by now. Flights that find a fresh value end with it, and are not loaded.
     async fn look<V: Cacheable>(&self, looks: &[Look], loading: &mut Vec<Loading>) {
-        let newer_than = |index: usize| match looks.get(index)? {
-            _ if self.flights[index].has_to_load() => None,
+        let newer_than = |loading: &Loading| match looks.get(loading.index)? {
+            _ if self.flights[loading.index].has_to_load() => None,
             Look::ForNewer(found) => Some(*found),
+            Look::IfStoredSince(_) if loading.in_fleet == InFleet::LeadsLater => Some(Stamp::ZERO),
             Look::IfStoredSince(ends) => {
-                let key = self.flights[index].key();
+                let key = self.flights[loading.index].key();
                 self.shared
                     .flights
                     .may_have_ended(key, *ends)
@@ -342,7 +350,9 @@ impl Job {
             }
             Look::Never => None,
         };
-        let wanted = (0..self.flights.len()).filter_map(|index| Some((index, newer_than(index)?)));
+        let wanted = loading
+            .iter()
+            .filter_map(|loading| Some((loading.index, newer_than(loading)?)));
         let wanted: Vec<(usize, Stamp)> = wanted.collect();
         if wanted.is_empty() {
             return;

@@ -92,6 +92,8 @@ pub(crate) struct Limits {
     pub(crate) max_fills: usize,
     /// For how long after its load a flight stands for a value that is still being written.
     pub(crate) fill_patience: Duration,
+    /// For how long a load waits for one of another process.
+    pub(crate) fleet_patience: Duration,
 }
 
 impl Default for Limits {
@@ -100,6 +102,7 @@ impl Default for Limits {
             max_loads: 1_024,
             max_fills: 1_024,
             fill_patience: Duration::from_secs(5),
+            fleet_patience: Duration::from_secs(1),
         }
     }
 }

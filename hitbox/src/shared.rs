@@ -12,9 +12,9 @@ use std::{
 
 use futures::poll;
 use hitbox_backend::{
-    Backend, BackendError, BackendErrorKind, BackendResult, Begun, BoxContext, CacheBackend,
-    CacheKey, CacheStatus, CacheValue, Cacheable, Condition, Conditional, Described, Invalidations,
-    Known, KnownOutcome, Lease, Meta, Stamp, TagSet, tags::Judged,
+    Backend, BackendError, BackendErrorKind, BackendResult, BoxContext, CacheBackend, CacheKey,
+    CacheStatus, CacheValue, Cacheable, Condition, Conditional, Described, Invalidations, Known,
+    KnownOutcome, Meta, Stamp, TagSet, tags::Judged,
 };
 use tokio::{runtime::Handle, sync::Semaphore};
 
@@ -152,19 +152,6 @@ impl Shared {
             Some((fresh, context))
         });
         fresh.collect()
-    }
-
-    /// The lease of a load. Where the backend fails, the load has one that pins nothing.
-    pub(crate) async fn begin_load(&self, key: &CacheKey) -> Lease {
-        match self.backend.begin_load(key).await {
-            Ok(Begun::Lead(lease)) => lease,
-            // Somebody else loads, or has loaded: this process does so, too.
-            Ok(_) => Lease::default(),
-            Err(error) => {
-                tracing::debug!(%key, error = &error as &dyn Error, "the backend gives no lease");
-                Lease::default()
-            }
-        }
     }
 
     /// Stores what a load has returned, each key if nothing has invalidated it since.

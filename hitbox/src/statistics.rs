@@ -20,6 +20,8 @@ pub struct Statistics {
     pub under_way: usize,
     /// Loaders that were called. One that loads many keys counts once.
     pub loads: u64,
+    /// Keys that another process was loading, for which this one waited.
+    pub loads_elsewhere: u64,
     /// Keys whose load came to nothing: by an error, a panic, the deadline, for want of a place, or since nobody wanted it any
     /// more. Of a call for many keys that fails, each.
     pub failed_keys: u64,
@@ -60,6 +62,7 @@ macro_rules! counters {
 
 counters!(
     loads,
+    loads_elsewhere,
     failed_keys,
     fills,
     overtaken_fills,

@@ -39,6 +39,7 @@ impl Job {
             index,
             began,
             lease,
+            in_fleet: _,
         } = loading;
         let key = self.flights[index].key();
         self.shared.throttle.succeeded(key);

@@ -10,6 +10,7 @@ mod absent;
 mod bulk;
 mod close;
 mod failures;
+mod fleet;
 mod invalidation;
 mod limits;
 mod mistakes;
