@@ -3,6 +3,7 @@
 mod around;
 mod coherence;
 mod fences;
+mod fleet;
 mod flights;
 mod joined_reads;
 mod leases;
@@ -40,6 +41,8 @@ const FORGOTTEN_KEYS: Check = Check::Test("hitbox-backend", "it", "composition::
 const LAYER_FENCES: Check = Check::Test("hitbox-backend", "it", "composition::layer_fences::");
 const FENCED: Check = Check::Test("hitbox-backend", "it", "composition::fenced::");
 const LEASES: Check = Check::Test("hitbox-backend", "it", "composition::loads::");
+const LEASES_IN_REDIS: Check = Check::Test("hitbox-redis", "it", "leases::");
+const FLEET: Check = Check::Test("hitbox", "it", "fleet::");
 const JOINED_READS: Check = Check::Test("hitbox-backend", "it", "composition::joined_reads::");
 const COHERENCE: Check = Check::Test("hitbox-backend", "it", "coherence::");
 const SCHEDULED_COHERENCE: Check = Check::Schedules("coherence");
@@ -73,6 +76,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutant> {
         repairs::MUTANTS,
         joined_reads::MUTANTS,
         coherence::MUTANTS,
+        fleet::MUTANTS,
         leases::MUTANTS,
         around::MUTANTS,
         loads::MUTANTS,

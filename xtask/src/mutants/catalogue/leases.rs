@@ -16,10 +16,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G3",
         mistake: "a lease pins nothing in a composition within",
         file: "hitbox-backend/src/composition/member.rs",
-        right: "let Begun::Lead(lease) = self.backend.begin_load(&self.own(key)).await?;
-                Ok(lease)",
-        wrong: "let Begun::Lead(_) = self.backend.begin_load(&self.own(key)).await?;
-                Ok(Lease::default())",
+        right: "let begun = self.backend.begin_load(&self.own(key)).await;",
+        wrong: "let begun = self.backend.begin_load(&self.own(key)).await;
+        let begun = begun.map(|_| Begun::Lead(Lease::default()));",
         check: LEASES,
     },
     Mutant {
