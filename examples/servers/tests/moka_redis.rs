@@ -45,16 +45,7 @@ impl Service {
     }
 
     fn ask(&self, method: &str, path: &str) -> Response {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let host = &self.address;
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        Response::parse(&text)
+        ask(&self.address, method, path, "")
     }
 
     /// Waits until Redis has what this service has.
@@ -64,6 +55,19 @@ impl Service {
             status.contains(r#""pending_repairs":0,"#) && status.contains(r#""unfinished":0,"#)
         });
     }
+}
+
+fn ask(host: &str, method: &str, path: &str, body: &str) -> Response {
+    let mut stream = TcpStream::connect(host).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    Response::parse(&text)
 }
 
 struct Response {
@@ -94,6 +98,14 @@ impl Response {
             &self.headers["x-cache-status"],
             &self.headers["x-cache-source"],
         )
+    }
+}
+
+impl Response {
+    /// The same.
+    fn from(&self) -> (String, String) {
+        let (status, source) = self.origin();
+        (status.to_owned(), source.to_owned())
     }
 }
 
@@ -172,10 +184,12 @@ async fn without_redis_the_service_goes_on() {
     service.settle();
 
     redis.kill();
-    assert_eq!(service.get("/primes/100").origin(), FROM_MOKA);
+    let (status, source) = service.get("/primes/100").from();
+    assert!(["hit", "stale"].contains(&&*status), "{status}");
+    assert_eq!(source, FROM_MOKA.1);
     assert_eq!(service.get("/primes/101").origin(), MADE);
     eventually("moka has it", || {
-        service.get("/primes/101").origin() == FROM_MOKA
+        service.get("/primes/101").from().1 == FROM_MOKA.1
     });
     let removed = service.delete("/primes/100");
     assert_eq!(removed.status, 503, "{}", removed.body);
@@ -225,6 +239,53 @@ async fn the_end_waits_for_redis_but_not_for_ever() {
     assert!(!said.contains("not "), "{said}");
     let another = Service::start(&redis, &[]);
     assert_eq!(another.get("/primes/102").origin(), FROM_REDIS);
+}
+
+/// Two processes, each with a moka of its own, in one command.
+#[tokio::test]
+async fn what_one_instance_changes_the_other_has_within_the_bound() {
+    const BOUND: Duration = Duration::from_millis(250);
+    let redis = redis().await;
+    let notes = tempfile::tempdir().unwrap();
+    let directory = notes.path().to_str().unwrap();
+    let options = ["--notes", directory, "--instances", "2"];
+    let mut one = Service::start(&redis, &options);
+    let other = one.process.wait_for("listening on http://");
+    let put = |note: &str| {
+        assert_eq!(ask(&one.address, "PUT", "/notes/100", note).status, 204);
+        Instant::now()
+    };
+    let get = || ask(&other, "GET", "/notes/100", "");
+    assert_eq!(get().status, 404);
+    put("note 0");
+    eventually("it is heard of", || get().status == 200);
+    let mut latest = Duration::ZERO;
+    for number in 1..=50 {
+        // It serves its own copy.
+        eventually("a hit", || get().headers["x-cache-status"] == "hit");
+        let note = format!("note {number}");
+        let confirmed = put(&note);
+        let old = format!("note {}", number - 1);
+        loop {
+            let asked = Instant::now();
+            let found = get();
+            assert_eq!(found.status, 200);
+            if found.body == note {
+                latest = latest.max(asked - confirmed);
+                break;
+            }
+            assert_eq!(found.body, old);
+            // By the clock: whoever asks later than this gets the new one, however busy the machine is.
+            assert!(asked - confirmed <= BOUND, "{:?}", asked - confirmed);
+        }
+    }
+    println!("the other one had it {latest:?} later, at most");
+    let (status, said) = one.process.interrupt();
+    assert!(status.success(), "{said}");
+    assert!(
+        TcpStream::connect(&other).is_err(),
+        "it ends with the first"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use std::{env, time::Duration};
+use std::{env, path::PathBuf, time::Duration};
 
 use lexopt::prelude::*;
 
@@ -16,10 +16,16 @@ Options:
   --fresh SECONDS    How long a report is fresh; 60 if left out
   --keep SECONDS     How long a report is served at all; 600 if left out. One that is no
                      longer fresh is served, and made anew in the background
+  --notes DIR        Where notes are kept: the instances of a service share it. A directory
+                     `moka_redis` for temporary files if left out
+  --instances N      How many processes serve; 1 if left out. They listen on this port and
+                     the next ones, and end with this one
   -h, --help         Shows this text
 
   GET /primes/N      The report on the primes up to N
   DELETE /primes/N   Drops it from the cache
+  GET /notes/N       What was noted of that report
+  PUT /notes/N       Notes the body. The other instances have it within 250 milliseconds
   GET /status        What Redis has not confirmed, and what runs in the background
 ";
 
@@ -32,6 +38,17 @@ pub(crate) struct Arguments {
     pub(crate) listen: String,
     pub(crate) redis: String,
     pub(crate) lives: Lives,
+    pub(crate) notes: PathBuf,
+    pub(crate) instances: u16,
+    pub(crate) role: Role,
+}
+
+/// Whom the process belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    First,
+    /// It ends when its standard input does.
+    Another,
 }
 
 /// How long a report lives.
@@ -48,6 +65,7 @@ pub(crate) fn parse() -> Result<Command, lexopt::Error> {
         fresh: Duration::from_secs(60),
         keep: Duration::from_secs(600),
     };
+    let (mut notes, mut instances, mut role) = (None, 1, Role::First);
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -55,6 +73,9 @@ pub(crate) fn parse() -> Result<Command, lexopt::Error> {
             Long("listen") => listen = parser.value()?.string()?,
             Long("redis") => redis = Some(parser.value()?.string()?),
             Long("fresh") => lives.fresh = seconds(&mut parser)?,
+            Long("notes") => notes = Some(parser.value()?.into()),
+            Long("instances") => instances = parser.value()?.parse()?,
+            Long("another") => role = Role::Another,
             Long("keep") => lives.keep = seconds(&mut parser)?,
             Short(_) | Long(_) | Value(_) => return Err(argument.unexpected()),
         }
@@ -66,6 +87,9 @@ pub(crate) fn parse() -> Result<Command, lexopt::Error> {
         listen,
         redis: redis.unwrap_or_else(redis_of_environment),
         lives,
+        notes: notes.unwrap_or_else(|| env::temp_dir().join("moka_redis")),
+        instances,
+        role,
     }))
 }
 

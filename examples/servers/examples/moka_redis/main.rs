@@ -34,16 +34,24 @@
 //! ...
 //! ```
 //!
-//! A second instance (`--listen 127.0.0.1:3001`) has not made it and answers from Redis,
+//! A second instance (`--instances 2`, on port 3001) has not made it and answers from Redis,
 //! `x-cache-source: composition.redis`, and from its own moka the next time.
+//!
+//! What one instance changes, the others have within 250 milliseconds, though each serves from its own moka:
+//!
+//! ```text
+//! $ cargo xtask example moka_redis -- --instances 2
+//! $ curl -X PUT -d 'the twins are rare' http://127.0.0.1:3000/notes/100
+//! $ curl http://127.0.0.1:3001/notes/100
+//! the twins are rare
+//! ```
 //!
 //! - A report that is no longer fresh is served as it is (`x-cache-status: stale`), and made anew in
 //!   the background.
-//! - `curl -X DELETE` drops a report from moka and Redis. Other instances may serve it from their
-//!   moka for up to 30 seconds, and one that is just making it brings it back to Redis. Whoever has
-//!   kept a response, as its `cache-control` permits, is not told.
-//! - Without Redis, reports are made and kept in moka; nothing fails but removals, which cannot be
-//!   certain (503). `curl http://127.0.0.1:3000/status` tells how many keys Redis has not confirmed.
+//! - `curl -X DELETE` drops a report from moka and Redis, and from the moka of the other instances. One that is just
+//!   making it does not bring it back. Whoever has kept a response, as its `cache-control` permits, is not told.
+//! - Without Redis, reports are made and kept in moka, and served from there as stale for half a minute; nothing fails but
+//!   removals and notes, which cannot be certain (503). `curl http://127.0.0.1:3000/status` tells how many keys Redis has not confirmed.
 //! - Ctrl-C and SIGTERM end the service in good order: the requests under way may finish, then what
 //!   runs in the background. What came to nothing is said; here Redis had stopped answering:
 //!
@@ -53,23 +61,30 @@
 //! not confirmed by Redis: primes:v1:id=1000
 //! ```
 //!
-//! - However many ask for a report that is not there, it is made once (`x-cache-status: loaded` for the first of
-//!   them, `joined` for the others).
+//! - However many ask for a report that is not there, of whatever instance, it is made once (`x-cache-status: loaded` for the
+//!   first of them, `joined` for the others of one instance).
 
 mod arguments;
 mod cache;
 mod headers;
+mod instances;
+mod notes;
 mod primes;
 mod routes;
 mod shutdown;
 
 use std::{error::Error, pin::pin, process::ExitCode};
 
-use futures::future::{Either, select};
+use futures::{
+    FutureExt,
+    future::{Either, select},
+};
 use hitbox::OffloadManager;
 use tokio::{net::TcpListener, sync::oneshot, time::sleep};
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, Role};
+use instances::Others;
+use notes::Notes;
 use routes::Service;
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -98,13 +113,15 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Failure> {
     let offload = OffloadManager::builder().build()?;
-    let layers = cache::layers(arguments.redis, offload.clone())?;
+    let layers = cache::layers(arguments.redis.clone(), offload.clone())?;
     let cache = cache::cache(layers.clone(), arguments.lives)?;
     let service = Service {
         cache: cache.clone(),
         layers: layers.clone(),
         offload: offload.clone(),
         lives: arguments.lives,
+        notes: Notes::open(arguments.notes.clone())
+            .map_err(|error| format!("--notes {}: {error}", arguments.notes.display()))?,
     };
     // Said now for whoever has mistyped the address. The service does without Redis.
     match layers.l2().ping().await {
@@ -115,8 +132,17 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let listener = TcpListener::bind(&arguments.listen)
         .await
         .map_err(|error| format!("--listen {}: {error}", arguments.listen))?;
-    println!("listening on http://{}", listener.local_addr()?);
-    serve(listener, service, end).await?;
+    let address = listener.local_addr()?;
+    println!("listening on http://{address}");
+    let others = Others::start(&arguments, address)?;
+    match arguments.role {
+        Role::First => serve(listener, service, end).await?,
+        Role::Another => {
+            let end = select(Box::pin(end), Box::pin(instances::first_has_ended()));
+            serve(listener, service, end.map(drop)).await?;
+        }
+    }
+    drop(others);
     shutdown::drain(&cache, &offload, &layers).await;
     Ok(())
 }

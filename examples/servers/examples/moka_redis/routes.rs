@@ -7,14 +7,15 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use hitbox::{Cache, LoadError, LoadErrorKind, OffloadManager};
+use hitbox::{BackendResult, Cache, LoadError, LoadErrorKind, Loaded, OffloadManager};
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
 use crate::{
     arguments::Lives,
-    cache::{Layers, REPORTS},
+    cache::{Layers, NOTES, REPORTS},
     headers,
+    notes::Notes,
     primes::{LARGEST_LIMIT, Report},
 };
 
@@ -24,13 +25,40 @@ pub(crate) struct Service {
     pub(crate) layers: Layers,
     pub(crate) offload: OffloadManager,
     pub(crate) lives: Lives,
+    pub(crate) notes: Notes,
 }
 
 pub(crate) fn router(service: Service) -> Router {
     Router::new()
         .route("/primes/{limit}", get(report).delete(remove))
+        .route("/notes/{limit}", get(note).put(put_note))
         .route("/status", get(status))
         .with_state(service)
+}
+
+async fn note(State(service): State<Service>, Path(limit): Path<usize>) -> Response {
+    let notes = service.notes.clone();
+    let load = move || async move { notes.find(limit).await.map(Loaded::from) };
+    let note = service.cache.get_or_try_load(NOTES.key(limit), load);
+    match note.entry().await {
+        Ok(note) => {
+            let status = [("x-cache-status", note.status().as_str())];
+            (status, (**note.value()).clone()).into_response()
+        }
+        Err(error) => failure(&error),
+    }
+}
+
+async fn put_note(
+    State(service): State<Service>,
+    Path(limit): Path<usize>,
+    note: String,
+) -> Response {
+    if let Err(error) = service.notes.put(limit, note.clone()).await {
+        eprintln!("moka_redis: {error}");
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    changed(service.cache.insert(NOTES.key(limit), note).await)
 }
 
 async fn report(State(service): State<Service>, Path(limit): Path<usize>) -> Response {
@@ -70,11 +98,15 @@ fn failure(error: &LoadError) -> Response {
 }
 
 async fn remove(State(service): State<Service>, Path(limit): Path<usize>) -> Response {
-    match service.cache.remove(REPORTS.key(limit)).await {
+    changed(service.cache.remove(REPORTS.key(limit)).await)
+}
+
+fn changed<T>(outcome: BackendResult<T>) -> Response {
+    match outcome {
         Ok(_) => StatusCode::NO_CONTENT.into_response(),
-        // To be tried again: this instance does not serve it any more, but others may until then.
+        // To be tried again: this instance does not serve what was there before, but others may until then.
         Err(error) => {
-            let explanation = format!("not certain to be removed everywhere: {error}\n");
+            let explanation = format!("not certain to be changed everywhere: {error}\n");
             (StatusCode::SERVICE_UNAVAILABLE, explanation).into_response()
         }
     }
