@@ -27,6 +27,8 @@ mod row;
 mod runner;
 pub mod sampling;
 mod selection;
+#[cfg(feature = "redis")]
+pub mod server_cpu;
 mod statistics;
 mod target;
 
