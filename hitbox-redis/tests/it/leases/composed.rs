@@ -15,6 +15,7 @@ use test_servers::{
 };
 
 use super::{begin, elsewhere, fill, found, leasing, led};
+use crate::news::coherent;
 use crate::server::{Observer, key, payload, start, until, value};
 
 type Process = CompositionBackend<
@@ -124,6 +125,21 @@ async fn who_loads_beside_another_process_keeps_the_value_to_itself() {
         fill(&one, &key, value("led"), leader).await,
         Conditional::Written
     );
+}
+
+/// What was loaded without a lease is as old as the load, whatever has been heard of since.
+#[tokio::test]
+async fn a_copy_that_is_kept_beside_another_process_is_none_that_news_have_overtaken() {
+    let server = start().await;
+    let [one, two] = coherent::two(&server).await;
+    let key = key("1");
+    let _leader = led(begin(&one, &key).await);
+    let beside = elsewhere(begin(&two, &key).await);
+    let old = value("old");
+    one.write(&key, value("new")).await.unwrap();
+    until(async || two.hearing().unwrap().news > 0).await;
+    fill(&two, &key, old, beside).await;
+    assert_eq!(payload(two.read(&key).await.unwrap()).unwrap(), "new");
 }
 
 #[tokio::test]

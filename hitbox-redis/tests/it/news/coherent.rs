@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 const BOUND: Duration = Duration::from_millis(250);
 
-type Process = CompositionBackend<
+pub(crate) type Process = CompositionBackend<
     Arc<MemoryBackend>,
     RedisBackend,
     DisabledOffload,
@@ -32,7 +32,7 @@ fn process(server: &RedisServer) -> Process {
 }
 
 /// Two that have begun to listen.
-async fn two(server: &RedisServer) -> [Process; 2] {
+pub(crate) async fn two(server: &RedisServer) -> [Process; 2] {
     let processes = [process(server), process(server)];
     for process in &processes {
         until(async || process.hearing().unwrap().age.is_some()).await;

@@ -1,7 +1,7 @@
 //! Changes that are announced, and who hears of them.
 
 mod announced;
-mod coherent;
+pub(crate) mod coherent;
 mod plane;
 mod refused;
 mod settings;

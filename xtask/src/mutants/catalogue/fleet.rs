@@ -14,6 +14,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         guarantee: "G18",
+        mistake: "a copy that was loaded without a lease is kept though news have overtaken it",
+        file: "hitbox-backend/src/composition/write/fill.rs",
+        right: "|value: CacheValue<Raw>| value.seen_at(began);",
+        wrong: "|value: CacheValue<Raw>| value.seen_at(Tick::now().max(began));",
+        check: LEASES_IN_REDIS,
+    },
+    Mutant {
+        guarantee: "G18",
         mistake: "a repair copies to a store what only this process has",
         file: "hitbox-backend/src/composition/member.rs",
         right: "self.keeps_copies().is_none() && !self.other_gives_leases",
