@@ -128,9 +128,12 @@ impl History {
                     }
                     _ => seen,
                 };
-                if self.mistake != Some(Mistake::OverlappingReadKept) {
-                    self.note_answers(process, key, 0, version, seen);
-                }
+                let began = match self.mistake {
+                    // As if it had overlapped with none.
+                    Some(Mistake::OverlappingReadKept) => one.tick(self.now),
+                    _ => seen,
+                };
+                self.note_answers(process, key, 0, version, began);
                 self.hand_over(
                     process,
                     key,
