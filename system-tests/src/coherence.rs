@@ -208,8 +208,8 @@ impl Request {
             }
             (false, _, Some(_)) => {
                 let mut all: Vec<_> = of(Replica::None).collect();
-                all.extend(of(Replica::None));
                 all.extend(of(Replica::Watched));
+                all.extend(of(Replica::None));
                 all
             }
         }
@@ -258,8 +258,12 @@ mod tests {
         assert_eq!(all[1].seed, 6);
         assert_eq!(all[4].replica, Replica::Watched);
         let long: Vec<_> = request(&["--minutes", "60"]).rounds(5).take(13).collect();
-        assert_eq!(long[11].replica, Replica::Watched);
-        assert_eq!(long[12].replica, Replica::None);
+        let watched: Vec<_> = long
+            .iter()
+            .map(|one| one.replica == Replica::Watched)
+            .collect();
+        assert_eq!(watched.iter().position(|is_watched| *is_watched), Some(4));
+        assert_eq!(watched.iter().filter(|is_watched| **is_watched).count(), 4);
         assert!(parse(Parser::from_args(["--break", "nothing"])).is_err());
     }
 

@@ -11,6 +11,9 @@ use super::{composed::NAMESPACE, record::now};
 /// How long the sentinels may take to agree on another master.
 const FAILOVER_LIMIT: u64 = 20_000_000_000;
 
+/// How often a command is said again that was not answered.
+const ATTEMPTS: u32 = 20;
+
 /// The server, or those that take each other's place.
 pub(super) enum Server {
     One(RedisServer),
@@ -45,7 +48,17 @@ impl Server {
     }
 
     pub(super) async fn say(&mut self, command: &str) -> Result<(), Failure> {
-        let said = self.current()?.say(command).await?;
+        let server = self.current()?;
+        let mut attempts = 0;
+        let said = loop {
+            match server.say(command).await {
+                Ok(said) => break said,
+                Err(error) if attempts == ATTEMPTS => return Err(error.into()),
+                // Sentinels cut all clients off when they make another server the master.
+                Err(_cut_off) => attempts += 1,
+            }
+            sleep(Duration::from_millis(20)).await;
+        };
         match said.starts_with('-') {
             true => Err(format!("{command}: {}", said.trim()).into()),
             false => Ok(()),
@@ -87,13 +100,16 @@ impl Server {
         };
         let killed = now();
         master.kill();
-        while !(replica.say("INFO replication").await?).contains("role:master") {
+        loop {
+            let said = replica.say("INFO replication").await;
+            if said.is_ok_and(|said| said.contains("role:master")) {
+                return Ok(());
+            }
             if now() - killed > FAILOVER_LIMIT {
                 return Err("the replica has not become the master".into());
             }
             sleep(Duration::from_millis(10)).await;
         }
-        Ok(())
     }
 }
 
