@@ -14,6 +14,7 @@ use crate::{
     compression::{self, Compressor, NoCompression},
     format::{self, BincodeFormat, Format},
     rejection,
+    tags::SharedTags,
 };
 
 /// The answer to a read: a live value, or `None` for a miss.
@@ -385,6 +386,12 @@ pub trait Backend: Send + Sync {
     /// Where and as whom it announces what it changes, if it does: before a change is acknowledged, and whatever becomes of
     /// the caller. Default: it does not. A composition does if it is [coherent](crate::CompositionBackend::coherent).
     fn announces(&self) -> Option<Announces> {
+        None
+    }
+
+    /// The tags that it shares with other processes, which hear what is invalidated; `None`: none. They are asked past any
+    /// copies in process. Does no I/O.
+    fn shared_tags(&self) -> Option<SharedTags> {
         None
     }
 

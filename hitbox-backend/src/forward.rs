@@ -8,7 +8,7 @@ use hitbox_core::{
 
 use crate::{
     Backend, CacheKeyFormat, Capabilities, Fencing, Invalidations, ReadAttempt, Rejection,
-    WriteAttempt, coherence::Announces, compression::Compressor, format::Format,
+    WriteAttempt, coherence::Announces, compression::Compressor, format::Format, tags::SharedTags,
 };
 
 /// Asynchronous methods of `Backend`, each forwarded to `$inner`: they return its future, which an `async fn` would put into one
@@ -149,6 +149,9 @@ macro_rules! forward_backend {
             }
             fn announces(&self) -> Option<Announces> {
                 (**self).announces()
+            }
+            fn shared_tags(&self) -> Option<SharedTags> {
+                (**self).shared_tags()
             }
             fn label(&self) -> BackendLabel {
                 (**self).label()

@@ -87,6 +87,8 @@ pub(crate) fn known_by(format: &CacheKeyFormat) -> String {
 pub(crate) struct Announcer {
     pub(crate) log: Log,
     pub(crate) origin: Origin,
+    /// Before the names of what is not data.
+    prefix: String,
     known_by: String,
     began: Instant,
     /// In milliseconds since then, when others are to be told again that there is somebody who announces.
@@ -98,10 +100,16 @@ impl Announcer {
         Self {
             log,
             origin: Origin::random(),
+            prefix: name(format, ""),
             known_by: known_by(format),
             began: Instant::now(),
             due: AtomicU64::new(0),
         }
+    }
+
+    /// The key of what is not data.
+    pub(crate) fn name(&self, what: &str) -> String {
+        [&*self.prefix, what].concat()
     }
 
     /// What announces that these have been changed.

@@ -5,10 +5,11 @@ use futures::future::join_all;
 use hitbox_backend::{
     Backend, BackendResult, Begun, CacheKeyFormat, Capabilities, Compressor, Condition,
     Conditional, DeleteStatus, Format, Operation, ReadOutcome, Rejection, coherence::Announces,
+    tags::SharedTags,
 };
 use hitbox_core::{BackendLabel, CacheKey, CacheValue, Raw};
 
-use crate::{Statistics, inner::Inner};
+use crate::{Statistics, inner::Inner, tags::RedisTags};
 
 /// A cache in a Redis or Valkey server.
 ///
@@ -165,6 +166,15 @@ impl Backend for RedisBackend {
 
     fn announces(&self) -> Option<Announces> {
         self.inner.exchange.announces()
+    }
+
+    fn shared_tags(&self) -> Option<SharedTags> {
+        let announcer = Arc::clone(self.inner.exchange.announcer()?);
+        let inner = Arc::clone(&self.inner);
+        Some(SharedTags {
+            store: Arc::new(RedisTags { inner, announcer }),
+            hearing: None,
+        })
     }
 
     fn reject(&self, key: &CacheKey, rejection: Rejection) {

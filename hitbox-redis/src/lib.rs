@@ -181,10 +181,12 @@ mod credentials;
 mod error;
 mod inner;
 mod lease;
+mod place;
 mod plane;
 #[cfg(feature = "sentinel")]
 mod sentinel;
 mod statistics;
+mod tags;
 
 pub use backend::RedisBackend;
 pub use builder::RedisBackendBuilder;

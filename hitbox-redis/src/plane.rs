@@ -162,6 +162,7 @@ impl Question<'_> {
             follows,
             complete: new.len() < ROOM,
             mark: new.last().map_or_else(|| mark.clone(), Entry::mark),
+            place: new.last().unwrap_or(first).place().unwrap_or_default(),
         }))
     }
 
@@ -170,15 +171,16 @@ impl Question<'_> {
         let log = &self.plane.log;
         let newest = self.link.one(&newest(log), self.until).await?;
         let newest = Entry::all(newest).ok_or(Cause::UnexpectedReply)?.pop();
-        let mark = match newest {
-            Some(newest) => newest.mark(),
-            None => self.hello().await?.mark(),
+        let newest = match newest {
+            Some(newest) => newest,
+            None => self.hello().await?,
         };
         Ok(Heard {
             news: Vec::new(),
             follows: false,
             complete: true,
-            mark,
+            mark: newest.mark(),
+            place: newest.place().unwrap_or_default(),
         })
     }
 

@@ -1,7 +1,9 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use hitbox_backend::{
-    Backend, BackendError, BackendExt, BackendResult, load::Fencing, tags::Judged,
+    Backend, BackendError, BackendExt, BackendResult,
+    load::Fencing,
+    tags::{Judged, TagEar},
 };
 use tokio::runtime::Handle;
 
@@ -14,6 +16,9 @@ use crate::{
 };
 
 const TAG_MEMORY: usize = 16 << 20;
+
+/// News have room for so much, in bytes.
+const LONGEST_NAME: usize = 255;
 
 /// Builds a [`Cache`].
 ///
@@ -92,7 +97,7 @@ impl CacheBuilder {
     }
 
     /// What the cache is called, for [`clear`](Cache::clear) and tags: in a backend whose values outlive the process, what
-    /// has been invalidated is kept by this name, and caches of other names over that backend do not look at it. Default: empty.
+    /// has been invalidated is kept by this name, and caches of other names over that backend do not look at it. Up to 255 bytes. Default: empty.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
@@ -113,7 +118,13 @@ impl CacheBuilder {
     /// [`InvalidConfiguration`](hitbox_backend::BackendErrorKind::InvalidConfiguration) for a setting that cannot work, or if nothing says
     /// for how long values are fresh. The message names the setting.
     pub fn build(self) -> BackendResult<Cache> {
-        let checked = self.limits.check().and_then(|()| self.overrides.of_cache());
+        let name = match self.name.len() {
+            0..=LONGEST_NAME => Ok(()),
+            _ => Err(format!("`name` is longer than {LONGEST_NAME} bytes")),
+        };
+        let checked = name
+            .and_then(|()| self.limits.check())
+            .and_then(|()| self.overrides.of_cache());
         let settings = checked
             .map_err(|detail| BackendError::invalid_configuration(self.backend.label(), detail))?;
         let tags = Tags::new(&*self.backend, self.name, self.tag_memory);
@@ -123,7 +134,10 @@ impl CacheBuilder {
             self.limits,
             self.runtime,
         );
-        Ok(Cache::new(Arc::new(shared)))
+        let shared = Arc::new(shared);
+        let ear: Arc<dyn TagEar> = Arc::<Shared>::clone(&shared);
+        shared.backend.judge().listen(&ear);
+        Ok(Cache::new(shared))
     }
 }
 

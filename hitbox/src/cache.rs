@@ -3,7 +3,7 @@ use std::{error::Error, fmt, future::Future, hash::Hash, slice, sync::Arc};
 use futures::FutureExt;
 use hitbox_backend::{
     Attempt, Backend, BackendResult, BoxContext, CacheBackend, CacheKey, CacheStatus, CacheValue,
-    Cacheable, DeleteStatus, Known,
+    Cacheable, DeleteStatus, Known, tags::Severity,
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     error::SharedError,
     shared::Shared,
     statistics::Outcome,
-    tags::{Scope, Severity},
+    tags::Scope,
 };
 
 /// What a service calls: values that are loaded once, however many ask for them, kept in a backend, fresh for as long
@@ -295,8 +295,9 @@ impl Cache {
     /// A load learns its tags when it ends. One that is under way goes on, and who asks meanwhile waits for it; if its
     /// outcome has the tag then, who asked after this has returned gets that of another load.
     ///
-    /// Over a backend whose values outlive this process, it is kept there, and holds after a restart. Other processes over
-    /// it do not hear of it while they run.
+    /// Over a coherent composition whose store keeps tags, as Redis does, it holds in all processes within the bound. Over any other
+    /// backend whose values outlive this process it is kept there, and holds after a restart; other processes do not
+    /// hear of it while they run.
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ use futures::{
     future::{BoxFuture, select_all},
 };
 use hitbox_backend::{
-    Cacheable, Lease, Stamp,
+    Cacheable, Lease, LogMark, Stamp,
     flights::{Standing, Turn},
 };
 use tokio::{sync::OwnedSemaphorePermit, time};
@@ -108,6 +108,8 @@ enum Failed {
 struct Loading {
     index: usize,
     began: Stamp,
+    /// What had been heard of other processes then.
+    heard: Option<LogMark>,
     lease: Lease,
     /// Beside other processes.
     in_fleet: InFleet,
@@ -118,6 +120,7 @@ impl Loading {
         Self {
             index,
             began: Stamp::ZERO,
+            heard: None,
             lease: Lease::default(),
             in_fleet: InFleet::NotAsked,
         }
@@ -324,6 +327,7 @@ impl Job {
         // Before the stamp: what invalidates the key from now on is remembered.
         let mut all = self.take_leases(looks).await;
         all.retain_mut(|loading| {
+            loading.heard = self.shared.backend.judge().heard();
             let began = self.shared.flights.begin(&self.flights[loading.index]);
             match began {
                 Some(began) => loading.began = began,

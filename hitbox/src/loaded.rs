@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use hitbox_backend::{CacheValue, Described, InvalidTags, Known, Meta, Stamp, TagSet};
+use hitbox_backend::{CacheValue, Described, InvalidTags, Known, LogMark, Meta, Stamp, TagSet};
 use hitbox_core::clock;
 
 use crate::{
@@ -118,10 +118,11 @@ impl<V> Loaded<V> {
 }
 
 impl<V> Loaded<V> {
-    /// What a load that began then, and ends now, has come to: with its life times, and whether it is to be kept.
+    /// What a load that began then, when so much had been heard of other processes, and ends now, has come to: with its life times, and whether it is to be kept.
     pub(crate) fn into_value(
         self,
         began: Stamp,
+        heard: Option<LogMark>,
         settings: &Settings,
     ) -> Result<(CacheValue<Described<V>>, Kept), InvalidTags> {
         let (known, of, kept) = match self.content {
@@ -131,6 +132,10 @@ impl<V> Loaded<V> {
         };
         let ended = clock::now();
         let meta = Meta::tagged(self.tags?);
+        let meta = match heard {
+            Some(heard) => meta.marked(heard),
+            None => meta,
+        };
         let meta = (!meta.is_empty()).then(|| Arc::new(meta));
         let value = CacheValue::loaded(Described { known, meta }, began);
         let times = Times::at_end(of, self.life, settings, ended, fastrand::f64());

@@ -14,7 +14,8 @@ use futures::poll;
 use hitbox_backend::{
     Backend, BackendError, BackendErrorKind, BackendResult, BoxContext, CacheBackend, CacheKey,
     CacheStatus, CacheValue, Cacheable, Condition, Conditional, Described, Invalidations, Known,
-    KnownOutcome, Meta, Stamp, TagSet, tags::Judged,
+    KnownOutcome, LogMark, Meta, Stamp, TagSet,
+    tags::{Invalidated, Judged, Severity, TagEar},
 };
 use tokio::{runtime::Handle, sync::Semaphore};
 
@@ -26,7 +27,7 @@ use crate::{
     key::{Key, KnownSpaces, Unserved},
     settings::{InForce, Limits, Overrides},
     statistics::Counters,
-    tags::{Scope, Severity, Tags},
+    tags::{Scope, Tags},
     tasks::Tasks,
     throttle::Throttle,
 };
@@ -97,6 +98,10 @@ impl Shared {
     pub(crate) fn invalidated_outcome(&self, key: &CacheKey, ended: &Ended) -> Stamp {
         if ended.outcome.is_err() {
             return self.invalidated(key);
+        }
+        // Others may have invalidated it.
+        if self.backend.judge().is_silent() {
+            return ended.created.max(self.invalidated(key));
         }
         let meta = ended.meta.as_deref();
         let Invalidations { hard, soft, .. } = self.invalidations_of(key, ended.created, meta);
@@ -285,5 +290,21 @@ impl Shared {
                 detail,
             )),
         }
+    }
+}
+
+impl TagEar for Shared {
+    fn hear(&self, news: &Invalidated) {
+        if self.backend.judge().hear(news) {
+            self.flights.tell_all();
+        }
+    }
+
+    fn note_gap(&self, heard: LogMark) {
+        self.backend.judge().note_gap(heard);
+    }
+
+    fn note_heard(&self, heard: LogMark) {
+        self.backend.judge().note_heard(heard);
     }
 }

@@ -12,6 +12,7 @@ use hitbox_backend::{
     coherence::Announces,
     compression::Compressor,
     conformance::{Faults, FaultyBackend},
+    tags::SharedTags,
 };
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheValue, CompressorId, FormatId, Raw, clock::Moment,
@@ -258,6 +259,10 @@ impl<B: Backend> Backend for WatchedLayer<B> {
 
     fn announces(&self) -> Option<Announces> {
         self.faulty.announces()
+    }
+
+    fn shared_tags(&self) -> Option<SharedTags> {
+        self.faulty.shared_tags()
     }
 
     fn label(&self) -> BackendLabel {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use hitbox_backend::{
     Attempt, Backend, BackendResult, Begun, CacheKeyFormat, Capabilities, CompositionLayer,
     Compressor, Condition, Conditional, DeleteStatus, Fencing, Format, Invalidations, Leftovers,
-    ReadAttempt, ReadOutcome, Rejection, WriteAttempt, coherence::Announces,
+    ReadAttempt, ReadOutcome, Rejection, WriteAttempt, coherence::Announces, tags::SharedTags,
 };
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheValue, CompressorId, FormatId, Raw, clock::Moment,
@@ -223,6 +223,10 @@ impl Backend for NestedLayer {
 
     fn announces(&self) -> Option<Announces> {
         self.composed.announces()
+    }
+
+    fn shared_tags(&self) -> Option<SharedTags> {
+        self.composed.shared_tags()
     }
 
     fn label(&self) -> BackendLabel {

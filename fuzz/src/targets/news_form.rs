@@ -1,7 +1,10 @@
 //! The reader of entries in a log of news.
 
 use fastrand::Rng;
-use hitbox_backend::coherence::{News, Origin, news_form};
+use hitbox_backend::{
+    coherence::{News, Origin, news_form},
+    tags::Severity,
+};
 use hitbox_core::{CacheKey, Stamp};
 
 use super::named;
@@ -42,10 +45,21 @@ pub fn run(bytes: &[u8]) -> Observed {
         let origin = origin(bytes);
         let changed = news.iter().filter_map(|news| match news {
             News::Changed { key, stamp, .. } => Some((key, *stamp)),
-            _ => None,
+            News::Invalidated(_) | _ => None,
         });
-        let entries = news_form::encode(origin, changed);
-        assert_eq!(entries, [bytes]);
+        let changed: Vec<_> = changed.collect();
+        match &*news {
+            [News::Invalidated(one)] => {
+                let (tag, severity) = (one.tag.as_deref(), one.severity);
+                let entry = news_form::encode_invalidated(origin, &one.cache, tag, severity);
+                assert_eq!(entry, bytes);
+            }
+            all if all.len() == changed.len() => {
+                assert_eq!(news_form::encode(origin, changed), [bytes]);
+            }
+            // What is read together, nobody writes together.
+            _ => {}
+        }
     }
     observed
 }
@@ -83,6 +97,19 @@ fn seeds() -> Vec<Seed> {
         (
             "any-key",
             entry(&[CacheKey::from_pair("id", "x".repeat(70_000))]),
+        ),
+        (
+            "tag",
+            news_form::encode_invalidated(
+                Origin::from_bits(7),
+                "shop",
+                Some("team:7"),
+                Severity::Hard,
+            ),
+        ),
+        (
+            "everything",
+            news_form::encode_invalidated(Origin::from_bits(7), "shop", None, Severity::Soft),
         ),
     ])
 }

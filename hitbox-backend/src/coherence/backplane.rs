@@ -4,9 +4,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use hitbox_core::{BackendLabel, CacheKey, Stamp};
+use hitbox_core::{BackendLabel, CacheKey, LogMark, Stamp};
 
-use crate::BackendResult;
+use crate::{BackendResult, tags::Invalidated};
 
 /// A log of news that processes share.
 ///
@@ -63,6 +63,8 @@ pub struct Heard {
     pub complete: bool,
     /// Where to go on from.
     pub mark: Mark,
+    /// The same as a number, by which values with tags are compared with invalidations.
+    pub place: LogMark,
 }
 
 /// A place in the log of a [`Backplane`], which alone knows what is in it.
@@ -103,6 +105,8 @@ pub enum News {
         /// That of the value that was written, or of the remove.
         stamp: Stamp,
     },
+    /// All that has a tag, or everything, has been invalidated.
+    Invalidated(Invalidated),
 }
 
 /// Who announces: each adapter that does has one of its own, drawn at random.

@@ -13,9 +13,10 @@
 
 use std::{error::Error, fmt};
 
-use hitbox_core::{CacheKey, Stamp};
+use hitbox_core::{CacheKey, LogMark, Stamp};
 
 use super::{News, Origin};
+use crate::tags::{Invalidated, Severity};
 
 /// No entry is longer, in bytes. More keys take several entries.
 pub const LARGEST_ENTRY: usize = 64 << 10;
@@ -27,6 +28,14 @@ const HEADER_LENGTH: usize = 1 + size_of::<u64>();
 const CHANGED: u8 = 1;
 /// Nothing follows: the key is too long to be named.
 const ANY: u8 = 2;
+
+/// The severity, the name of the cache and the tag follow, each of the two after its length.
+const TAG: u8 = 3;
+/// The severity and the name of the cache follow.
+const EVERYTHING: u8 = 4;
+
+const HARD: u8 = 1;
+const SOFT: u8 = 2;
 
 /// What a key takes but for its text: kind, length and stamp.
 const AROUND_KEY: usize = 1 + size_of::<u16>() + size_of::<u64>();
@@ -87,13 +96,43 @@ pub fn encode<'k>(
     entries
 }
 
+/// The entry that says that what has the tag, or with `None` everything, is invalidated in caches of this name.
+///
+/// Of a name and a tag of more than 255 bytes, neither of which there is, it says only that anything may be.
+#[must_use]
+pub fn encode_invalidated(
+    origin: Origin,
+    cache: &str,
+    tag: Option<&str>,
+    severity: Severity,
+) -> Vec<u8> {
+    let mut entry = empty(origin);
+    let texts = [Some(cache), tag].into_iter().flatten();
+    let lengths: Result<Vec<u8>, _> = texts.clone().map(|text| u8::try_from(text.len())).collect();
+    let Ok(lengths) = lengths else {
+        entry.push(ANY);
+        return entry;
+    };
+    entry.push(if tag.is_some() { TAG } else { EVERYTHING });
+    entry.push(match severity {
+        Severity::Hard => HARD,
+        Severity::Soft => SOFT,
+    });
+    for (length, text) in lengths.into_iter().zip(texts) {
+        entry.push(length);
+        entry.extend_from_slice(text.as_bytes());
+    }
+    entry
+}
+
 fn empty(origin: Origin) -> Vec<u8> {
     let mut entry = vec![FORM];
     entry.extend_from_slice(&origin.to_bits().to_le_bytes());
     entry
 }
 
-/// What an entry says, in its order.
+/// What an entry says, in its order. The [mark](Invalidated::mark) of an invalidation is the place of the entry in the log, which
+/// is not in it: here it is zero.
 ///
 /// # Errors
 ///
@@ -119,6 +158,7 @@ pub fn decode(entry: &[u8]) -> Result<Vec<News>, Unreadable> {
                 news.push(News::Changed { key, origin, stamp });
             }
             ANY => return Err(Unreadable::AnyKey),
+            kind @ (TAG | EVERYTHING) => news.push(rest.invalidated(kind)?),
             _ => return Err(Unreadable::Unknown),
         }
     }
@@ -136,6 +176,35 @@ impl<'a> Rest<'a> {
             .ok_or(Unreadable::Malformed)?;
         self.0 = rest;
         Ok(bytes)
+    }
+
+    fn text(&mut self) -> Result<Box<str>, Unreadable> {
+        let length = self.byte()?.into();
+        let text = str::from_utf8(self.bytes(length)?);
+        text.map(Box::from).map_err(|_| Unreadable::Malformed)
+    }
+
+    fn invalidated(&mut self, kind: u8) -> Result<News, Unreadable> {
+        let severity = match self.byte()? {
+            HARD => Severity::Hard,
+            SOFT => Severity::Soft,
+            _ => return Err(Unreadable::Unknown),
+        };
+        let cache = self.text()?;
+        let tag = if kind == TAG {
+            Some(self.text()?)
+        } else {
+            None
+        };
+        if tag.as_deref().is_some_and(str::is_empty) {
+            return Err(Unreadable::Malformed);
+        }
+        Ok(News::Invalidated(Invalidated {
+            cache,
+            tag,
+            severity,
+            mark: LogMark::default(),
+        }))
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Unreadable> {
@@ -184,6 +253,41 @@ mod tests {
     }
 
     #[test]
+    fn invalidations_are_those_of_the_documentation() {
+        let cases: [(Option<&str>, Severity, &[u8]); 2] = [
+            (
+                Some("team:7"),
+                Severity::Hard,
+                include_bytes!("golden/tag.news"),
+            ),
+            (
+                None,
+                Severity::Soft,
+                include_bytes!("golden/everything.news"),
+            ),
+        ];
+        for (tag, severity, golden) in cases {
+            assert_eq!(encode_invalidated(ORIGIN, "shop", tag, severity), golden);
+            let news = News::Invalidated(Invalidated {
+                cache: "shop".into(),
+                tag: tag.map(Box::from),
+                severity,
+                mark: LogMark::default(),
+            });
+            assert_eq!(decode(golden), Ok(vec![news]));
+            for length in HEADER_LENGTH + 1..golden.len() {
+                assert_eq!(decode(&golden[..length]), Err(Unreadable::Malformed));
+            }
+            let mut later = golden.to_vec();
+            later[HEADER_LENGTH + 1] = 3;
+            assert_eq!(decode(&later), Err(Unreadable::Unknown));
+        }
+        let long = "t".repeat(256);
+        let entry = encode_invalidated(ORIGIN, "", Some(&long), Severity::Hard);
+        assert_eq!(decode(&entry), Err(Unreadable::AnyKey));
+    }
+
+    #[test]
     fn more_keys_than_an_entry_takes_are_several() {
         let long = "x".repeat(1_000);
         let keys: Vec<_> = (0..200)
@@ -226,7 +330,7 @@ mod tests {
             decode(&entry)
         };
         assert_eq!(with(0, 2), Err(Unreadable::Unknown));
-        assert_eq!(with(HEADER_LENGTH, 3), Err(Unreadable::Unknown));
+        assert_eq!(with(HEADER_LENGTH, 5), Err(Unreadable::Unknown));
         assert_eq!(with(HEADER_LENGTH + 3, 0xFF), Err(Unreadable::Malformed));
         assert_eq!(
             decode(&vec![FORM; LARGEST_ENTRY + 1]),

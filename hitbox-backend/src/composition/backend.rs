@@ -24,6 +24,7 @@ use crate::{
     compression::{Compressor, NoCompression},
     format::Format,
     object::{with_bytes, with_bytes_each},
+    tags::SharedTags,
     trace_rejection,
 };
 
@@ -252,6 +253,14 @@ where
         let mut announces = self.l2().announces()?;
         announces.by_copies = true;
         Some(announces)
+    }
+
+    /// L2's, with what a coherent composition hears.
+    fn shared_tags(&self) -> Option<SharedTags> {
+        let hearing = self.layers.shared_with_listener()?;
+        let mut shared = self.l2().shared_tags()?;
+        shared.hearing = Some(hearing);
+        Some(shared)
     }
 
     fn label(&self) -> BackendLabel {

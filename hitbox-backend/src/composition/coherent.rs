@@ -8,7 +8,7 @@ use tokio::runtime;
 
 use super::{
     CompositionBackend, RefillPolicy,
-    copies::{Role, Shared, hash},
+    copies::{Role, Shared, Told, hash},
     layers::Layers,
 };
 use crate::{
@@ -99,6 +99,7 @@ where
                 .in_silence(coherence.kept_in_silence()),
             origin: announces.origin,
             counts: Counts::default(),
+            told: Told::default(),
         });
         // L2 first: what it brings has to be marked before L1 judges by that.
         let of_l2 = match announces.by_copies {
@@ -141,6 +142,15 @@ where
 }
 
 impl<L1, L2> Layers<L1, L2> {
+    /// What all of a coherent composition know, for who wants to be told of tags.
+    pub(super) fn shared_with_listener(&self) -> Option<Arc<Shared>> {
+        match self.l1.role()? {
+            Role::Copies(shared) | Role::Store(shared) | Role::CopiesOfStore(shared) => {
+                Some(Arc::clone(shared))
+            }
+        }
+    }
+
     /// What L1 does in coherence, if it does.
     pub(super) fn shared(&self) -> Option<&Shared> {
         match self.l1.role()? {
@@ -196,8 +206,12 @@ impl<L1: Backend + 'static, L2: Backend + 'static> Ear for Layers<L1, L2> {
                     let own = (*origin == shared.origin).then_some(*stamp);
                     self.l1.hear(shared, key, own);
                 }
+                // Told below.
+                News::Invalidated(_) => {}
             }
         }
+        // Before anything is vouched for.
+        shared.told.tell(heard);
         shared.counts.news.add(heard.news.len() as u64);
         if heard.complete {
             shared.hearing.vouch_as_of(asked);

@@ -9,7 +9,7 @@ use hitbox_core::{
     ResponseSource, clock::Moment,
 };
 
-use super::{Judge, Verdict};
+use super::{Judge, SharedTags, Verdict};
 use crate::{
     Attempt, Backend, CacheKeyFormat, Capabilities, Compressor, Fencing, Format, Invalidations,
     ReadAttempt, ReadOutcome, Rejection, WriteAttempt, coherence::Announces,
@@ -223,6 +223,10 @@ impl<J: Judge> Backend for Judged<J> {
 
     fn announces(&self) -> Option<Announces> {
         self.backend.announces()
+    }
+
+    fn shared_tags(&self) -> Option<SharedTags> {
+        self.backend.shared_tags()
     }
 
     fn label(&self) -> BackendLabel {

@@ -5,6 +5,7 @@
 //! backend that is asked in this way.
 
 mod judged;
+mod shared;
 
 use futures::future::BoxFuture;
 use hitbox_core::{CacheValue, Raw};
@@ -12,6 +13,9 @@ use hitbox_core::{CacheValue, Raw};
 use crate::{Backend, Invalidations};
 
 pub use judged::Judged;
+pub use shared::{
+    FoundTags, Invalidated, Severity, SharedTags, TagEar, TagHearing, TagMarks, TagStore,
+};
 
 /// Says what has become of the values that a backend answers with.
 pub trait Judge: Send + Sync {

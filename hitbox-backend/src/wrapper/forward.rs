@@ -40,10 +40,13 @@ macro_rules! forward_properties {
         fn announces(&self) -> Option<$crate::coherence::Announces> {
             self.$inner.announces()
         }
+        fn shared_tags(&self) -> Option<$crate::tags::SharedTags> {
+            self.$inner.shared_tags()
+        }
     };
 }
 
-/// [`forward_properties`] without `announces`.
+/// [`forward_properties`] without `announces` and `shared_tags`.
 macro_rules! forward_all_but_announces {
     ($inner:ident) => {
         fn fencing(&self) -> $crate::Fencing {

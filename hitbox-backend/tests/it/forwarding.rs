@@ -15,6 +15,7 @@ use hitbox_backend::{
     coherence::{Announces, Origin, PlaneId},
     compression::{CompressionError, NoCompression},
     format::{BincodeFormat, FormatError, Visit},
+    tags::SharedTags,
 };
 use hitbox_core::{
     BackendLabel, BoxContext, CacheKey, CacheStatus, CacheValue, CompressorId, FormatId, Raw,
@@ -212,6 +213,10 @@ impl Backend for Recorder {
         self.note("close");
         Leftovers::failure(error("close"))
     }
+    fn shared_tags(&self) -> Option<SharedTags> {
+        self.note("shared_tags");
+        None
+    }
     fn announces(&self) -> Option<Announces> {
         self.note("announces");
         Some(Announces::new(
@@ -335,6 +340,8 @@ fn assert_properties_are_forwarded<B: Backend>(backend: &B, recorder: &Recorder)
     let announces = B::announces(backend).unwrap();
     assert_eq!(announces.origin, Origin::from_bits(216));
     reached("announces");
+    assert!(B::shared_tags(backend).is_none());
+    reached("shared_tags");
     assert_eq!(B::label(backend).as_str(), "recorder");
     reached("label");
     assert_eq!(B::value_format(backend).id(), OwnFormat.id());

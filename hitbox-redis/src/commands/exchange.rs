@@ -168,6 +168,28 @@ impl Exchange {
         }
     }
 
+    /// Who announces what is changed, if anybody does.
+    pub(crate) fn announcer(&self) -> Option<&Arc<Announcer>> {
+        match &self.target {
+            Target::Announced(AnnouncedServer { announcer, .. }) => Some(announcer),
+            Target::Server(_) => None,
+            #[cfg(feature = "cluster")]
+            Target::Cluster(_) => None,
+        }
+    }
+
+    /// The reply to a script, which may be run twice.
+    pub(crate) async fn script(&self, script: &Cmd) -> Reply {
+        let until = self.until()?;
+        match &self.target {
+            Target::Server(Server { link, .. })
+            | Target::Announced(AnnouncedServer { link, .. }) => link.one(script, until).await,
+            // Only a server that announces has any.
+            #[cfg(feature = "cluster")]
+            Target::Cluster(_) => Err(Cause::UnexpectedReply.into()),
+        }
+    }
+
     /// The value under `key`, as GET replies it.
     pub(crate) async fn value(&self, key: Cow<'_, str>) -> Reply {
         let until = self.until()?;

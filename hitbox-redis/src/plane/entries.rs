@@ -1,10 +1,14 @@
 //! Entries of a stream, as the server replies them.
 
 use bytes::Bytes;
-use hitbox_backend::coherence::{Mark, News, news_form};
+use hitbox_backend::{
+    LogMark,
+    coherence::{Mark, News, news_form},
+    tags::Invalidated,
+};
 use redis::Value;
 
-use crate::announcer::FIELD;
+use crate::{announcer::FIELD, place::place_of};
 
 /// An entry, whoever has added it.
 pub(super) struct Entry {
@@ -39,9 +43,18 @@ impl Entry {
     /// What it says; `None` where it cannot be read.
     pub(super) fn news(&self) -> Option<Vec<News>> {
         match self.fields.as_slice() {
-            [name, entry] if name.as_slice() == FIELD.as_bytes() => news_form::decode(entry).ok(),
+            [name, entry] if name.as_slice() == FIELD.as_bytes() => {
+                let news = news_form::decode(entry).ok()?;
+                let place = self.place()?;
+                Some(news.into_iter().map(|news| placed(news, place)).collect())
+            }
             _ => None,
         }
+    }
+
+    /// Its id as a number; `None` if it is none.
+    pub(super) fn place(&self) -> Option<LogMark> {
+        place_of(&self.id)
     }
 
     /// The whole of it: another stream may come to have an entry of the same id.
@@ -53,6 +66,16 @@ impl Entry {
             mark.extend_from_slice(string);
         }
         Mark::new(Bytes::from(mark))
+    }
+}
+
+fn placed(news: News, place: LogMark) -> News {
+    match news {
+        News::Invalidated(news) => News::Invalidated(Invalidated {
+            mark: place,
+            ..news
+        }),
+        other @ (News::Changed { .. } | _) => other,
     }
 }
 

@@ -106,8 +106,13 @@ async fn store<V: Cacheable>(
         .settings_of(&key, &overrides)
         .map_err(|cause| shared.invalid(&key, cause))?;
     let key = key.as_cache_key();
+    let tags = shared.backend.judge();
+    let (heard, began) = match since {
+        Some(since) => (tags.heard_at(since), since),
+        None => (tags.heard(), Stamp::now()),
+    };
     let (value, kept) = value
-        .into_value(since.unwrap_or_else(Stamp::now), &settings)
+        .into_value(began, heard, &settings)
         .map_err(|invalid| {
             BackendError::invalid_configuration(shared.backend.label(), invalid.to_string())
         })?;

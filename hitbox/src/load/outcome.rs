@@ -38,12 +38,13 @@ impl Job {
         let Loading {
             index,
             began,
+            heard,
             lease,
             in_fleet: _,
         } = loading;
         let key = self.flights[index].key();
         self.shared.throttle.succeeded(key);
-        let (value, kept) = match loaded.into_value(began, &self.settings) {
+        let (value, kept) = match loaded.into_value(began, heard, &self.settings) {
             Ok(loaded) => loaded,
             Err(invalid) => {
                 self.fail(index, Cause::Loader(Arc::new(invalid)));

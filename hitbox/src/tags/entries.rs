@@ -70,17 +70,18 @@ impl Writer<'_> {
         let keys: Vec<CacheKey> = keys
             .chain(tags.iter().map(|tag| self.of_tag(tag)))
             .collect();
+        let gap = table.gap();
         let outcomes = backend.read_many(&keys).await;
         let read: BackendResult<Vec<_>> = outcomes.into_iter().collect();
         let mut read = read?.into_iter();
         let mut marks = || read.next().flatten().and_then(|entry| marks_of(&entry));
         // Without an entry there was never one to be written: these do not expire.
         let (all, any) = (marks().unwrap_or_default(), marks().unwrap_or_default());
-        table.learn_of_all(all, any);
+        table.learn_of_all(all, any, gap);
         let mut missing = Vec::new();
         for tag in tags {
             let stored = marks();
-            let known = table.learn(tag, stored);
+            let known = table.learn(tag, stored, gap);
             learnt.insert(tag, known);
             if stored.is_none() {
                 missing.push((self.of_tag(tag), of_tag(known)));

@@ -1,19 +1,21 @@
 //! When something was invalidated last.
 
-/// How much an invalidation takes away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Severity {
-    /// What is older is gone.
-    Hard,
-    /// What is older is stale.
-    Soft,
-}
+use hitbox_backend::tags::{Severity, TagMarks};
 
 /// The newest invalidation of each severity. What is as old as one, or older, is invalidated; 0 stands for none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Marks {
     pub(super) hard: u64,
     pub(super) soft: u64,
+}
+
+impl From<TagMarks> for Marks {
+    fn from(marks: TagMarks) -> Self {
+        Self {
+            hard: marks.hard.to_bits(),
+            soft: marks.soft.to_bits(),
+        }
+    }
 }
 
 impl Marks {

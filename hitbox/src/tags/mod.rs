@@ -6,9 +6,9 @@
 //! keeps them in the backend, too, where values outlive the process.
 
 mod entries;
+mod fleet;
 mod marks;
 mod of_cache;
 mod table;
 
-pub(crate) use marks::Severity;
 pub(crate) use of_cache::{Scope, Tags};

@@ -1,17 +1,18 @@
 //! What a cache knows of its tags.
 
-use std::{collections::BTreeSet, error::Error};
+use std::{collections::BTreeSet, error::Error, sync::Arc};
 
 use futures::{FutureExt, future::BoxFuture};
 use hitbox_backend::{
-    Backend, BackendError, BackendResult, CacheValue, InvalidTags, Invalidations, Meta, Raw, Stamp,
-    TagSet,
-    tags::{Judge, Verdict},
+    Backend, BackendError, BackendResult, CacheValue, InvalidTags, Invalidations, LogMark, Meta,
+    Raw, Stamp, TagSet,
+    tags::{Invalidated, Judge, Severity, TagEar, Verdict},
 };
 
 use super::{
     entries::Entries,
-    marks::{Marks, Severity},
+    fleet::Fleet,
+    marks::Marks,
     table::{Coverage, Found, Knowledge, Learnt, Table},
 };
 
@@ -48,24 +49,122 @@ impl From<Known> for Verdict {
 }
 
 /// The tags of a cache.
-///
-/// How old a value is, its stamp says: the moment at which its load began.
 pub(crate) struct Tags {
     table: Table,
-    /// Of a backend whose values outlive the process.
-    entries: Option<Entries>,
+    kept: KeptIn,
+}
+
+/// Where marks are kept besides, and what they are.
+enum KeptIn {
+    /// Nowhere: values end with the process. A mark is a stamp; a value is as old as its load's begin.
+    Process,
+    /// In a store whose values outlive the process. The same.
+    Entries(Entries),
+    /// In a store whose processes hear from each other. A mark is a place in their log; a value is as old as what its
+    /// process had heard when its load began.
+    Fleet(Fleet),
 }
 
 impl Tags {
     /// Those of a cache of this name over this backend, with so many bytes of memory.
     pub(crate) fn new(backend: &dyn Backend, name: String, memory: usize) -> Self {
+        if let Some(shared) = backend.shared_tags()
+            && let Some(hearing) = shared.hearing
+        {
+            let fleet = Fleet::new(name, shared.store, hearing);
+            return Self {
+                // Nothing has been heard yet: that is a gap, as the first answer says.
+                table: Table::new(memory, 0),
+                kept: KeptIn::Fleet(fleet),
+            };
+        }
         let capabilities = backend.capabilities();
         let outlive = capabilities.persistent || capabilities.shared;
         // What was done to values before now, nobody has told this process.
         let start = if outlive { Stamp::now() } else { Stamp::ZERO };
         Self {
             table: Table::new(memory, start.as_micros()),
-            entries: outlive.then(|| Entries::of_cache(name)),
+            kept: match outlive {
+                true => KeptIn::Entries(Entries::of_cache(name)),
+                false => KeptIn::Process,
+            },
+        }
+    }
+
+    /// Has this one told of what others do, if there are any.
+    pub(crate) fn listen(&self, ear: &Arc<dyn TagEar>) {
+        if let KeptIn::Fleet(fleet) = &self.kept {
+            fleet.listen(ear);
+        }
+    }
+
+    /// What had been heard of other processes: to be asked before a load begins.
+    pub(crate) fn heard(&self) -> Option<LogMark> {
+        match &self.kept {
+            KeptIn::Fleet(fleet) => Some(fleet.heard()),
+            KeptIn::Process | KeptIn::Entries(_) => None,
+        }
+    }
+
+    /// What had been heard then.
+    pub(crate) fn heard_at(&self, then: Stamp) -> Option<LogMark> {
+        match &self.kept {
+            KeptIn::Fleet(fleet) => Some(fleet.heard_at(then)),
+            KeptIn::Process | KeptIn::Entries(_) => None,
+        }
+    }
+
+    /// Whether others may have invalidated something of which this process has not heard for longer than it may.
+    pub(crate) fn is_silent(&self) -> bool {
+        match &self.kept {
+            KeptIn::Fleet(fleet) => fleet.is_silent(),
+            KeptIn::Process | KeptIn::Entries(_) => false,
+        }
+    }
+
+    /// Another process, or this one, has invalidated something. Says whether that is everything.
+    pub(crate) fn hear(&self, news: &Invalidated) -> bool {
+        let KeptIn::Fleet(fleet) = &self.kept else {
+            return false;
+        };
+        if *news.cache != *fleet.cache() {
+            return false;
+        }
+        let scope = news.tag.as_deref().map_or(Scope::All, Scope::Tag);
+        self.note(scope, news.severity, news.mark.to_bits());
+        news.tag.is_none()
+    }
+
+    /// Something may have been missed.
+    pub(crate) fn note_gap(&self, heard: LogMark) {
+        self.table.note_gap(heard.to_bits());
+    }
+
+    pub(crate) fn note_heard(&self, heard: LogMark) {
+        if let KeptIn::Fleet(fleet) = &self.kept {
+            fleet.note_heard(heard);
+        }
+    }
+
+    /// As marks have it; `None`: it cannot be judged by them.
+    fn age(&self, created: Stamp, meta: Option<&Meta>) -> Option<u64> {
+        let mark = meta.and_then(Meta::mark);
+        let has_tags = meta.is_some_and(|meta| !meta.tags().is_empty());
+        match (&self.kept, mark) {
+            // Who has heard of an invalidation, and then loads, is not concerned.
+            (KeptIn::Fleet(_), Some(mark)) => Some(mark.to_bits().saturating_add(1)),
+            (KeptIn::Fleet(_), None) => (!has_tags).then_some(0),
+            (KeptIn::Process | KeptIn::Entries(_), Some(_)) if has_tags => None,
+            (KeptIn::Process | KeptIn::Entries(_), _) => Some(created.as_micros()),
+        }
+    }
+
+    /// The moment of a mark, for a value that it has invalidated.
+    fn moment(&self, mark: u64, created: Stamp) -> Stamp {
+        match &self.kept {
+            KeptIn::Process | KeptIn::Entries(_) => Stamp::from_micros(mark),
+            // By the server's clock, to the millisecond.
+            KeptIn::Fleet(_) => Stamp::from_micros((mark >> 20).saturating_mul(1_000)).max(created),
         }
     }
 
@@ -93,23 +192,25 @@ impl Tags {
     }
 
     fn known_with(&self, created: Stamp, meta: Option<&Meta>, learnt: &Learnt<'_>) -> Known {
-        let age = created.as_micros();
+        let Some(age) = self.age(created, meta) else {
+            return Known::Removed(created);
+        };
         if self.table.is_newer_than_all(age) {
             return Known::Valid;
         }
         let found = self.table.find_with(age, coverage(meta), learnt);
         let Found { marks, knowledge } = found;
         if age <= marks.hard {
-            return Known::Removed(Stamp::from_micros(marks.hard));
+            return Known::Removed(self.moment(marks.hard, created));
         }
-        match knowledge {
-            Knowledge::Complete if age <= marks.soft => {
-                Known::Expired(Stamp::from_micros(marks.soft))
+        match (knowledge, &self.kept) {
+            (Knowledge::Complete, _) if age <= marks.soft => {
+                Known::Expired(self.moment(marks.soft, created))
             }
-            Knowledge::Complete => Known::Valid,
-            Knowledge::Partial if self.entries.is_some() => Known::Unknown,
+            (Knowledge::Complete, _) => Known::Valid,
+            (Knowledge::Partial, KeptIn::Entries(_) | KeptIn::Fleet(_)) => Known::Unknown,
             // It has been forgotten, and was kept nowhere else.
-            Knowledge::Partial => Known::Removed(created),
+            (Knowledge::Partial, KeptIn::Process) => Known::Removed(created),
         }
     }
 
@@ -119,10 +220,17 @@ impl Tags {
         backend: &dyn Backend,
         metas: &[Option<&'m Meta>],
     ) -> Option<Learnt<'m>> {
-        let writer = self.entries.as_ref()?.writer().await;
         let tags = metas.iter().flatten().flat_map(|meta| meta.tags().iter());
         let tags: BTreeSet<&str> = tags.collect();
-        match writer.learn(&self.table, backend, tags.into_iter()).await {
+        let learnt = match &self.kept {
+            KeptIn::Process => return None,
+            KeptIn::Entries(entries) => {
+                let writer = entries.writer().await;
+                writer.learn(&self.table, backend, tags.into_iter()).await
+            }
+            KeptIn::Fleet(fleet) => fleet.learn(&self.table, tags.into_iter().collect()).await,
+        };
+        match learnt {
             Ok(learnt) => Some(learnt),
             Err(error) => {
                 tracing::debug!(
@@ -137,7 +245,7 @@ impl Tags {
     /// Sees to it that there are entries of these tags, before a value is stored that has them: who finds the value later and
     /// no entry takes it for invalidated.
     pub(crate) async fn prepare(&self, backend: &dyn Backend, tags: &[&TagSet]) {
-        let Some(entries) = &self.entries else {
+        let KeptIn::Entries(entries) = &self.kept else {
             return;
         };
         let tags = || tags.iter().flat_map(|tags| tags.iter());
@@ -165,7 +273,7 @@ impl Tags {
         backend: &dyn Backend,
         scope: Scope<'_>,
         severity: Severity,
-    ) -> BackendResult<Stamp> {
+    ) -> BackendResult<u64> {
         let refuse = |detail: String| BackendError::invalid_configuration(backend.label(), detail);
         if let Scope::Tag(tag) = scope {
             TagSet::check(tag).map_err(|invalid: InvalidTags| refuse(invalid.to_string()))?;
@@ -174,57 +282,83 @@ impl Tags {
                 return Err(refuse(why.into()));
             }
         }
-        let mark = Stamp::now();
+        let mark = match &self.kept {
+            KeptIn::Process | KeptIn::Entries(_) => Stamp::now().as_micros(),
+            // Until others have been told, and its place is known: whatever has been loaded here.
+            KeptIn::Fleet(fleet) => fleet.heard().to_bits().saturating_add(1),
+        };
         self.note(scope, severity, mark);
         Ok(mark)
     }
 
-    fn note(&self, scope: Scope<'_>, severity: Severity, mark: Stamp) {
+    fn note(&self, scope: Scope<'_>, severity: Severity, mark: u64) {
         match scope {
-            Scope::Tag(tag) => self.table.raise(tag, severity, mark.as_micros()),
-            Scope::All => self.table.raise_all(severity, mark.as_micros()),
+            Scope::Tag(tag) => self.table.raise(tag, severity, mark),
+            Scope::All => {
+                self.table.raise_all(severity, mark);
+                if let KeptIn::Fleet(fleet) = &self.kept {
+                    fleet.note_all(severity, mark);
+                }
+            }
         }
     }
 
-    /// Keeps what was raised in the backend, if its values outlive the process.
+    /// Keeps what was raised where values outlive the process, and tells others.
     pub(crate) async fn keep(
         &self,
         backend: &dyn Backend,
         scope: Scope<'_>,
         severity: Severity,
-        mark: Stamp,
+        mark: u64,
     ) -> BackendResult<()> {
-        let Some(entries) = &self.entries else {
-            return Ok(());
-        };
-        let writer = entries.writer().await;
         let tag = match scope {
             Scope::Tag(tag) => Some(tag),
             Scope::All => None,
         };
-        let learned = writer.learn(&self.table, backend, tag.into_iter()).await;
-        let kept = match (learned, tag) {
-            (Ok(learnt), Some(tag)) => {
+        match &self.kept {
+            KeptIn::Process => Ok(()),
+            KeptIn::Entries(entries) => {
+                let marks = Marks::of(severity, mark);
+                let kept = self.keep_entry(entries, backend, tag, marks).await;
+                if kept.is_err() {
+                    self.table.lose(mark);
+                }
+                kept
+            }
+            KeptIn::Fleet(fleet) => {
+                let place = fleet.invalidate(tag, severity).await?;
+                self.note(scope, severity, place.to_bits());
+                Ok(())
+            }
+        }
+    }
+
+    async fn keep_entry(
+        &self,
+        entries: &Entries,
+        backend: &dyn Backend,
+        tag: Option<&str>,
+        own: Marks,
+    ) -> BackendResult<()> {
+        let writer = entries.writer().await;
+        let learnt = writer.learn(&self.table, backend, tag.into_iter()).await?;
+        match tag {
+            Some(tag) => {
                 // The table may have dropped it by now, and does not know what it was.
-                let own = Marks::of(severity, mark.as_micros());
                 let marks = learnt.get(tag).map_or(own, |known| known.combine(own));
                 writer.store_tag(&self.table, backend, tag, marks).await
             }
-            (Ok(_), None) => writer.store_all(&self.table, backend).await,
-            (Err(error), _) => Err(error),
-        };
-        if kept.is_err() {
-            self.table.lose(mark.as_micros());
+            None => writer.store_all(&self.table, backend).await,
         }
-        kept
     }
 }
 
 impl Judge for Tags {
     #[inline]
     fn judge(&self, value: &CacheValue<Raw>) -> Verdict {
-        if self.table.is_newer_than_all(value.created().as_micros()) {
-            return Verdict::Valid;
+        // What others may have done, the store is asked.
+        if self.is_silent() {
+            return Verdict::Unknown;
         }
         let meta = value.data().meta().map(AsRef::as_ref);
         self.known(value.created(), meta).into()
@@ -239,15 +373,27 @@ impl Judge for Tags {
             let metas = values.iter();
             let metas = metas.map(|value| value.data().meta().map(AsRef::as_ref));
             let metas: Vec<Option<&Meta>> = metas.collect();
-            let learnt = self.look_up(backend, &metas).await.unwrap_or_default();
+            let learnt = self.look_up(backend, &metas).await;
+            // Nobody can be asked, and nothing is heard: what is known is not known to be all.
+            let is_doubtful = learnt.is_none() && self.is_silent();
+            let learnt = learnt.unwrap_or_default();
             let each = values.iter().zip(metas);
             let known = each.map(|(value, meta)| self.known_with(value.created(), meta, &learnt));
-            known.map(Verdict::from).collect()
+            let verdicts = known.map(|known| match Verdict::from(known) {
+                Verdict::Valid if is_doubtful => Verdict::Stale,
+                verdict @ (Verdict::Valid | Verdict::Stale | Verdict::Gone | Verdict::Unknown) => {
+                    verdict
+                }
+            });
+            verdicts.collect()
         };
         find_out.boxed()
     }
 
     fn of_every_key(&self) -> Invalidations {
+        if let KeptIn::Fleet(fleet) = &self.kept {
+            return fleet.of_all();
+        }
         let marks = self.table.of_all();
         Invalidations {
             hard: Stamp::from_micros(marks.hard),

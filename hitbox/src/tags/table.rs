@@ -5,13 +5,13 @@ use std::{
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
-use hitbox_backend::TagSet;
+use hitbox_backend::{TagSet, tags::Severity};
 
-use super::marks::{Marks, Severity};
+use super::marks::Marks;
 
 /// Enough that two cores rarely meet in one; each costs two empty maps.
 const SHARDS: usize = 16;
@@ -57,8 +57,10 @@ pub(super) enum Knowledge {
 pub(super) struct Table {
     /// No mark and no floor is above this: a value that is has nothing to fear, and costs one comparison.
     newest: AtomicU64,
-    /// At or below this, nothing is known of what it was begun with.
-    start: u64,
+    /// At or below this, what was done to everything is known as far as it was learned.
+    start: AtomicU64,
+    /// How often something may have been missed.
+    gaps: AtomicU64,
     floor: AtomicU64,
     /// At or below this, what a store says of a tag is not to be trusted: a mark was not stored.
     lost: AtomicU64,
@@ -78,8 +80,8 @@ pub(super) struct Table {
 struct Moments {
     hard: AtomicU64,
     soft: AtomicU64,
-    /// Whether it is known what they were when the table began.
-    learned: AtomicBool,
+    /// One more than how many gaps there had been when they were learned last.
+    learned: AtomicU64,
 }
 
 #[derive(Default)]
@@ -112,9 +114,9 @@ impl Moments {
         self.soft.fetch_max(marks.soft, Ordering::AcqRel);
     }
 
-    fn find(&self, age: u64, start: u64) -> Found {
+    fn find(&self, age: u64, since: Since) -> Found {
         // First: what is learned is there once it is said to be.
-        let is_known = age > start || self.learned.load(Ordering::Acquire);
+        let is_known = age > since.start || self.learned.load(Ordering::Acquire) == since.gap.0 + 1;
         Found {
             marks: self.marks(),
             knowledge: Knowledge::of(is_known),
@@ -153,7 +155,8 @@ impl Table {
     pub(super) fn new(memory: usize, start: u64) -> Self {
         Self {
             newest: AtomicU64::new(start),
-            start,
+            start: AtomicU64::new(start),
+            gaps: AtomicU64::new(0),
             floor: AtomicU64::new(start),
             lost: AtomicU64::new(0),
             all: Moments::default(),
@@ -178,10 +181,10 @@ impl Table {
 
     /// What is known of a value, where so much has just been learned.
     pub(super) fn find_with(&self, age: u64, coverage: Coverage<'_>, learnt: &Learnt<'_>) -> Found {
-        let found = self.all.find(age, self.start);
+        let found = self.all.find(age, self.since());
         match coverage {
             Coverage::Nothing => found,
-            Coverage::AnyTag => found.and(self.any.find(age, self.start)),
+            Coverage::AnyTag => found.and(self.any.find(age, self.since())),
             Coverage::Tags(tags) => tags.iter().fold(found, |found, tag| {
                 found.and(self.find_tag(age, tag, learnt))
             }),
@@ -242,8 +245,8 @@ impl Table {
     }
 
     /// A store says this of the tag; `None`: nothing, so it may have been invalidated at any moment of which nothing is
-    /// known here. Returns all that was ever done to it.
-    pub(super) fn learn(&self, tag: &str, stored: Option<Marks>) -> Marks {
+    /// known here. Returns all that was ever done to it. `gap` was taken before the store was asked.
+    pub(super) fn learn(&self, tag: &str, stored: Option<Marks>, gap: Gap) -> Marks {
         let unknown = match stored {
             Some(_) => self.lost.load(Ordering::Acquire),
             None => self.floor(),
@@ -251,16 +254,46 @@ impl Table {
         let marks = stored.unwrap_or_default();
         let marks = marks.combine(Marks::of(Severity::Hard, unknown));
         self.newest.fetch_max(marks.newest(), Ordering::AcqRel);
-        self.note(tag, marks, Learned::All)
+        self.note(tag, marks, Learned::All(gap))
     }
 
-    /// A store says this of what invalidates everything, and of the newest invalidation of any tag.
-    pub(super) fn learn_of_all(&self, all: Marks, any: Marks) {
+    /// A store says this of what invalidates everything, and of the newest invalidation of any tag. `gap` was taken
+    /// before it was asked.
+    pub(super) fn learn_of_all(&self, all: Marks, any: Marks, gap: Gap) {
         let newest = all.newest().max(any.newest());
         self.newest.fetch_max(newest, Ordering::AcqRel);
         for (moments, marks) in [(&self.all, all), (&self.any, any)] {
             moments.raise(marks);
-            moments.learned.store(true, Ordering::Release);
+            moments.learned.store(gap.0 + 1, Ordering::Release);
+        }
+    }
+
+    /// What was done up to here may have been missed: nothing is known any more but what is newer.
+    pub(super) fn note_gap(&self, upto: u64) {
+        self.newest.fetch_max(upto, Ordering::AcqRel);
+        self.start.fetch_max(upto, Ordering::AcqRel);
+        self.floor.fetch_max(upto, Ordering::AcqRel);
+        // What is being learned from before this is not noted any more; what has been is forgotten.
+        self.gaps.fetch_add(1, Ordering::AcqRel);
+        for shard in &self.shards {
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            while let Some(forgotten) = shard.forget_oldest() {
+                self.floor.fetch_max(forgotten, Ordering::AcqRel);
+            }
+        }
+    }
+
+    /// Which gap is the newest: to be asked before a store is.
+    pub(super) fn gap(&self) -> Gap {
+        Gap(self.gaps.load(Ordering::Acquire))
+    }
+
+    fn since(&self) -> Since {
+        // In this order: whoever sees a gap sees how far it goes.
+        let gap = self.gap();
+        Since {
+            gap,
+            start: self.start.load(Ordering::Acquire),
         }
     }
 
@@ -278,6 +311,11 @@ impl Table {
         let shard = self.shard(tag).write();
         // No code that holds the lock leaves a shard half-changed.
         let mut shard = shard.unwrap_or_else(PoisonError::into_inner);
+        if let Learned::All(gap) = learned
+            && gap != self.gap()
+        {
+            return marks;
+        }
         let marks = shard.note(tag, marks, learned, self.floor());
         while shard.bytes > self.room {
             let Some(forgotten) = shard.forget_oldest() else {
@@ -305,7 +343,19 @@ impl Table {
 #[derive(Clone, Copy)]
 enum Learned {
     Nothing,
-    All,
+    /// If there has been no gap since.
+    All(Gap),
+}
+
+/// Counts the gaps in what is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gap(u64);
+
+/// From when on all is known, without a store.
+#[derive(Clone, Copy)]
+struct Since {
+    gap: Gap,
+    start: u64,
 }
 
 impl Shard {
@@ -323,7 +373,7 @@ impl Shard {
             }
         };
         let since = match learned {
-            Learned::All => 0,
+            Learned::All(_) => 0,
             Learned::Nothing => before.as_ref().map_or(floor, |entry| entry.since),
         };
         let marks = before.map_or(marks, |entry| entry.marks.combine(marks));

@@ -11,6 +11,7 @@ mod bulk;
 mod close;
 mod failures;
 mod fleet;
+mod fleet_tags;
 mod invalidation;
 mod limits;
 mod mistakes;

@@ -63,6 +63,7 @@ const SCHEDULED_OFFLOAD: Check = Check::Schedules("offload");
 const CORE: Check = Check::UnitTests("hitbox-core");
 const LOADS: Check = Check::UnitTests("hitbox");
 const TAGS: Check = Check::Test("hitbox", "it", "tags::");
+const FLEET_TAGS: Check = Check::Test("hitbox", "it", "fleet_tags::");
 const RESTART: Check = Check::Test("hitbox", "it", "restart::");
 /// Also random orders of all that can happen to the flights of a key.
 const FLIGHT_MODEL: Check = Check::UnitTests("hitbox-backend");

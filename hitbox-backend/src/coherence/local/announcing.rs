@@ -1,5 +1,7 @@
 //! A store whose changes are announced in this process.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use hitbox_core::{BoxContext, CacheKey, CacheValue, Raw, Stamp};
 
@@ -7,6 +9,7 @@ use super::plane::LocalBackplane;
 use crate::{
     Backend, BackendResult, Begun, Condition, Conditional, DeleteStatus, ReadOutcome,
     coherence::{Announces, Backplane, Origin},
+    tags::SharedTags,
     wrapper::{always_wait, forward_all_but_announces},
 };
 
@@ -163,6 +166,13 @@ impl<B: Backend> Backend for Announcing<B> {
 
     fn announces(&self) -> Option<Announces> {
         Some(Announces::new(self.plane.id(), self.origin))
+    }
+
+    fn shared_tags(&self) -> Option<SharedTags> {
+        Some(SharedTags {
+            store: Arc::new(self.plane.clone()),
+            hearing: None,
+        })
     }
 
     always_wait!();

@@ -1,19 +1,20 @@
 //! A log of news in the memory of this process.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use hitbox_core::{BackendLabel, CacheKey, Stamp};
+use hitbox_core::{BackendLabel, CacheKey, LogMark, Stamp};
 use tokio::{sync::Notify, time::timeout};
 
 use crate::{
     BackendResult,
     coherence::{Backplane, Heard, Mark, News, Origin, PlaneId},
+    tags::{FoundTags, Invalidated, Severity, TagMarks, TagStore},
 };
 
 /// How many pieces of news an answer has room for.
@@ -40,6 +41,18 @@ struct Log {
     /// The number of the next one.
     next: u64,
     capacity: usize,
+    /// By the name of the cache, and the tag.
+    tags: HashMap<(Box<str>, Kept), TagMarks>,
+    /// How often marks have been asked for.
+    asked: u64,
+}
+
+/// What marks are kept of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Kept {
+    All,
+    Any,
+    Tag(Box<str>),
 }
 
 impl LocalBackplane {
@@ -59,6 +72,8 @@ impl LocalBackplane {
             news: VecDeque::new(),
             next: 1,
             capacity,
+            tags: HashMap::new(),
+            asked: 0,
         };
         Self {
             shared: Arc::new(Shared {
@@ -71,14 +86,19 @@ impl LocalBackplane {
 
     /// Announces that a key has been changed in a way that no [`Announcing`](super::Announcing) knows of.
     pub fn announce(&self, key: CacheKey, origin: Origin, stamp: Stamp) {
-        let mut log = self.log();
-        log.news.push_back(News::Changed { key, origin, stamp });
-        log.next += 1;
-        if log.news.len() > log.capacity {
-            log.news.pop_front();
-        }
-        drop(log);
+        self.log().add(News::Changed { key, origin, stamp });
         self.shared.announced.notify_waiters();
+    }
+
+    /// How often the marks of tags have been asked for, however many at a time.
+    #[must_use]
+    pub fn tags_asked_for(&self) -> u64 {
+        self.log().asked
+    }
+
+    /// Forgets what was kept of all tags, as a store that evicts them does.
+    pub fn forget_tags(&self) {
+        self.log().tags.clear();
     }
 
     /// Forgets all news: whoever listens has a gap.
@@ -104,6 +124,33 @@ impl Default for LocalBackplane {
 }
 
 impl Log {
+    fn add(&mut self, news: News) {
+        self.news.push_back(news);
+        self.next += 1;
+        if self.news.len() > self.capacity {
+            self.news.pop_front();
+        }
+    }
+
+    fn found(&mut self, cache: &str, kept: Kept) -> TagMarks {
+        let newest = LogMark::from_bits(self.next - 1);
+        let unknown = TagMarks {
+            hard: newest,
+            ..TagMarks::default()
+        };
+        *self.tags.entry((cache.into(), kept)).or_insert(unknown)
+    }
+
+    fn raise(&mut self, cache: &str, kept: Kept, severity: Severity, mark: LogMark) {
+        // Of what is not there yet, nobody knows what it was.
+        self.found(cache, kept.clone());
+        let marks = self.tags.entry((cache.into(), kept)).or_default();
+        match severity {
+            Severity::Hard => marks.hard = mark,
+            Severity::Soft => marks.soft = mark,
+        }
+    }
+
     /// What comes after the piece of news with this number.
     fn after(&self, mark: Option<u64>) -> Heard {
         let oldest = self.next - self.news.len() as u64;
@@ -121,7 +168,52 @@ impl Log {
             follows,
             complete: last + 1 == self.next,
             mark: Mark::new(Bytes::copy_from_slice(&last.to_le_bytes())),
+            place: LogMark::from_bits(last),
         }
+    }
+}
+
+#[async_trait]
+impl TagStore for LocalBackplane {
+    async fn invalidate(
+        &self,
+        cache: &str,
+        tag: Option<&str>,
+        severity: Severity,
+    ) -> BackendResult<LogMark> {
+        let mark = {
+            let mut log = self.log();
+            let mark = LogMark::from_bits(log.next);
+            match tag {
+                Some(tag) => {
+                    log.raise(cache, Kept::Tag(tag.into()), severity, mark);
+                    log.raise(cache, Kept::Any, severity, mark);
+                }
+                None => log.raise(cache, Kept::All, severity, mark),
+            }
+            log.add(News::Invalidated(Invalidated {
+                cache: cache.into(),
+                tag: tag.map(Box::from),
+                severity,
+                mark,
+            }));
+            mark
+        };
+        self.shared.announced.notify_waiters();
+        Ok(mark)
+    }
+
+    async fn find(&self, cache: &str, tags: &[&str], _heard: LogMark) -> BackendResult<FoundTags> {
+        let mut log = self.log();
+        log.asked += 1;
+        let tags = tags.iter();
+        Ok(FoundTags {
+            all: log.found(cache, Kept::All),
+            any: log.found(cache, Kept::Any),
+            tags: tags
+                .map(|tag| log.found(cache, Kept::Tag((*tag).into())))
+                .collect(),
+        })
     }
 }
 
@@ -168,7 +260,10 @@ mod tests {
     }
 
     fn ids(heard: &Heard) -> Vec<String> {
-        let key = |News::Changed { key, .. }: &News| key.parts()[0].value().unwrap().to_owned();
+        let key = |news: &News| match news {
+            News::Changed { key, .. } => key.parts()[0].value().unwrap().to_owned(),
+            News::Invalidated(_) => panic!("nothing has been invalidated"),
+        };
         heard.news.iter().map(key).collect()
     }
 

@@ -3,7 +3,9 @@
 mod kept;
 mod role;
 mod shared;
+mod told;
 
 pub(super) use kept::Copies;
 pub(super) use role::{OnceCoherent, Role};
 pub(super) use shared::{Shared, hash};
+pub(super) use told::Told;

@@ -10,7 +10,7 @@ use super::Fenced;
 use crate::{
     Attempt, Backend, CacheKeyFormat, Capabilities, Compressor, Fencing, Format, Invalidations,
     ReadAttempt, ReadOutcome, Rejection, WriteAttempt, coherence::Announces,
-    forward::forward_changes,
+    forward::forward_changes, tags::SharedTags,
 };
 
 impl<B: Backend + 'static> Fenced<B> {
@@ -113,6 +113,10 @@ impl<B: Backend + 'static> Backend for Fenced<B> {
 
     fn invalidations(&self, key: &CacheKey) -> Invalidations {
         self.cache.invalidations(key)
+    }
+
+    fn shared_tags(&self) -> Option<SharedTags> {
+        self.get_ref().shared_tags()
     }
 
     fn announces(&self) -> Option<Announces> {

@@ -60,7 +60,7 @@ async fn ask(plane: &RedisBackplane, mark: &Mark) -> Heard {
 fn names(heard: &Heard) -> Vec<String> {
     let name = |news: &News| match news {
         News::Changed { key, .. } => key.prefix(),
-        _ => unreachable!("there are no other news"),
+        News::Invalidated(_) | _ => unreachable!("there are no other news"),
     };
     heard.news.iter().map(name).collect()
 }

@@ -48,7 +48,7 @@ fn what_is_newer_than_all_is_seen_at_once() {
     table.raise("t", Severity::Soft, 10);
     table.raise_all(Severity::Hard, 9);
     assert!(!table.is_newer_than_all(10) && table.is_newer_than_all(11));
-    table.learn("u", Some(Marks::of(Severity::Hard, 12)));
+    table.learn("u", Some(Marks::of(Severity::Hard, 12)), table.gap());
     assert!(!table.is_newer_than_all(12) && table.is_newer_than_all(13));
 }
 
@@ -62,11 +62,15 @@ fn of_what_came_before_it_began_it_knows_what_it_has_learned() {
     // It is invalidated here, which says nothing of what was done before.
     table.raise("t", Severity::Soft, 110);
     assert_eq!(table.known("t"), None);
-    table.learn_of_all(Marks::of(Severity::Hard, 50), Marks::of(Severity::Soft, 60));
+    table.learn_of_all(
+        Marks::of(Severity::Hard, 50),
+        Marks::of(Severity::Soft, 60),
+        table.gap(),
+    );
     assert_eq!(table.find(100, Coverage::Nothing), complete(50, 0));
     assert_eq!(table.find(100, Coverage::AnyTag), complete(50, 110));
     assert_eq!(table.find(100, Coverage::Tags(&t)), partial(50, 110));
-    table.learn("t", Some(Marks::of(Severity::Hard, 90)));
+    table.learn("t", Some(Marks::of(Severity::Hard, 90)), table.gap());
     assert_eq!(table.find(100, Coverage::Tags(&t)), complete(90, 110));
     assert_eq!(
         table.known("t"),
@@ -80,11 +84,11 @@ fn of_what_came_before_it_began_it_knows_what_it_has_learned() {
 #[test]
 fn a_tag_of_which_nothing_is_stored_was_invalidated_at_any_moment_that_is_not_known() {
     let table = Table::new(ROOMY, 100);
-    table.learn("t", None);
+    table.learn("t", None, table.gap());
     assert_eq!(table.known("t"), Some(Marks::of(Severity::Hard, 100)));
     // A mark that could not be stored: what is stored may be older.
     table.lose(120);
-    table.learn("u", Some(Marks::of(Severity::Hard, 90)));
+    table.learn("u", Some(Marks::of(Severity::Hard, 90)), table.gap());
     assert_eq!(table.known("u"), Some(Marks::of(Severity::Hard, 120)));
 }
 
@@ -126,6 +130,29 @@ fn a_tag_that_was_forgotten_and_comes_back_is_known_from_then_on() {
     assert_eq!(table.find(11, Coverage::Tags(&t)), complete(0, 20));
 }
 
+#[test]
+fn after_a_gap_nothing_is_known_but_what_is_newer() {
+    let table = Table::new(ROOMY, 0);
+    let t = tags(&["t"]);
+    table.raise("t", Severity::Hard, 10);
+    table.learn_of_all(Marks::NONE, Marks::NONE, table.gap());
+    let before = table.gap();
+    table.note_gap(20);
+    assert!(!table.is_newer_than_all(20) && table.is_newer_than_all(21));
+    assert_eq!(table.find(5, Coverage::Tags(&t)), partial(0, 0));
+    assert_eq!(table.find(20, Coverage::Nothing), partial(0, 0));
+    table.raise("t", Severity::Hard, 30);
+    assert_eq!(table.find(20, Coverage::Tags(&t)), partial(30, 0));
+    assert_eq!(table.find(21, Coverage::Tags(&t)), complete(30, 0));
+    // What was asked for before the gap says nothing of it.
+    table.learn_of_all(Marks::NONE, Marks::NONE, before);
+    let learnt = table.learn("u", Some(Marks::NONE), before);
+    assert_eq!((learnt, table.known("u")), (Marks::NONE, None));
+    assert_eq!(table.find(20, Coverage::Nothing), partial(0, 0));
+    table.learn_of_all(Marks::of(Severity::Hard, 15), Marks::NONE, table.gap());
+    assert_eq!(table.find(20, Coverage::Nothing), complete(15, 0));
+}
+
 /// All that was ever done, against a table with little room.
 #[test]
 fn what_the_table_says_for_certain_is_so() {
@@ -151,7 +178,7 @@ fn what_the_table_says_for_certain_is_so() {
                     // As a store has it, which keeps all.
                     let of_tag = done.iter().filter(|(of, _)| *of == tag);
                     let stored = of_tag.fold(Marks::NONE, |all, (_, one)| all.combine(*one));
-                    table.learn(&name, Some(stored));
+                    table.learn(&name, Some(stored), table.gap());
                     continue;
                 }
                 _ if is_before => {}
@@ -176,7 +203,7 @@ fn what_the_table_says_for_certain_is_so() {
                 continue;
             }
             let found = table.find(age, Coverage::Tags(&set));
-            let of_all = table.all.find(age, start).knowledge;
+            let of_all = table.all.find(age, table.since()).knowledge;
             if found.knowledge == Knowledge::Complete {
                 certain += 1;
                 assert_eq!(found.marks.hard >= age, truth.hard >= age, "seed {seed}");

@@ -32,8 +32,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G11",
         mistake: "a load is as old as its end",
         file: "hitbox/src/load/outcome.rs",
-        right: "loaded.into_value(began, &self.settings) {",
-        wrong: "loaded.into_value(Stamp::now(), &self.settings) {",
+        right: "loaded.into_value(began, heard, &self.settings) {",
+        wrong: "loaded.into_value(hitbox_backend::Stamp::now(), heard, &self.settings) {",
         check: MODEL_OF_CACHE,
     },
     Mutant {

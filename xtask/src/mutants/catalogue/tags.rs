@@ -1,6 +1,6 @@
 //! What is invalidated by tags, and with everything.
 
-use super::{LOADS, RESTART, STORED_FORM, TAGS};
+use super::{FLEET_TAGS, LOADS, RESTART, STORED_FORM, TAGS};
 use crate::mutants::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
@@ -8,8 +8,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G17",
         mistake: "the floor does not rise when a tag is forgotten",
         file: "hitbox/src/tags/table.rs",
-        right: "self.floor.fetch_max(forgotten, Ordering::AcqRel);",
-        wrong: "self.floor.fetch_max(forgotten.min(1), Ordering::AcqRel);",
+        right: "            // Before anybody can look for it in vain.
+            self.floor.fetch_max(forgotten, Ordering::AcqRel);",
+        wrong: "            self.floor.fetch_max(forgotten.min(1), Ordering::AcqRel);",
         check: LOADS,
     },
     Mutant {
@@ -50,8 +51,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G17",
         mistake: "what a table has forgotten counts as never done, where there is no store",
         file: "hitbox/src/tags/of_cache.rs",
-        right: "Knowledge::Partial => Known::Removed(created),",
-        wrong: "Knowledge::Partial => Known::Valid,",
+        right: "(Knowledge::Partial, KeptIn::Process) => Known::Removed(created),",
+        wrong: "(Knowledge::Partial, KeptIn::Process) => Known::Valid,",
         check: TAGS,
     },
     Mutant {
@@ -59,7 +60,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         mistake: "a value that is as old as an invalidation is younger",
         file: "hitbox/src/tags/of_cache.rs",
         right: "        if age <= marks.hard {",
-        wrong: "        if age <= marks.hard && found.knowledge == Knowledge::Partial {",
+        wrong: "        if age <= marks.hard && knowledge == Knowledge::Partial {",
         check: TAGS,
     },
     Mutant {
@@ -137,5 +138,63 @@ pub(super) const MUTANTS: &[Mutant] = &[
         wrong: "let _ = mark;
             None::<LogMark>",
         check: STORED_FORM,
+    },
+    Mutant {
+        guarantee: "G17",
+        mistake: "a load is as new as what is heard when it ends",
+        file: "hitbox/src/load/outcome.rs",
+        right: "loaded.into_value(began, heard, &self.settings) {",
+        wrong: "loaded.into_value(began, heard.and(self.shared.backend.judge().heard()), &self.settings) {",
+        check: FLEET_TAGS,
+    },
+    Mutant {
+        guarantee: "G17",
+        mistake: "what is heard of tags is heard after what was heard counts",
+        file: "hitbox/src/tags/of_cache.rs",
+        right: "self.note(scope, news.severity, news.mark.to_bits());",
+        wrong: "let _ = scope;",
+        check: FLEET_TAGS,
+    },
+    Mutant {
+        guarantee: "G17",
+        mistake: "a gap in what is heard says nothing of tags",
+        file: "hitbox/src/tags/of_cache.rs",
+        right: "self.table.note_gap(heard.to_bits());",
+        wrong: "let _ = heard;",
+        check: FLEET_TAGS,
+    },
+    Mutant {
+        guarantee: "G17",
+        mistake: "while nothing is heard, what was heard before counts as all",
+        file: "hitbox/src/tags/of_cache.rs",
+        right: "KeptIn::Fleet(fleet) => fleet.is_silent(),",
+        wrong: "KeptIn::Fleet(_) => false,",
+        check: FLEET_TAGS,
+    },
+    Mutant {
+        guarantee: "G17",
+        mistake: "who has heard of an invalidation, and then loads, is concerned",
+        file: "hitbox/src/tags/of_cache.rs",
+        right: "Some(mark.to_bits().saturating_add(1)),",
+        wrong: "Some(mark.to_bits()),",
+        check: FLEET_TAGS,
+    },
+    Mutant {
+        guarantee: "G17",
+        mistake: "a tag of which the server keeps nothing was never invalidated",
+        file: "hitbox-redis/src/tags.rs",
+        right: "    redis.call('HSET', KEYS[i], 'h', newest)
+    if i",
+        wrong: "    newest = '0-0'
+    if i",
+        check: FLEET_TAGS,
+    },
+    Mutant {
+        guarantee: "G17",
+        mistake: "what was read before is as new as what has been heard since",
+        file: "hitbox/src/call/insert.rs",
+        right: "Some(since) => (tags.heard_at(since), since),",
+        wrong: "Some(since) => (tags.heard(), since),",
+        check: FLEET_TAGS,
     },
 ];
