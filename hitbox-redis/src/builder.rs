@@ -203,7 +203,7 @@ impl RedisBackendBuilder {
     /// milliseconds: `SET` with `NX` and `GET`. Whatever another process does to the key takes the marker away, and the value is
     /// stored only in its place: by `SET` with `IFEQ`, or where the server does not know that (before Valkey 8.1 and Redis
     /// 8.4), by a script. So no clocks are compared. A process that has not renewed its marker for 300 milliseconds is taken for
-    /// dead: another one that waits loads. A user needs `+set +eval +pttl`.
+    /// dead: another one that waits loads. A user needs `+set +get +eval +getrange +unlink +pttl`.
     ///
     /// A load costs a round trip more. Default: only if changes are announced.
     pub const fn fleet_lease(mut self) -> Self {
