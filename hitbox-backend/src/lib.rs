@@ -113,7 +113,10 @@ pub use offload::{CloseReport, OffloadManager, OffloadManagerBuilder, OffloadSta
 pub use rejection::{Rejection, Rejections, trace_rejection};
 pub use repeated::Repeated;
 pub use report::Report;
-pub use typed::{CacheBackend, Described, GetOutcome, Known, KnownAttempt, KnownOutcome, Storable};
+pub use typed::{
+    CacheBackend, Described, DescribedOutcome, GetOutcome, Known, KnownAttempt, KnownOutcome,
+    Storable,
+};
 pub use wrapper::{
     BackendExt, CircuitBreaker, CircuitBreakerConfig, Deadline, FailureRate, Retry, RetryConfig,
 };

@@ -12,10 +12,12 @@ use crate::{
     object::{with_bytes, with_bytes_each},
     outcome::as_made,
 };
-use known::{known_outcome, present_outcome, to_raw};
+use known::{described_outcome, known_outcome, present_outcome, to_raw};
 use wanting::Wanting;
 
-pub use known::{Described, GetOutcome, Known, KnownAttempt, KnownOutcome, Storable};
+pub use known::{
+    Described, DescribedOutcome, GetOutcome, Known, KnownAttempt, KnownOutcome, Storable,
+};
 
 /// Typed access to any [`Backend`], composed or not, static or `dyn`.
 ///
@@ -164,6 +166,49 @@ pub trait CacheBackend: Backend {
                 (outcome, noted)
             })),
             Attempt::WouldBlock(()) => Attempt::WouldBlock(()),
+        }
+    }
+
+    /// [`get_known`](Self::get_known), with the metadata of what is found: its tags.
+    ///
+    /// # Errors
+    ///
+    /// What [`Backend::read`] returns.
+    fn get_described<T: Cacheable>(
+        &self,
+        key: &CacheKey,
+        context: &mut BoxContext,
+    ) -> impl Future<Output = DescribedOutcome<T>> + Send {
+        read_as::<_, T, _>(self, key, context, described_outcome)
+    }
+
+    /// [`get_described`](Self::get_described) if that can be done without waiting. Where it cannot, nothing has been done
+    /// that is noticed, and [`get_described`](Self::get_described) does all of it.
+    #[inline]
+    fn try_get_described<T: Cacheable>(
+        &self,
+        key: &CacheKey,
+        context: &mut BoxContext,
+    ) -> Option<DescribedOutcome<T>> {
+        context.clear_failures();
+        let wanting = Wanting::an_object_of::<T>(context);
+        match self.try_read(key, wanting.0, &Moment::default()) {
+            Attempt::Ready(outcome) => Some(described_outcome(self, key, wanting.0, outcome)),
+            // A read that has begun is dropped.
+            Attempt::Pending(_) | Attempt::WouldBlock(()) => None,
+        }
+    }
+
+    /// [`get_described`](Self::get_described) for many keys: one outcome per key, in the order asked. `contexts` holds
+    /// one per key; keys beyond its end are read without one.
+    fn get_many_described<T: Cacheable>(
+        &self,
+        keys: &[CacheKey],
+        contexts: &mut [BoxContext],
+    ) -> impl Future<Output = Vec<DescribedOutcome<T>>> + Send {
+        async move {
+            let_others_run(keys.len()).await;
+            read_many_as::<_, T, _>(self, keys, contexts, described_outcome).await
         }
     }
 

@@ -1,10 +1,9 @@
 use std::{
     fmt, mem,
     ops::{Deref, DerefMut},
-    sync::Arc,
 };
 
-use crate::{BackendLabel, Failures, Freshness, LayerFailure, Meta, ObjectType, Wants};
+use crate::{BackendLabel, Failures, Freshness, LayerFailure, ObjectType, Wants};
 
 /// How a read was answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -114,7 +113,6 @@ impl CacheContext {
         BoxContext {
             repr: Repr::Inline(self),
             wants: Wants::NOTHING,
-            meta: None,
         }
     }
 }
@@ -170,8 +168,6 @@ impl Context for CacheContext {
 pub struct BoxContext {
     repr: Repr,
     wants: Wants,
-    /// Of what was found, if whoever judges it has noted that.
-    meta: Option<Arc<Meta>>,
 }
 
 #[derive(Debug)]
@@ -186,7 +182,6 @@ impl BoxContext {
         Self {
             repr: Repr::Boxed(Box::new(context)),
             wants: Wants::NOTHING,
-            meta: None,
         }
     }
 
@@ -221,19 +216,6 @@ impl BoxContext {
     #[inline]
     pub fn take_notes_of(&mut self, noted: Self) {
         self.repr = noted.repr;
-        self.meta = noted.meta;
-    }
-
-    /// The metadata of the value that was found: what a cache on top notes that judges values by their tags.
-    #[must_use]
-    pub const fn meta(&self) -> Option<&Arc<Meta>> {
-        self.meta.as_ref()
-    }
-
-    /// Notes the metadata of the value that was found.
-    #[inline]
-    pub fn set_meta(&mut self, meta: Option<Arc<Meta>>) {
-        self.meta = meta;
     }
 
     /// Whether the context within is a [`CacheContext`], and none of the caller's own type.
@@ -303,7 +285,6 @@ impl BoxContext {
         Self {
             repr,
             wants: self.wants,
-            meta: None,
         }
     }
 
@@ -333,7 +314,6 @@ impl Clone for BoxContext {
         Self {
             repr,
             wants: self.wants,
-            meta: self.meta.clone(),
         }
     }
 }

@@ -1,9 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use hitbox_backend::{
-    Backend, BackendError, BackendExt, BackendResult,
-    load::Fencing,
-    tags::{Judged, TagEar},
+    Backend, BackendError, BackendExt, BackendResult, load::Fencing, tags::TagEar,
 };
 use tokio::runtime::Handle;
 
@@ -129,14 +127,15 @@ impl CacheBuilder {
             .map_err(|detail| BackendError::invalid_configuration(self.backend.label(), detail))?;
         let tags = Tags::new(&*self.backend, self.name, self.tag_memory);
         let shared = Shared::new(
-            Judged::new(self.backend, tags),
+            self.backend,
+            tags,
             KnownSpaces::new(settings),
             self.limits,
             self.runtime,
         );
         let shared = Arc::new(shared);
         let ear: Arc<dyn TagEar> = Arc::<Shared>::clone(&shared);
-        shared.backend.judge().listen(&ear);
+        shared.tags.listen(&ear);
         Ok(Cache::new(shared))
     }
 }

@@ -2,14 +2,15 @@ use std::{error::Error, fmt, future::Future, hash::Hash, slice, sync::Arc};
 
 use futures::FutureExt;
 use hitbox_backend::{
-    Attempt, Backend, BackendResult, BoxContext, CacheBackend, CacheKey, CacheStatus, CacheValue,
-    Cacheable, DeleteStatus, Known, tags::Severity,
+    Backend, BackendResult, BoxContext, CacheBackend, CacheKey, CacheStatus, CacheValue, Cacheable,
+    DeleteStatus, Described, tags::Severity,
 };
 
 use crate::{
     Batch, FillUnderWay, Key, KeyParts, Keyspace, LoadUnderWay, Loaded, Statistics,
     call::{GetManyOrLoad, GetOrLoad, Insert, Load, LoadMany, OfValue},
     error::SharedError,
+    reading::InPlace,
     shared::Shared,
     statistics::Outcome,
     tags::Scope,
@@ -62,10 +63,7 @@ impl Cache {
             return self.fresh(Err(error), &BoxContext::default());
         }
         let mut context = BoxContext::default().fresh_only();
-        let backend = &self.shared.backend;
-        let found = backend
-            .get_known::<V>(key.as_cache_key(), &mut context)
-            .await;
+        let found = self.shared.get::<V>(key.as_cache_key(), &mut context).await;
         self.fresh(found, &context)
     }
 
@@ -77,10 +75,12 @@ impl Cache {
         if let Err(error) = self.shared.serves(&key) {
             return self.fresh(Err(error), &context).unwrap_or_default();
         }
-        let backend = &self.shared.backend;
-        let found = match backend.try_get_known::<V>(key.as_cache_key(), &mut context) {
-            Attempt::Ready(found) => found,
-            Attempt::Pending(_) | Attempt::WouldBlock(()) => Ok(None),
+        let found = match self
+            .shared
+            .get_in_place::<V>(key.as_cache_key(), &mut context)
+        {
+            InPlace::Read(found) => found,
+            InPlace::Waits => Ok(None),
         };
         // It has been counted.
         self.fresh(found, &context).unwrap_or_default()
@@ -181,11 +181,7 @@ impl Cache {
         }
         let keys: Vec<CacheKey> = keys.into_iter().map(CacheKey::from).collect();
         let mut contexts = vec![context; keys.len()];
-        let found = self
-            .shared
-            .backend
-            .get_many_known(&keys, &mut contexts)
-            .await;
+        let found = self.shared.get_many(&keys, &mut contexts).await;
         let outcomes = found.into_iter().zip(contexts);
         outcomes
             .map(|(found, context)| self.fresh(found, &context))
@@ -371,17 +367,20 @@ impl Cache {
     /// What values are kept in.
     #[must_use]
     pub fn backend(&self) -> &dyn Backend {
-        self.shared.backend.get_ref()
+        &*self.shared.backend
     }
 
     /// What a call gives that does not load, and counts as.
     fn fresh<V>(
         &self,
-        found: BackendResult<Option<CacheValue<Known<V>>>>,
+        found: BackendResult<Option<CacheValue<Described<V>>>>,
         context: &BoxContext,
     ) -> BackendResult<Option<Arc<V>>> {
         let is_fresh = context.status() == CacheStatus::Hit;
-        let fresh = found.map(|found| found.filter(|_| is_fresh));
+        let fresh = found.map(|found| {
+            let fresh = found.filter(|_| is_fresh)?;
+            Some(fresh.map(|found| found.known))
+        });
         self.shared.counters.calls.add(match &fresh {
             Ok(Some(value)) => Outcome::of_hit(value),
             Ok(None) => Outcome::Miss,

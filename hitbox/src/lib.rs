@@ -86,6 +86,7 @@ mod load_under_way;
 mod loaded;
 mod loaded_life;
 mod loader;
+mod reading;
 #[cfg(all(test, hitbox_schedules))]
 mod schedules;
 mod settings;

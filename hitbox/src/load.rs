@@ -327,7 +327,7 @@ impl Job {
         // Before the stamp: what invalidates the key from now on is remembered.
         let mut all = self.take_leases(looks).await;
         all.retain_mut(|loading| {
-            loading.heard = self.shared.backend.judge().heard();
+            loading.heard = self.shared.tags.heard();
             let began = self.shared.flights.begin(&self.flights[loading.index]);
             match began {
                 Some(began) => loading.began = began,
@@ -369,10 +369,11 @@ impl Job {
             .find_fresh_many::<V>(&keys.collect::<Vec<_>>())
             .await;
         for ((index, older), found) in wanted.into_iter().zip(found) {
-            if let Some((value, context)) = found.filter(|(value, _)| value.created() > older) {
+            if let Some(value) = found.filter(|value| value.created() > older) {
+                let meta = value.data().meta.clone();
                 self.end(
                     index,
-                    Ended::with(value, context.meta().cloned(), How::Found),
+                    Ended::with(value.map(|found| found.known), meta, How::Found),
                     Standing::ForWaitersOnly,
                 );
                 loading.retain(|loading| loading.index != index);

@@ -12,10 +12,9 @@ use std::{
 
 use futures::poll;
 use hitbox_backend::{
-    Backend, BackendError, BackendErrorKind, BackendResult, BoxContext, CacheBackend, CacheKey,
-    CacheStatus, CacheValue, Cacheable, Condition, Conditional, Described, Invalidations, Known,
-    KnownOutcome, LogMark, Meta, Stamp, TagSet,
-    tags::{Invalidated, Judged, Severity, TagEar},
+    Backend, BackendError, BackendErrorKind, BackendResult, CacheBackend, CacheKey, CacheValue,
+    Cacheable, Condition, Conditional, Described, Invalidations, LogMark, Meta, Stamp, TagSet,
+    tags::{Invalidated, Severity, TagEar},
 };
 use tokio::{runtime::Handle, sync::Semaphore};
 
@@ -34,7 +33,8 @@ use crate::{
 
 pub(crate) struct Shared {
     /// It keeps fences.
-    pub(crate) backend: Judged<Tags>,
+    pub(crate) backend: Box<dyn Backend>,
+    pub(crate) tags: Tags,
     pub(crate) spaces: KnownSpaces,
     pub(crate) limits: Limits,
     pub(crate) flights: FlightTable,
@@ -53,13 +53,15 @@ pub(crate) type Fill<V> = (CacheKey, CacheValue<Described<V>>, Condition);
 
 impl Shared {
     pub(crate) fn new(
-        backend: Judged<Tags>,
+        backend: Box<dyn Backend>,
+        tags: Tags,
         spaces: KnownSpaces,
         limits: Limits,
         runtime: Option<Handle>,
     ) -> Self {
         Self {
             backend,
+            tags,
             spaces,
             limits,
             flights: FlightTable::new(),
@@ -74,7 +76,8 @@ impl Shared {
 
     /// What has invalidated the key, whatever its value.
     pub(crate) fn invalidations(&self, key: &CacheKey) -> Invalidations {
-        self.backend.invalidations(key)
+        let of_key = self.backend.invalidations(key);
+        of_key.combine(self.tags.of_every_key())
     }
 
     /// The newest stamp that has, in whatever way.
@@ -90,7 +93,7 @@ impl Shared {
         created: Stamp,
         meta: Option<&Meta>,
     ) -> Invalidations {
-        let by_tags = self.backend.judge().invalidations_of(created, meta);
+        let by_tags = self.tags.invalidations_of(created, meta);
         self.invalidations(key).combine(by_tags)
     }
 
@@ -100,63 +103,12 @@ impl Shared {
             return self.invalidated(key);
         }
         // Others may have invalidated it.
-        if self.backend.judge().is_silent() {
+        if self.tags.is_silent() {
             return ended.created.max(self.invalidated(key));
         }
         let meta = ended.meta.as_deref();
         let Invalidations { hard, soft, .. } = self.invalidations_of(key, ended.created, meta);
         hard.max(soft)
-    }
-
-    /// What the backend has of the key. One that fails has nothing, and costs a load.
-    pub(crate) async fn read<V: Cacheable>(
-        &self,
-        key: &CacheKey,
-        context: &mut BoxContext,
-    ) -> Option<CacheValue<Known<V>>> {
-        self.found(self.backend.get_known(key, context).await)
-    }
-
-    /// What a read has found. Where the backend fails, that is nothing, and costs a load.
-    pub(crate) fn found<V>(&self, outcome: KnownOutcome<V>) -> Option<CacheValue<Known<V>>> {
-        match outcome {
-            Ok(found) => found,
-            Err(error) => {
-                self.counters.failed_reads.add();
-                tracing::debug!(
-                    error = &error as &dyn Error,
-                    "the backend fails to read: a load takes the place of the value"
-                );
-                None
-            }
-        }
-    }
-
-    /// A value of the key that is fresh, in whichever layer.
-    pub(crate) async fn find_fresh<V: Cacheable>(
-        &self,
-        key: &CacheKey,
-    ) -> Option<(CacheValue<Known<V>>, BoxContext)> {
-        let mut context = BoxContext::default().fresh_only();
-        let found = self.read(key, &mut context).await;
-        let fresh = found.filter(|_| context.status() == CacheStatus::Hit)?;
-        Some((fresh, context))
-    }
-
-    /// [`find_fresh`](Self::find_fresh) for many keys.
-    pub(crate) async fn find_fresh_many<V: Cacheable>(
-        &self,
-        keys: &[CacheKey],
-    ) -> Vec<Option<(CacheValue<Known<V>>, BoxContext)>> {
-        let context = BoxContext::default().fresh_only();
-        let mut contexts = vec![context; keys.len()];
-        let found = self.backend.get_many_known(keys, &mut contexts).await;
-        let fresh = found.into_iter().zip(contexts).map(|(outcome, context)| {
-            let found = self.found(outcome);
-            let fresh = found.filter(|_| context.status() == CacheStatus::Hit)?;
-            Some((fresh, context))
-        });
-        fresh.collect()
     }
 
     /// Stores what a load has returned, each key if nothing has invalidated it since.
@@ -183,8 +135,7 @@ impl Shared {
     pub(crate) async fn prepare_tags<'m>(&self, metas: impl Iterator<Item = Option<&'m Meta>>) {
         let tags: Vec<&TagSet> = metas.flatten().map(Meta::tags).collect();
         if !tags.is_empty() {
-            let backend = self.backend.get_ref();
-            self.backend.judge().prepare(backend, &tags).await;
+            self.tags.prepare(&*self.backend, &tags).await;
         }
     }
 
@@ -235,7 +186,7 @@ impl Shared {
         scope: Scope<'_>,
         severity: Severity,
     ) -> BackendResult<()> {
-        let (backend, tags) = (self.backend.get_ref(), self.backend.judge());
+        let (backend, tags) = (&*self.backend, &self.tags);
         let mark = tags.raise(backend, scope, severity)?;
         match scope {
             // Which tags a load has, nobody knows before it has ended.
@@ -295,16 +246,16 @@ impl Shared {
 
 impl TagEar for Shared {
     fn hear(&self, news: &Invalidated) {
-        if self.backend.judge().hear(news) {
+        if self.tags.hear(news) {
             self.flights.tell_all();
         }
     }
 
     fn note_gap(&self, heard: LogMark) {
-        self.backend.judge().note_gap(heard);
+        self.tags.note_gap(heard);
     }
 
     fn note_heard(&self, heard: LogMark) {
-        self.backend.judge().note_heard(heard);
+        self.tags.note_heard(heard);
     }
 }

@@ -86,6 +86,9 @@ pub type GetOutcome<T> = BackendResult<Option<CacheValue<Arc<T>>>>;
 /// The answer to a typed read that tells what is absent from what is not known: `None` is a miss.
 pub type KnownOutcome<T> = BackendResult<Option<CacheValue<Known<T>>>>;
 
+/// The answer to a typed read that tells the metadata of a value, too: `None` is a miss.
+pub type DescribedOutcome<T> = BackendResult<Option<CacheValue<Described<T>>>>;
+
 /// How far [`CacheBackend::try_get_known`](super::CacheBackend::try_get_known) got. One that is pending gives the
 /// context back with the outcome.
 pub type KnownAttempt<'a, T> = Attempt<'a, KnownOutcome<T>, (KnownOutcome<T>, BoxContext)>;
@@ -96,6 +99,15 @@ pub struct Described<T> {
     pub known: Known<T>,
     /// What else; `None`: nothing.
     pub meta: Option<Arc<Meta>>,
+}
+
+impl<T> Clone for Described<T> {
+    fn clone(&self) -> Self {
+        Self {
+            known: self.known.clone(),
+            meta: self.meta.clone(),
+        }
+    }
 }
 
 /// Shows no object.
@@ -163,6 +175,26 @@ pub(super) fn known_outcome<B: Backend + ?Sized, T: Cacheable>(
         Err(rejected @ NoObject::Rejected(_)) => Err(rejected),
     };
     typed_outcome(backend, key, context, outcome, known)
+}
+
+/// What a backend has answered, to who wants to know its metadata, too.
+#[inline]
+pub(super) fn described_outcome<B: Backend + ?Sized, T: Cacheable>(
+    backend: &B,
+    key: &CacheKey,
+    context: &mut BoxContext,
+    outcome: ReadOutcome,
+) -> DescribedOutcome<T> {
+    let described = |raw: Raw| {
+        let meta = raw.meta().cloned();
+        let known = match object_of(&backend, raw) {
+            Ok(object) => Known::Present(object),
+            Err(NoObject::Absent) => Known::Absent,
+            Err(rejected @ NoObject::Rejected(_)) => return Err(rejected),
+        };
+        Ok(Described { known, meta })
+    };
+    typed_outcome(backend, key, context, outcome, described)
 }
 
 /// What a backend has answered, to who takes what is absent for a miss.

@@ -12,8 +12,8 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use hitbox_backend::{
-    BoxContext, CacheValue, Cacheable, Invalidations, Known, KnownOutcome, Meta, ResponseSource,
-    flights::Terms,
+    BoxContext, CacheValue, Cacheable, Described, DescribedOutcome, Invalidations, Known, Meta,
+    ResponseSource, flights::Terms,
 };
 use hitbox_core::clock::Moment;
 use tokio::time::Instant;
@@ -44,7 +44,7 @@ pub(super) struct FirstRead<V> {
     /// How many flights had ended before.
     pub(super) ends: u64,
     /// `None`: it has to be waited for.
-    pub(super) read: Option<(KnownOutcome<V>, BoxContext)>,
+    pub(super) read: Option<(DescribedOutcome<V>, BoxContext)>,
 }
 
 /// A value that a caller has read.
@@ -55,12 +55,13 @@ pub(super) struct Read<V> {
 }
 
 impl<V> Read<V> {
-    /// What a read has found, with what it has noted.
-    pub(super) fn of(value: CacheValue<Known<V>>, context: &BoxContext) -> Self {
+    /// What a read has found, there.
+    pub(super) fn of(value: CacheValue<Described<V>>, source: ResponseSource) -> Self {
+        let meta = value.data().meta.clone();
         Self {
-            value,
-            source: context.source().clone(),
-            meta: context.meta().cloned(),
+            value: value.map(|found| found.known),
+            source,
+            meta,
         }
     }
 
@@ -100,7 +101,7 @@ impl<'c> Way<'c> {
             (Terms::Valid, None) => Start::JoinOrRead(first.ends),
             (Terms::Valid, Some((outcome, context))) => {
                 let read = self.shared.found(outcome);
-                let read = read.map(|value| Read::of(value, &context));
+                let read = read.map(|value| Read::of(value, context.source().clone()));
                 Start::Go(self.plan(read, first.ends))
             }
         }
@@ -224,8 +225,9 @@ impl<'c> Way<'c> {
     /// What is read now.
     async fn read<V: Cacheable>(&self) -> Option<Read<V>> {
         let mut context = BoxContext::default();
-        let value = self.shared.read(&self.key, &mut context).await?;
-        Some(Read::of(value, &context))
+        let found = self.shared.get(&self.key, &mut context).await;
+        let value = self.shared.found(found)?;
+        Some(Read::of(value, context.source().clone()))
     }
 
     fn invalidations_of<V>(&self, read: &Read<V>) -> Invalidations {
@@ -296,7 +298,7 @@ impl<'c> Way<'c> {
         let newer = self.in_time(began, newer).await;
         newer
             .flatten()
-            .map(|(value, context)| Read::of(value, &context).answered(Answer::Hit))
+            .map(|(value, source)| Read::of(value, source).answered(Answer::Hit))
             .ok_or(error)
     }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use hitbox_backend::{Attempt, BoxContext, CacheBackend, CacheStatus, Cacheable, flights::Terms};
+use hitbox_backend::{BoxContext, CacheStatus, Cacheable, flights::Terms};
 
 use super::{
     answer::{OfEntry, OfOptional, OfValue, Output, Reply, outcome},
@@ -26,6 +26,7 @@ use crate::{
     call_tags::CallTags,
     error::Cause,
     flights::Nesting,
+    reading::InPlace,
     settings::{BoxOverrides, setters},
     shared::Shared,
     statistics::Outcome,
@@ -172,20 +173,20 @@ impl<'c, V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'c, V, L, O> {
             return Look::Unanswered(FirstRead { ends, read: None });
         }
         let mut context = BoxContext::default();
-        let backend = &self.shared.backend;
-        let read = match backend.try_get_known::<V>(key, &mut context) {
-            Attempt::Ready(Ok(Some(value))) => {
+        let read = match self.shared.get_in_place::<V>(key, &mut context) {
+            InPlace::Read(Ok(Some(value))) => {
                 let refresh = self.overrides.refresh().unwrap_or(settings.refresh);
                 if context.status() == CacheStatus::Hit && refresh == Refresh::Never {
+                    let value = value.map(|found| found.known);
                     self.shared.counters.calls.add(Outcome::of_hit(&value));
                     return Look::Answered(O::of_hit(key, value, context));
                 }
                 Some((Ok(Some(value)), context))
             }
-            Attempt::Ready(outcome) => Some((outcome, context)),
+            InPlace::Read(outcome) => Some((outcome, context)),
             // A future that borrows from this call cannot be kept in it. Nothing has been asked for yet that
             // takes long.
-            Attempt::Pending(_) | Attempt::WouldBlock(()) => None,
+            InPlace::Waits => None,
         };
         Look::Unanswered(FirstRead { ends, read })
     }

@@ -106,7 +106,7 @@ async fn store<V: Cacheable>(
         .settings_of(&key, &overrides)
         .map_err(|cause| shared.invalid(&key, cause))?;
     let key = key.as_cache_key();
-    let tags = shared.backend.judge();
+    let tags = &shared.tags;
     let (heard, began) = match since {
         Some(since) => (tags.heard_at(since), since),
         None => (tags.heard(), Stamp::now()),

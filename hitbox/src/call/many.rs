@@ -7,7 +7,7 @@ use futures::{
     FutureExt,
     future::{join_all, select_all},
 };
-use hitbox_backend::{BoxContext, CacheBackend, CacheKey, Cacheable, flights::Terms};
+use hitbox_backend::{BoxContext, CacheKey, Cacheable, flights::Terms};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{
@@ -176,14 +176,10 @@ impl Many {
     async fn read<V: Cacheable>(&self, keys: &[Key<V>]) -> Vec<Option<Read<V>>> {
         let keys: Vec<CacheKey> = keys.iter().map(|key| key.as_cache_key().clone()).collect();
         let mut contexts = vec![BoxContext::default(); keys.len()];
-        let found = self
-            .shared
-            .backend
-            .get_many_known(&keys, &mut contexts)
-            .await;
+        let found = self.shared.get_many(&keys, &mut contexts).await;
         let reads = found.into_iter().zip(contexts).map(|(outcome, context)| {
             let value = self.shared.found(outcome)?;
-            Some(Read::of(value, &context))
+            Some(Read::of(value, context.source().clone()))
         });
         reads.collect()
     }

@@ -11,4 +11,4 @@ mod marks;
 mod of_cache;
 mod table;
 
-pub(crate) use of_cache::{Scope, Tags};
+pub(crate) use of_cache::{Scope, Tags, Verdict};

@@ -2,11 +2,10 @@
 
 use std::{collections::BTreeSet, error::Error, sync::Arc};
 
-use futures::{FutureExt, future::BoxFuture};
 use hitbox_backend::{
-    Backend, BackendError, BackendResult, CacheValue, InvalidTags, Invalidations, LogMark, Meta,
-    Raw, Stamp, TagSet,
-    tags::{Invalidated, Judge, Severity, TagEar, Verdict},
+    Backend, BackendError, BackendResult, CacheValue, Described, InvalidTags, Invalidations,
+    LogMark, Meta, Stamp, TagSet,
+    tags::{Invalidated, Severity, TagEar},
 };
 
 use super::{
@@ -34,6 +33,19 @@ enum Known {
     /// It is gone, since then.
     Removed(Stamp),
     /// The backend has to be asked.
+    Unknown,
+}
+
+/// What becomes of a value that is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is as it was stored.
+    Valid,
+    /// It is stale, whatever its own stale time.
+    Stale,
+    /// It is gone: a miss.
+    Gone,
+    /// Others have to be asked ([`Tags::find_out`]). If they cannot, it is a miss.
     Unknown,
 }
 
@@ -353,44 +365,55 @@ impl Tags {
     }
 }
 
-impl Judge for Tags {
+/// What becomes of what is found.
+impl Tags {
+    /// As far as that is known without waiting.
     #[inline]
-    fn judge(&self, value: &CacheValue<Raw>) -> Verdict {
+    pub(crate) fn judge<V>(&self, value: &CacheValue<Described<V>>) -> Verdict {
+        let created = value.created();
+        // Most have no tags, and are newer than all that was ever invalidated.
+        if let (KeptIn::Process | KeptIn::Entries(_), None) = (&self.kept, &value.data().meta)
+            && self.table.is_newer_than_all(created.as_micros())
+        {
+            return Verdict::Valid;
+        }
+        self.judge_closely(created, value.data().meta.as_deref())
+    }
+
+    #[inline(never)]
+    fn judge_closely(&self, created: Stamp, meta: Option<&Meta>) -> Verdict {
         // What others may have done, the store is asked.
         if self.is_silent() {
             return Verdict::Unknown;
         }
-        let meta = value.data().meta().map(AsRef::as_ref);
-        self.known(value.created(), meta).into()
+        self.known(created, meta).into()
     }
 
-    fn find_out<'a>(
-        &'a self,
-        backend: &'a dyn Backend,
-        values: Vec<&'a CacheValue<Raw>>,
-    ) -> BoxFuture<'a, Vec<Verdict>> {
-        let find_out = async move {
-            let metas = values.iter();
-            let metas = metas.map(|value| value.data().meta().map(AsRef::as_ref));
-            let metas: Vec<Option<&Meta>> = metas.collect();
-            let learnt = self.look_up(backend, &metas).await;
-            // Nobody can be asked, and nothing is heard: what is known is not known to be all.
-            let is_doubtful = learnt.is_none() && self.is_silent();
-            let learnt = learnt.unwrap_or_default();
-            let each = values.iter().zip(metas);
-            let known = each.map(|(value, meta)| self.known_with(value.created(), meta, &learnt));
-            let verdicts = known.map(|known| match Verdict::from(known) {
-                Verdict::Valid if is_doubtful => Verdict::Stale,
-                verdict @ (Verdict::Valid | Verdict::Stale | Verdict::Gone | Verdict::Unknown) => {
-                    verdict
-                }
-            });
-            verdicts.collect()
-        };
-        find_out.boxed()
+    /// What becomes of these, each of which was [unknown](Verdict::Unknown), as far as the store knows.
+    pub(crate) async fn find_out<V>(
+        &self,
+        backend: &dyn Backend,
+        values: &[&CacheValue<Described<V>>],
+    ) -> Vec<Verdict> {
+        let metas = values.iter().map(|value| value.data().meta.as_deref());
+        let metas: Vec<Option<&Meta>> = metas.collect();
+        let learnt = self.look_up(backend, &metas).await;
+        // Nobody can be asked, and nothing is heard: what is known is not known to be all.
+        let is_doubtful = learnt.is_none() && self.is_silent();
+        let learnt = learnt.unwrap_or_default();
+        let each = values.iter().zip(metas);
+        let known = each.map(|(value, meta)| self.known_with(value.created(), meta, &learnt));
+        let verdicts = known.map(|known| match Verdict::from(known) {
+            Verdict::Valid if is_doubtful => Verdict::Stale,
+            verdict @ (Verdict::Valid | Verdict::Stale | Verdict::Gone | Verdict::Unknown) => {
+                verdict
+            }
+        });
+        verdicts.collect()
     }
 
-    fn of_every_key(&self) -> Invalidations {
+    /// What invalidates every key.
+    pub(crate) fn of_every_key(&self) -> Invalidations {
         if let KeptIn::Fleet(fleet) = &self.kept {
             return fleet.of_all();
         }

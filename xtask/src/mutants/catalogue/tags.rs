@@ -100,8 +100,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G17",
         mistake: "reads of many keys are not judged",
-        file: "hitbox-backend/src/tags/judged.rs",
-        right: "            Ok(Some(value)) => self.judge.judge(value),
+        file: "hitbox/src/reading.rs",
+        right: "            Ok(Some(value)) => self.tags.judge(value),
             Ok(None) | Err(_) => Verdict::Valid,",
         wrong: "            Ok(_) | Err(_) => Verdict::Valid,",
         check: TAGS,
@@ -144,7 +144,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         mistake: "a load is as new as what is heard when it ends",
         file: "hitbox/src/load/outcome.rs",
         right: "loaded.into_value(began, heard, &self.settings) {",
-        wrong: "loaded.into_value(began, heard.and(self.shared.backend.judge().heard()), &self.settings) {",
+        wrong: "loaded.into_value(began, heard.and(self.shared.tags.heard()), &self.settings) {",
         check: FLEET_TAGS,
     },
     Mutant {
