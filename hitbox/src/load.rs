@@ -22,8 +22,6 @@ use hitbox_backend::{
 };
 use tokio::{sync::OwnedSemaphorePermit, time};
 
-use lease::InFleet;
-
 use crate::{
     Loaded,
     error::{Cause, SharedError},
@@ -113,6 +111,27 @@ struct Loading {
     lease: Lease,
     /// Beside other processes.
     in_fleet: InFleet,
+}
+
+/// How a load stands to one of its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InFleet {
+    NotAsked,
+    /// It is the only one that loads it.
+    Leads,
+    /// The same, and another process may have stored a value since the caller looked.
+    LeadsLater,
+    /// Another process loads it.
+    Elsewhere,
+}
+
+impl InFleet {
+    const fn is_taken(self) -> bool {
+        match self {
+            Self::Leads | Self::LeadsLater => true,
+            Self::NotAsked | Self::Elsewhere => false,
+        }
+    }
 }
 
 impl Loading {

@@ -315,7 +315,12 @@ async fn assert_loads_are_forwarded<B: Backend>(backend: &B, recorder: &Recorder
     assert_eq!(B::fencing(backend), Fencing::Fenced);
     reached("fencing");
     assert!(B::begin_load(backend, &key).await.is_err());
-    reached("begin_load");
+    // Wrappers ask first whether that asks a store.
+    let calls = recorder.take_calls();
+    assert!(
+        matches!(&calls[..], ["begin_load"] | ["capabilities", "begin_load"]),
+        "{calls:?}"
+    );
     let refused = B::write_if(backend, &key, value(0), lease()).await;
     assert_eq!(refused.unwrap(), Conditional::Refused);
     reached("write_if");

@@ -6,32 +6,11 @@ use futures::future::join_all;
 use hitbox_backend::{Backend, Begun, Lease};
 use tokio::time::{Instant, sleep};
 
-use super::{Job, Loading, Look};
+use super::{InFleet, Job, Loading, Look};
 
 /// How long a process that waits for another one pauses between two questions: at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(25);
-
-/// How a load stands to one of its keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum InFleet {
-    NotAsked,
-    /// It is the only one that loads it.
-    Leads,
-    /// The same, and another process may have stored a value since the caller looked.
-    LeadsLater,
-    /// Another process loads it.
-    Elsewhere,
-}
-
-impl InFleet {
-    const fn is_taken(self) -> bool {
-        match self {
-            Self::Leads | Self::LeadsLater => true,
-            Self::NotAsked | Self::Elsewhere => false,
-        }
-    }
-}
 
 impl Job {
     /// The leases of all keys. As long as other processes load some of them, they are waited for, up to the patience of the cache.
