@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    error::Error,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -9,6 +10,7 @@ use hitbox_backend::{
     BackendResult, Invalidations, LogMark, Stamp,
     tags::{Severity, TagEar, TagHearing, TagStore},
 };
+use tokio::runtime::Handle;
 
 use super::{
     marks::Marks,
@@ -52,8 +54,24 @@ impl Fleet {
     }
 
     /// Has this one told of all that is heard, from now on.
+    ///
+    /// And sees to it that the store says when everything was invalidated: of one that does not say so, who looks next takes all
+    /// that is older than the end of the log for cleared.
     pub(super) fn listen(&self, ear: &Arc<dyn TagEar>) {
         self.hearing.tell(Arc::downgrade(ear));
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let (store, cache) = (Arc::clone(&self.store), self.cache.clone());
+        let heard = self.hearing.heard();
+        runtime.spawn(async move {
+            if let Err(error) = store.find(&cache, &[], heard).await {
+                tracing::debug!(
+                    error = &error as &dyn Error,
+                    "the store does not say what has been cleared: who finds values first may take them for that"
+                );
+            }
+        });
     }
 
     pub(super) fn cache(&self) -> &str {
