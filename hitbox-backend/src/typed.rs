@@ -3,7 +3,7 @@ mod wanting;
 
 use std::{future::Future, sync::Arc};
 
-use hitbox_core::{BoxContext, CacheKey, CacheValue, clock::Moment};
+use hitbox_core::{BoxContext, CacheKey, CacheValue, Meta, Stamp, clock::Moment};
 
 use crate::{
     Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Cacheable, Condition,
@@ -197,6 +197,28 @@ pub trait CacheBackend: Backend {
             // A read that has begun is dropped.
             Attempt::Pending(_) | Attempt::WouldBlock(()) => None,
         }
+    }
+
+    /// [`get_known`](Self::get_known) if that can be done without waiting, and if this holds of what is found: of its stamp and
+    /// its metadata, which are looked at where they are. Else nothing has been done that is noticed.
+    #[inline]
+    fn try_get_known_if<T: Cacheable>(
+        &self,
+        key: &CacheKey,
+        context: &mut BoxContext,
+        holds: impl FnOnce(Stamp, Option<&Meta>) -> bool,
+    ) -> Option<KnownOutcome<T>> {
+        context.clear_failures();
+        let wanting = Wanting::an_object_of::<T>(context);
+        let Attempt::Ready(outcome) = self.try_read(key, wanting.0, &Moment::default()) else {
+            return None;
+        };
+        if let Ok(Some(value)) = &outcome
+            && !holds(value.created(), value.data().meta().map(AsRef::as_ref))
+        {
+            return None;
+        }
+        Some(known_outcome(self, key, wanting.0, outcome))
     }
 
     /// [`get_described`](Self::get_described) for many keys: one outcome per key, in the order asked. `contexts` holds

@@ -10,7 +10,6 @@ use crate::{
     Batch, FillUnderWay, Key, KeyParts, Keyspace, LoadUnderWay, Loaded, Statistics,
     call::{GetManyOrLoad, GetOrLoad, Insert, Load, LoadMany, OfValue},
     error::SharedError,
-    reading::InPlace,
     shared::Shared,
     statistics::Outcome,
     tags::Scope,
@@ -75,13 +74,10 @@ impl Cache {
         if let Err(error) = self.shared.serves(&key) {
             return self.fresh(Err(error), &context).unwrap_or_default();
         }
-        let found = match self
+        let found = self
             .shared
             .get_in_place::<V>(key.as_cache_key(), &mut context)
-        {
-            InPlace::Read(found) => found,
-            InPlace::Waits => Ok(None),
-        };
+            .unwrap_or(Ok(None));
         // It has been counted.
         self.fresh(found, &context).unwrap_or_default()
     }

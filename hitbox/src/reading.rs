@@ -4,38 +4,61 @@ use std::error::Error;
 
 use hitbox_backend::{
     BackendResult, BoxContext, CacheBackend, CacheKey, CacheStatus, CacheValue, Cacheable,
-    Described, DescribedOutcome, ResponseSource,
+    Described, DescribedOutcome, KnownOutcome, Meta, ResponseSource,
 };
 use hitbox_core::clock::Moment;
 
 use crate::{shared::Shared, tags::Verdict};
 
-/// What a read has come to that was made in place.
-pub(crate) enum InPlace<V> {
-    Read(DescribedOutcome<V>),
-    /// It has to be waited for.
-    Waits,
+/// Whether what was found has any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Metadata {
+    None,
+    Some,
 }
 
 impl Shared {
-    /// What the backend has of the key, if that can be said without waiting.
+    /// What the backend has of the key, if that is as it was stored; `None`: it is to be looked at more closely, or waited for.
+    ///
+    /// For hits: what is found is judged where it is.
     #[inline]
+    pub(crate) fn get_valid_in_place<V: Cacheable>(
+        &self,
+        key: &CacheKey,
+        context: &mut BoxContext,
+        metadata: &mut Metadata,
+    ) -> Option<KnownOutcome<V>> {
+        let is_valid = |created, meta: Option<&Meta>| {
+            if meta.is_some() {
+                *metadata = Metadata::Some;
+            }
+            self.tags.judge(created, meta) == Verdict::Valid
+        };
+        self.backend.try_get_known_if::<V>(key, context, is_valid)
+    }
+
+    /// What the backend has of the key; `None`: that has to be waited for.
+    #[inline(never)]
     pub(crate) fn get_in_place<V: Cacheable>(
         &self,
         key: &CacheKey,
         context: &mut BoxContext,
-    ) -> InPlace<V> {
-        match self.backend.try_get_described::<V>(key, context) {
-            Some(Ok(Some(value))) => match self.tags.judge(&value) {
-                Verdict::Valid => InPlace::Read(Ok(Some(value))),
-                Verdict::Unknown => InPlace::Waits,
-                verdict @ (Verdict::Stale | Verdict::Gone) => {
-                    InPlace::Read(Ok(as_judged(value, verdict, context)))
-                }
-            },
-            Some(outcome) => InPlace::Read(outcome),
-            None => InPlace::Waits,
+    ) -> Option<DescribedOutcome<V>> {
+        let read = self.backend.try_get_described::<V>(key, context);
+        let Some(Ok(Some(value))) = read else {
+            return read;
+        };
+        match self.judge(&value) {
+            Verdict::Unknown => None,
+            verdict @ (Verdict::Valid | Verdict::Stale | Verdict::Gone) => {
+                Some(Ok(as_judged(value, verdict, context)))
+            }
         }
+    }
+
+    fn judge<V>(&self, value: &CacheValue<Described<V>>) -> Verdict {
+        self.tags
+            .judge(value.created(), value.data().meta.as_deref())
     }
 
     /// What the backend has of the key.
@@ -47,7 +70,7 @@ impl Shared {
         let Some(value) = self.backend.get_described::<V>(key, context).await? else {
             return Ok(None);
         };
-        let mut verdict = self.tags.judge(&value);
+        let mut verdict = self.judge(&value);
         if verdict == Verdict::Unknown {
             let found_out = self.tags.find_out(&*self.backend, &[&value]).await;
             verdict = found_out.first().copied().unwrap_or(verdict);
@@ -74,7 +97,7 @@ impl Shared {
     /// What becomes of what was found, in order.
     async fn verdicts<V>(&self, outcomes: &[DescribedOutcome<V>]) -> Vec<Verdict> {
         let judged = |outcome: &DescribedOutcome<V>| match outcome {
-            Ok(Some(value)) => self.tags.judge(value),
+            Ok(Some(value)) => self.judge(value),
             Ok(None) | Err(_) => Verdict::Valid,
         };
         let mut verdicts: Vec<Verdict> = outcomes.iter().map(judged).collect();

@@ -11,7 +11,10 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use hitbox_backend::{BoxContext, CacheStatus, Cacheable, flights::Terms};
+use hitbox_backend::{
+    BoxContext, CacheKey, CacheStatus, Cacheable, Described, DescribedOutcome, KnownOutcome,
+    flights::Terms,
+};
 
 use super::{
     answer::{OfEntry, OfOptional, OfValue, Output, Reply, outcome},
@@ -26,8 +29,8 @@ use crate::{
     call_tags::CallTags,
     error::Cause,
     flights::Nesting,
-    reading::InPlace,
-    settings::{BoxOverrides, setters},
+    reading::Metadata,
+    settings::{BoxOverrides, Settings, setters},
     shared::Shared,
     statistics::Outcome,
 };
@@ -173,22 +176,35 @@ impl<'c, V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'c, V, L, O> {
             return Look::Unanswered(FirstRead { ends, read: None });
         }
         let mut context = BoxContext::default();
-        let read = match self.shared.get_in_place::<V>(key, &mut context) {
-            InPlace::Read(Ok(Some(value))) => {
-                let refresh = self.overrides.refresh().unwrap_or(settings.refresh);
-                if context.status() == CacheStatus::Hit && refresh == Refresh::Never {
-                    let value = value.map(|found| found.known);
-                    self.shared.counters.calls.add(Outcome::of_hit(&value));
-                    return Look::Answered(O::of_hit(key, value, context));
-                }
-                Some((Ok(Some(value)), context))
+        let mut metadata = Metadata::None;
+        let read = self
+            .shared
+            .get_valid_in_place::<V>(key, &mut context, &mut metadata);
+        let read = match (read, metadata) {
+            (Some(Ok(Some(value))), _) if self.is_answer(settings, &context) => {
+                self.shared.counters.calls.add(Outcome::of_hit(&value));
+                return Look::Answered(O::of_hit(key, value, context));
             }
-            InPlace::Read(outcome) => Some((outcome, context)),
-            // A future that borrows from this call cannot be kept in it. Nothing has been asked for yet that
-            // takes long.
-            InPlace::Waits => None,
+            (Some(outcome), Metadata::None) => Some((undescribed(outcome), context)),
+            // What is done with it depends on its tags. Or a future that borrows from this call cannot be kept in it;
+            // nothing has been asked for yet that takes long.
+            (Some(_) | None, _) => self.look_closely(key),
         };
         Look::Unanswered(FirstRead { ends, read })
+    }
+
+    /// Whether what was found is to be answered with, and nothing else done.
+    #[inline]
+    fn is_answer(&self, settings: &Settings, context: &BoxContext) -> bool {
+        let refresh = self.overrides.refresh().unwrap_or(settings.refresh);
+        context.status() == CacheStatus::Hit && refresh == Refresh::Never
+    }
+
+    #[cold]
+    fn look_closely(&self, key: &CacheKey) -> Option<(DescribedOutcome<V>, BoxContext)> {
+        let mut context = BoxContext::default();
+        let read = self.shared.get_in_place::<V>(key, &mut context)?;
+        Some((read, context))
     }
 
     #[cold]
@@ -256,6 +272,11 @@ impl<'c, V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'c, V, L, O> {
         self.shared.counters.calls.add(outcome(&reply));
         O::of(self.key.as_cache_key(), reply)
     }
+}
+
+fn undescribed<V>(outcome: KnownOutcome<V>) -> DescribedOutcome<V> {
+    let described = |known| Described { known, meta: None };
+    outcome.map(|found| found.map(|value| value.map(described)))
 }
 
 impl<V, L, O> fmt::Debug for GetOrLoad<'_, V, L, O> {

@@ -369,15 +369,14 @@ impl Tags {
 impl Tags {
     /// As far as that is known without waiting.
     #[inline]
-    pub(crate) fn judge<V>(&self, value: &CacheValue<Described<V>>) -> Verdict {
-        let created = value.created();
+    pub(crate) fn judge(&self, created: Stamp, meta: Option<&Meta>) -> Verdict {
         // Most have no tags, and are newer than all that was ever invalidated.
-        if let (KeptIn::Process | KeptIn::Entries(_), None) = (&self.kept, &value.data().meta)
+        if let (KeptIn::Process | KeptIn::Entries(_), None) = (&self.kept, meta)
             && self.table.is_newer_than_all(created.as_micros())
         {
             return Verdict::Valid;
         }
-        self.judge_closely(created, value.data().meta.as_deref())
+        self.judge_closely(created, meta)
     }
 
     #[inline(never)]

@@ -101,7 +101,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         guarantee: "G17",
         mistake: "reads of many keys are not judged",
         file: "hitbox/src/reading.rs",
-        right: "            Ok(Some(value)) => self.tags.judge(value),
+        right: "            Ok(Some(value)) => self.judge(value),
             Ok(None) | Err(_) => Verdict::Valid,",
         wrong: "            Ok(_) | Err(_) => Verdict::Valid,",
         check: TAGS,
