@@ -30,6 +30,7 @@ mod selection;
 #[cfg(feature = "redis")]
 pub mod server_cpu;
 mod statistics;
+pub mod tags;
 mod target;
 
 use std::error::Error;

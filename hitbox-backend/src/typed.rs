@@ -3,7 +3,7 @@ mod wanting;
 
 use std::{future::Future, sync::Arc};
 
-use hitbox_core::{BoxContext, CacheKey, CacheValue, Meta, Stamp, clock::Moment};
+use hitbox_core::{BoxContext, CacheKey, CacheStatus, CacheValue, Meta, Raw, Stamp, clock::Moment};
 
 use crate::{
     Attempt, Backend, BackendError, BackendErrorKind, BackendResult, Cacheable, Condition,
@@ -199,26 +199,36 @@ pub trait CacheBackend: Backend {
         }
     }
 
-    /// [`get_known`](Self::get_known) if that can be done without waiting, and if this holds of what is found: of its stamp and
-    /// its metadata, which are looked at where they are. Else nothing has been done that is noticed.
+    /// [`get_known`](Self::get_known) if that can be done without waiting, and if this holds of a value that is found: of its
+    /// status, its stamp and its metadata, which are looked at where they are. Whatever else was found without waiting is in
+    /// `otherwise`.
     #[inline]
     fn try_get_known_if<T: Cacheable>(
         &self,
         key: &CacheKey,
         context: &mut BoxContext,
-        holds: impl FnOnce(Stamp, Option<&Meta>) -> bool,
-    ) -> Option<KnownOutcome<T>> {
+        holds: impl FnOnce(CacheStatus, Stamp, Option<&Meta>) -> bool,
+        otherwise: &mut Option<DescribedOutcome<T>>,
+    ) -> Option<CacheValue<Known<T>>> {
         context.clear_failures();
         let wanting = Wanting::an_object_of::<T>(context);
         let Attempt::Ready(outcome) = self.try_read(key, wanting.0, &Moment::default()) else {
             return None;
         };
-        if let Ok(Some(value)) = &outcome
-            && !holds(value.created(), value.data().meta().map(AsRef::as_ref))
-        {
+        let is_wanted = |value: &CacheValue<Raw>| {
+            let meta = value.data().meta().map(AsRef::as_ref);
+            holds(wanting.0.status(), value.created(), meta)
+        };
+        if !matches!(&outcome, Ok(Some(value)) if is_wanted(value)) {
+            *otherwise = Some(described_outcome(self, key, wanting.0, outcome));
             return None;
         }
-        Some(known_outcome(self, key, wanting.0, outcome))
+        if let Ok(Some(found)) = known_outcome(self, key, wanting.0, outcome) {
+            return Some(found);
+        }
+        // It was no object of this type.
+        *otherwise = Some(Ok(None));
+        None
     }
 
     /// [`get_described`](Self::get_described) for many keys: one outcome per key, in the order asked. `contexts` holds

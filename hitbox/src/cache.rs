@@ -10,6 +10,7 @@ use crate::{
     Batch, FillUnderWay, Key, KeyParts, Keyspace, LoadUnderWay, Loaded, Statistics,
     call::{GetManyOrLoad, GetOrLoad, Insert, Load, LoadMany, OfValue},
     error::SharedError,
+    reading::InPlace,
     shared::Shared,
     statistics::Outcome,
     tags::Scope,
@@ -76,8 +77,11 @@ impl Cache {
         }
         let found = self
             .shared
-            .get_in_place::<V>(key.as_cache_key(), &mut context)
-            .unwrap_or(Ok(None));
+            .get_in_place::<V>(key.as_cache_key(), &mut context);
+        let found = match found {
+            InPlace::Found(outcome) => outcome,
+            InPlace::Waits | InPlace::Doubtful(_) => Ok(None),
+        };
         // It has been counted.
         self.fresh(found, &context).unwrap_or_default()
     }

@@ -4,54 +4,65 @@ use std::error::Error;
 
 use hitbox_backend::{
     BackendResult, BoxContext, CacheBackend, CacheKey, CacheStatus, CacheValue, Cacheable,
-    Described, DescribedOutcome, KnownOutcome, Meta, ResponseSource,
+    Described, DescribedOutcome, Known, Meta, ResponseSource,
 };
 use hitbox_core::clock::Moment;
 
 use crate::{shared::Shared, tags::Verdict};
 
-/// Whether what was found has any.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Metadata {
-    None,
-    Some,
+/// What a read has found without waiting.
+pub(crate) enum InPlace<V> {
+    /// Nothing, yet: it has to be waited for.
+    Waits,
+    /// The store is to be asked whether the tags of this have been invalidated.
+    Doubtful(CacheValue<Described<V>>),
+    Found(DescribedOutcome<V>),
 }
 
 impl Shared {
-    /// What the backend has of the key, if that is as it was stored; `None`: it is to be looked at more closely, or waited for.
-    ///
-    /// For hits: what is found is judged where it is.
+    /// A hit that can be answered with as it is. For hits: what is found is judged where it is. Whatever else was found without waiting
+    /// is in `otherwise`, and is to be [judged](Self::judge_in_place).
     #[inline]
-    pub(crate) fn get_valid_in_place<V: Cacheable>(
+    pub(crate) fn find_hit_in_place<V: Cacheable>(
         &self,
         key: &CacheKey,
         context: &mut BoxContext,
-        metadata: &mut Metadata,
-    ) -> Option<KnownOutcome<V>> {
-        let is_valid = |created, meta: Option<&Meta>| {
-            if meta.is_some() {
-                *metadata = Metadata::Some;
-            }
-            self.tags.judge(created, meta) == Verdict::Valid
+        otherwise: &mut Option<DescribedOutcome<V>>,
+    ) -> Option<CacheValue<Known<V>>> {
+        let is_valid_hit = |status, created, meta: Option<&Meta>| {
+            status == CacheStatus::Hit && self.tags.judge(created, meta) == Verdict::Valid
         };
-        self.backend.try_get_known_if::<V>(key, context, is_valid)
+        self.backend
+            .try_get_known_if::<V>(key, context, is_valid_hit, otherwise)
     }
 
-    /// What the backend has of the key; `None`: that has to be waited for.
-    #[inline(never)]
+    /// What the backend has of the key, as far as that can be said without waiting.
     pub(crate) fn get_in_place<V: Cacheable>(
         &self,
         key: &CacheKey,
         context: &mut BoxContext,
-    ) -> Option<DescribedOutcome<V>> {
+    ) -> InPlace<V> {
         let read = self.backend.try_get_described::<V>(key, context);
-        let Some(Ok(Some(value))) = read else {
-            return read;
+        self.judge_in_place(read, context)
+    }
+
+    /// What becomes of what was found without waiting, if it was.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn judge_in_place<V>(
+        &self,
+        read: Option<DescribedOutcome<V>>,
+        context: &mut BoxContext,
+    ) -> InPlace<V> {
+        let value = match read {
+            None => return InPlace::Waits,
+            Some(Ok(Some(value))) => value,
+            Some(outcome @ (Ok(None) | Err(_))) => return InPlace::Found(outcome),
         };
         match self.judge(&value) {
-            Verdict::Unknown => None,
+            Verdict::Unknown => InPlace::Doubtful(value),
             verdict @ (Verdict::Valid | Verdict::Stale | Verdict::Gone) => {
-                Some(Ok(as_judged(value, verdict, context)))
+                InPlace::Found(Ok(as_judged(value, verdict, context)))
             }
         }
     }
@@ -67,15 +78,24 @@ impl Shared {
         key: &CacheKey,
         context: &mut BoxContext,
     ) -> DescribedOutcome<V> {
-        let Some(value) = self.backend.get_described::<V>(key, context).await? else {
-            return Ok(None);
-        };
+        match self.backend.get_described::<V>(key, context).await? {
+            Some(value) => Ok(self.judged(value, context).await),
+            None => Ok(None),
+        }
+    }
+
+    /// What becomes of what was found. If it is not known whether its tags have been invalidated, the store is asked.
+    pub(crate) async fn judged<V: Cacheable>(
+        &self,
+        value: CacheValue<Described<V>>,
+        context: &mut BoxContext,
+    ) -> Option<CacheValue<Described<V>>> {
         let mut verdict = self.judge(&value);
         if verdict == Verdict::Unknown {
             let found_out = self.tags.find_out(&*self.backend, &[&value]).await;
             verdict = found_out.first().copied().unwrap_or(verdict);
         }
-        Ok(as_judged(value, verdict, context))
+        as_judged(value, verdict, context)
     }
 
     /// [`get`](Self::get) for many keys, each with its context.

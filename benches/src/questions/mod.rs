@@ -43,7 +43,8 @@ pub fn in_process() -> Vec<Case> {
 /// The same, and those that a server has a part in.
 #[must_use]
 pub fn all() -> Vec<Case> {
-    let mut cases = in_process();
+    let mut cases = Vec::new();
+    cases.extend(in_process());
     #[cfg(feature = "redis")]
     {
         cases.extend(redis::cases());

@@ -12,8 +12,8 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use hitbox_backend::{
-    BoxContext, CacheValue, Cacheable, Described, DescribedOutcome, Invalidations, Known, Meta,
-    ResponseSource, flights::Terms,
+    BoxContext, CacheValue, Cacheable, Described, Invalidations, Known, Meta, ResponseSource,
+    flights::Terms,
 };
 use hitbox_core::clock::Moment;
 use tokio::time::Instant;
@@ -29,6 +29,7 @@ use crate::{
     error::{Cause, TimedOut},
     freshness::{Background, Decision, Found, Throttled, decide, may_fall_back},
     load::{BoxLoader, Look},
+    reading::InPlace,
     status::{Status, Why},
 };
 
@@ -43,8 +44,8 @@ pub(super) enum Step<'c, V> {
 pub(super) struct FirstRead<V> {
     /// How many flights had ended before.
     pub(super) ends: u64,
-    /// `None`: it has to be waited for.
-    pub(super) read: Option<(DescribedOutcome<V>, BoxContext)>,
+    pub(super) read: InPlace<V>,
+    pub(super) context: BoxContext,
 }
 
 /// A value that a caller has read.
@@ -90,19 +91,39 @@ pub(super) enum Plan<V> {
 pub(super) enum Start<V> {
     /// It joins a load or reads: so many flights had ended before.
     JoinOrRead(u64),
+    /// It asks the store about what it has read.
+    Judge(Box<Doubtful<V>>),
     Go(Plan<V>),
+}
+
+/// A value whose tags may have been invalidated.
+pub(super) struct Doubtful<V> {
+    value: CacheValue<Described<V>>,
+    context: BoxContext,
+    /// How many flights had ended before it was read.
+    ends: u64,
 }
 
 impl<'c> Way<'c> {
     /// On with what the first poll has read.
     pub(super) fn start<V: Cacheable>(&self, first: FirstRead<V>) -> Start<V> {
-        match (self.terms, first.read) {
+        let FirstRead {
+            ends,
+            read,
+            context,
+        } = first;
+        match (self.terms, read) {
             (Terms::BegunLater, _) => Start::Go(Plan::Load(Look::Never, None)),
-            (Terms::Valid, None) => Start::JoinOrRead(first.ends),
-            (Terms::Valid, Some((outcome, context))) => {
+            (Terms::Valid, InPlace::Waits) => Start::JoinOrRead(ends),
+            (Terms::Valid, InPlace::Doubtful(value)) => Start::Judge(Box::new(Doubtful {
+                value,
+                context,
+                ends,
+            })),
+            (Terms::Valid, InPlace::Found(outcome)) => {
                 let read = self.shared.found(outcome);
                 let read = read.map(|value| Read::of(value, context.source().clone()));
-                Start::Go(self.plan(read, first.ends))
+                Start::Go(self.plan(read, ends))
             }
         }
     }
@@ -115,6 +136,9 @@ impl<'c> Way<'c> {
         let began = Instant::now();
         match start {
             Start::JoinOrRead(ended) => Step::Waits(self.join_or_read(began, ended, loader)),
+            Start::Judge(doubtful) => {
+                Step::Waits(self.judge_what_was_read(began, doubtful, loader))
+            }
             Start::Go(plan) => self.go(began, plan, loader),
         }
     }
@@ -148,15 +172,50 @@ impl<'c> Way<'c> {
                 None => return Step::Answered(Err(self.timed_out())),
             }
             let read = self.in_time(began, Box::pin(self.read()).as_mut()).await;
-            match read {
-                Some(read) => {
-                    let plan = self.plan(read, ended);
-                    self.go(began, plan, loader)
-                }
-                None => Step::Answered(Err(self.timed_out())),
-            }
+            self.go_on(began, read, ended, loader)
         };
         step.boxed()
+    }
+
+    /// Asks the store about what was read.
+    fn judge_what_was_read<V: Cacheable>(
+        self,
+        began: Instant,
+        doubtful: Box<Doubtful<V>>,
+        loader: BoxLoader<V>,
+    ) -> BoxFuture<'c, Step<'c, V>> {
+        let step = async move {
+            let Doubtful {
+                value,
+                mut context,
+                ends,
+            } = *doubtful;
+            let judged = {
+                let mut judging = Box::pin(self.shared.judged(value, &mut context));
+                self.in_time(began, judging.as_mut()).await
+            };
+            let read =
+                judged.map(|value| value.map(|value| Read::of(value, context.source().clone())));
+            self.go_on(began, read, ends, loader)
+        };
+        step.boxed()
+    }
+
+    /// On with what was read; `None`: the caller's time was over before.
+    fn go_on<V: Cacheable>(
+        self,
+        began: Instant,
+        read: Option<Option<Read<V>>>,
+        ended: u64,
+        loader: BoxLoader<V>,
+    ) -> Step<'c, V> {
+        match read {
+            Some(read) => {
+                let plan = self.plan(read, ended);
+                self.go(began, plan, loader)
+            }
+            None => Step::Answered(Err(self.timed_out())),
+        }
     }
 
     /// Waits for a load.

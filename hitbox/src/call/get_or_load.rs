@@ -11,10 +11,7 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use hitbox_backend::{
-    BoxContext, CacheKey, CacheStatus, Cacheable, Described, DescribedOutcome, KnownOutcome,
-    flights::Terms,
-};
+use hitbox_backend::{BoxContext, Cacheable, flights::Terms};
 
 use super::{
     answer::{OfEntry, OfOptional, OfValue, Output, Reply, outcome},
@@ -29,8 +26,8 @@ use crate::{
     call_tags::CallTags,
     error::Cause,
     flights::Nesting,
-    reading::Metadata,
-    settings::{BoxOverrides, Settings, setters},
+    reading::InPlace,
+    settings::{BoxOverrides, setters},
     shared::Shared,
     statistics::Outcome,
 };
@@ -172,39 +169,33 @@ impl<'c, V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'c, V, L, O> {
         }
         // Before the read: what ends meanwhile counts as not seen.
         let ends = self.shared.flights.ends();
-        if self.terms == Terms::BegunLater {
-            return Look::Unanswered(FirstRead { ends, read: None });
-        }
         let mut context = BoxContext::default();
-        let mut metadata = Metadata::None;
-        let read = self
-            .shared
-            .get_valid_in_place::<V>(key, &mut context, &mut metadata);
-        let read = match (read, metadata) {
-            (Some(Ok(Some(value))), _) if self.is_answer(settings, &context) => {
-                self.shared.counters.calls.add(Outcome::of_hit(&value));
-                return Look::Answered(O::of_hit(key, value, context));
-            }
-            (Some(outcome), Metadata::None) => Some((undescribed(outcome), context)),
-            // What is done with it depends on its tags. Or a future that borrows from this call cannot be kept in it;
-            // nothing has been asked for yet that takes long.
-            (Some(_) | None, _) => self.look_closely(key),
+        let unanswered = |read, context| {
+            Look::Unanswered(FirstRead {
+                ends,
+                read,
+                context,
+            })
         };
-        Look::Unanswered(FirstRead { ends, read })
-    }
-
-    /// Whether what was found is to be answered with, and nothing else done.
-    #[inline]
-    fn is_answer(&self, settings: &Settings, context: &BoxContext) -> bool {
-        let refresh = self.overrides.refresh().unwrap_or(settings.refresh);
-        context.status() == CacheStatus::Hit && refresh == Refresh::Never
-    }
-
-    #[cold]
-    fn look_closely(&self, key: &CacheKey) -> Option<(DescribedOutcome<V>, BoxContext)> {
-        let mut context = BoxContext::default();
-        let read = self.shared.get_in_place::<V>(key, &mut context)?;
-        Some((read, context))
+        if self.terms == Terms::BegunLater {
+            return unanswered(InPlace::Waits, context);
+        }
+        if self.overrides.refresh().unwrap_or(settings.refresh) != Refresh::Never {
+            // A hit may be due for one.
+            let read = self.shared.get_in_place::<V>(key, &mut context);
+            return unanswered(read, context);
+        }
+        let mut otherwise = None;
+        let hit = self
+            .shared
+            .find_hit_in_place::<V>(key, &mut context, &mut otherwise);
+        if let Some(value) = hit {
+            self.shared.counters.calls.add(Outcome::of_hit(&value));
+            return Look::Answered(O::of_hit(key, value, context));
+        }
+        // A future that borrows from this call cannot be kept in it. Nothing has been asked for yet that takes long.
+        let read = self.shared.judge_in_place(otherwise, &mut context);
+        unanswered(read, context)
     }
 
     #[cold]
@@ -235,7 +226,7 @@ impl<'c, V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'c, V, L, O> {
         };
         let step = match way.start(first) {
             Start::Go(Plan::Answer(reply)) => Step::Answered(Ok(reply)),
-            start @ (Start::JoinOrRead(_) | Start::Go(_)) => {
+            start @ (Start::JoinOrRead(_) | Start::Judge(_) | Start::Go(_)) => {
                 let tags = mem::take(&mut self.tags);
                 way.set_out(start, loads::boxed(tags, loader))
             }
@@ -272,11 +263,6 @@ impl<'c, V: Cacheable, L: Load<V>, O: Output<V>> GetOrLoad<'c, V, L, O> {
         self.shared.counters.calls.add(outcome(&reply));
         O::of(self.key.as_cache_key(), reply)
     }
-}
-
-fn undescribed<V>(outcome: KnownOutcome<V>) -> DescribedOutcome<V> {
-    let described = |known| Described { known, meta: None };
-    outcome.map(|found| found.map(|value| value.map(described)))
 }
 
 impl<V, L, O> fmt::Debug for GetOrLoad<'_, V, L, O> {

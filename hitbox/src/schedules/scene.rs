@@ -18,6 +18,7 @@ use crate::{
     key::KnownSpaces,
     settings::{Life, Limits, Settings},
     shared::Shared,
+    tags::Tags,
 };
 
 pub(super) const NUMBERS: Keyspace<u64, u64> = Keyspace::new("numbers", 1);
@@ -53,8 +54,11 @@ pub(super) enum Course {
 
 impl Scene {
     pub(super) fn new() -> Self {
+        let backend = Box::new(MemoryBackend::new().fenced());
+        let tags = Tags::new(&*backend, String::new(), 1 << 16);
         let shared = Arc::new(Shared::new(
-            Box::new(MemoryBackend::new().fenced()),
+            backend,
+            tags,
             KnownSpaces::new(Self::settings()),
             Limits::default(),
             None,
