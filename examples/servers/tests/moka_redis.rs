@@ -182,6 +182,7 @@ async fn without_redis_the_service_goes_on() {
     let service = Service::start(&redis, &[]);
     service.get("/primes/100");
     service.settle();
+    assert_eq!(service.get("/primes/100").origin(), FROM_MOKA);
 
     redis.kill();
     let (status, source) = service.get("/primes/100").from();

@@ -24,6 +24,7 @@ const REMEMBERED: usize = 1_024;
 pub(super) struct Fleet {
     /// The name of the cache: those of other names do not look at its tags.
     cache: String,
+    table: Arc<Table>,
     store: Arc<dyn TagStore>,
     hearing: Arc<dyn TagHearing>,
     told: Mutex<Told>,
@@ -42,34 +43,40 @@ struct Told {
 impl Fleet {
     pub(super) fn new(
         cache: String,
+        table: Arc<Table>,
         store: Arc<dyn TagStore>,
         hearing: Arc<dyn TagHearing>,
     ) -> Self {
         Self {
             cache,
+            table,
             store,
             hearing,
             told: Mutex::default(),
         }
     }
 
-    /// Has this one told of all that is heard, from now on.
-    ///
-    /// And sees to it that the store says when everything was invalidated: of one that does not say so, who looks next takes all
-    /// that is older than the end of the log for cleared.
+    /// Has this one told of all that is heard, from now on. What was before is a gap.
     pub(super) fn listen(&self, ear: &Arc<dyn TagEar>) {
         self.hearing.tell(Arc::downgrade(ear));
+    }
+
+    /// Something may have been missed up to here. What the store says of everything is learned at once, in a task of its own: who
+    /// waited until a value is found could not ask any more, once the store has failed.
+    pub(super) fn note_gap(&self, heard: LogMark) {
+        self.table.note_gap(heard.to_bits());
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        let (store, cache) = (Arc::clone(&self.store), self.cache.clone());
-        let heard = self.hearing.heard();
+        let (table, store) = (Arc::clone(&self.table), Arc::clone(&self.store));
+        let (cache, gap) = (self.cache.clone(), self.table.gap());
         runtime.spawn(async move {
-            if let Err(error) = store.find(&cache, &[], heard).await {
-                tracing::debug!(
+            match store.find(&cache, &[], heard).await {
+                Ok(found) => table.learn_of_all(found.all.into(), found.any.into(), gap),
+                Err(error) => tracing::debug!(
                     error = &error as &dyn Error,
                     "the store does not say what has been cleared: who finds values first may take them for that"
-                );
+                ),
             }
         });
     }
@@ -132,11 +139,8 @@ impl Fleet {
     }
 
     /// Learns what the store says of these tags.
-    pub(super) async fn learn<'t>(
-        &self,
-        table: &Table,
-        tags: Vec<&'t str>,
-    ) -> BackendResult<Learnt<'t>> {
+    pub(super) async fn learn<'t>(&self, tags: Vec<&'t str>) -> BackendResult<Learnt<'t>> {
+        let table = &*self.table;
         let gap = table.gap();
         let found = self.store.find(&self.cache, &tags, self.heard()).await?;
         table.learn_of_all(found.all.into(), found.any.into(), gap);

@@ -62,7 +62,7 @@ impl From<Known> for Verdict {
 
 /// The tags of a cache.
 pub(crate) struct Tags {
-    table: Table,
+    table: Arc<Table>,
     kept: KeptIn,
 }
 
@@ -83,10 +83,11 @@ impl Tags {
         if let Some(shared) = backend.shared_tags()
             && let Some(hearing) = shared.hearing
         {
-            let fleet = Fleet::new(name, shared.store, hearing);
+            // Nothing has been heard yet: that is a gap, as the first answer says.
+            let table = Arc::new(Table::new(memory, 0));
+            let fleet = Fleet::new(name, Arc::clone(&table), shared.store, hearing);
             return Self {
-                // Nothing has been heard yet: that is a gap, as the first answer says.
-                table: Table::new(memory, 0),
+                table,
                 kept: KeptIn::Fleet(fleet),
             };
         }
@@ -95,7 +96,7 @@ impl Tags {
         // What was done to values before now, nobody has told this process.
         let start = if outlive { Stamp::now() } else { Stamp::ZERO };
         Self {
-            table: Table::new(memory, start.as_micros()),
+            table: Arc::new(Table::new(memory, start.as_micros())),
             kept: match outlive {
                 true => KeptIn::Entries(Entries::of_cache(name)),
                 false => KeptIn::Process,
@@ -149,7 +150,9 @@ impl Tags {
 
     /// Something may have been missed.
     pub(crate) fn note_gap(&self, heard: LogMark) {
-        self.table.note_gap(heard.to_bits());
+        if let KeptIn::Fleet(fleet) = &self.kept {
+            fleet.note_gap(heard);
+        }
     }
 
     pub(crate) fn note_heard(&self, heard: LogMark) {
@@ -240,7 +243,7 @@ impl Tags {
                 let writer = entries.writer().await;
                 writer.learn(&self.table, backend, tags.into_iter()).await
             }
-            KeptIn::Fleet(fleet) => fleet.learn(&self.table, tags.into_iter().collect()).await,
+            KeptIn::Fleet(fleet) => fleet.learn(tags.into_iter().collect()).await,
         };
         match learnt {
             Ok(learnt) => Some(learnt),

@@ -264,7 +264,8 @@ impl Table {
         self.newest.fetch_max(newest, Ordering::AcqRel);
         for (moments, marks) in [(&self.all, all), (&self.any, any)] {
             moments.raise(marks);
-            moments.learned.store(gap.0 + 1, Ordering::Release);
+            // Who asked before a gap may be answered after who asked since.
+            moments.learned.fetch_max(gap.0 + 1, Ordering::AcqRel);
         }
     }
 

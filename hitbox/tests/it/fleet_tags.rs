@@ -138,7 +138,7 @@ impl Shared {
         }
     }
 
-    /// What was kept of these tags is gone, and of everything.
+    /// What was kept of these tags is gone.
     async fn forget_tags(&self, tags: &[&str]) {
         match self {
             Self::Local(plane, _) => plane.forget_tags(),
@@ -244,6 +244,26 @@ in_fleets!(
     what_was_read_before_is_as_old_as_that,
     what_is_absent_is_so_until_a_tag_is_removed,
 );
+
+/// So whoever finds something can judge it, even if the store has failed meanwhile.
+#[tokio::test]
+async fn what_was_cleared_is_asked_for_when_a_process_begins_to_listen() {
+    let shared = Shared::local();
+    let Shared::Local(plane, _) = &shared else {
+        unreachable!("it is local");
+    };
+    let one = shared.process().await;
+    let source = Source::open();
+    one.fill(1, &source, &[]).await;
+    // Else the value would be as new as all that has been announced.
+    one.cache.remove_tagged("another").await.unwrap();
+    let before = plane.tags_asked_for();
+    let two = shared.process().await;
+    // As the cache is built, and after the first answer.
+    until(|| plane.tags_asked_for() == before + 2).await;
+    assert_eq!(two.found(1).await, Some(1));
+    assert_eq!(plane.tags_asked_for(), before + 2);
+}
 
 async fn what_one_removes_by_tag_is_gone_for_all_within_the_bound(shared: Shared) {
     let (one, two) = (shared.process().await, shared.process().await);

@@ -96,9 +96,10 @@ impl LocalBackplane {
         self.log().asked
     }
 
-    /// Forgets what was kept of all tags, as a store that evicts them does.
+    /// Forgets what was kept of each tag, as a store that evicts them does; not what was done to everything.
     pub fn forget_tags(&self) {
-        self.log().tags.clear();
+        let of_a_tag = |kept: &Kept| matches!(kept, Kept::Tag(_));
+        self.log().tags.retain(|(_, kept), _| !of_a_tag(kept));
     }
 
     /// Forgets all news: whoever listens has a gap.

@@ -151,6 +151,9 @@ fn after_a_gap_nothing_is_known_but_what_is_newer() {
     assert_eq!(table.find(20, Coverage::Nothing), partial(0, 0));
     table.learn_of_all(Marks::of(Severity::Hard, 15), Marks::NONE, table.gap());
     assert_eq!(table.find(20, Coverage::Nothing), complete(15, 0));
+    // Also if that is answered only now.
+    table.learn_of_all(Marks::NONE, Marks::NONE, before);
+    assert_eq!(table.find(20, Coverage::Nothing), complete(15, 0));
 }
 
 /// All that was ever done, against a table with little room.

@@ -158,7 +158,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         guarantee: "G17",
         mistake: "a gap in what is heard says nothing of tags",
-        file: "hitbox/src/tags/of_cache.rs",
+        file: "hitbox/src/tags/fleet.rs",
         right: "self.table.note_gap(heard.to_bits());",
         wrong: "let _ = heard;",
         check: FLEET_TAGS,
