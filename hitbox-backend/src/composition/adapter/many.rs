@@ -4,10 +4,10 @@
 //! gathered. Whenever no policy can go on without an answer, what has been gathered goes to the layer as one
 //! bulk operation.
 
-use std::{pin::pin, task::Poll};
+use std::task::Poll;
 
 use futures::{
-    StreamExt,
+    FutureExt, StreamExt,
     future::{BoxFuture, join_all, poll_fn},
     stream::FuturesUnordered,
 };
@@ -38,10 +38,10 @@ where
         let (l1, l2) = (InBulk::new(self.first()), InBulk::new(self.second()));
         let background = Background::new(&*self.offload);
         let scratch = BoxContext::default();
-        let singles = join_all(keys.iter().enumerate().map(|(place, key)| {
+        let singles = keys.iter().enumerate().map(|(place, key)| {
             let context = contexts.get(place).unwrap_or(&scratch);
             self.decide_by_future(key, context, (l1.clone(), l2.clone()), &background)
-        }));
+        });
         let (ended, bulks) = drive(singles, &l1, &l2, &background).await;
         background.hand_over_bulk(&self.layers.fences, bulks);
         ended
@@ -52,7 +52,7 @@ where
         let (l1, l2) = (InBulk::new(self.first()), InBulk::new(self.second()));
         let background = Background::new(&*self.offload);
         let (fences, rules) = (&self.layers.fences, self.layers.rules);
-        let singles = join_all(keys.iter().map(|key| {
+        let singles = keys.iter().map(|key| {
             let (l1, l2, background) = (&l1, &l2, background.of(key));
             async move {
                 let (fences, key) = (fences.clone(), (*key).clone());
@@ -65,7 +65,7 @@ where
                 };
                 background.run_without_waiting("repair", repair).await;
             }
-        }));
+        });
         let (_, bulks) = drive(singles, &l1, &l2, &background).await;
         background.hand_over_bulk(fences, bulks);
     }
@@ -74,18 +74,19 @@ where
 /// Runs the single operations, and the bulk operations that they wait for. Returns the bulk
 /// operations that are still under way in the end: those that a race has left behind.
 pub(in crate::composition) async fn drive<T, A: Handle, B: Handle, O: Offload<'static>>(
-    singles: impl Future<Output = T>,
+    singles: impl Iterator<Item: Future<Output = T> + Send>,
     l1: &InBulk<A>,
     l2: &InBulk<B>,
     background: &Background<'_, O>,
-) -> (T, BoxFuture<'static, ()>) {
+) -> (Vec<T>, BoxFuture<'static, ()>) {
     // Also when this future is dropped: nobody may wait for a bulk operation that nobody sends.
     let _close = CloseOnDrop(l1, l2);
-    let mut singles = pin!(singles);
+    // Boxed, so that what polls many is compiled for each outcome, and not for each composition.
+    let mut singles = join_all(singles.map(FutureExt::boxed));
     let mut bulks = FuturesUnordered::<BoxFuture<'static, ()>>::new();
     let outcome = poll_fn(|context| {
         loop {
-            if let Poll::Ready(outcome) = singles.as_mut().poll(context) {
+            if let Poll::Ready(outcome) = singles.poll_unpin(context) {
                 return Poll::Ready(outcome);
             }
             let before = bulks.len();

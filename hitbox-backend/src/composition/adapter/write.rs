@@ -1,6 +1,5 @@
 //! Writes by policies that are one future.
 
-use futures::future::join_all;
 use hitbox_core::{CacheKey, CacheValue, Offload, Raw};
 
 use super::{InBulk, drive};
@@ -46,7 +45,7 @@ where
     ) -> Vec<BackendResult<Conditional>> {
         let (l1, l2) = (InBulk::new(self.first()), InBulk::new(self.second()));
         let background = Background::new(&*self.offload);
-        let singles = join_all(entries.into_iter().map(|(key, value)| {
+        let singles = entries.into_iter().map(|(key, value)| {
             let (layers, background) = ((l1.clone(), l2.clone()), &background);
             async move {
                 let ended = self
@@ -54,7 +53,7 @@ where
                     .await;
                 (key, ended)
             }
-        }));
+        });
         let (ended, bulks) = drive(singles, &l1, &l2, &background).await;
         background.hand_over_bulk(&self.layers.fences, bulks);
         self.settle_writes(ended).await

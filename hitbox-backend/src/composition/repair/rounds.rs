@@ -174,7 +174,7 @@ where
             };
             let batch = under_way.keys.iter().cloned().map(|key| {
                 let (dirty, other) = (dirty(Arc::clone(&layers)), other(Arc::clone(&layers)));
-                self.attempt_within_time(&layers, key, dirty, other)
+                self.attempt_within_time(&layers, key, dirty, other).boxed()
             });
             let outcomes = join_all(batch).await;
             under_way.keys.clear();

@@ -4,7 +4,6 @@
 //! the key since the load began, that layer refuses the value, and the other one does not get it either. The other layer is
 //! then refilled, as it would be from a read. If the shared layer fails, its pending repair is a remove.
 
-use futures::future::join_all;
 use hitbox_core::{CacheKey, CacheValue, Offload, Raw, clock::Tick};
 
 use super::Ended;
@@ -67,7 +66,7 @@ where
         });
         // A fill waits for both layers: nothing is left for the background.
         let background = Background::new(&*self.offload);
-        let (ended, _rest) = drive(join_all(singles), &l1, &l2, &background).await;
+        let (ended, _rest) = drive(singles, &l1, &l2, &background).await;
         self.settle_writes(ended).await
     }
 

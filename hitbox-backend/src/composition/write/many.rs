@@ -221,6 +221,7 @@ where
                     CompositionLayer::L2 => write_with_permit(l2, key, value, waited.share).await,
                 };
             }
+            .boxed()
         });
         let losers = futures::future::join(rounds.for_each(async |_| ()), join_all(singles));
         self.leave_writes_behind("bulk", keys, losers.map(drop).boxed());

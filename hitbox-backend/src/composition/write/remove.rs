@@ -1,6 +1,5 @@
 //! A remove through a composition.
 
-use futures::future::join_all;
 use hitbox_core::{CacheKey, Offload};
 
 use crate::{
@@ -41,7 +40,7 @@ where
             .map(|key| self.remove_from_both(key, l1.clone(), l2.clone()));
         // A remove waits for both layers: nothing is left for the background.
         let background = Background::new(&*self.offload);
-        drive(join_all(singles), &l1, &l2, &background).await.0
+        drive(singles, &l1, &l2, &background).await.0
     }
 
     async fn remove_from_both<A: LayerAccess, B: LayerAccess>(

@@ -47,6 +47,8 @@ impl Policy {
         offload: impl Offload<'static> + 'static,
     ) -> Cache {
         let policy = CompositionPolicy::new().refill(refill);
+        // Whatever the layers are, a composition of each policy is compiled once.
+        let (l1, l2): (Cache, Cache) = (Arc::new(l1), Arc::new(l2));
         match self {
             Self::Sequential => {
                 let policy = policy.read(SequentialReadPolicy::new());
