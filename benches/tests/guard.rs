@@ -1,7 +1,7 @@
 //! Fails when a hit or a write allocates more, or takes more instructions, than `guard.json` says.
 //!
 //! What is recorded is what an optimised build does: `cargo xtask ci --step guard`, which is
-//! `cargo test --release -p hitbox-benches --all-features --test guard`. `cargo xtask bench --record-guard` records
+//! `cargo test --release -p hitbox-benches --test guard`. `cargo xtask bench --record-guard` records
 //! the counts anew, after a change that is meant to cost what it costs.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

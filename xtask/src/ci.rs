@@ -42,8 +42,8 @@ enum Tools {
 }
 
 impl Options {
-    fn asks_for(&self, step: &Step) -> bool {
-        self.steps.is_empty() || self.steps.iter().any(|name| name == step.name)
+    fn asks_for(&self, step: &str) -> bool {
+        self.steps.is_empty() || self.steps.iter().any(|name| name == step)
     }
 }
 
@@ -112,7 +112,9 @@ pub(crate) fn run(arguments: Parser) -> Result<Verdict, Failure> {
         options,
     };
     let began = Instant::now();
-    let steps = STEPS.iter().filter(|step| session.options.asks_for(step));
+    let steps = STEPS
+        .iter()
+        .filter(|step| session.options.asks_for(step.name));
     let lines = run_steps(steps, session.options.on_failure, |step| {
         (step.run)(&session)
     });
@@ -215,10 +217,14 @@ mod tests {
         assert_eq!(options.steps, ["fmt", "deny"]);
         assert_eq!(options.on_failure, OnFailure::KeepGoing);
         assert_eq!(options.tools, Tools::AsInstalled);
-        let asked = STEPS.iter().filter(|step| options.asks_for(step));
+        let asked = STEPS.iter().filter(|step| options.asks_for(step.name));
         let names: Vec<_> = asked.map(|step| step.name).collect();
         assert_eq!(names, ["fmt", "deny"]);
-        assert!(STEPS.iter().all(|step| Options::default().asks_for(step)));
+        assert!(
+            STEPS
+                .iter()
+                .all(|step| Options::default().asks_for(step.name))
+        );
     }
 
     /// What each step came to when `test` fails.

@@ -15,17 +15,19 @@ use crate::handed_on::TEST_SERVERS;
 /// The programs that count, beside the questions.
 const COUNTING: [&str; 2] = ["allocations", "instructions"];
 
-/// What is built, whatever is measured or guarded: with other features, the compiler would make other
-/// code of the same operation.
+/// What is built, whatever is measured: with other features, the compiler would make other code of the
+/// same operation.
 const BENCHES: [&str; 3] = ["--package", "hitbox-benches", "--all-features"];
 
 /// The program that says where instructions go.
 const PROFILE: &str = "profile";
 
 /// `cargo test` of the guard, with its output: it says what could not be compared.
+///
+/// All that it counts is in process: an optimised build of the clients of servers would only take minutes.
 pub(crate) fn guard(workspace: &Workspace) -> Command {
     let mut test = workspace.cargo(&["test"]);
-    test.arg("--release").args(BENCHES);
+    test.args(["--release", "--package", "hitbox-benches"]);
     test.args(["--test", "guard", "--", "--nocapture"]);
     test
 }

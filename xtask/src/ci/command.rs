@@ -6,7 +6,7 @@ use std::{
 
 use xtask::Failure;
 
-use super::{Report, libtest::Totals};
+use super::{OnFailure, Outcome, Report, libtest::Totals};
 
 /// Runs a command with its output on the terminal.
 pub(super) fn run(command: &mut Command) -> Result<Report, Failure> {
@@ -34,6 +34,26 @@ pub(super) fn run_tests(command: &mut Command) -> Result<Report, Failure> {
     }
     let note = format!("{} ended with {status}", shown(command));
     Ok(Report::failed(note).with_tests(totals.with_a_failure()))
+}
+
+/// The same of several, one after the other.
+pub(super) fn run_all_tests(
+    commands: impl IntoIterator<Item = Command>,
+    on_failure: OnFailure,
+) -> Result<Report, Failure> {
+    let mut whole = Report::passed();
+    for mut command in commands {
+        let report = run_tests(&mut command)?;
+        whole.tests += report.tests;
+        if report.outcome != Outcome::Passed {
+            whole.outcome = report.outcome;
+            whole.note = report.note;
+        }
+        if whole.outcome != Outcome::Passed && on_failure == OnFailure::Stop {
+            break;
+        }
+    }
+    Ok(whole)
 }
 
 /// Copies the output of test binaries line by line, and counts the tests in it.

@@ -9,7 +9,7 @@ mod model;
 mod redis_versions;
 mod schedules;
 
-use xtask::Failure;
+use xtask::{Failure, program};
 
 use super::{OnFailure, Outcome, Report, Session, command};
 use crate::bench;
@@ -127,11 +127,14 @@ fn test(session: &Session) -> Result<Report, Failure> {
         return Ok(built);
     }
     // All targets but benches, which clippy compiles and which prove nothing unoptimised.
-    let arguments = ["test", "--workspace", "--all-features"];
-    let mut command = session.workspace.cargo(&arguments);
-    command.args(["--lib", "--bins", "--tests"]);
-    command.args(fail_fast(session));
-    command::run_tests(&mut command)
+    let mut programs = program::with_tests(&session.workspace, &["--workspace", "--tests"])?;
+    programs.retain(|program| program.is_test);
+    if session.options.asks_for("redis") {
+        // That step runs them, on more servers than one.
+        programs.retain(|program| program.package != redis_versions::ADAPTER);
+    }
+    let commands = programs.iter().map(|program| program.command(&[]));
+    command::run_all_tests(commands, session.options.on_failure)
 }
 
 fn doctest(session: &Session) -> Result<Report, Failure> {

@@ -10,12 +10,15 @@ use xtask::{
 
 use super::{Report, Session, command};
 use crate::{
-    ci::{Outcome, Tools},
+    ci::{OnFailure, Outcome, Tools},
     handed_on::TEST_SERVERS,
 };
 
 /// Names the server program that tests run.
 const PROGRAM_VARIABLE: &str = "TEST_REDIS_SERVER";
+
+/// The package whose tests these are.
+pub(super) const ADAPTER: &str = "hitbox-redis";
 
 /// A server program that tests can be run on.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub(super) fn run(session: &Session) -> Result<Report, Failure> {
     let mut programs = program::with_tests(&session.workspace, &["--workspace", "--tests"])?;
     let finder = program::named(&programs, TEST_SERVERS.name())?;
     let servers = servers(finder, session.options.tools)?;
-    programs.retain(|program| program.is_test && program.package == "hitbox-redis");
+    programs.retain(|program| program.is_test && program.package == ADAPTER);
 
     let mut whole = Report::not_run("");
     for server in servers {
@@ -86,17 +89,12 @@ fn server(line: &str) -> Result<ServerProgram, String> {
 
 fn run_on(server: &ServerProgram, programs: &[Program]) -> Result<Report, Failure> {
     println!("\n{} ({})", server.version, server.path.display());
-    let mut whole = Report::passed();
-    for program in programs {
+    let commands = programs.iter().map(|program| {
         let mut command = program.command(&[]);
         command.env(PROGRAM_VARIABLE, &server.path);
-        let report = command::run_tests(&mut command)?;
-        whole.tests += report.tests;
-        if report.outcome != Outcome::Passed {
-            whole.outcome = report.outcome;
-        }
-    }
-    Ok(whole)
+        command
+    });
+    command::run_all_tests(commands, OnFailure::KeepGoing)
 }
 
 #[cfg(test)]
