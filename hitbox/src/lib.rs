@@ -87,6 +87,7 @@ mod loaded;
 mod loaded_life;
 mod loader;
 mod reading;
+mod refused_fills;
 #[cfg(all(test, hitbox_schedules))]
 mod schedules;
 mod settings;

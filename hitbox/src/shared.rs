@@ -16,7 +16,7 @@ use hitbox_backend::{
     Cacheable, Condition, Conditional, Described, Invalidations, LogMark, Meta, Stamp, TagSet,
     tags::{Invalidated, Severity, TagEar},
 };
-use tokio::{runtime::Handle, sync::Semaphore};
+use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
 
 use crate::{
     LoadError,
@@ -24,6 +24,7 @@ use crate::{
     fills::Fills,
     flights::{Ended, FlightTable},
     key::{Key, KnownSpaces, Unserved},
+    refused_fills::RefusedFills,
     settings::{InForce, Limits, Overrides},
     statistics::Counters,
     tags::{Scope, Tags},
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     /// Of loads.
     pub(crate) places: Arc<Semaphore>,
     pub(crate) fills: Fills,
+    refused_fills: RefusedFills,
     pub(crate) tasks: Tasks,
     pub(crate) counters: Counters,
     /// That a type has been met that the backend cannot store.
@@ -68,6 +70,7 @@ impl Shared {
             throttle: Throttle::new(),
             places: Arc::new(Semaphore::new(limits.max_loads.min(Semaphore::MAX_PERMITS))),
             fills: Fills::new(limits.max_fills),
+            refused_fills: RefusedFills::default(),
             tasks: Tasks::new(runtime),
             counters: Counters::default(),
             said_not_storable: AtomicBool::new(false),
@@ -119,14 +122,15 @@ impl Shared {
         self.prepare_tags(metas).await;
         match (fills.pop(), fills.is_empty()) {
             (Some((key, value, condition)), true) => {
-                self.note_fill(self.backend.set_if(&key, value, condition).await);
+                self.note_fill(&key, self.backend.set_if(&key, value, condition).await);
             }
             (last, _) => {
                 fills.extend(last);
+                let keys: Vec<_> = fills.iter().map(|(key, ..)| key.clone()).collect();
                 let outcomes = self.backend.set_many_if(fills).await;
-                outcomes
-                    .into_iter()
-                    .for_each(|outcome| self.note_fill(outcome));
+                for (key, outcome) in keys.iter().zip(outcomes) {
+                    self.note_fill(key, outcome);
+                }
             }
         }
     }
@@ -139,11 +143,25 @@ impl Shared {
         }
     }
 
-    fn note_fill(&self, outcome: BackendResult<Conditional>) {
+    fn note_fill(&self, key: &CacheKey, outcome: BackendResult<Conditional>) {
         match outcome {
-            Ok(Conditional::Written) => self.counters.fills.add(),
-            Ok(Conditional::Refused) => self.counters.overtaken_fills.add(),
+            Ok(Conditional::Written) => {
+                self.counters.fills.add();
+                self.refused_fills.kept(key);
+            }
+            Ok(Conditional::Refused) => self.note_refused_fill(key),
             Err(error) => self.note_failed_fill(&error),
+        }
+    }
+
+    fn note_refused_fill(&self, key: &CacheKey) {
+        self.counters.overtaken_fills.add();
+        tracing::debug!(%key, "what was loaded is not kept: the key was changed meanwhile, or its lease is gone");
+        if let Some(keys) = self.refused_fills.refused(key, Instant::now()) {
+            tracing::warn!(
+                keys,
+                "what is loaded is never kept: three fills of a key in a row were refused"
+            );
         }
     }
 

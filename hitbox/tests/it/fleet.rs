@@ -14,7 +14,8 @@ use hitbox_backend::{
     Begun, CacheKey, CacheValue, DisabledOffload, Raw, RepairPolicy, Stamp,
     conformance::MemoryBackend,
 };
-use test_servers::{lateness::Control, redis::SharedRedis};
+use test_servers::{lateness::Control, log::Recorder, redis::SharedRedis};
+use tracing::Level;
 
 use crate::source::{Asking, NUMBERS, Source, until};
 
@@ -178,6 +179,30 @@ async fn what_another_process_removes_while_it_is_loaded_is_not_kept() {
     for cache in [&one, &two] {
         assert!(cache.get(NUMBERS.key(1)).await.unwrap().is_none());
     }
+}
+
+#[tokio::test]
+async fn what_is_loaded_again_and_again_and_never_kept_is_said_once() {
+    let (warnings, _guard) = Recorder::on_this_thread(|metadata| {
+        *metadata.level() == Level::WARN && metadata.target().starts_with("hitbox::")
+    });
+    let server = SharedRedis::open().await.unwrap();
+    let [one, two] = [(); 2].map(|()| process(&server, |cache| cache));
+    for refused in 1..=4 {
+        let source = Source::held();
+        let asking = Asking::of(&one, source.load());
+        source.begun(1).await;
+        let _status = two.remove(NUMBERS.key(1)).await.unwrap();
+        source.let_go();
+        asking.value().await;
+        one.drain().await;
+        assert_eq!(one.statistics().overtaken_fills, refused);
+        assert_eq!(warnings.lines().len(), usize::from(refused >= 3));
+    }
+    let said = warnings.take();
+    let told =
+        "WARN message=what is loaded is never kept: three fills of a key in a row were refused";
+    assert!(said.len() == 1 && said[0].starts_with(told), "{said:?}");
 }
 
 #[tokio::test]
