@@ -15,10 +15,10 @@ use tokio::time::Instant;
 /// The fill that is refused so often, in a row, is said aloud.
 const TOO_OFTEN: u32 = 3;
 
-/// Of so many keys it is counted; of others it is not.
+/// So many keys are counted at most.
 const KEYS: usize = 1_024;
 
-/// No two lines are closer than this.
+/// No two lines are closer than this. A key whose fills have not been refused for as long makes room for another one.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// Keys whose fills have been refused, and none kept since.
@@ -31,11 +31,18 @@ pub(crate) struct RefusedFills {
 
 #[derive(Default)]
 struct Counts {
-    in_a_row: HashMap<CacheKey, u32, CacheKeyHash>,
+    rows: HashMap<CacheKey, Row, CacheKeyHash>,
     /// When the last line was due.
     told: Option<Instant>,
     /// Keys that have come to three since.
     untold: u64,
+}
+
+/// Fills of a key that were refused in a row.
+struct Row {
+    length: u32,
+    /// When the last of them was.
+    last: Instant,
 }
 
 impl RefusedFills {
@@ -44,7 +51,7 @@ impl RefusedFills {
         // Who does not see a key that another thread notes right now has come before it.
         if self.keys.load(Ordering::Relaxed) > 0 {
             self.with_counts(|counts| {
-                counts.in_a_row.remove(key);
+                counts.rows.remove(key);
             });
         }
     }
@@ -58,25 +65,32 @@ impl RefusedFills {
         // No code that holds the lock leaves it half-changed.
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = work(&mut counts);
-        self.keys.store(counts.in_a_row.len(), Ordering::Relaxed);
+        self.keys.store(counts.rows.len(), Ordering::Relaxed);
         answer
     }
 }
 
 impl Counts {
     fn refused(&mut self, key: &CacheKey, now: Instant) -> Option<u64> {
-        if !self.in_a_row.contains_key(key) && self.in_a_row.len() >= KEYS {
-            // Those that have been told are known; the others may begin anew.
-            self.in_a_row.clear();
+        let is_past = |then: Instant| now.saturating_duration_since(then) >= PAUSE;
+        if !self.rows.contains_key(key) && self.rows.len() >= KEYS {
+            self.rows.retain(|_, row| !is_past(row.last));
+            // Where the fills of more keys are refused, those that were first are enough to say so.
+            if self.rows.len() >= KEYS {
+                return None;
+            }
         }
-        let in_a_row = self.in_a_row.entry(key.clone()).or_default();
-        *in_a_row = in_a_row.saturating_add(1);
-        if *in_a_row == TOO_OFTEN {
+        let none = Row {
+            length: 0,
+            last: now,
+        };
+        let row = self.rows.entry(key.clone()).or_insert(none);
+        row.length = row.length.saturating_add(1);
+        row.last = now;
+        if row.length == TOO_OFTEN {
             self.untold += 1;
         }
-        let is_due = self
-            .told
-            .is_none_or(|told| now.saturating_duration_since(told) >= PAUSE);
+        let is_due = self.told.is_none_or(is_past);
         if self.untold == 0 || !is_due {
             return None;
         }
@@ -124,12 +138,27 @@ mod tests {
         assert_eq!(fills.refused(&key(100), begin + PAUSE), Some(99));
     }
 
+    /// A store that evicts leases refuses the fills of all keys, however many there are.
     #[test]
-    fn no_more_keys_are_counted_than_there_is_room_for() {
-        let (fills, now) = (RefusedFills::default(), Instant::now());
-        for id in 0..5 * KEYS as u64 {
-            fills.refused(&key(id), now);
-            assert!(fills.keys.load(Ordering::Relaxed) <= KEYS);
+    fn where_more_keys_are_refused_than_there_is_room_for_it_is_said() {
+        let (fills, begin) = (RefusedFills::default(), Instant::now());
+        let mut said = Vec::new();
+        for _ in 0..3 {
+            for id in 0..5 * KEYS as u64 {
+                said.extend(fills.refused(&key(id), begin));
+                assert!(fills.keys.load(Ordering::Relaxed) <= KEYS);
+            }
         }
+        assert_eq!(said, [1]);
+        // Those make room that were not refused for long.
+        let later = begin + PAUSE;
+        assert_eq!(fills.refused(&key(u64::MAX), later), Some(KEYS as u64 - 1));
+        assert_eq!(fills.keys.load(Ordering::Relaxed), 1);
+    }
+
+    /// As docs/bounds.md says.
+    #[test]
+    fn what_a_key_takes() {
+        assert_eq!(size_of::<(CacheKey, Row)>(), 48);
     }
 }
