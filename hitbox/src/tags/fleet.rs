@@ -61,8 +61,8 @@ impl Fleet {
         self.hearing.tell(Arc::downgrade(ear));
     }
 
-    /// Something may have been missed up to here. What the store says of everything is learned at once, in a task of its own: who
-    /// waited until a value is found could not ask any more, once the store has failed.
+    /// This process may have missed news up to this place in the log. A task asks the store at once when everything was
+    /// invalidated last: a reader that asks when it finds a value gets no answer if the store has failed meanwhile.
     pub(super) fn note_gap(&self, heard: LogMark) {
         self.table.note_gap(heard.to_bits());
         let Ok(runtime) = Handle::try_current() else {

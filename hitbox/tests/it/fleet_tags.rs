@@ -245,7 +245,7 @@ in_fleets!(
     what_is_absent_is_so_until_a_tag_is_removed,
 );
 
-/// So whoever finds something can judge it, even if the store has failed meanwhile.
+/// So a reader can judge a value even if the store has failed meanwhile.
 #[tokio::test]
 async fn what_was_cleared_is_asked_for_when_a_process_begins_to_listen() {
     let shared = Shared::local();

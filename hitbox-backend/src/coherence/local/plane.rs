@@ -98,8 +98,9 @@ impl LocalBackplane {
 
     /// Forgets what was kept of each tag, as a store that evicts them does; not what was done to everything.
     pub fn forget_tags(&self) {
-        let of_a_tag = |kept: &Kept| matches!(kept, Kept::Tag(_));
-        self.log().tags.retain(|(_, kept), _| !of_a_tag(kept));
+        let mut log = self.log();
+        log.tags
+            .retain(|(_, kept), _| !matches!(kept, Kept::Tag(_)));
     }
 
     /// Forgets all news: whoever listens has a gap.
